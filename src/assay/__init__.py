@@ -1,0 +1,41 @@
+"""assay: deep networks, trained by the book, with proof."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AssayClassifier": "assay.estimators",
+    "AssayError": "assay.errors",
+    "AssayRegressor": "assay.estimators",
+    "Bundle": "assay.bundle.load",
+    "Report": "assay.evaluate.record",
+    "Run": "assay.run",
+    "fit": "assay.run",
+    "load": "assay.bundle.load",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from assay.bundle.load import Bundle, load
+    from assay.errors import AssayError
+    from assay.estimators import AssayClassifier, AssayRegressor
+    from assay.evaluate.record import Report
+    from assay.run import Run, fit
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use, so that `import assay` stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,43 @@
+"""The one door to optional packages: the package, or an error with the line that installs it."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from assay.errors import MissingExtraError
+
+_EXTRA_OF = {
+    "torch": "train",
+    "sklearn": "train",
+    "scipy": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "safetensors": "train",
+    "hydra": "train",
+    "omegaconf": "train",
+    "narwhals": "train",
+    "jinja2": "train",
+    "fastexcel": "excel",
+    "pandas": "pandas",
+    "pyarrow": "pandas",
+}
+
+
+def require(module: str, purpose: str) -> ModuleType:
+    """Import `module`, which `purpose` needs, or say which extra brings it.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    package = module.partition(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise MissingExtraError(
+            f"{purpose} needs the package {package!r}",
+            "it is not installed",
+            f"Install it with: pip install 'assay[{_EXTRA_OF[package]}]'",
+        ) from error

@@ -1,0 +1,65 @@
+"""Options of the data stage: reading, the audit, the split and the encoding."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from assay.records import Record
+
+
+class AuditConfig(Record):
+    """The audit of the data before training."""
+
+    strict: bool = Field(False, description="Stop with exit code 3 when the audit has serious findings.")
+    near_duplicate_rows: int = Field(
+        200_000, ge=0, description="Rows searched for near duplicates at most; 0 searches none."
+    )
+    leak_auroc: float = Field(
+        0.99, gt=0.5, le=1.0, description="A single column with this AUROC (or R2) for the target counts as a leak."
+    )
+    imbalance: float = Field(
+        0.1, ge=0.0, le=1.0, description="Smallest class / largest class below which imbalance is reported."
+    )
+
+
+class SplitConfig(Record):
+    """How rows are divided into training, validation and test rows."""
+
+    valid: float = Field(0.2, gt=0.0, lt=1.0, description="Share of rows for validation.")
+    test: float = Field(0.1, ge=0.0, lt=1.0, description="Share of rows sealed for the test; 0 makes no test part.")
+    stratify: bool = Field(True, description="Keep the mix of classes, or of target quantiles, in every part.")
+    keep_duplicates_together: bool = Field(True, description="Equal rows go to one part.")
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> SplitConfig:
+        if self.valid + self.test >= 1.0:
+            raise ValueError(f"valid + test must be below 1 (got {self.valid} + {self.test})")
+        return self
+
+
+class EncodeConfig(Record):
+    """How columns become numbers; everything here is learned on training rows only."""
+
+    scale: Literal["standard", "robust", "unit", "symmetric", "quantile", "none"] = Field(
+        "quantile",
+        description="Scaling of numbers: z-score, median and quartiles, [0, 1], [-1, 1], normal by quantiles, or none.",
+    )
+    clip: float = Field(
+        3.0, ge=0.0, description="Smooth limit of scaled numbers, x / sqrt(1 + (x / clip)^2); 0 switches it off."
+    )
+    missing_flags: bool = Field(True, description="Add an input that says a number was missing.")
+    quantiles: int = Field(128, ge=4, le=1024, description="Knots of the quantile scaling.")
+    max_categories: int = Field(1024, ge=1, description="Most categories kept in a column; rarer ones become unknown.")
+    min_category_rows: int = Field(2, ge=1, description="Training rows a category needs to have its own vector.")
+    text_buckets: int = Field(256, ge=16, le=65536, description="Hash buckets of a text column.")
+    text_ngrams: int = Field(2, ge=1, le=4, description="Longest word n-gram of a text column.")
+
+
+class DataConfig(Record):
+    """The data stage."""
+
+    audit: AuditConfig = AuditConfig()
+    split: SplitConfig = SplitConfig()
+    encode: EncodeConfig = EncodeConfig()

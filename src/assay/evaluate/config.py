@@ -1,0 +1,24 @@
+"""Options of the evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assay.records import Record
+
+Baseline = Literal["majority", "linear", "trees"]
+
+
+class EvaluateConfig(Record):
+    """Scores, intervals, baselines and calibration."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1.0, description="Confidence of the intervals.")
+    bootstrap: int = Field(1000, ge=100, le=100_000, description="Bootstrap samples of an interval.")
+    baselines: tuple[Baseline, ...] = Field(
+        ("majority", "linear", "trees"),
+        description="Models shown beside the network; 'majority' is the mean for numbers.",
+    )
+    baseline_rows: int = Field(200_000, ge=100, description="Training rows a baseline learns from at most.")
+    calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")

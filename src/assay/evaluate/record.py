@@ -1,0 +1,174 @@
+"""The Report record: all that a run has to say, from which the page, the card and the terminal summary are drawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from assay.data.audit import Finding
+from assay.data.read import Source
+from assay.data.schema import Schema
+from assay.data.split import SplitRecord
+from assay.ledger import Verdict
+from assay.records import Record
+
+REPORT_FORMAT = 1
+
+
+class Estimate(Record):
+    """A number with its interval; None where it is not defined on these rows (`method` then says why)."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str
+
+
+class Score(Record):
+    """One metric of one model on the test rows. `name` is its id (`auroc`), `label` what people read (`AUROC`)."""
+
+    name: str
+    label: str
+    higher_is_better: bool
+    estimate: Estimate
+
+
+class ModelScores(Record):
+    """One model's scores; `kind` tells the network from a baseline. Seconds are wall time of fitting and predicting."""
+
+    name: str
+    kind: Literal["network", "baseline"]
+    description: str
+    scores: tuple[Score, ...]
+    fit_seconds: float
+    predict_seconds: float
+
+
+class Comparison(Record):
+    """The network against one baseline on the same rows; positive differences favour the network.
+
+    `p_value` is Holm-corrected over the comparisons of the run.
+    """
+
+    against: str
+    metric: str
+    difference: Estimate
+    p_value: float
+    test: str
+    verdict: Literal["better", "worse", "not distinguishable"]
+
+
+class Reference(Record):
+    """A published number that the user wants to see beside the scores."""
+
+    model: str
+    metric: str
+    value: float
+    source: str
+
+
+class Curve(Record):
+    """A line of a picture: ROC (false positive rate, true positive rate), PR (recall, precision)."""
+
+    name: str
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+class ReliabilityBin(Record):
+    """One bin of the reliability diagram: mean confidence, observed frequency with a Wilson interval, rows."""
+
+    confidence: float
+    frequency: Estimate
+    rows: int
+
+
+class Calibration(Record):
+    """Temperature scaling: the temperature, and the expected calibration error on the test rows before and after."""
+
+    temperature: float
+    ece_before: float
+    ece_after: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+class ResidualPicture(Record):
+    """A sample of test rows of a regression: true and predicted values."""
+
+    truth: tuple[float, ...]
+    predicted: tuple[float, ...]
+
+
+class Epoch(Record):
+    """One epoch of training; losses are means over rows, the gradient norm is the median over steps."""
+
+    epoch: int
+    step: int
+    seconds: float
+    train_loss: float
+    valid_loss: float
+    learning_rate: float
+    gradient_norm: float
+
+
+class Training(Record):
+    """How the network was trained. `stopped` says why training ended."""
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    steps: int
+    seconds: float
+    stopped: str
+    parameters: int
+    members: int
+
+
+class Parity(Record):
+    """The agreement of the saved model with the trained one; `limit` is what was allowed."""
+
+    rows: int
+    difference: float
+    limit: float
+    measure: str
+    cases: tuple[str, ...]
+
+
+class Provenance(Record):
+    """Where the numbers come from."""
+
+    assay: str
+    versions: dict[str, str]
+    platform: str
+    cpu: str
+    threads: int
+    seed: int
+    started: str
+    seconds: dict[str, float]
+    peak_memory_mb: float
+
+
+class Report(Record):
+    """All that a run has to say. `scores` has the network first; `config` is the resolved configuration, flat."""
+
+    format: int = REPORT_FORMAT
+    name: str
+    command: str
+    config: dict[str, str | int | float | bool | None]
+    source: Source
+    schema_: Schema
+    findings: tuple[Finding, ...]
+    split: SplitRecord
+    primary: str
+    scores: tuple[ModelScores, ...]
+    comparisons: tuple[Comparison, ...]
+    references: tuple[Reference, ...] = ()
+    advice: str
+    training: Training
+    confusion: tuple[tuple[int, ...], ...] = ()
+    roc: tuple[Curve, ...] = ()
+    precision_recall: tuple[Curve, ...] = ()
+    calibration: Calibration | None = None
+    residuals: ResidualPicture | None = None
+    parity: Parity
+    ledger: tuple[Verdict, ...]
+    provenance: Provenance

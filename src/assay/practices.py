@@ -1,0 +1,151 @@
+"""The registry of practices: what good deep-learning work does, one sentence each, with its source.
+
+`docs/practices.md` is generated from this list. A practice belongs here once a stage of assay records a verdict on it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from assay.records import Record
+
+
+class Practice(Record):
+    """An accepted practice: `evidence` says what number or fact counts as proof that it was followed."""
+
+    id: str
+    sentence: str
+    stage: str
+    source: str
+    evidence: str
+
+
+_GUIDE = "Google, Deep Learning Tuning Playbook (2023)"
+_LEAKAGE = "Kapoor & Narayanan, Leakage and the reproducibility crisis (Patterns 2023)"
+_RECIPE = "Karpathy, A Recipe for Training Neural Networks (2019)"
+
+
+def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002
+    return Practice(id=id, stage=stage, sentence=sentence, source=source, evidence=evidence)
+
+
+_ALL = (
+    # data
+    _practice("data.types", "read", "Columns are given their kinds with a reason, and every choice can be overruled.",
+              "Hadley Wickham, Tidy Data (JSS 2014)", "number of columns by kind"),
+    _practice("data.missing-spellings", "read", "Spellings of 'missing' such as '?' or 'NA' are recognised and counted.",
+              "van Buuren, Flexible Imputation of Missing Data (2018), ch. 1", "cells per spelling"),
+    _practice("data.target-complete", "read", "Rows without a target are left out and counted, never filled in.",
+              "van Buuren (2018), ch. 2", "rows left out"),
+    _practice("audit.duplicates", "audit", "Exact duplicate rows are found before the split.",
+              _LEAKAGE + ", L1.4", "duplicate rows"),
+    _practice("audit.near-duplicates", "audit", "Nearly identical rows are found before the split.",
+              _LEAKAGE + ", L1.4", "near-duplicate rows"),
+    _practice("audit.cross-file-duplicates", "audit", "No row of a given test or validation file is also a training row.",
+              _LEAKAGE + ", L1.4", "rows in both files"),
+    _practice("audit.conflicting-labels", "audit", "Equal rows with different targets are found; they bound any score.",
+              "Northcutt et al., Pervasive Label Errors (NeurIPS 2021)", "rows in conflict, best reachable score"),
+    _practice("audit.constant-columns", "audit", "Columns with one value are left out.",
+              "Kuhn & Johnson, Feature Engineering and Selection (2019), 3.3", "columns left out"),
+    _practice("audit.id-columns", "audit", "Columns that name the row, such as ids, are left out.",
+              _LEAKAGE + ", L2", "columns left out"),
+    _practice("audit.single-column-leak", "audit", "No single column predicts the target almost perfectly.",
+              _LEAKAGE + ", L2", "best single-column AUROC or R2"),
+    _practice("audit.missingness", "audit", "It is tested whether a value being missing depends on the target.",
+              "Rubin, Inference and missing data (Biometrika 1976)", "p-value, Holm corrected"),
+    _practice("audit.outliers", "audit", "Values far outside a column's range are found.",
+              "Tukey, Exploratory Data Analysis (1977)", "cells beyond the outer fence"),
+    _practice("audit.class-balance", "audit", "Class counts and the ratio of smallest to largest class are reported.",
+              "He & Garcia, Learning from Imbalanced Data (TKDE 2009)", "smallest / largest"),
+    _practice("audit.test-size", "audit", "The test part is large enough for the claim it is to carry.",
+              "Wilson, Probable inference (JASA 1927)", "half width of the interval"),
+    _practice("audit.time-order", "audit", "Rows in time order are noticed, so that the past predicts the future.",
+              _LEAKAGE + ", L3.1", "time columns in order"),
+    _practice("audit.unseen-categories", "audit", "Categories that only a given test or validation file has are counted.",
+              "Breck et al., Data Validation for ML (MLSys 2019)", "unseen cells"),
+    _practice("audit.column-match", "audit", "Given files have the same columns of the same types.",
+              "Breck et al., Data Validation for ML (MLSys 2019)", "columns that differ"),
+    _practice("audit.mixed-types", "audit", "Columns that mix numbers and words are found.",
+              "Breck et al., Data Validation for ML (MLSys 2019)", "cells not of the column's kind"),
+    # split
+    _practice("split.three-parts", "split", "Training, validation and test rows are apart.",
+              "Hastie et al., Elements of Statistical Learning (2009), 7.2", "rows in each part"),
+    _practice("split.stratified", "split", "The parts have the same mix of classes, or of target values.",
+              "Kohavi, A study of cross-validation (IJCAI 1995)", "largest difference in class share"),
+    _practice("split.groups", "split", "Rows of one group, and equal rows, never straddle a border.",
+              _LEAKAGE + ", L3.2", "groups kept whole"),
+    _practice("split.time", "split", "Where rows have a time, validation and test rows are later than training rows.",
+              _LEAKAGE + ", L3.1", "last training time, first test time"),
+    _practice("split.sealed-test", "split", "Test rows are sealed before anything is learned, and each look is counted.",
+              "Dwork et al., The reusable holdout (Science 2015)", "times opened"),
+    # encode
+    _practice("encode.train-only", "encode", "Everything that preprocessing learns, it learns from training rows.",
+              _LEAKAGE + ", L1.2", "rows learned from"),
+    _practice("encode.impute", "encode", "Missing numbers are filled with the training median, and a flag says so.",
+              "van Buuren (2018), ch. 1; Josse et al. (2019)", "columns imputed"),
+    _practice("encode.scale", "encode", "Inputs are centred and scaled.",
+              "LeCun et al., Efficient BackProp (1998), 4.3", "method"),
+    _practice("encode.clip", "encode", "Outliers are tamed by a smooth clip instead of being dropped.",
+              "Holzmueller et al., RealMLP (NeurIPS 2024)", "limit in scaled units"),
+    _practice("encode.embeddings", "encode", "Categories become learned vectors, with slots for unknown and missing.",
+              "Guo & Berkhahn, Entity Embeddings (2016)", "columns embedded"),
+    _practice("encode.rare-categories", "encode", "Rare categories share the slot for unknown, so that it is trained.",
+              "Micci-Barreca (SIGKDD 2001)", "categories merged"),
+    _practice("encode.numeric-embeddings", "encode", "Numbers are widened by piecewise-linear or periodic features.",
+              "Gorishniy et al., On Embeddings for Numerical Features (NeurIPS 2022)", "bins a column"),
+    _practice("encode.dates", "encode", "Dates become cyclic parts and a trend.",
+              "Kuhn & Johnson (2019), 3.6", "columns expanded"),
+    _practice("encode.text", "encode", "Free text becomes hashed n-grams.",
+              "Weinberger et al., Feature Hashing (ICML 2009)", "columns, buckets"),
+    # model and training
+    _practice("model.prior-bias", "train", "The output bias starts at the prior, so that the first loss is the entropy.",
+              _RECIPE, "first loss against the prior's"),
+    _practice("model.members", "train", "Several networks with own seeds are trained at once and averaged.",
+              "Lakshminarayanan et al., Deep Ensembles (NeurIPS 2017)", "members"),
+    _practice("train.seeded", "train", "Every random choice follows from one seed.",
+              "Pineau et al., Improving Reproducibility (JMLR 2021)", "seed"),
+    _practice("train.adamw", "train", "Weight decay is decoupled from the gradient; biases and norms are exempt.",
+              "Loshchilov & Hutter, AdamW (ICLR 2019)", "weight decay"),
+    _practice("train.schedule", "train", "The learning rate warms up and then falls along a cosine.",
+              "Loshchilov & Hutter, SGDR (ICLR 2017); Goyal et al. (2017)", "highest rate, warm-up steps"),
+    _practice("train.clipping", "train", "Gradients are clipped by their norm.",
+              "Pascanu et al., Training RNNs (ICML 2013)", "share of steps clipped"),
+    _practice("train.early-stopping", "train", "Training ends when the validation loss no longer falls.",
+              "Prechelt, Early Stopping - But When? (1998)", "best epoch, epochs run"),
+    _practice("train.best-weights", "train", "The weights kept are those of the best validation epoch.",
+              "Prechelt (1998)", "epoch kept"),
+    _practice("train.regularisation", "train", "Dropout, weight decay or a penalty holds the network back.",
+              "Srivastava et al., Dropout (JMLR 2014)", "dropout, weight decay, L1"),
+    _practice("train.finite", "train", "A loss or gradient that is not finite stops the run with its step.",
+              "Amazon SageMaker Debugger, built-in rules", "steps checked"),
+    _practice("train.budget", "train", "The time allowed is kept, and the schedule is fitted to it.",
+              _GUIDE, "seconds used of seconds allowed"),
+    _practice("train.overfitting", "train", "The gap between training and validation loss is watched.",
+              "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
+    # evaluation
+    _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
+              "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),
+    _practice("evaluate.baselines", "evaluate", "The network stands beside a trivial, a linear and a tree model.",
+              "Grinsztajn et al., Why do tree-based models still outperform (NeurIPS 2022)", "baselines"),
+    _practice("evaluate.paired-test", "evaluate", "Models are compared on the same rows with a paired test.",
+              "Demsar, Statistical Comparisons (JMLR 2006)", "p-value, Holm corrected"),
+    _practice("evaluate.calibration", "evaluate", "Probabilities are calibrated on validation rows.",
+              "Guo et al., On Calibration (ICML 2017)", "temperature, ECE before and after"),
+    _practice("evaluate.proper-score", "evaluate", "A proper score (log loss, Brier) is reported beside accuracy.",
+              "Gneiting & Raftery, Strictly Proper Scoring Rules (JASA 2007)", "log loss"),
+    _practice("evaluate.train-test-gap", "evaluate", "The validation and test scores are compared for signs of selection.",
+              "Recht et al., Do ImageNet Classifiers Generalize (ICML 2019)", "difference"),
+    # bundle
+    _practice("bundle.parity", "bundle", "The saved model gives the trained model's answers on stored rows.",
+              "Sculley et al., Hidden Technical Debt (NeurIPS 2015)", "largest difference"),
+    _practice("bundle.one-artefact", "bundle", "Preprocessing, network and calibration are one file.",
+              "Sculley et al. (2015)", "bytes"),
+    _practice("bundle.no-pickle", "bundle", "No file of the bundle can run code when it is opened.",
+              "CVE-2025-32434 and its kin", "files by kind"),
+    _practice("bundle.provenance", "bundle", "Data hash, versions, seed and machine travel with the model.",
+              "Pineau et al. (JMLR 2021)", "facts recorded"),
+    _practice("bundle.model-card", "bundle", "A model card says what the model is for and how it was tested.",
+              "Mitchell et al., Model Cards (FAT* 2019)", "sections"),
+)  # fmt: skip
+
+PRACTICES: MappingProxyType[str, Practice] = MappingProxyType({practice.id: practice for practice in _ALL})

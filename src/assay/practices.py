@@ -25,7 +25,7 @@ _LEAKAGE = "Kapoor & Narayanan, Leakage and the reproducibility crisis (Patterns
 _RECIPE = "Karpathy, A Recipe for Training Neural Networks (2019)"
 
 
-def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002
+def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002, E501
     return Practice(id=id, stage=stage, sentence=sentence, source=source, evidence=evidence)
 
 

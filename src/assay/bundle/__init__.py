@@ -1,0 +1,1 @@
+"""The portable artefact: written with torch, read and run without it."""

@@ -1,0 +1,1 @@
+"""Options gathered from presets, files and overrides into one checked configuration."""

@@ -1,0 +1,1 @@
+"""Raw sources to rows: read, schema, audit, split, encode."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -29,13 +30,15 @@ class SplitRecord(Record):
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table: `frame` has all columns but the target.
+    """Some rows of a table: `frame` has all columns of the schema but the target, cells as read.
 
+    part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
     target: class positions (int64) or values (float64), shape (n,).
     weight: row weights (float64), shape (n,), or None.
     positions: 0-based row numbers in the source, int64, shape (n,).
     """
 
+    part: Literal["train", "valid", "test"]
     frame: pl.DataFrame
     target: np.ndarray
     weight: np.ndarray | None

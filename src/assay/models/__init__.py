@@ -1,0 +1,1 @@
+"""Networks: pure modules from typed options, no reading and no writing."""

@@ -13,7 +13,7 @@ _HOME = {
     "AssayRegressor": "assay.estimators",
     "Bundle": "assay.bundle.load",
     "Report": "assay.evaluate.record",
-    "Run": "assay.run",
+    "Run": "assay.runs",
     "fit": "assay.run",
     "load": "assay.bundle.load",
 }
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from assay.errors import AssayError
     from assay.estimators import AssayClassifier, AssayRegressor
     from assay.evaluate.record import Report
-    from assay.run import Run, fit
+    from assay.run import fit
+    from assay.runs import Run
 
 
 def __getattr__(name: str) -> object:

@@ -149,3 +149,23 @@ _ALL = (
 )  # fmt: skip
 
 PRACTICES: MappingProxyType[str, Practice] = MappingProxyType({practice.id: practice for practice in _ALL})
+
+
+def as_markdown() -> str:
+    """The registry as the page `docs/practices.md`: one table a stage, ending in a newline."""
+    lines = [
+        "# Practices",
+        "",
+        "What good deep-learning work does, and where that is written. Every run gives each practice a verdict in its",
+        "ledger: `applied`, `passed`, `warned`, `failed`, `skipped` or `not applicable`, with a number or a reason.",
+        "",
+        "This page is made by `assay practices --markdown > docs/practices.md` from `src/assay/practices.py`.",
+    ]
+    for stage in dict.fromkeys(practice.stage for practice in _ALL):
+        lines += ["", f"## {stage.capitalize()}", "", "| id | practice | evidence | source |", "|---|---|---|---|"]
+        lines += [
+            f"| `{practice.id}` | {practice.sentence} | {practice.evidence} | {practice.source} |"
+            for practice in _ALL
+            if practice.stage == stage
+        ]
+    return "\n".join(lines) + "\n"

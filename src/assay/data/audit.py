@@ -2,30 +2,106 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from assay.records import Record
+import numpy as np
+
+from assay.data import checks_columns, checks_files, checks_rows
+from assay.data.columns import target_values
+from assay.data.config import AuditConfig
+from assay.data.findings import Checked, Finding, Severity, View
+from assay.data.read import Table
+from assay.data.rows import given_files
+from assay.data.schema import Schema
+from assay.errors import AuditError
+from assay.ledger import Ledger, Outcome
+
+__all__ = ["Audit", "Finding", "Severity", "examine"]
+
+#: Rows that statistics of single columns are computed on at most, drawn with a fixed seed.
+SAMPLE_ROWS = 200_000
+
+_CHECKS: tuple[Callable[[View], Checked], ...] = (
+    checks_rows.duplicates,
+    checks_rows.near_duplicates,
+    checks_files.shared_rows,
+    checks_rows.conflicting_labels,
+    checks_columns.constant_columns,
+    checks_columns.id_columns,
+    checks_columns.single_column_leak,
+    checks_columns.missingness,
+    checks_columns.outliers,
+    checks_rows.class_balance,
+    checks_rows.size_of_test,
+    checks_rows.time_order,
+    checks_files.unseen_categories,
+    checks_files.column_match,
+    checks_columns.mixed_types,
+)
 
 
-class Severity(StrEnum):
-    """How much a finding matters: `serious` ones stop a run under --strict."""
+@dataclass(frozen=True)
+class Audit:
+    """What the audit found, in the order of the checks."""
 
-    NOTE = "note"
-    WARNING = "warning"
-    SERIOUS = "serious"
+    findings: tuple[Finding, ...]
+
+    @property
+    def serious(self) -> tuple[Finding, ...]:
+        """The findings that make the numbers of a run untrustworthy."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.SERIOUS)
 
 
-class Finding(Record):
-    """One thing the audit found. `check` is the practice id; `rows` counts data rows from 1, at most 100 of `count`.
+def examine(
+    table: Table,
+    schema: Schema,
+    config: AuditConfig,
+    ledger: Ledger,
+    *,
+    valid: Table | None = None,
+    test: Table | None = None,
+    test_share: float = 0.1,
+) -> Audit:
+    """Run every check on `table` and the given files, and write one verdict for each to the ledger.
 
-    `part` names the file the rows are of: `data`, `valid` or `test`.
+    `test_share` is the share of rows that the split will seal, for the judgement whether they are enough; with `test`
+    given its rows count. Nothing is changed and nothing is learned; statistics of more than 200,000 rows rest on a
+    sample with a fixed seed, and their verdict says so.
+
+    Raises:
+        AuditError: `config.strict` and there are serious findings; the ledger is complete by then.
     """
+    files = given_files(valid, test)
+    target = target_values(table.frame[schema.target], schema)
+    known = np.flatnonzero(target >= 0 if schema.is_classification else ~np.isnan(target))
+    sample = known
+    if len(known) > SAMPLE_ROWS:
+        sample = np.sort(np.random.default_rng(0).choice(known, SAMPLE_ROWS, replace=False))
+    test_rows = round(len(known) * test_share) if test is None else test.frame.height
+    view = View(table.frame, schema, config, target, sample, files, test_rows)
 
-    check: str
-    severity: Severity
-    what: str
-    do: str
-    count: int
-    columns: tuple[str, ...] = ()
-    rows: tuple[int, ...] = ()
-    part: str = "data"
+    answers = [check(view) for check in _CHECKS]
+    for answer in answers:
+        _record(answer, ledger)
+    audit = Audit(tuple(finding for answer in answers for finding in answer.findings))
+    if config.strict and audit.serious:
+        raise AuditError(
+            "under --strict the data must have no serious findings",
+            f"there {'is' if len(audit.serious) == 1 else 'are'} {len(audit.serious)}: "
+            + "; ".join(finding.what for finding in audit.serious),
+            " ".join(dict.fromkeys(finding.do for finding in audit.serious)),
+        )
+    return audit
+
+
+def _record(answer: Checked, ledger: Ledger) -> None:
+    """The verdict: the check's own outcome, else failed for serious findings, warned for others, passed for none."""
+    severities = {finding.severity for finding in answer.findings}
+    outcome = answer.outcome
+    if outcome is None:
+        outcome = Outcome.FAILED if Severity.SERIOUS in severities else Outcome.WARNED
+        outcome = outcome if severities else Outcome.PASSED
+    reason = "; ".join(finding.what for finding in answer.findings) or answer.reason
+    rows = [] if answer.rows is None else answer.rows.tolist()
+    ledger.record(answer.practice, outcome, reason, value=answer.value, rows=rows)

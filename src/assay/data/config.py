@@ -43,7 +43,7 @@ class EncodeConfig(Record):
     """How columns become numbers; everything here is learned on training rows only."""
 
     scale: Literal["standard", "robust", "unit", "symmetric", "quantile", "none"] = Field(
-        "quantile",
+        "robust",
         description="Scaling of numbers: z-score, median and quartiles, [0, 1], [-1, 1], normal by quantiles, or none.",
     )
     clip: float = Field(

@@ -1,21 +1,53 @@
-"""Training, validation and sealed test rows."""
+"""Training, validation and sealed test rows.
+
+Rows that must stay together (one group, equal rows) form a *unit*; whole units are dealt to the parts, either at random
+within strata of the target or in time. Given files are parts of their own and are never cut.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from assay.data.columns import as_category, row_groups
+from assay.data.config import SplitConfig
+from assay.data.deal import (
+    DRAWS,
+    DRAWS_OF_MANY,
+    MANY_UNITS,
+    TARGET_BINS,
+    connected,
+    cut_at_random,
+    cut_in_time,
+    imbalance,
+    pool_small,
+    rarest_class,
+    rows_kept_together,
+    target_bins,
+)
+from assay.data.read import Table
+from assay.data.rows import NAMES, Part, Rows, complete, fingerprint, given_files, listed, take, times, with_columns
+from assay.data.schema import Kind, Schema
+from assay.errors import DataError
+from assay.ledger import Ledger, Outcome
 from assay.records import Record
+
+__all__ = ["Part", "Rows", "Sealed", "Split", "SplitRecord", "seal"]
+
+#: Fewer rows than this cannot be trained on and tested with any meaning.
+FEWEST_ROWS = 10
 
 
 class SplitRecord(Record):
-    """How the rows were divided. `sealed_sha256` is the hash of the test rows, `opened` how often they were looked at.
+    """How the rows were divided; row positions are not kept, they follow from the data, the policy and the seed.
 
-    `files` tells which parts came from files of their own. Row positions travel in `positions` (0-based, into the
-    concatenation of the parts' own files) only when the record is written beside a run, to keep the report small.
+    `sealed_sha256` is the hash of the test rows, `opened` how often they were looked at and `reasons` why. `files` maps
+    the parts that came from files of their own to the file's name. `left_out` counts rows without a target, in all
+    files. `group` and `time` name the columns that ruled the cut; `train_until` and `test_from` are the last training
+    and the first test time (seconds since 1970 for dates) of a cut in time. `kept_together` counts the rows that had
+    to stay with another row because of a group or because they are equal.
     """
 
     policy: str
@@ -25,24 +57,411 @@ class SplitRecord(Record):
     test_rows: int
     sealed_sha256: str | None
     opened: int = 0
+    reasons: tuple[str, ...] = ()
     files: dict[str, str] = {}
+    left_out: int = 0
+    kept_together: int = 0
+    group: str | None = None
+    time: str | None = None
+    train_until: float | None = None
+    test_from: float | None = None
+
+
+class Sealed:
+    """The test rows, out of reach until they are opened with a reason; every opening is counted in the ledger."""
+
+    __slots__ = ("__ledger", "__reasons", "__rows", "__sha256")
+
+    def __init__(self, rows: Rows, ledger: Ledger) -> None:
+        self.__rows = rows
+        self.__ledger = ledger
+        self.__reasons: tuple[str, ...] = ()
+        self.__sha256 = fingerprint(rows)
+        ledger.record("split.sealed-test", Outcome.APPLIED, f"{len(rows)} rows sealed, never opened", value=0)
+
+    def __len__(self) -> int:
+        return len(self.__rows)
+
+    def __repr__(self) -> str:
+        return f"Sealed({len(self)} rows, sha256 {self.__sha256[:12]}, opened {self.opened} times)"
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the names, types and cells of the test rows and their targets; the same in every run."""
+        return self.__sha256
+
+    @property
+    def opened(self) -> int:
+        """How often the rows were looked at."""
+        return len(self.__reasons)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the rows were looked at, one sentence each time."""
+        return self.__reasons
+
+    def open(self, why: str) -> Rows:
+        """The test rows; `why` is remembered, and the ledger counts the look.
+
+        Raises:
+            ValueError: no reason is given.
+        """
+        if not why.strip():
+            raise ValueError("opening the sealed test rows needs a reason")
+        self.__reasons += (why,)
+        outcome = Outcome.APPLIED if self.opened == 1 else Outcome.WARNED
+        times = "once" if self.opened == 1 else f"{self.opened} times, so the test scores are no longer blind"
+        reason = f"{len(self)} rows opened {times}: " + "; ".join(self.__reasons)
+        self.__ledger.record("split.sealed-test", outcome, reason, value=self.opened)
+        return self.__rows
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some rows of a table: `frame` has all columns of the schema but the target, cells as read.
+class Split:
+    """The three parts. `plan` is the record as it was when the rows were cut; `record` adds the openings since."""
 
-    part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
-    target: class positions (int64) or values (float64), shape (n,).
-    weight: row weights (float64), shape (n,), or None.
-    positions: 0-based row numbers in the source, int64, shape (n,).
+    train: Rows
+    valid: Rows
+    test: Sealed | None
+    plan: SplitRecord
+
+    @property
+    def record(self) -> SplitRecord:
+        """How the rows were divided and how often the test rows were opened so far."""
+        if self.test is None:
+            return self.plan
+        return self.plan.model_copy(update={"opened": self.test.opened, "reasons": self.test.reasons})
+
+
+def seal(
+    table: Table,
+    schema: Schema,
+    config: SplitConfig,
+    *,
+    seed: int,
+    ledger: Ledger,
+    valid: Table | None = None,
+    test: Table | None = None,
+) -> Split:
+    """Cut `table` into training, validation and sealed test rows; given files are parts of their own.
+
+    At random (default), units are dealt within strata: classes, or deciles of a numeric target. The rows of a class in
+    a part are within one of its share (largest remainder), unless equal rows or groups are too large for that or a part
+    would have none. With a time column the oldest units train and the latest test; a unit counts by its last row, so
+    that nothing learned from is later than the border, and units with equal times stay on one side. When one part comes
+    from a file, the shares of the others keep their ratio: with `test` given, valid is `valid / (1 - test)` of `table`.
+
+    Raises:
+        DataError: too few rows or too few of a class, columns missing from a given file, a class that training does
+            not know, a missing time, an unusable weight, a target that is not finite.
     """
+    files = given_files(valid, test)
+    whole = complete(table, schema, "train")
+    given = {part: complete(with_columns(t, schema, part), schema, part) for part, t in files.items()}
+    _check_rows(whole, schema)
+    left_out = _record_left_out(table, whole, {part: (files[part], rows) for part, rows in given.items()}, ledger)
 
-    part: Literal["train", "valid", "test"]
-    frame: pl.DataFrame
-    target: np.ndarray
-    weight: np.ndarray | None
-    positions: np.ndarray
+    parts = _parts_to_cut(config, given)
+    units = _units(whole, schema, config.keep_duplicates_together)
+    assigned = _assign(whole, units, schema, config, parts, seed)
+    cut = {part: take(whole, assigned == i, part) for i, part in enumerate(parts)} | given
+    _check_classes(cut, given, schema)
 
-    def __len__(self) -> int:
-        return len(self.target)
+    _record_balance(cut, schema, config, ledger)
+    _record_units(cut, units, schema, config, ledger)
+    until, since = _record_time(cut, schema, ledger)
+    if "test" not in cut:
+        ledger.record("split.sealed-test", Outcome.SKIPPED, "no test part was asked for (test share 0)")
+    sealed = Sealed(cut["test"], ledger) if "test" in cut else None
+    plan = SplitRecord(
+        policy=_policy(schema, config, parts, files),
+        seed=seed,
+        train_rows=len(cut["train"]),
+        valid_rows=len(cut["valid"]),
+        test_rows=0 if sealed is None else len(sealed),
+        sealed_sha256=None if sealed is None else sealed.sha256,
+        files={part: t.source.name for part, t in files.items()},
+        left_out=left_out,
+        kept_together=rows_kept_together(units),
+        group=schema.group,
+        time=schema.time,
+        train_until=until,
+        test_from=since,
+    )
+    _record_parts(plan, ledger)
+    return Split(cut["train"], cut["valid"], sealed, plan)
+
+
+# Units and parts
+
+
+def _units(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
+    """Dense unit ids, shape (n,): connected components of `same group` and `equal features and target`."""
+    n = len(rows)
+    duplicates = np.arange(n)
+    if keep_duplicates and schema.features:
+        names = [column.name for column in schema.features]
+        duplicates = row_groups(rows.frame.select(names).with_columns(pl.Series(schema.target, rows.target)))
+    if schema.group is None:
+        return duplicates
+    groups = as_category(rows.frame[schema.group])
+    codes = groups.rank("dense").cast(pl.Int64).to_numpy().astype(np.float64) if len(groups) else np.empty(0)
+    alone = np.isnan(codes)
+    codes[alone] = np.nanmax(codes, initial=0.0) + 1.0 + np.arange(alone.sum())
+    return connected(np.unique(codes, return_inverse=True)[1], duplicates)
+
+
+def _parts_to_cut(config: SplitConfig, given: dict[Part, Rows]) -> dict[Part, float]:
+    """The parts cut from the main table with their shares, which sum to 1; training always is one."""
+    shares: dict[Part, float] = {"train": 1.0 - config.valid - config.test, "valid": config.valid, "test": config.test}
+    left: dict[Part, float] = {part: share for part, share in shares.items() if part not in given and share > 0.0}
+    total = sum(left.values())
+    return {part: share / total for part, share in left.items()}
+
+
+def _assign(
+    rows: Rows, units: np.ndarray, schema: Schema, config: SplitConfig, parts: dict[Part, float], seed: int
+) -> np.ndarray:
+    """The part (position in `parts`) of every row, shape (n,)."""
+    shares = np.array(list(parts.values()))
+    if schema.is_classification:
+        _check_class_units(rows.target, units, schema, len(shares))
+    if schema.time is not None:
+        return cut_in_time(units, times(rows, schema, schema.time), shares)
+    if units.max() + 1 < len(shares):
+        raise DataError(
+            f"at least {len(shares)} rows or groups that differ are needed, one for each part",
+            f"there are {units.max() + 1}",
+            "Give more groups, or give the test rows as a file of their own (--test FILE).",
+        )
+    rng = np.random.default_rng(seed)
+    if not config.stratify:
+        return cut_at_random(units, np.zeros(units.max() + 1, dtype=np.int64), shares, rng)
+    if not schema.is_classification:
+        return cut_at_random(units, target_bins(rows.target, units), shares, rng)
+    strata, mixed = rarest_class(rows.target, units)
+    if not mixed:
+        return cut_at_random(units, strata, shares, rng)
+    strata = pool_small(strata, len(shares))
+    draws = DRAWS if len(strata) <= MANY_UNITS else DRAWS_OF_MANY
+    cuts = (cut_at_random(units, strata, shares, rng) for _ in range(draws))
+    return min(cuts, key=lambda cut: imbalance(cut, rows.target, shares))
+
+
+# Checks
+
+
+def _check_rows(rows: Rows, schema: Schema) -> None:
+    if not schema.features:
+        raise DataError(
+            "a table needs at least one column to learn from beside the target",
+            "its columns are " + ", ".join(f"{column.name!r} ({column.kind})" for column in schema.columns[:12]),
+            "Give more columns, or say what one is: --as COLUMN=category.",
+        )
+    if len(rows) < FEWEST_ROWS:
+        raise DataError(
+            f"a table needs at least {FEWEST_ROWS} rows with a target to be trained on and tested",
+            f"there are {len(rows)}",
+            "Add rows.",
+        )
+    if len(np.unique(rows.target)) < 2:
+        raise DataError(
+            f"the target {schema.target!r} must have at least two different values",
+            "all rows have the same",
+            "Choose another target.",
+        )
+
+
+def _check_class_units(target: np.ndarray, units: np.ndarray, schema: Schema, parts: int) -> None:
+    """Every class needs a row for each part, and so many rows that need not stay together.
+
+    Raises:
+        DataError: names the class, its rows and how many are needed.
+    """
+    rows = np.bincount(target, minlength=len(schema.classes))
+    pairs = np.unique(units * len(schema.classes) + target)
+    apart = np.bincount(pairs % len(schema.classes), minlength=len(schema.classes))
+    for position, name in enumerate(schema.classes):
+        if rows[position] < parts:
+            raise DataError(
+                f"every class of {schema.target!r} needs at least {parts} rows, one for each part",
+                f"class {name!r} has {rows[position]}",
+                "Add rows of this class, join it with another class, or remove it.",
+            )
+        if apart[position] < parts:
+            raise DataError(
+                f"every class of {schema.target!r} needs at least {parts} rows that can go to different parts",
+                f"the {rows[position]} rows of class {name!r} form {apart[position]} sets that must stay together "
+                "(equal rows or one group)",
+                "Add rows, join the class with another, or set data.split.keep_duplicates_together=false.",
+            )
+
+
+def _check_classes(cut: dict[Part, Rows], given: dict[Part, Rows], schema: Schema) -> None:
+    """Training knows every class; the parts cut from the table have them all, save where the cut is in time.
+
+    A part cut in time or a given file needs two classes, the fewest that can be scored; classes it lacks are written to
+    the ledger.
+
+    Raises:
+        DataError: a part is empty or lacks a class it must have.
+    """
+    for part, rows in cut.items():
+        if len(rows) == 0:
+            raise DataError(
+                f"the {NAMES[part]} part must have rows",
+                "it has none",
+                "Give more rows, or change data.split.valid and data.split.test.",
+            )
+        if not schema.is_classification:
+            continue
+        present = np.bincount(rows.target, minlength=len(schema.classes)) > 0
+        absent = [name for name, here in zip(schema.classes, present, strict=True) if not here]
+        may_lack = part in given or (schema.time is not None and part != "train")
+        if absent and not (may_lack and present.sum() >= 2):
+            fewest = "at least two classes" if may_lack else "every class"
+            raise DataError(
+                f"the {NAMES[part]} part must have {fewest} of {schema.target!r}",
+                f"{listed(absent)} {'is' if len(absent) == 1 else 'are'} not in it",
+                _advice_on_absent_class(schema, part in given),
+            )
+
+
+def _advice_on_absent_class(schema: Schema, from_file: bool) -> str:
+    if from_file:
+        return "Give a file that has them."
+    if schema.time is not None:
+        return "These classes appear at other times only: leave --time out, or give the parts as files of their own."
+    if schema.group is not None:
+        return "Too few groups have these classes: add groups, or join classes."
+    return "Set data.split.stratify=true, or add rows of these classes."
+
+
+# What the ledger is told
+
+
+def _record_left_out(table: Table, whole: Rows, given: dict[Part, tuple[Table, Rows]], ledger: Ledger) -> int:
+    """Count the rows without a target in all files; the row numbers are of the first file that has any."""
+    files: dict[Part, tuple[Table, Rows]] = {"train": (table, whole), **given}
+    counts = {part: t.frame.height - len(rows) for part, (t, rows) in files.items()}
+    total = sum(counts.values())
+    if total == 0:
+        ledger.record("data.target-complete", Outcome.PASSED, "every row has a target", value=0)
+        return 0
+    first = next(part for part, count in counts.items() if count)
+    t, rows = files[first]
+    absent = np.setdiff1d(np.arange(t.frame.height), rows.positions) + 1
+    where = ", ".join(f"{count:,} in {files[part][0].source.name!r}" for part, count in counts.items() if count)
+    reason = f"{total:,} rows without a target left out ({where})"
+    ledger.record("data.target-complete", Outcome.APPLIED, reason, value=total, rows=absent.tolist())
+    return total
+
+
+def _record_parts(plan: SplitRecord, ledger: Ledger) -> None:
+    counts = f"{plan.train_rows:,} training, {plan.valid_rows:,} validation, {plan.test_rows:,} test rows"
+    files = "".join(f"; {part} from {name!r}" for part, name in plan.files.items())
+    outcome = Outcome.APPLIED if plan.sealed_sha256 else Outcome.SKIPPED
+    ledger.record(
+        "split.three-parts", outcome, counts + files, value=plan.train_rows + plan.valid_rows + plan.test_rows
+    )
+
+
+def _record_balance(cut: dict[Part, Rows], schema: Schema, config: SplitConfig, ledger: Ledger) -> None:
+    if schema.is_classification:
+        k = len(schema.classes)
+        shares = {part: np.bincount(rows.target, minlength=k) / len(rows) for part, rows in cut.items()}
+        difference = max(float(np.abs(a - b).max()) for a in shares.values() for b in shares.values())
+        absent = {part: [schema.classes[i] for i in np.flatnonzero(share == 0)] for part, share in shares.items()}
+        lacking = "".join(f"; {NAMES[part]} rows lack {listed(names)}" for part, names in absent.items() if names)
+        what = f"class shares differ by at most {100 * difference:.2f} percentage points between parts{lacking}"
+    else:
+        edges = np.quantile(cut["train"].target, np.arange(1, TARGET_BINS) / TARGET_BINS)
+        bins = [np.searchsorted(edges, rows.target, side="right") for rows in cut.values()]
+        table = [np.bincount(b, minlength=TARGET_BINS) / len(b) for b in bins]
+        difference = max(float(np.abs(a - b).max()) for a in table for b in table)
+        lacking = ""
+        what = f"shares of the training deciles differ by at most {100 * difference:.2f} percentage points"
+    if schema.time is not None:
+        outcome, why = Outcome.NOT_APPLICABLE, "the cut is in time; "
+    elif not config.stratify:
+        outcome, why = Outcome.SKIPPED, "data.split.stratify is false; "
+    else:
+        outcome, why = Outcome.APPLIED, ""
+    ledger.record("split.stratified", Outcome.WARNED if lacking else outcome, why + what, value=difference)
+
+
+def _record_units(
+    cut: dict[Part, Rows], units: np.ndarray, schema: Schema, config: SplitConfig, ledger: Ledger
+) -> None:
+    kept = rows_kept_together(units)
+    sets = int((np.bincount(units) > 1).sum())
+    straddling = _groups_in_several_parts(cut, schema)
+    if straddling:
+        reason = (
+            f"{len(straddling):,} groups of {schema.group!r} are in more than one file ({listed(straddling[:3])}): "
+            "given files are not cut"
+        )
+        ledger.record("split.groups", Outcome.FAILED, reason, value=len(straddling))
+    elif schema.group is None and not config.keep_duplicates_together:
+        ledger.record("split.groups", Outcome.SKIPPED, "data.split.keep_duplicates_together is false")
+    else:
+        what = "equal rows" if schema.group is None else f"groups of {schema.group!r} and equal rows"
+        if schema.group is not None and not config.keep_duplicates_together:
+            what = f"groups of {schema.group!r}"
+        ledger.record(
+            "split.groups", Outcome.APPLIED, f"{sets:,} sets of {what} kept whole ({kept:,} rows)", value=sets
+        )
+
+
+def _groups_in_several_parts(cut: dict[Part, Rows], schema: Schema) -> list[str]:
+    """Names of groups that more than one part has; only given files can cause it."""
+    if schema.group is None:
+        return []
+    names = [as_category(rows.frame[schema.group]).drop_nulls().unique() for rows in cut.values()]
+    merged = pl.concat([name.rename("group") for name in names]).to_frame()
+    return merged.group_by("group").len().filter(pl.col("len") > 1)["group"].sort().to_list()
+
+
+def _record_time(cut: dict[Part, Rows], schema: Schema, ledger: Ledger) -> tuple[float | None, float | None]:
+    """The last training and the first test time."""
+    if schema.time is None:
+        ledger.record("split.time", Outcome.NOT_APPLICABLE, "no time column was given (--time)")
+        return None, None
+    moments = {part: times(rows, schema, schema.time) for part, rows in cut.items()}
+    until = float(moments["train"].max())
+    since = float(moments["test"].min()) if "test" in moments else None
+    early = sum(int((values <= until).sum()) for part, values in moments.items() if part != "train")
+    last = {part: _moment(float(values.max()), schema) for part, values in moments.items()}
+    ends = "; ".join(f"{NAMES[part]} rows end at {moment}" for part, moment in last.items())
+    if not early:
+        ledger.record("split.time", Outcome.APPLIED, ends, value=0)
+        return until, since
+    why = "a group goes by its last row" if schema.group is not None else "given files are not cut"
+    reason = f"{early:,} validation and test rows are not later than the last training row ({why}); {ends}"
+    ledger.record("split.time", Outcome.WARNED, reason, value=early)
+    return until, since
+
+
+def _moment(value: float, schema: Schema) -> str:
+    if schema.time is None or schema[schema.time].kind is not Kind.DATETIME:
+        return f"{value:g}"
+    return str(np.datetime64(int(value), "s")).replace("T", " ")
+
+
+# Words
+
+
+def _policy(schema: Schema, config: SplitConfig, parts: dict[Part, float], files: dict[Part, Table]) -> str:
+    """One line that says how the rows were divided."""
+    shares = ", ".join(f"{NAMES[part]} {100 * share:.3g} %" for part, share in parts.items())
+    if schema.time is not None:
+        how = f"in time by {schema.time!r}"
+    elif not config.stratify:
+        how = "at random"
+    else:
+        how = "at random within " + ("classes" if schema.is_classification else "target deciles")
+    together = [f"groups of {schema.group!r}"] if schema.group is not None else []
+    together += ["equal rows"] if config.keep_duplicates_together else []
+    whole = f", {' and '.join(together)} kept together" if together else ""
+    given = "".join(f"; {NAMES[part]} rows from their own file" for part in files)
+    return f"{shares} {how}{whole}{given}"

@@ -10,6 +10,7 @@ from assay.data.schema import Schema
 from assay.data.split import SplitRecord
 from assay.ledger import Verdict
 from assay.records import Record
+from assay.train.watch import Epoch
 
 REPORT_FORMAT = 1
 
@@ -97,18 +98,6 @@ class ResidualPicture(Record):
 
     truth: tuple[float, ...]
     predicted: tuple[float, ...]
-
-
-class Epoch(Record):
-    """One epoch of training; losses are means over rows, the gradient norm is the median over steps."""
-
-    epoch: int
-    step: int
-    seconds: float
-    train_loss: float
-    valid_loss: float
-    learning_rate: float
-    gradient_norm: float
 
 
 class Training(Record):

@@ -22,6 +22,6 @@ class ModelConfig(Record):
     batch_norm: bool = Field(False, description="Batch normalisation before each activation.")
     embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category.")
     number_bins: int = Field(
-        16, ge=0, le=256, description="Piecewise-linear bins a number is widened to; 0 leaves numbers as they are."
+        48, ge=0, le=256, description="Piecewise-linear bins a number is widened to; 0 leaves numbers as they are."
     )
     members: int = Field(1, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")

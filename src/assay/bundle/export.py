@@ -1,0 +1,255 @@
+"""From a trained network to one ONNX file: raw columns in, calibrated answer out, checked against the network.
+
+The graph has three parts: a prologue built here (one input a column, vocabularies as LabelEncoder), the core exported
+by torch (Preprocess, network, calibration), and an epilogue that names the class.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import polars as pl
+import torch
+from onnx import TensorProto, compose, helper, numpy_helper
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
+from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
+from assay.data.encode import Encoder
+from assay.data.inputs import FIRST_KNOWN, MISSING, Input, Matrices, feed, matrices
+from assay.data.schema import Kind, Schema, Task
+from assay.errors import ParityError
+from assay.evaluate.record import Parity
+from assay.models.answer import Answer, Head
+from assay.models.tabular import TableNetwork
+
+_OPSET = 20
+_CORE = "core/"
+
+
+def export(
+    encoder: Encoder, network: TableNetwork, head: Head, schema: Schema, probe: pl.DataFrame, directory: Path
+) -> tuple[Parity, tuple[str, str | None]]:
+    """Write model.onnx, weights.safetensors and probe.parquet into `directory`, checked.
+
+    Args:
+        probe: raw rows to compare on; rows with missing cells and unseen categories are added to them.
+
+    Returns:
+        The agreement with the trained network, and the names of the prediction and probability outputs.
+
+    Raises:
+        ParityError: the file does not give the network's answers.
+    """
+    answer = Answer(encoder, network, head).eval()
+    names = _output_names(encoder.inputs, schema)
+    model = _whole_graph(answer, encoder.inputs, schema, names)
+    onnx.checker.check_model(model)
+    (directory / MODEL).write_bytes(model.SerializeToString())
+    save_file({name: tensor.contiguous() for name, tensor in answer.state_dict().items()}, directory / WEIGHTS)
+    return _check_parity(answer, encoder.inputs, schema, probe, directory, names), names
+
+
+def _output_names(inputs: tuple[Input, ...], schema: Schema) -> tuple[str, str | None]:
+    """`prediction` and `probability`, lengthened where a column has that name."""
+    taken = {item.name for item in inputs}
+    names = []
+    for name in ("prediction", "probability"):
+        while name in taken:
+            name += "_out"  # noqa: PLW2901
+        names.append(name)
+    return names[0], names[1] if schema.is_classification else None
+
+
+def _whole_graph(
+    answer: Answer, inputs: tuple[Input, ...], schema: Schema, names: tuple[str, str | None]
+) -> onnx.ModelProto:
+    core = _core_graph(answer, inputs)
+    prologue = _prologue(inputs, core)
+    io_map = [(graph_input.name.removeprefix(_CORE), graph_input.name) for graph_input in core.graph.input]
+    whole = compose.merge_models(prologue, core, io_map=[(_matrix_name(a), b) for a, b in io_map])
+    _add_epilogue(whole, schema, names)
+    whole.producer_name = "assay"
+    return whole
+
+
+def _matrix_name(name: str) -> str:
+    return f"matrix/{name}"
+
+
+def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
+    """The torch part, exported with a free number of rows; matrices that no column fills are not inputs of it."""
+    columns = {
+        "values": sum(item.kind not in (Kind.CATEGORY, Kind.TEXT) for item in inputs),
+        "codes": sum(item.kind is Kind.CATEGORY for item in inputs),
+        "texts": sum(item.buckets for item in inputs),
+    }
+    types = {"values": torch.float64, "codes": torch.int64, "texts": torch.float32}
+    present = [name for name in columns if columns[name]]
+    example = tuple(torch.zeros((3, columns[name]), dtype=types[name]) for name in present)
+    rows = torch.export.Dim("rows", min=1, max=1 << 24)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter speaks of its own internals
+        program = torch.onnx.export(
+            _Present(answer, tuple(present)),
+            example,
+            dynamo=True,
+            opset_version=_OPSET,
+            dynamic_shapes=(tuple({0: rows} for _ in present),),
+            input_names=present,
+            output_names=["answer"],
+            verbose=False,
+        )
+    if program is None:
+        raise AssertionError("torch.onnx.export(dynamo=True) returns a program")
+    return compose.add_prefix(program.model_proto, _CORE)
+
+
+class _Present(nn.Module):
+    """Answer with only the matrices that have columns; the others are empty."""
+
+    def __init__(self, answer: Answer, present: tuple[str, ...]) -> None:
+        super().__init__()
+        self.answer = answer
+        self.present = present
+
+    def forward(self, *given: Tensor) -> Tensor:
+        rows = given[0].shape[0]
+        found = dict(zip(self.present, given, strict=True))
+        values = found.get("values", torch.zeros((rows, 0), dtype=torch.float64))
+        codes = found.get("codes", torch.zeros((rows, 0), dtype=torch.int64))
+        texts = found.get("texts", torch.zeros((rows, 0)))
+        out: Tensor = self.answer(values, codes, texts)
+        return out
+
+
+def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelProto:
+    """One named input a column, joined to the matrices; categories are looked up (unknown 0, missing 1)."""
+    nodes, graph_inputs = [], []
+    parts: dict[str, list[str]] = {"values": [], "codes": [], "texts": []}
+    for position, item in enumerate(inputs):
+        if item.kind is Kind.CATEGORY:
+            graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.STRING, ["rows", 1]))
+            code = f"code/{position}"
+            nodes.append(_look_up_node(item, code))
+            parts["codes"].append(code)
+        elif item.kind is Kind.TEXT:
+            shape = ["rows", item.buckets]
+            graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.FLOAT, shape))
+            parts["texts"].append(item.name)
+        else:
+            graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.DOUBLE, ["rows", 1]))
+            parts["values"].append(item.name)
+    types = {"values": TensorProto.DOUBLE, "codes": TensorProto.INT64, "texts": TensorProto.FLOAT}
+    outputs = []
+    for matrix, names in parts.items():
+        if names:
+            nodes.append(helper.make_node("Concat", names, [_matrix_name(matrix)], axis=1))
+            outputs.append(helper.make_tensor_value_info(_matrix_name(matrix), types[matrix], ["rows", None]))
+    graph = helper.make_graph(nodes, "prologue", graph_inputs, outputs)
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=core.ir_version)
+
+
+def _look_up_node(item: Input, output: str) -> onnx.NodeProto:
+    codes = [MISSING, *range(FIRST_KNOWN, FIRST_KNOWN + len(item.categories))]
+    return helper.make_node(
+        "LabelEncoder",
+        [item.name],
+        [output],
+        domain="ai.onnx.ml",
+        keys_strings=["", *item.categories],
+        values_int64s=codes,
+        default_int64=0,
+    )
+
+
+def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str | None]) -> None:
+    """Name the outputs; for classes add the label of the likeliest one."""
+    graph, (prediction, probability) = whole.graph, names
+    answer = graph.output[0].name
+    del graph.output[:]
+    if probability is None:
+        graph.initializer.append(numpy_helper.from_array(np.array([1]), "epilogue/axis"))
+        graph.node.append(helper.make_node("Squeeze", [answer, "epilogue/axis"], [prediction]))
+        graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.FLOAT, ["rows"]))
+        return
+    graph.node.extend(
+        [
+            helper.make_node("Identity", [answer], [probability]),
+            helper.make_node("ArgMax", [answer], ["epilogue/class"], axis=1, keepdims=0),
+            helper.make_node(
+                "LabelEncoder",
+                ["epilogue/class"],
+                [prediction],
+                domain="ai.onnx.ml",
+                keys_int64s=list(range(len(schema.classes))),
+                values_strings=list(schema.classes),
+            ),
+        ]
+    )
+    if not any(opset.domain == "ai.onnx.ml" for opset in whole.opset_import):
+        whole.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    shape = ["rows", len(schema.classes)]
+    graph.output.append(helper.make_tensor_value_info(probability, TensorProto.FLOAT, shape))
+    graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.STRING, ["rows"]))
+
+
+def _check_parity(
+    answer: Answer,
+    inputs: tuple[Input, ...],
+    schema: Schema,
+    probe: pl.DataFrame,
+    directory: Path,
+    names: tuple[str, str | None],
+) -> Parity:
+    """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
+    rows = harden(probe.select([item.name for item in inputs]), inputs)
+    expected = _ask_network(answer, matrices(rows, inputs))
+    session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
+    output = [names[1] or names[0]]
+    together = session.run(output, feed(rows, inputs))[0].reshape(expected.shape)
+    single = [session.run(output, feed(rows.slice(i, 1), inputs))[0].reshape(1, -1) for i in range(min(8, rows.height))]
+    difference = max(
+        largest_difference(together, expected, schema.task),
+        largest_difference(np.concatenate(single), expected[: len(single)], schema.task),
+    )
+    if not difference <= TOLERANCE:
+        raise ParityError(
+            f"the saved model must answer as the trained network, to {TOLERANCE:g}",
+            f"on {rows.height} stored rows the largest difference is {difference:.3g}",
+            "Nothing was saved. This is a defect of assay: please report it with the configuration.",
+        )
+    answers = {f"{EXPECTED}{place}": expected[:, place] for place in range(expected.shape[1])}
+    rows.with_columns(**answers).write_parquet(directory / PROBE)
+    measure = "relative to the value" if schema.task is Task.REGRESSION else "absolute, on probabilities"
+    cases = ("many rows at once", "single rows", "every cell missing", "unseen categories")
+    return Parity(rows=rows.height, difference=difference, limit=TOLERANCE, measure=measure, cases=cases)
+
+
+def _ask_network(answer: Answer, raw: Matrices) -> np.ndarray[Any, np.dtype[np.float64]]:
+    with torch.inference_mode():
+        out = answer(torch.from_numpy(raw.values), torch.from_numpy(raw.codes), torch.from_numpy(raw.texts))
+    answers: np.ndarray[Any, np.dtype[np.float64]] = out.double().numpy()
+    return answers
+
+
+def harden(probe: pl.DataFrame, inputs: tuple[Input, ...]) -> pl.DataFrame:
+    """The probe with what production brings: a row without any value, and rows with categories never seen."""
+    empty = pl.DataFrame({name: [None] for name in probe.columns}, schema=probe.schema)
+    strange = probe.head(2).with_columns(
+        [
+            pl.lit(" never seen ✓").alias(item.name)
+            for item in inputs
+            if item.kind is Kind.CATEGORY and probe.schema[item.name] == pl.String
+        ]
+    )
+    return pl.concat([strange, empty, probe])

@@ -1,0 +1,222 @@
+"""Load a bundle and answer raw rows with onnxruntime alone: no torch, no training package."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import polars as pl
+
+from assay.bundle.manifest import MODEL, PROBE, SCHEMA, Manifest, check_files, read_manifest
+from assay.data import columns
+from assay.data.frames import from_object, tidy
+from assay.data.inputs import Input, check_columns, feed
+from assay.data.read import read
+from assay.data.schema import Kind, Schema, Task
+from assay.errors import BundleError, DataError, ParityError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Largest difference between an answer and the probe's: absolute on probabilities, relative on values.
+TOLERANCE = 1e-5
+#: Prefix of the columns of probe.parquet that hold the expected answers.
+EXPECTED = "assay:expected:"
+_BLOCK = 16_384
+
+
+class UnreadCellsWarning(UserWarning):
+    """Some cells were neither missing nor of their column's kind and were taken as missing."""
+
+
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Bundle:
+    """The bundle in the directory `path`, or in the `model/` directory of a run, with every file checked.
+
+    Args:
+        path: a bundle or a run directory.
+        threads: CPU threads of the model; by default all that this process may use.
+
+    Raises:
+        BundleError: it is not a bundle, or a file is missing, changed or of an unknown format.
+    """
+    directory = Path(path)
+    inner = directory / "model"
+    if not (directory / "manifest.json").is_file() and (inner / "manifest.json").is_file():
+        directory = inner
+    manifest = read_manifest(directory)
+    check_files(directory, manifest)
+    return Bundle(directory, manifest, Schema.read(directory / SCHEMA), _session(directory, threads))
+
+
+def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    """An onnxruntime session on the CPU; anything but a sound ONNX file is refused."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Idle threads must not spin: a server shares its cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = (directory / MODEL).read_bytes()  # from memory, so that no external data file can be read
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise BundleError(
+            f"{MODEL} must be an ONNX model",
+            f"onnxruntime refuses it ({str(error).splitlines()[0][:200]})",
+            "Do not use this bundle: the file is not what assay saved.",
+        ) from None
+
+
+_STATE = onnxruntime.capi.onnxruntime_pybind11_state
+_ORT_ERRORS = (_STATE.Fail, _STATE.InvalidProtobuf, _STATE.InvalidGraph, _STATE.InvalidArgument, _STATE.NotImplemented)
+
+
+class Bundle:
+    """A trained model as it is shipped: raw rows in, calibrated answers out.
+
+    Attributes:
+        directory: where it lies.
+        manifest: inputs, outputs, classes, provenance, sums.
+        schema: the columns of the training table.
+    """
+
+    def __init__(
+        self, directory: Path, manifest: Manifest, schema: Schema, session: onnxruntime.InferenceSession
+    ) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.schema = schema
+        self._session = session
+        outputs = (manifest.output_probability, manifest.output_prediction)
+        self._outputs = [name for name in outputs if name is not None][:1]
+
+    def __repr__(self) -> str:
+        facts = f"{self.manifest.task.value} of {self.manifest.target!r} from {len(self.manifest.inputs)} columns"
+        return f"Bundle({str(self.directory)!r}: {facts})"
+
+    def predict(self, data: Any) -> pl.DataFrame:  # noqa: ANN401  # whatever read() takes
+        """The answers for raw rows, in their order.
+
+        Args:
+            data: a path, a Polars, pandas or Arrow frame, a dict of columns, a list of dicts. Columns are found by
+                name; others than the model's are ignored.
+
+        Returns:
+            `prediction`, and for classes one column `probability_<class>` each.
+
+        Raises:
+            DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
+        """
+        answers = self.answer(_frame_of(data))
+        if self.manifest.task is Task.REGRESSION:
+            return pl.DataFrame({"prediction": answers})
+        chosen = self.decide(answers)
+        probabilities = {f"probability_{name}": answers[:, place] for place, name in enumerate(self.manifest.classes)}
+        return pl.DataFrame({"prediction": self._labels(chosen), **probabilities})
+
+    def answer(self, frame: pl.DataFrame) -> NDArray[np.float32]:
+        """Probabilities (n, classes), or values (n,), float32.
+
+        Raises:
+            DataError: a column is missing, or holds nothing of its kind.
+        """
+        check_columns(frame, self.manifest.inputs)
+        blocks = [self._answer_block(frame.slice(start, _BLOCK)) for start in range(0, max(frame.height, 1), _BLOCK)]
+        answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return answers.reshape(-1) if self.manifest.task is Task.REGRESSION else answers
+
+    def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Class positions (n,): the likeliest; for two classes the positive one from one half on."""
+        if self.manifest.task is Task.BINARY:
+            return (probabilities[:, 1] >= 0.5).astype(np.int64)
+        chosen: NDArray[np.int64] = probabilities.argmax(1)
+        return chosen
+
+    def verify(self) -> float:
+        """Answer the stored probe rows and compare: the largest difference from the stored answers.
+
+        Raises:
+            ParityError: it is above the tolerance: this machine or its onnxruntime computes something else.
+            BundleError: the bundle has no probe.
+        """
+        path = self.directory / PROBE
+        if PROBE not in self.manifest.files:
+            raise BundleError(f"a bundle that verifies itself holds {PROBE}", "this one does not", "Save it anew.")
+        probe = pl.read_parquet(path)
+        expected = probe.select(pl.col(f"^{EXPECTED}.*$")).to_numpy()
+        difference = largest_difference(self.answer(probe).reshape(expected.shape), expected, self.manifest.task)
+        if not difference <= TOLERANCE:
+            raise ParityError(
+                f"the probe rows must be answered as stored, to {TOLERANCE:g}",
+                f"the largest difference is {difference:.3g}",
+                f"Do not use this model here: onnxruntime {onnxruntime.__version__} on this machine gives other answers.",
+            )
+        return difference
+
+    def _answer_block(self, frame: pl.DataFrame) -> NDArray[np.float32]:
+        arrays = feed(frame, self.manifest.inputs)
+        for item in self.manifest.inputs:
+            if item.kind not in (Kind.CATEGORY, Kind.TEXT):
+                _check_read(frame.get_column(item.name), arrays[item.name], item)
+        answers: NDArray[np.float32] = self._session.run(self._outputs, arrays)[0]
+        return answers
+
+    def _labels(self, chosen: NDArray[np.int64]) -> pl.Series:
+        """Class labels in the type they had in the training data."""
+        labels = pl.Series(values=self.manifest.classes)
+        match self.manifest.class_dtype:
+            case "integer":
+                labels = labels.cast(pl.Int64)
+            case "number":
+                labels = labels.cast(pl.Float64)
+            case "boolean":
+                labels = labels == "true"
+        return labels.gather(chosen)
+
+
+def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401
+    """The raw rows in a path or an object; unlike `read`, no rows are allowed and nothing is hashed."""
+    if isinstance(data, str | os.PathLike):
+        return read(data).frame
+    return tidy(from_object(data, [])[0], [])
+
+
+def _check_read(series: pl.Series, read: NDArray[np.float64], item: Input) -> None:
+    """Cells that are neither missing nor of the column's kind: all of a column is an error, some are a warning."""
+    unread = int(np.isnan(read).sum())
+    if not unread:
+        return
+    written = len(series) - series.null_count()
+    if series.dtype == pl.String:
+        written -= sum(columns.missing_counts(series, numeric=item.kind is not Kind.BOOLEAN).values())
+    elif series.dtype.is_float():
+        written -= int(series.is_nan().sum() or 0)
+    wrong = unread - (len(series) - written)
+    if wrong <= 0:
+        return
+    if wrong == written:
+        shown = ", ".join(repr(cell) for cell in series.drop_nulls().head(3).to_list())
+        raise DataError(
+            f"column {item.name!r} must hold {item.kind.value} cells, as in training",
+            f"none of its {written} cells is one ({shown})",
+            "Check that the columns are not mixed up; leave cells empty where the value is missing.",
+        )
+    warnings.warn(
+        f"column {item.name!r}: {wrong} of {written} cells are not of kind {item.kind.value} and count as missing",
+        UnreadCellsWarning,
+        stacklevel=4,
+    )
+
+
+def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> float:
+    """Largest difference of two answers: absolute for probabilities, relative to 1 + |expected| for values."""
+    distance = np.abs(answers.astype(np.float64) - expected)
+    if task is Task.REGRESSION:
+        scale = np.abs(expected)
+        typical = float(np.median(scale)) if scale.size else 1.0
+        distance = distance / np.maximum(scale, max(typical, 1e-12))
+    return float(distance.max()) if distance.size else 0.0

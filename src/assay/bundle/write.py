@@ -1,0 +1,47 @@
+"""Close a bundle: the manifest, with the sum of every file in it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import assay
+from assay.bundle.manifest import FILES, FORMAT, MANIFEST, Manifest, sum_file
+from assay.data.inputs import Input
+from assay.data.schema import Schema
+from assay.evaluate.record import Provenance
+
+
+def write_manifest(
+    directory: Path,
+    schema: Schema,
+    inputs: tuple[Input, ...],
+    outputs: tuple[str, str | None],
+    data_sha256: str,
+    facts: Provenance,
+) -> Manifest:
+    """Write manifest.json over the files of a finished bundle, flushed to disk.
+
+    outputs: names of the ONNX outputs for the prediction and the probabilities.
+    """
+    origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
+    manifest = Manifest(
+        format=FORMAT,
+        assay=assay.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=schema.task,
+        target=schema.target,
+        classes=schema.classes,
+        class_dtype=schema.class_dtype,
+        inputs=inputs,
+        output_prediction=outputs[0],
+        output_probability=outputs[1],
+        provenance=origin | {name: text for name, text in facts.versions.items()},
+        files={name: sum_file(directory / name) for name in FILES},
+    )
+    with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
+        stream.write(manifest.to_json())
+        stream.flush()
+        os.fsync(stream.fileno())
+    return manifest

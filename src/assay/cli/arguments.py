@@ -1,0 +1,126 @@
+"""The arguments that several verbs share, and the table section they amount to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assay.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from assay.compose.run_config import TableConfig
+
+TARGET = "The column to predict."
+
+Target = Annotated[str | None, typer.Option(metavar="COL", help=TARGET, show_default="from --config")]
+Test = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Test rows in a file of their own.", show_default="split off DATA")
+]
+Valid = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Validation rows in a file of their own.", show_default="split off DATA"),
+]
+As = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as",
+        metavar="COL=KIND",
+        help="Say what a column holds: number, category, boolean, datetime, text, id or constant. Repeatable.",
+        show_default="inferred",
+    ),
+]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="COL", help="Leave a column out. Repeatable.", show_default="none")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(metavar="COL", help="Rows with equal values here stay in one part.", show_default="none"),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(metavar="COL", help="The time of a row; the split is then in time.", show_default="none"),
+]
+Weight = Annotated[str | None, typer.Option(metavar="COL", help="The weight of a row.", show_default="none")]
+Sensitive = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="A column whose groups are compared. Repeatable.", show_default="none"),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(metavar="CLASS", help="The positive class of a binary target.", show_default="inferred"),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", metavar="TASK", help="binary, multiclass or regression.", show_default="inferred"),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Stop with exit code 3 when the audit has serious findings.", show_default="off"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", show_default="off")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on standard output and nothing else there.", show_default="off"),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a bundle.")]
+
+
+def kinds_from(pairs: list[str] | None) -> dict[str, str]:
+    """`["age=number"]` as `{"age": "number"}`; a column's name may itself hold `=`.
+
+    Raises:
+        ConfigError: a pair is not COL=KIND, the kind is unknown, or a column is named twice.
+    """
+    from assay.data.schema import Kind  # pydantic, which --help does without
+
+    kinds: dict[str, str] = {}
+    for pair in pairs or ():
+        column, _, kind = pair.rpartition("=")
+        if not column:
+            raise ConfigError("--as must be COL=KIND", f"{pair!r} was given", "Example: --as age=number")
+        if kind not in set(Kind):
+            raise ConfigError(f"the kind of {column!r} must be known", f"{kind!r} was given", nearest(kind, Kind))
+        if kinds.setdefault(column, kind) != kind:
+            raise ConfigError(
+                "a column must have one kind", f"--as gives {column!r} two: {kinds[column]} and {kind}", "Remove one."
+            )
+    return kinds
+
+
+def table_with(base: TableConfig, given: dict[str, object]) -> TableConfig:
+    """The table section of the config file, overruled by the arguments that were given.
+
+    Raises:
+        ConfigError: an argument is not usable, such as an unknown task.
+    """
+    from assay.compose.check import checked_table  # pydantic, which --help does without
+
+    said = {name: value for name, value in given.items() if value not in (None, [], {})}
+    if isinstance(said.get("kinds"), dict):
+        said["kinds"] = {**base.kinds, **kinds_from_dict(said["kinds"])}
+    return checked_table({**base.model_dump(), **said}, "the command line")
+
+
+def kinds_from_dict(kinds: object) -> dict[str, str]:
+    """The mapping with its keys and values as text."""
+    assert isinstance(kinds, dict)
+    return {str(column): str(kind) for column, kind in kinds.items()}
+
+
+def console() -> Console:
+    """Standard output for tables: nothing in a name is taken for markup, and a pipe is 140 columns wide."""
+    from rich.console import Console  # --help prints plain text
+
+    width = None if sys.stdout.isatty() else 140
+    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
+
+
+def print_json(content: object) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,191 @@
+"""`assay predict`, `evaluate`, `show` and `compare`: what is done with a finished run or a bundle."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assay.cli import arguments as take
+from assay.errors import BundleError, ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from assay.evaluate.record import Estimate, ModelScores, Report
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="Rows with the columns the model was trained on.")]
+
+_WRITABLE = (".csv", ".parquet")
+
+
+def predict(
+    model: take.Model,
+    data: Data,
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="A .csv or .parquet file; - prints CSV.")],
+) -> None:
+    """Answer the rows of a table, in their order: `prediction`, and for classes `probability_<class>`."""
+    if out != "-":
+        _check_output(Path(out), data)
+    from assay.bundle.load import load  # onnxruntime and polars
+    from assay.data.read import write_frame
+
+    answers = load(model).predict(data)
+    if out == "-":
+        sys.stdout.write(answers.write_csv())
+        return
+    write_frame(answers, Path(out))
+    sys.stderr.write(f"{answers.height} rows are answered in {out}\n")
+
+
+def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
+    """Score a model on new rows that have the target, with intervals."""
+    from assay.runs import evaluate as run_evaluate  # scipy for the intervals
+
+    scores = run_evaluate(model, data).scores
+    if as_json:
+        take.print_json({"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]})
+        return
+    take.console().print(_score_table([one.name for one in scores], scores))
+
+
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a bundle.")],
+    config: Annotated[
+        bool, typer.Option("--config", help="Print the resolved configuration as YAML.", show_default="off")
+    ] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Print the verdict on every practice.", show_default="off")
+    ] = False,
+    as_json: take.Json = False,
+) -> None:
+    """Show what a run found: scores beside baselines, advice, and on request its configuration or ledger."""
+    if config and ledger:
+        raise ConfigError("show prints one thing", "--config and --ledger were given", "Remove one of them.")
+    if config and not as_json:
+        sys.stdout.write(_config_text(run))
+        return
+    report = _report_of(run)
+    if as_json:
+        content = report.model_dump(mode="json", by_alias=True)
+        take.print_json(
+            {"config": content["config"]} if config else {"ledger": content["ledger"]} if ledger else content
+        )
+    elif ledger:
+        take.console().print(_ledger_table(report))
+    else:
+        from assay.report.terminal import summarise
+
+        summarise(report, take.console())
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories or bundles.")],
+    as_json: take.Json = False,
+) -> None:
+    """Put the networks of several runs side by side, the primary score first."""
+    if len(runs) < 2:
+        raise ConfigError("compare takes two runs or more", "one was given", "Name another: assay compare RUN RUN")
+    reports = [_report_of(path) for path in runs]
+    tasks = {report.schema_.task.value: path for report, path in zip(reports, runs, strict=True)}
+    if len(tasks) > 1:
+        found = ", ".join(f"{path} is {task}" for task, path in tasks.items())
+        raise ConfigError("compared runs must have the same task", found, "Compare runs of one task.")
+    networks = [report.scores[0] for report in reports]
+    sealed = {report.split.sealed_sha256 for report in reports}
+    same_rows = len(sealed) == 1 and None not in sealed
+    if as_json:
+        take.print_json(
+            {
+                "primary": reports[0].primary,
+                "same_test_rows": same_rows,
+                "runs": [
+                    {"run": str(path), **network.model_dump(mode="json")}
+                    for path, network in zip(runs, networks, strict=True)
+                ],
+            }
+        )
+        return
+    console = take.console()
+    console.print(_score_table([str(path) for path in runs], networks, first=reports[0].primary))
+    if not same_rows:
+        console.print("The runs were tested on different rows, so a difference may come from the rows alone.")
+
+
+def _check_output(path: Path, data: str) -> None:
+    """Refuse an output that cannot be written or would replace the input, before any work is done."""
+    if path.suffix.lower() not in _WRITABLE:
+        raise ConfigError(
+            "the output must end in .csv or .parquet", f"{path.name!r} was given", "Change the ending of -o FILE."
+        )
+    if not path.parent.is_dir():
+        raise ConfigError("the folder of the output must exist", f"{path.parent} does not", "Make it, or name another.")
+    if path.exists() and Path(data).exists() and path.samefile(data):
+        raise ConfigError("the answers must not replace the data", f"-o names {data} itself", "Name another file.")
+
+
+def _report_of(path: Path) -> Report:
+    from assay.runs import open_run
+
+    return open_run(path).report()
+
+
+def _config_text(path: Path) -> str:
+    for candidate in (path / "config.yaml", path / "model" / "config.yaml"):
+        if candidate.is_file():
+            return candidate.read_text(encoding="utf-8")
+    came = "there is no such directory" if not path.is_dir() else "it has no config.yaml"
+    raise BundleError(f"{path} must be a run directory or a bundle", came, "Check the path.")
+
+
+def _score_table(names: Sequence[str], models: Sequence[ModelScores], *, first: str | None = None) -> Table:
+    """Metrics down, models across; the best value of each metric in bold. `first` names the metric on top."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("score")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    labels = {score.name: score.label for model in models for score in model.scores}
+    order = sorted(labels, key=lambda name: name != first)
+    for name in order:
+        cells = [next((score for score in model.scores if score.name == name), None) for model in models]
+        values = [cell.estimate.value if cell is not None else None for cell in cells]
+        higher = any(cell is not None and cell.higher_is_better for cell in cells)
+        best = _best(values, higher=higher) if len(models) > 1 else None
+        shown = [
+            Text(_shown(cell.estimate) if cell is not None else "-", style="bold" if value == best is not None else "")
+            for cell, value in zip(cells, values, strict=True)
+        ]
+        table.add_row(labels[name] + (" (primary)" if name == first else ""), *shown)
+    return table
+
+
+def _best(values: Iterable[float | None], *, higher: bool) -> float | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return max(known) if higher else min(known)
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return f"undefined: {estimate.method}"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.4g}"
+    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+def _ledger_table(report: Report) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("verdict", "practice", "reason"):
+        table.add_column(heading, overflow="fold")
+    for verdict in report.ledger:
+        table.add_row(verdict.outcome.value, verdict.practice, verdict.reason)
+    return table

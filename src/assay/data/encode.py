@@ -1,0 +1,338 @@
+"""From cells to the network's inputs: what is learned, is learned on training rows and lives in a module.
+
+The Encoder owns the vocabularies (outside the network) and a `Preprocess` module (inside it). `Preprocess` has nothing
+that gradients change, so training runs it once over each part and serving runs it in front of the network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from assay.data import columns
+from assay.data.config import EncodeConfig
+from assay.data.inputs import Input, Matrices, matrices
+from assay.data.schema import FEATURE_KINDS, Kind, Schema
+from assay.data.rows import Rows
+from assay.ledger import Ledger, Outcome
+
+#: Seconds of the cycles a date is laid on.
+CYCLES = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
+#: A date whose training values span less than this many turns of a cycle says nothing about that cycle.
+_LEAST_TURNS = 1.5
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The network's inputs for some rows.
+
+    numbers: scaled numbers, float32 (n, N).
+    extras: missing flags, booleans, date cycles and texts, float32 (n, E).
+    codes: category codes, int32 (n, C).
+    """
+
+    numbers: Tensor
+    extras: Tensor
+    codes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice | Tensor) -> Encoded:
+        return Encoded(self.numbers[rows], self.extras[rows], self.codes[rows])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of the network's inputs; `vocabularies` counts the codes of each category column."""
+
+    numbers: int
+    extras: int
+    vocabularies: tuple[int, ...]
+
+
+class QuantileScale(nn.Module):
+    """Map each column's quantiles to normal scores, linear in between (as scikit-learn's QuantileTransformer).
+
+    A sum of clamped ramps instead of a search, so that it exports to ONNX.
+
+    Shapes: (n, N) float64 to (n, N) float64.
+    """
+
+    starts: Tensor
+    inverse_widths: Tensor
+    rises: Tensor
+    lowest: Tensor
+
+    def __init__(self, training: np.ndarray, knots: int) -> None:
+        super().__init__()
+        columns_ = training.shape[1]
+        starts, widths, rises = np.zeros((columns_, knots)), np.ones((columns_, knots)), np.zeros((columns_, knots))
+        lowest = np.zeros(columns_)
+        levels = np.linspace(0.0, 1.0, knots + 1)
+        for column in range(columns_):
+            edges, scores = _quantile_knots(training[:, column], levels)
+            steps = len(edges) - 1
+            lowest[column] = scores[0]
+            starts[column, :steps] = edges[:-1]
+            widths[column, :steps] = np.diff(edges)
+            rises[column, :steps] = np.diff(scores)
+        self.register_buffer("starts", torch.from_numpy(starts))
+        self.register_buffer("inverse_widths", torch.from_numpy(1.0 / widths))
+        self.register_buffer("rises", torch.from_numpy(rises))
+        self.register_buffer("lowest", torch.from_numpy(lowest))
+
+    def forward(self, values: Tensor) -> Tensor:
+        ramps = ((values.unsqueeze(-1) - self.starts) * self.inverse_widths).clamp(0.0, 1.0)
+        return self.lowest + (ramps * self.rises).sum(-1)
+
+
+def _quantile_knots(values: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct quantiles of `values` and their normal scores; ties get the score of their middle rank."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.array([0.0]), np.array([0.0])
+    edges, first = np.unique(np.quantile(finite, levels), return_index=True)
+    last = np.append(first[1:], len(levels)) - 1
+    middle = np.clip((levels[first] + levels[last]) / 2, 1e-3, 1 - 1e-3)
+    return edges, math.sqrt(2.0) * torch.erfinv(torch.from_numpy(2 * middle - 1)).numpy()
+
+
+class Preprocess(nn.Module):
+    """Impute, flag, scale, clip, and lay dates on cycles: all numeric work in front of the network.
+
+    Values are centred in float64 and only then cast, so that large offsets (years, timestamps) keep their digits.
+
+    Shapes:
+        values: (n, K) float64, NaN or infinite where missing; texts: (n, T) float32.
+        returns numbers (n, N) float32 and extras (n, E) float32.
+    """
+
+    fill: Tensor
+    center: Tensor
+    scale: Tensor
+    flagged: Tensor
+    trends: Tensor
+    booleans: Tensor
+    dates: Tensor
+    periods: Tensor
+
+    def __init__(self, training: np.ndarray, plan: _Plan, config: EncodeConfig) -> None:
+        super().__init__()
+        learned = _learn(training, plan, config)
+        self.clip = config.clip
+        self.text_sizes = plan.text_sizes
+        self.quantile = QuantileScale(training[:, plan.trends], config.quantiles) if config.scale == "quantile" else None
+        self.register_buffer("fill", torch.from_numpy(learned.fill))
+        self.register_buffer("center", torch.from_numpy(learned.center))
+        self.register_buffer("scale", torch.from_numpy(learned.scale))
+        self.register_buffer("flagged", torch.tensor(learned.flagged, dtype=torch.int64))
+        self.register_buffer("trends", torch.tensor(plan.trends, dtype=torch.int64))
+        self.register_buffer("booleans", torch.tensor(plan.booleans, dtype=torch.int64))
+        self.register_buffer("dates", torch.tensor(learned.cycle_columns, dtype=torch.int64))
+        self.register_buffer("periods", torch.tensor(learned.cycle_periods, dtype=torch.float64))
+
+    @property
+    def extras(self) -> int:
+        """How many extra inputs come out."""
+        return len(self.flagged) + len(self.booleans) + 2 * len(self.dates) + sum(self.text_sizes)
+
+    def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        missing = (values.abs() <= torch.finfo(torch.float64).max).logical_not()
+        filled = torch.where(missing, self.fill, values)
+        scaled = (filled - self.center) * self.scale
+        numbers = scaled[:, self.trends] if self.quantile is None else self.quantile(filled[:, self.trends])
+        numbers = self._soft_clip(numbers.float())
+        parts = [missing[:, self.flagged].float(), scaled[:, self.booleans].float()]
+        if len(self.dates):
+            turns = filled[:, self.dates] / self.periods
+            angle = (turns - turns.floor()).float() * (2.0 * math.pi)
+            known = missing[:, self.dates].logical_not().float()
+            parts += [angle.sin() * known, angle.cos() * known]
+        parts += [_unit_length(text) for text in texts.split(self.text_sizes, dim=1)] if self.text_sizes else []
+        return numbers, torch.cat(parts, dim=1)
+
+    def _soft_clip(self, numbers: Tensor) -> Tensor:
+        """x / sqrt(1 + (x / c)^2): near the identity at 0, never beyond c (Holzmueller et al., RealMLP, 2024)."""
+        if not self.clip:
+            return numbers
+        return numbers / (1.0 + (numbers / self.clip).square()).sqrt()
+
+
+def _unit_length(text: Tensor) -> Tensor:
+    return text / (text.square().sum(1, keepdim=True).sqrt() + 1e-6)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which columns of `Matrices.values` are what; `trends` become scaled numbers."""
+
+    trends: list[int]
+    booleans: list[int]
+    dates: list[int]
+    text_sizes: list[int]
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What Preprocess learned from the training values, per column of them."""
+
+    fill: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+    flagged: list[int]
+    cycle_columns: list[int]
+    cycle_periods: list[float]
+
+
+def _learn(training: np.ndarray, plan: _Plan, config: EncodeConfig) -> _Learned:
+    width = training.shape[1]
+    fill, center, scale = np.zeros(width), np.zeros(width), np.ones(width)
+    flagged, cycles = [], []
+    for column in range(width):
+        values = training[:, column]
+        finite = values[np.isfinite(values)]
+        if len(finite) < len(values) and config.missing_flags:
+            flagged.append(column)
+        if not len(finite):
+            continue
+        fill[column] = np.median(finite)
+        method = "standard" if column in plan.booleans or config.scale == "quantile" else config.scale
+        center[column], scale[column] = _center_and_scale(finite, method)
+        if column in plan.dates:
+            span = finite.max() - finite.min()
+            whole_days = bool((finite % CYCLES["day"] == 0).all())
+            kept = [name for name, period in CYCLES.items() if span >= _LEAST_TURNS * period]
+            cycles += [(column, CYCLES[name]) for name in kept if not (name == "day" and whole_days)]
+    return _Learned(fill, center, scale, flagged, [c for c, _ in cycles], [p for _, p in cycles])
+
+
+def _center_and_scale(finite: np.ndarray, method: str) -> tuple[float, float]:
+    """Centre and factor of a column; a column without spread gets the factor 0, so that it says nothing."""
+    low, high = float(finite.min()), float(finite.max())
+    if method == "none":
+        return 0.0, 1.0
+    if method == "unit":
+        center, spread = low, high - low
+    elif method == "symmetric":
+        center, spread = (low + high) / 2, (high - low) / 2
+    elif method == "robust":
+        lower, center, upper = (float(q) for q in np.quantile(finite, (0.25, 0.5, 0.75)))
+        spread = upper - lower or (high - low) / 2
+    else:
+        center, spread = float(finite.mean()), float(finite.std())
+    return center, 1.0 / spread if spread > 0 and np.isfinite(1.0 / spread) else 0.0
+
+
+class Encoder:
+    """Vocabularies and Preprocess, learned from training rows: `encode` turns rows into the network's inputs."""
+
+    def __init__(self, inputs: tuple[Input, ...], preprocess: Preprocess, layout: Layout) -> None:
+        self.inputs = inputs
+        self.preprocess = preprocess
+        self.layout = layout
+
+    @classmethod
+    def fit(cls, train: Rows, schema: Schema, config: EncodeConfig, ledger: Ledger) -> Encoder:
+        """Learn from `train`, which must be training rows.
+
+        Raises:
+            ValueError: the rows are not training rows.
+        """
+        if train.part != "train":
+            raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
+        inputs = tuple(_plan_input(train.frame, schema, name, config) for name in _input_order(schema))
+        raw = matrices(train.frame, inputs)
+        plan = _plan_values(inputs, schema)
+        preprocess = Preprocess(raw.values, plan, config)
+        vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
+        encoder = cls(inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies))
+        _write_verdicts(ledger, encoder, raw, plan, config)
+        return encoder
+
+    def encode(self, frame: pl.DataFrame) -> Encoded:
+        """The network's inputs for the rows of `frame`.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        raw = matrices(frame, self.inputs)
+        values, texts = torch.from_numpy(raw.values), torch.from_numpy(raw.texts)
+        block = 65_536  # bounds the float64 work space
+        pieces = []
+        with torch.no_grad():
+            for start in range(0, max(len(values), 1), block):
+                pieces.append(self.preprocess(values[start : start + block], texts[start : start + block]))
+        numbers, extras = (torch.cat(part) for part in zip(*pieces, strict=True))
+        return Encoded(numbers, extras, torch.from_numpy(raw.codes.astype(np.int32)))
+
+
+def _input_order(schema: Schema) -> list[str]:
+    """Feature columns laid out by kind, so that each kind is a block of its matrix."""
+    return [column.name for kind in FEATURE_KINDS for column in schema.features if column.kind is kind]
+
+
+def _plan_input(frame: pl.DataFrame, schema: Schema, name: str, config: EncodeConfig) -> Input:
+    column = schema[name]
+    if column.kind is Kind.CATEGORY:
+        return Input(name=name, kind=column.kind, categories=_vocabulary(frame.get_column(name), config))
+    if column.kind is Kind.TEXT:
+        return Input(name=name, kind=column.kind, buckets=config.text_buckets, ngrams=config.text_ngrams)
+    return Input(name=name, kind=column.kind, format=column.format)
+
+
+def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[str, ...]:
+    """The categories with a vector of their own: the most frequent ones, ties by their text."""
+    counts = columns.as_category(series).drop_nulls().alias("category").value_counts(name="rows")
+    kept = counts.filter(pl.col("rows") >= config.min_category_rows).sort(["rows", "category"], descending=[True, False])
+    return tuple(kept.get_column("category").head(config.max_categories).sort().to_list())
+
+
+def _plan_values(inputs: tuple[Input, ...], schema: Schema) -> _Plan:
+    numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+    places = {kind: [i for i, item in enumerate(numeric) if item.kind is kind] for kind in FEATURE_KINDS}
+    # The time that orders the rows has no trend the network may use: test rows are later than all it has seen.
+    trending = [i for i in places[Kind.DATETIME] if numeric[i].name != schema.time]
+    timeless = [i for i in places[Kind.NUMBER] if numeric[i].name != schema.time]
+    texts = [item.buckets for item in inputs if item.kind is Kind.TEXT]
+    return _Plan(timeless + trending, places[Kind.BOOLEAN], places[Kind.DATETIME], texts)
+
+
+def _write_verdicts(ledger: Ledger, encoder: Encoder, raw: Matrices, plan: _Plan, config: EncodeConfig) -> None:
+    """What the encoder learned and applied, practice by practice."""
+    rows, preprocess = len(raw.values), encoder.preprocess
+    ledger.record("encode.train-only", Outcome.PASSED, f"learned from {rows:,} training rows and no others", value=rows)
+    incomplete = int((~np.isfinite(raw.values)).any(axis=0).sum())
+    if incomplete:
+        flags = "with a flag" if config.missing_flags else "without a flag"
+        reason = f"{incomplete} columns filled with the training median, {flags}"
+        ledger.record("encode.impute", Outcome.APPLIED, reason, value=incomplete)
+    else:
+        ledger.record("encode.impute", Outcome.NOT_APPLICABLE, "no number is missing in the training rows")
+    if plan.trends:
+        scaled = Outcome.SKIPPED if config.scale == "none" else Outcome.APPLIED
+        ledger.record("encode.scale", scaled, f"{config.scale} scaling of {len(plan.trends)} columns", value=len(plan.trends))
+        clipped = Outcome.APPLIED if config.clip else Outcome.SKIPPED
+        ledger.record("encode.clip", clipped, f"smooth limit at {config.clip:g} scaled units", value=config.clip)
+    categories = [item for item in encoder.inputs if item.kind is Kind.CATEGORY]
+    if categories:
+        kept = sum(len(item.categories) for item in categories)
+        reason = f"{len(categories)} columns, {kept:,} categories, each column with a slot for unknown and for missing"
+        ledger.record("encode.embeddings", Outcome.APPLIED, reason, value=len(categories))
+        merged = int((raw.codes == 0).sum())
+        reason = (
+            f"{merged:,} training cells of categories with fewer than {config.min_category_rows} rows, or beyond the "
+            f"{config.max_categories:,} most frequent, share the slot for unknown"
+        )
+        ledger.record("encode.rare-categories", Outcome.APPLIED if merged else Outcome.PASSED, reason, value=merged)
+    if plan.dates:
+        reason = f"{len(plan.dates)} columns laid on {len(preprocess.dates)} cycles"
+        ledger.record("encode.dates", Outcome.APPLIED, reason, value=len(plan.dates))
+    if plan.text_sizes:
+        reason = f"{len(plan.text_sizes)} columns, {config.text_buckets} buckets, n-grams up to {config.text_ngrams} words"
+        ledger.record("encode.text", Outcome.APPLIED, reason, value=len(plan.text_sizes))

@@ -1,0 +1,211 @@
+"""Data frames and arrays of other libraries to Polars, and every frame to the few types that assay works on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from assay._imports import require
+from assay.data.delimited import check_unique
+from assay.errors import DataError
+
+_INT64 = (-(2**63), 2**63 - 1)
+
+
+def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
+    """The frame that an object holds, and what kind of object it was.
+
+    Takes frames of Polars, pandas and pyarrow, a dict of columns, a list of dicts, and NumPy arrays of two dimensions
+    (columns x0, x1, ...) or with named fields.
+
+    Raises:
+        DataError: the object is none of these, or its columns differ in length.
+    """
+    if isinstance(source, pl.LazyFrame):
+        return _collect(source), "polars"
+    if isinstance(source, pl.DataFrame):
+        return source, "polars"
+    package = type(source).__module__.partition(".")[0]
+    if package == "pandas" and type(source).__name__ == "DataFrame":
+        return _from_pandas(source, notes), "pandas"
+    if package == "pyarrow" and type(source).__name__ in {"Table", "RecordBatch"}:
+        return _from_arrow(source), "arrow"
+    if isinstance(source, np.ndarray):
+        return _from_array(source), "numpy"
+    if isinstance(source, Mapping):
+        return from_columns({str(name): list(cells) for name, cells in source.items()}), "dict"
+    if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
+        return from_records(source), "records"
+    raise DataError(
+        "a table must be a path, a Polars, pandas or Arrow frame, a dict of columns, a list of dicts or a 2-D array",
+        f"it is of type {type(source).__name__}",
+        "Give one of these.",
+    )
+
+
+def _collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            "the lazy frame must be computable", f"Polars says: {error}", "Check the query it stands for."
+        ) from None
+
+
+def _from_pandas(source: Any, notes: list[str]) -> pl.DataFrame:  # noqa: ANN401  # pandas is not imported here
+    """A pandas frame, column by column; its index is taken along where it has a name."""
+    if any(name is not None for name in source.index.names):
+        notes.append(
+            f"the named index {', '.join(repr(str(n)) for n in source.index.names if n is not None)} is a column"
+        )
+        source = source.reset_index()
+    names = [str(name) for name in source.columns]
+    check_unique(names, "the pandas frame")
+    require("pyarrow", "taking a pandas frame")
+    columns = []
+    for at, name in enumerate(names):
+        column = source.iloc[:, at]
+        if column.dtype.name == "object":
+            missing = column.isna().tolist()
+            cells = [None if gone else cell for cell, gone in zip(column.tolist(), missing, strict=True)]
+            columns.append(from_cells(name, cells))
+        elif column.dtype.name == "category":
+            columns.append(
+                from_cells(name, [None if cell != cell else cell for cell in column.astype(object).tolist()])
+            )
+        else:
+            columns.append(pl.Series(name, pl.from_pandas(column.reset_index(drop=True), nan_to_null=True)))
+    return _frame(columns)
+
+
+def _from_arrow(source: Any) -> pl.DataFrame:  # noqa: ANN401  # pyarrow is not imported here
+    check_unique([str(name) for name in source.schema.names], "the Arrow table")
+    frame = pl.from_arrow(source)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _from_array(source: np.ndarray) -> pl.DataFrame:
+    if source.dtype.names:
+        return _frame([_from_vector(name, source[name]) for name in source.dtype.names])
+    if source.ndim != 2:
+        raise DataError(
+            "an array must have two dimensions, rows and columns",
+            f"it has the shape {source.shape}",
+            "Reshape it, for one column with array.reshape(-1, 1).",
+        )
+    return _frame([_from_vector(f"x{at}", source[:, at]) for at in range(source.shape[1])])
+
+
+def _from_vector(name: str, vector: np.ndarray) -> pl.Series:
+    if (vector.dtype.kind in "biufUM" and vector.dtype.itemsize <= 8) or vector.dtype.kind == "U":
+        return pl.Series(name, np.ascontiguousarray(vector))
+    return from_cells(name, vector.tolist())
+
+
+def from_records(rows: Iterable[Mapping[str, object]]) -> pl.DataFrame:
+    """The frame of rows given as dicts; a key that a row lacks is a missing cell."""
+    table = list(rows)
+    names = dict.fromkeys(name for row in table for name in row)
+    return from_columns({str(name): [row.get(name) for row in table] for name in names})
+
+
+def from_columns(columns: Mapping[str, list[object]]) -> pl.DataFrame:
+    """The frame of columns given as lists.
+
+    Raises:
+        DataError: the columns differ in length.
+    """
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        (one, first), (other, second) = next(
+            (pair, item) for pair in lengths.items() for item in lengths.items() if pair[1] != item[1]
+        )
+        raise DataError(
+            "all columns must have the same number of cells",
+            f"{one!r} has {first} and {other!r} has {second}",
+            "Give columns of one length.",
+        )
+    return _frame([from_cells(name, cells) for name, cells in columns.items()])
+
+
+def from_cells(name: str, cells: list[object]) -> pl.Series:
+    """A column of Python values; values of different types become numbers where all are, else strings."""
+    cells = [None if cell is None or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
+    try:
+        return pl.Series(name, cells, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        pass  # mixed types, which the next lines sort out
+    present = [cell for cell in cells if cell is not None]
+    if all(isinstance(cell, int | float | np.number) and not isinstance(cell, bool) for cell in present):
+        return pl.Series(name, [None if cell is None else float(cell) for cell in cells], dtype=pl.Float64)  # type: ignore[arg-type]
+    return pl.Series(name, [None if cell is None else _text(cell) for cell in cells], dtype=pl.String)
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, bool | np.bool_):
+        return "true" if cell else "false"
+    return json.dumps(cell, default=str) if isinstance(cell, dict | list) else str(cell)
+
+
+def _frame(columns: list[pl.Series]) -> pl.DataFrame:
+    check_unique([column.name for column in columns], "the table")
+    return pl.DataFrame(columns)
+
+
+def tidy(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """The frame with columns of booleans, integers, floats, dates, datetimes and strings only, each with a name."""
+    columns = []
+    for at, series in enumerate(frame.get_columns(), start=1):
+        plain = _plain(series, notes)
+        if not series.name.strip():
+            notes.append(f"column {at} has no name and is called column_{at}")
+            plain = plain.alias(f"column_{at}")
+        columns.append(plain)
+    return _frame(columns)
+
+
+def _plain(series: pl.Series, notes: list[str]) -> pl.Series:
+    dtype = series.dtype
+    if dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Time):
+        return series.cast(pl.String)
+    if dtype.is_decimal():
+        return series.cast(pl.Float64)
+    if isinstance(dtype, pl.Duration):
+        notes.append(f"the durations of column {series.name!r} are taken as seconds")
+        return series.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if dtype in (pl.Int128, pl.UInt64, pl.UInt128):
+        fits = series.drop_nulls().is_between(*_INT64).all()
+        return series.cast(pl.Int64) if fits else series.cast(pl.String)
+    if dtype == pl.Float16:
+        return series.cast(pl.Float32)
+    if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
+        notes.append(f"column {series.name!r} holds {str(dtype).lower()} values; they are taken as text")
+        cells = [None if cell is None else _text(_listed(cell)) for cell in series.to_list()]
+        return pl.Series(series.name, cells, dtype=pl.String)
+    return series
+
+
+def _listed(cell: object) -> object:
+    return cell.to_list() if isinstance(cell, pl.Series) else cell
+
+
+def hash_of_cells(frame: pl.DataFrame) -> str:
+    """sha256 of names, types and cells, the same for equal frames whatever their origin."""
+    digest = hashlib.sha256()
+    for series in frame:
+        digest.update(f"{series.name}\0{series.dtype}\0{len(series)}\0".encode())
+        digest.update(series.is_null().to_numpy().tobytes())
+        if series.dtype == pl.String:
+            cells = series.fill_null("")
+            digest.update(cells.str.len_bytes().to_numpy().tobytes())
+            digest.update("".join(cells.to_list()).encode())
+        else:
+            numbers = series.to_physical()
+            digest.update(numbers.fill_null(False if numbers.dtype == pl.Boolean else 0).to_numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,183 @@
+"""Rows of one part, read out of a table: their cells, target and weight."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from assay.data.columns import as_category, as_datetime, as_number, target_values
+from assay.data.read import Table
+from assay.data.schema import Kind, Schema
+from assay.errors import DataError, nearest
+
+Part = Literal["train", "valid", "test"]
+NAMES: dict[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a table: `frame` has all columns of the schema but the target, cells as read.
+
+    part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
+    target: class positions (int64) or values (float64), shape (n,).
+    weight: row weights (float64), shape (n,), or None.
+    positions: 0-based row numbers in the source, int64, shape (n,).
+    """
+
+    part: Part
+    frame: pl.DataFrame
+    target: np.ndarray
+    weight: np.ndarray | None
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def given_files(valid: Table | None, test: Table | None) -> dict[Part, Table]:
+    """The parts that have a file of their own."""
+    files: dict[Part, Table] = {}
+    if valid is not None:
+        files["valid"] = valid
+    if test is not None:
+        files["test"] = test
+    return files
+
+
+def complete(table: Table, schema: Schema, part: Part) -> Rows:
+    """The rows that have a target.
+
+    Raises:
+        DataError: a class unknown to training, an infinite target, an unusable weight.
+    """
+    raw = table.frame[schema.target]
+    target = target_values(raw, schema)
+    if schema.is_classification:
+        known = target >= 0
+        labels = as_category(raw)
+        unknown = ~known & labels.is_not_null().to_numpy()
+        if unknown.any():
+            names = ", ".join(repr(name) for name in labels.filter(pl.Series(unknown)).unique().sort().to_list()[:10])
+            raise DataError(
+                f"every class of {schema.target!r} in the {NAMES[part]} file must be one of {listed(schema.classes)}",
+                f"{int(unknown.sum())} rows have {names} ({rows_text(unknown)})",
+                "Add such rows to the training file, or correct the spelling.",
+            )
+    else:
+        known = ~np.isnan(target)
+        if np.isinf(target).any():
+            raise DataError(
+                f"the target {schema.target!r} must be finite",
+                f"{int(np.isinf(target).sum())} values are infinite ({rows_text(np.isinf(target))})",
+                "Correct or remove these rows.",
+            )
+    frame = table.frame.select([c.name for c in schema.columns if c.name != schema.target])
+    weight = _weights(frame, schema, part)
+    positions = np.flatnonzero(known)
+    if known.all():
+        return Rows(part, frame, target, weight, positions)
+    weight = None if weight is None else weight[positions]
+    return Rows(part, frame[positions], target[positions], weight, positions)
+
+
+def _weights(frame: pl.DataFrame, schema: Schema, part: Part) -> np.ndarray | None:
+    if schema.weight is None:
+        return None
+    weight = as_number(frame[schema.weight], schema[schema.weight].format)
+    bad = ~(np.isfinite(weight) & (weight >= 0.0))
+    if bad.any() or not weight.any():
+        came = f"{int(bad.sum())} are missing, negative or infinite ({rows_text(bad)})" if bad.any() else "all are 0"
+        raise DataError(
+            f"the weights {schema.weight!r} of the {NAMES[part]} rows must be numbers of at least 0, some above 0",
+            came,
+            "Fill them in, or leave out the weight column.",
+        )
+    return weight
+
+
+def with_columns(table: Table, schema: Schema, part: Part) -> Table:
+    """The given file with the schema's columns; columns nothing uses may be absent and are then empty.
+
+    Raises:
+        DataError: columns that are used are missing; all are named.
+    """
+    used = {schema.target, schema.group, schema.time, schema.weight, *schema.sensitive}
+    used |= {column.name for column in schema.features}
+    have = table.frame.columns
+    missing = [column.name for column in schema.columns if column.name not in have]
+    needed = [name for name in missing if name in used]
+    if needed:
+        known = {column.name for column in schema.columns}
+        spare = [name for name in have if name not in known]
+        hints = " ".join(f"{name!r}: {nearest(name, spare)}" for name in needed[:5]) if spare else ""
+        raise DataError(
+            f"the {NAMES[part]} file {table.source.name!r} must have the columns of the training file",
+            f"it lacks {listed(needed)}",
+            f"Rename or add them. {hints}".strip(),
+        )
+    empty = [pl.lit(None, dtype=pl.String).alias(name) for name in missing]
+    return Table(table.frame.with_columns(empty), table.source) if empty else table
+
+
+def take(rows: Rows, mask: np.ndarray, part: Part) -> Rows:
+    """The rows where `mask` holds, as rows of `part`."""
+    index = np.flatnonzero(mask)
+    weight = None if rows.weight is None else rows.weight[index]
+    return Rows(part, rows.frame[index], rows.target[index], weight, rows.positions[index])
+
+
+def fingerprint(rows: Rows) -> str:
+    """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions."""
+    digest = hashlib.sha256()
+    for column in rows.frame.get_columns():
+        digest.update(f"{column.name!r}:{column.dtype}:{len(column)}".encode())
+        digest.update(np.packbits(column.is_null().to_numpy()).tobytes())
+        if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
+            filled = column.to_physical().fill_null(False if column.dtype == pl.Boolean else 0)
+            digest.update(np.ascontiguousarray(filled.to_numpy()).tobytes())
+        else:
+            text = column.cast(pl.String).fill_null("")
+            digest.update(text.str.len_bytes().to_numpy().astype(np.int64).tobytes())
+            digest.update("".join(text.to_list()).encode())
+    digest.update(np.ascontiguousarray(rows.target).tobytes())
+    if rows.weight is not None:
+        digest.update(np.ascontiguousarray(rows.weight).tobytes())
+    return digest.hexdigest()
+
+
+def times(rows: Rows, schema: Schema, name: str) -> np.ndarray:
+    """The time column as numbers, shape (n,).
+
+    Raises:
+        DataError: a time is missing or cannot be read.
+    """
+    column = schema[name]
+    dated = column.kind is Kind.DATETIME
+    times = as_datetime(rows.frame[name], column.format) if dated else as_number(rows.frame[name], column.format)
+    bad = ~np.isfinite(times)
+    if bad.any():
+        raise DataError(
+            f"every row must have a time in {name!r}",
+            f"{int(bad.sum())} {NAMES[rows.part]} rows have none that can be read ({rows_text(bad, rows.positions)})",
+            "Fill it in, remove these rows, or leave --time out.",
+        )
+    return times
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in quotes, a dozen at most."""
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def rows_text(mask: np.ndarray, positions: np.ndarray | None = None) -> str:
+    """`row 7` or `rows 3, 9, 12, ...`, counted from 1."""
+    where = np.flatnonzero(mask)
+    numbers = (where if positions is None else positions[where]) + 1
+    shown = ", ".join(str(number) for number in numbers[:5])
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}{', ...' if len(numbers) > 5 else ''}"

@@ -1,0 +1,139 @@
+"""Temperature scaling on validation rows, and the reliability diagram.
+
+Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), sections 2 and 4.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay._imports import require
+from assay.data.schema import Task
+from assay.evaluate.intervals import wilson
+from assay.evaluate.metrics import ECE_BINS, Floats, Scorer, calibration_bins, confidence_and_hits, log_loss
+from assay.evaluate.record import Calibration, Estimate, ReliabilityBin
+from assay.ledger import Ledger, Outcome
+
+#: The temperatures searched.
+COLDEST, HOTTEST = 0.05, 20.0
+
+
+def apply_temperature(logits: NDArray[Any], temperature: float) -> Floats:
+    """Probabilities (n, classes): softmax of logits (members, n, classes) / temperature, averaged over members."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(axis=2, keepdims=True)
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=2, keepdims=True)
+    return np.asarray(scaled.mean(axis=0), np.float64)
+
+
+def fit_temperature(logits: NDArray[Any], target: NDArray[Any], weight: Floats | None = None) -> float:
+    """The temperature that minimises the log loss of the averaged members on these rows.
+
+    It is 1 when no temperature in [0.05, 20] lowers the loss, or when there are no rows.
+
+    Args:
+        logits: (members, n, classes), a column for each class (two for a binary task).
+        target: class positions, (n,).
+        weight: row weights, (n,).
+    """
+    if not len(target) or (weight is not None and not np.any(weight > 0)):
+        return 1.0
+    optimize = require("scipy.optimize", "temperature scaling")
+    precise = np.asarray(logits, np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return log_loss(target, apply_temperature(precise, float(np.exp(log_temperature))), weight)
+
+    best = optimize.minimize_scalar(
+        loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-4}
+    )
+    return float(np.exp(best.x)) if float(best.fun) < loss(0.0) else 1.0
+
+
+def reliability_bins(
+    truth: NDArray[Any],
+    probabilities: Floats,
+    weight: Floats | None = None,
+    *,
+    bins: int = ECE_BINS,
+    confidence: float = 0.95,
+) -> tuple[ReliabilityBin, ...]:
+    """The bins of the reliability diagram that hold rows, from the least to the most confident.
+
+    They are the equal-width bins the ECE is computed from: of the positive class's probability where there are two
+    classes, else of the likeliest class's. The interval of the frequency is Wilson's; for weighted rows with Kish's
+    effective number of rows.
+
+    Args:
+        truth: class positions, (n,).
+        probabilities: (n, K).
+        weight: row weights, (n,).
+        bins: bins that [0, 1] is cut into.
+        confidence: of the intervals.
+    """
+    stated, hits = confidence_and_hits(np.asarray(truth, np.int64), np.asarray(probabilities, np.float64))
+    place = calibration_bins(stated, bins)
+    share = np.ones(len(stated)) if weight is None else np.asarray(weight, np.float64)
+    made = []
+    for k in range(bins):
+        inside = place == k
+        total = share[inside].sum()
+        if not total > 0:
+            continue
+        frequency = min(1.0, float((share * hits)[inside].sum() / total))
+        low, high = wilson(frequency, total**2 / float((share[inside] ** 2).sum()), confidence)
+        method = "Wilson" if weight is None else "Wilson, effective rows"
+        made.append(
+            ReliabilityBin(
+                confidence=float((share * stated)[inside].sum() / total),
+                frequency=Estimate(value=frequency, low=low, high=high, method=method),
+                rows=int(inside.sum()),
+            )
+        )
+    return tuple(made)
+
+
+def describe_calibration(
+    temperature: float,
+    truth: NDArray[Any],
+    before: Floats,
+    after: Floats,
+    weight: Floats | None,
+    *,
+    ledger: Ledger,
+    confidence: float = 0.95,
+) -> Calibration:
+    """The record of temperature scaling, and its verdict in the ledger.
+
+    Args:
+        temperature: what `fit_temperature` gave on the validation rows.
+        truth: class positions of the test rows, (n,).
+        before: their probabilities at temperature 1, (n, K).
+        after: their probabilities at the temperature, (n, K).
+        weight: row weights, (n,).
+        ledger: where the verdict on `evaluate.calibration` is written.
+        confidence: of the intervals of the bins.
+    """
+    task = Task.BINARY if after.shape[1] == 2 else Task.MULTICLASS
+    plain, scaled = (Scorer(task, truth, p).values(weight, ("ece", "log_loss")) for p in (before, after))
+    if temperature == 1.0:
+        reason = f"no temperature lowered the log loss on the validation rows; ECE on the test rows {scaled['ece']:.3f}"
+    else:
+        reason = (
+            f"temperature {temperature:.2f} from the validation rows; on the test rows ECE {plain['ece']:.3f} -> "
+            f"{scaled['ece']:.3f}, log loss {plain['log_loss']:.4f} -> {scaled['log_loss']:.4f}"
+        )
+    worse = scaled["log_loss"] > plain["log_loss"] * 1.01
+    outcome = Outcome.WARNED if worse else Outcome.APPLIED
+    reason += "; the test rows would have been better off without it" if worse else ""
+    ledger.record("evaluate.calibration", outcome, reason, value=temperature)
+    return Calibration(
+        temperature=temperature,
+        ece_before=plain["ece"],
+        ece_after=scaled["ece"],
+        bins=reliability_bins(truth, after, weight, confidence=confidence),
+    )

@@ -1,0 +1,79 @@
+"""Networks for tables: (numbers, extras, codes) of n rows to outputs (M, n, outputs)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from assay.data.encode import Layout
+from assay.models.blocks import ACTIVATIONS, MemberBatchNorm, MemberEmbedding, MemberLinear, PiecewiseLinear
+from assay.models.config import ModelConfig
+
+
+class Features(nn.Module):
+    """All inputs of a row as one vector a member: numbers (widened), extras, category vectors; (M, n, width)."""
+
+    def __init__(self, layout: Layout, training_numbers: Tensor, config: ModelConfig) -> None:
+        super().__init__()
+        self.members = config.members
+        self.bins = PiecewiseLinear(training_numbers, config.number_bins) if config.number_bins and layout.numbers else None
+        length = min(config.embedding, max(layout.vocabularies, default=1))
+        self.embedding = MemberEmbedding(config.members, layout.vocabularies, length) if layout.vocabularies else None
+        binned = self.bins.outputs if self.bins else 0
+        self.width = layout.numbers + binned + layout.extras + length * len(layout.vocabularies)
+
+    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
+        shared = [numbers, extras] if self.bins is None else [numbers, self.bins(numbers), extras]
+        rows = torch.cat(shared, dim=1).unsqueeze(0).expand(self.members, -1, -1)
+        return rows if self.embedding is None else torch.cat([rows, self.embedding(codes)], dim=2)
+
+
+class Hidden(nn.Module):
+    """One hidden layer: linear, batch norm, activation, dropout; (M, n, D) to (M, n, width)."""
+
+    def __init__(self, inputs: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.linear = MemberLinear(config.members, inputs, config.width)
+        self.norm = MemberBatchNorm(config.members, config.width) if config.batch_norm else None
+        self.activation = ACTIVATIONS[config.activation]
+        self.dropout = config.dropout
+
+    def forward(self, rows: Tensor) -> Tensor:
+        rows = self.linear(rows)
+        rows = rows if self.norm is None else self.norm(rows)
+        return functional.dropout(self.activation(rows), self.dropout, self.training)
+
+
+class TableNetwork(nn.Module):
+    """Features, hidden layers (none: a perceptron) and a linear head; outputs are logits or standardised values."""
+
+    def __init__(self, layout: Layout, training_numbers: Tensor, outputs: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.features = Features(layout, training_numbers, config)
+        widths = [self.features.width] + [config.width] * (config.layers if config.name == "mlp" else 0)
+        self.hidden = nn.ModuleList(Hidden(inputs, config) for inputs in widths[:-1])
+        self.head = MemberLinear(config.members, widths[-1], outputs)
+
+    def reset(self, seed: int, prior: Tensor) -> None:
+        """Initialise each member from its own seed; the head starts at the prior (outputs,), its weights at zero.
+
+        With a zero head the first loss is the prior's entropy (Karpathy, A Recipe for Training Neural Networks, 2019).
+        """
+        generators: Sequence[torch.Generator] = [
+            torch.Generator().manual_seed(seed + member) for member in range(self.features.members)
+        ]
+        for module in self.modules():
+            if isinstance(module, MemberLinear | MemberEmbedding):
+                module.reset(generators)
+        nn.init.zeros_(self.head.weight)
+        self.head.bias.data.copy_(prior.expand_as(self.head.bias))
+
+    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
+        rows = self.features(numbers, extras, codes)
+        for layer in self.hidden:
+            rows = layer(rows)
+        out: Tensor = self.head(rows)
+        return out

@@ -1,0 +1,142 @@
+"""Watches of a run for people: a live bar on a terminal, plain lines elsewhere, or nothing but what must be said."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from assay.train.watch import Epoch
+
+_SECONDS_BETWEEN_LINES = 1.0
+
+
+def progress_to(stream: TextIO, *, quiet: bool) -> TerminalWatch | LineWatch | QuietWatch:
+    """The watch that fits the stream: a live bar where it is a terminal, lines where it is not."""
+    if quiet:
+        return QuietWatch(stream)
+    return TerminalWatch(stream) if stream.isatty() else LineWatch(stream)
+
+
+class QuietWatch:
+    """Shows no progress; notes are still printed, for nothing is silent."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def stage(self, name: str) -> None:
+        """Say nothing."""
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Print the note."""
+        _print(self._stream, f"note: {text}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class LineWatch:
+    """Prints a line for each stage, and for epochs at most one a second; the first and the last one always."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._started = time.monotonic()
+        self._last_line = -_SECONDS_BETWEEN_LINES
+        self._held: str | None = None
+
+    def stage(self, name: str) -> None:
+        """Print the stage with the seconds since the start."""
+        self._release()
+        self._last_line = -_SECONDS_BETWEEN_LINES
+        _print(self._stream, f"[{time.monotonic() - self._started:6.1f} s] {name}")
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Print the epoch, or hold it back when the last line is less than a second old."""
+        self._held = f"  epoch {record.epoch} of at most {of}: {_losses(record)}, {record.seconds:.1f} s"
+        now = time.monotonic()
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._release()
+
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._release()
+        _print(self._stream, f"note: {text}")
+
+    def close(self) -> None:
+        """Print the last epoch if it was held back."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            _print(self._stream, self._held)
+        self._held = None
+
+
+class TerminalWatch:
+    """One live line: the stage, the epochs as a bar, the losses, the seconds; finished stages stay above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        console = Console(file=stream, markup=False, highlight=False, emoji=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._stage_started = 0.0
+        self._closed = False
+
+    def stage(self, name: str) -> None:
+        """Finish the stage before with its seconds and begin this one."""
+        self._finish_stage()
+        self._stage, self._stage_started = name, time.monotonic()
+        self._task = self._progress.add_task(name, total=None, state="")
+        self._progress.start()
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self.stage("train")
+        assert self._task is not None
+        state = f"epoch {record.epoch}/{of}  {_losses(record)}"
+        self._progress.update(self._task, completed=record.epoch, total=of, state=state)
+
+    def note(self, text: str) -> None:
+        """Print the note above the bar."""
+        self._progress.console.print(f"note: {text}")
+
+    def close(self) -> None:
+        """Finish the last stage and give the terminal back."""
+        if not self._closed:
+            self._closed = True
+            self._finish_stage()
+            self._progress.stop()
+
+    def _finish_stage(self) -> None:
+        if self._task is None:
+            return
+        seconds = time.monotonic() - self._stage_started
+        state = self._progress.tasks[-1].fields["state"]
+        self._progress.remove_task(self._task)
+        self._task = None
+        self._progress.console.print(f"✓ {self._stage}  {seconds:.1f} s  {state}".rstrip())
+
+
+def _losses(record: Epoch) -> str:
+    return f"training loss {record.train_loss:.4f}, validation loss {record.valid_loss:.4f}"
+
+
+def _print(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()

@@ -1,0 +1,125 @@
+"""The report as one HTML page that opens anywhere: styles and pictures inside, no script, no request."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from assay._imports import require
+from assay.data.audit import Severity
+from assay.evaluate.record import Report
+from assay.ledger import Outcome
+from assay.report import pictures, story, tables, words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SECTIONS = (
+    ("asked", "What was asked"),
+    ("data", "Data and audit"),
+    ("split", "Split"),
+    ("training", "Training"),
+    ("scores", "Scores"),
+    ("errors", "Errors"),
+    ("curves", "Curves"),
+    ("model", "The model"),
+    ("ledger", "The ledger"),
+    ("provenance", "Provenance"),
+)
+SEVERITIES = (
+    (Severity.SERIOUS, "Serious findings"),
+    (Severity.WARNING, "Warnings"),
+    (Severity.NOTE, "Notes"),
+)
+SIGNS = {
+    Outcome.APPLIED: "✓",
+    Outcome.PASSED: "✓",
+    Outcome.WARNED: "!",
+    Outcome.FAILED: "✗",
+    Outcome.SKIPPED: "–",
+    Outcome.NOT_APPLICABLE: "·",
+}
+BUNDLE = (
+    ("model.onnx", "preprocessing, network and calibration: raw columns in, answers out"),
+    ("weights.safetensors", "the network's parameters, to train on"),
+    ("schema.json", "columns, kinds, target and classes"),
+    ("config.yaml", "the configuration, fully resolved"),
+    ("reference.json", "the profile of the training rows, for drift"),
+    ("probe.parquet", "rows with their expected answers: the bundle tests itself with verify"),
+    ("report.json, report.html", "this report"),
+    ("card.md", "the model card"),
+    ("manifest.json", "format version, signature, and a sha256 sum of every file"),
+)
+
+
+def draw_page(report: Report) -> str:
+    """The report as a self-contained HTML page.
+
+    Everything that came from the user's data is escaped; the page holds no script and forbids every request by its
+    content security policy. Long lists are cut, and the page says by how much.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    sections = [entry for entry in SECTIONS if entry[0] != "curves" or _has_curves(report)]
+    return _environment().get_template("page.html.j2").render(
+        report=report,
+        sections=sections,
+        severities=SEVERITIES,
+        signs=SIGNS,
+        bundle=BUNDLE,
+        settings=list(report.config.items())[: tables.MOST_SETTINGS],
+    )  # fmt: skip
+
+
+def _has_curves(report: Report) -> bool:
+    """Whether there is a curve to show, or a lack of calibration to own up to."""
+    drawn = (report.roc, report.precision_recall, report.calibration)
+    return any(drawn) or report.schema_.is_classification
+
+
+def _environment() -> Environment:
+    jinja2 = require("jinja2", "drawing the report")
+    environment: Environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("assay.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(story=story, tables=tables, pictures=pictures)
+    environment.filters.update(
+        visible=words.visible,
+        short=words.short,
+        count=words.count,
+        counted=words.counted,
+        fixed=words.fixed,
+        number=words.number,
+        percent=words.percent,
+        seconds=words.seconds,
+        listed=words.listed,
+        row_list=words.row_list,
+        spelled=_spelled,
+        setting_number=_setting_number,
+        day=_day,
+    )
+    return environment
+
+
+def _spelled(spellings: list[str]) -> str:
+    """Spellings of 'missing' in quotes, the first few."""
+    return words.listed((f"'{spelling}'" for spelling in spellings), 4)
+
+
+def _setting_number(value: float) -> str:
+    """A number of the configuration as one would type it: an option is not rounded."""
+    return words.count(value) if isinstance(value, int) and value < 10**15 else f"{value:g}"
+
+
+def _day(started: str) -> str:
+    """The day of an ISO time as 14 January 2026; any other text as it is."""
+    try:
+        moment = datetime.fromisoformat(started)
+    except ValueError:
+        return words.short(started)
+    return f"{moment.day} {moment:%B %Y}"

@@ -1,0 +1,176 @@
+"""What a report says, in sentences: the facts that the page, the card and the terminal all tell alike."""
+
+from __future__ import annotations
+
+from assay.data.schema import Task
+from assay.evaluate.record import Comparison, Estimate, ModelScores, Reference, Report, Score
+from assay.report.words import counted, decimals, fixed, number, p_value, percent, short
+
+
+def level(report: Report) -> str:
+    """The confidence of the intervals, as the run was configured: `95 %`."""
+    share = report.config.get("evaluate.confidence")
+    return percent(float(share)) if isinstance(share, int | float) else percent(0.95)
+
+
+def score_of(model: ModelScores, metric: str) -> Score | None:
+    """The score of `model` in `metric`, or None where it was not computed."""
+    return next((score for score in model.scores if score.name == metric), None)
+
+
+def network(report: Report) -> ModelScores:
+    """The network's scores, which come first."""
+    return report.scores[0]
+
+
+def label_of(report: Report, metric: str) -> str:
+    """What people call `metric`."""
+    found = (score_of(model, metric) for model in report.scores)
+    return next((score.label for score in found if score is not None), metric)
+
+
+def best_baseline(report: Report) -> ModelScores | None:
+    """The baseline with the best value of the primary metric, or None without baselines."""
+    ranked = [
+        (score.estimate.value if score.higher_is_better else -score.estimate.value, model)
+        for model in report.scores
+        if model.kind == "baseline"
+        and (score := score_of(model, report.primary)) is not None
+        and score.estimate.value is not None
+    ]
+    return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
+
+def comparison_with(report: Report, model: ModelScores, metric: str) -> Comparison | None:
+    """The paired comparison of the network with `model` in `metric`, where it was made."""
+    return next((c for c in report.comparisons if c.against == model.name and c.metric == metric), None)
+
+
+def references_for(report: Report, metric: str) -> tuple[Reference, ...]:
+    """The published numbers for `metric`."""
+    return tuple(reference for reference in report.references if reference.metric == metric)
+
+
+def places(report: Report, metric: str) -> int:
+    """Decimal places for `metric`, the same for every model."""
+    scores = (score_of(model, metric) for model in report.scores)
+    own = [end for score in scores if score is not None for end in (score.estimate.value, score.estimate.high)]
+    return decimals([*own, *(reference.value for reference in references_for(report, metric))])
+
+
+def interval(estimate: Estimate, digits: int, joint: str = " to ") -> str:
+    """The interval of an estimate, or nothing where it has none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{fixed(estimate.low, digits)}{joint}{fixed(estimate.high, digits)}"
+
+
+def tested_on(report: Report) -> str:
+    """Which rows the scores are of."""
+    if report.split.test_rows:
+        return f"{counted(report.split.test_rows, 'sealed test row')}"
+    return f"{counted(report.split.valid_rows, 'validation row')} (no test part was kept, so this is flattering)"
+
+
+def seal(report: Report) -> str:
+    """What happened to the sealed rows."""
+    if not report.split.test_rows:
+        return "There is no test part: the scores are of the validation rows, which also chose the best epoch."
+    times = {0: "never opened", 1: "opened once, after training had ended"}
+    opened = times.get(report.split.opened, f"opened {report.split.opened} times: later looks are less honest")
+    return f"The test rows were sealed before anything was learned, and {opened}."
+
+
+def headline(report: Report) -> str:
+    """The verdict in one sentence: the primary metric with its interval, against the best baseline."""
+    score, rival = score_of(network(report), report.primary), best_baseline(report)
+    label, digits = label_of(report, report.primary), places(report, report.primary)
+    if score is None or score.estimate.value is None:
+        why = score.estimate.method if score is not None else "it was not computed"
+        return f"{label} is not defined on {tested_on(report)}: {why}."
+    span = interval(score.estimate, digits)
+    opening = f"{label} {fixed(score.estimate.value, digits)}"
+    opening += f" ({level(report)} interval {span})" if span else " (no interval)"
+    opening += f" on {tested_on(report)}"
+    if rival is None:
+        return f"{opening}; no baseline was trained to compare it with."
+    return f"{opening}; {_against(report, rival, digits)}."
+
+
+def _against(report: Report, rival: ModelScores, digits: int) -> str:
+    theirs, made = score_of(rival, report.primary), comparison_with(report, rival, report.primary)
+    value = fixed(theirs.estimate.value if theirs else None, digits)
+    opening = f"the best baseline, {short(rival.name)}, reaches {value}"
+    if made is None:
+        return f"{opening}; the two were not tested against each other"
+    words = {
+        "better": "the network is better",
+        "worse": "the network is worse",
+        "not distinguishable": "the difference cannot be told from chance",
+    }
+    return f"{opening}, and {words[made.verdict]} ({p_value(made.p_value)})"
+
+
+def compared(report: Report, made: Comparison) -> str:
+    """One comparison in words, with its difference, interval, p-value and test."""
+    digits, other = places(report, made.metric), short(made.against)
+    value, low, high = made.difference.value, made.difference.low, made.difference.high
+    if made.verdict == "worse" and value is not None:
+        value = -value
+        low, high = (None if high is None else -high), (None if low is None else -low)
+    size = fixed(value, digits)
+    span = interval(Estimate(value=value, low=low, high=high, method=""), digits)
+    proof = f"{level(report)} interval {span}; " if span else ""
+    proof += f"{p_value(made.p_value)}, {visible_test(made.test)}"
+    label = label_of(report, made.metric)
+    if made.verdict == "not distinguishable":
+        return f"The network and {other} cannot be told apart in {label}: difference {size} ({proof})."
+    return f"The network is {made.verdict} than {other} in {label} by {size} ({proof})."
+
+
+def visible_test(test: str) -> str:
+    """The name of a test, cut to a readable length."""
+    return short(test, 60)
+
+
+def task(report: Report) -> str:
+    """The task with its reason, not named twice."""
+    name, reason = report.schema_.task.value, short(report.schema_.task_reason, 300)
+    return reason if reason.casefold().startswith(name) else f"{name}: {reason}"
+
+
+def asked(report: Report) -> str:
+    """The task in one sentence."""
+    schema = report.schema_
+    classes = f" with {counted(len(schema.classes), 'class', 'classes')}" if schema.task is Task.MULTICLASS else ""
+    positive = f", positive class {short(schema.positive)}" if schema.positive else ""
+    return (
+        f"{schema.task.value.capitalize()}{classes}: predict {short(schema.target)}{positive} "
+        f"from {counted(len(schema.features), 'column')}"
+    )
+
+
+def severities(report: Report) -> str:
+    """The findings counted by severity: `1 serious, 3 warnings`."""
+    by = {name: sum(f.severity.value == name for f in report.findings) for name in ("serious", "warning", "note")}
+    found = (
+        f"{by['serious']} serious" if by["serious"] else "",
+        counted(by["warning"], "warning") if by["warning"] else "",
+        counted(by["note"], "note") if by["note"] else "",
+    )
+    return ", ".join(filter(None, found)) or "none"
+
+
+def audited(report: Report) -> str:
+    """The audit in one sentence: rows, columns and findings by severity."""
+    size = f"{counted(report.source.rows, 'row')}, {counted(report.source.columns, 'column')}"
+    return f"{size}; findings: {severities(report)}"
+
+
+def parity(report: Report) -> str:
+    """The agreement of the saved model with the trained one, in one sentence."""
+    kept = report.parity
+    return (
+        f"The saved model agrees with the trained network to {number(kept.difference, 2)} "
+        f"on {counted(kept.rows, 'row')} ({short(kept.measure, 60)}; allowed {number(kept.limit, 2)})"
+    )

@@ -1,0 +1,140 @@
+"""Finished runs and their data, without torch: open, show, score on new rows, audit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from assay.bundle.load import Bundle, load
+from assay.bundle.manifest import REPORT
+from assay.compose.run_config import RunConfig
+from assay.data.audit import Audit, examine
+from assay.data.infer import infer
+from assay.data.read import Table, read
+from assay.data.rows import complete, with_columns
+from assay.data.schema import Hints, Schema
+from assay.evaluate.assess import Assessment, Output, assess
+from assay.evaluate.record import ModelScores, Report
+from assay.ledger import Ledger, Outcome
+from assay.workspace import staged
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its directory holds the model, the report, the resolved configuration and the epochs.
+
+    `interrupted` tells that training was cut short by Ctrl-C and the best model so far was kept.
+    """
+
+    directory: Path
+    bundle: Bundle
+    _report: Report = field(repr=False)
+    interrupted: bool = False
+
+    def report(self) -> Report:
+        """Everything the run has to say; `report.html` in the directory is drawn from it."""
+        return self._report
+
+    @property
+    def scores(self) -> tuple[ModelScores, ...]:
+        """Scores on the test rows: the network first, then the baselines."""
+        return self._report.scores
+
+    def predict(self, data: Any) -> pl.DataFrame:  # noqa: ANN401  # whatever read() takes
+        """The model's answers for raw rows; see `Bundle.predict`."""
+        return self.bundle.predict(data)
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Copy the bundle to `directory`, which must not exist yet.
+
+        Raises:
+            ConfigError: it exists, or cannot be written.
+        """
+        with staged(Path(directory), "model") as (staging, final):
+            shutil.copytree(self.bundle.directory, staging, dirs_exist_ok=True)
+        return final
+
+
+def audit(
+    data: Any,  # noqa: ANN401
+    target: str,
+    *,
+    test: Any = None,  # noqa: ANN401
+    valid: Any = None,  # noqa: ANN401
+    strict: bool = False,
+    hints: Hints | None = None,
+    config: RunConfig | None = None,
+) -> tuple[Schema, Audit, Ledger]:
+    """Read and examine data without training on it.
+
+    Raises:
+        DataError: the data cannot be used.
+        AuditError: `strict` and there are serious findings.
+    """
+    settings = (config or RunConfig()).data
+    table, given_valid, given_test = read(data), read_if_given(valid), read_if_given(test)
+    schema, ledger = infer(table, hints or Hints(target=target)), Ledger()
+    note_reading(schema, table, ledger)
+    checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
+    share = settings.split.test
+    return schema, examine(table, schema, checks, ledger, valid=given_valid, test=given_test, test_share=share), ledger
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """The run in a run directory, or in a bundle directory.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
+    bundle = load(path)
+    return Run(Path(path), bundle, Report.read(bundle.directory / REPORT))
+
+
+def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: ANN401
+    """Score a saved model on labelled rows that it was not trained on.
+
+    Raises:
+        BundleError: the model cannot be loaded.
+        DataError: the data cannot be read, or lacks the target or a column of the model.
+    """
+    bundle, table = load(path), read(data)
+    rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
+    begun = time.monotonic()
+    answers = bundle.answer(rows.frame).astype(np.float64)
+    seconds = time.monotonic() - begun
+    described = f"the model in {bundle.directory.name} on {table.source.name}"
+    network = Output("network", "network", described, answers, 0.0, seconds)
+    settings = RunConfig().evaluate
+    return assess(bundle.schema, rows.target, rows.weight, [network], settings, seed=0, ledger=Ledger())
+
+
+def read_if_given(source: Any) -> Table | None:  # noqa: ANN401
+    """The table, or None where no source was given."""
+    return None if source is None else read(source)
+
+
+def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:
+    """The verdicts on what reading found: kinds of columns and spellings of missing."""
+    kinds: dict[str, int] = {}
+    for column in schema.columns:
+        kinds[column.kind.value] = kinds.get(column.kind.value, 0) + 1
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]))
+    reason = f"{len(schema.columns)} columns of {table.source.rows:,} rows: {counted}"
+    ledger.record("data.types", Outcome.APPLIED, reason, value=len(schema.columns))
+    spellings: dict[str, int] = {}
+    for column in schema.columns:
+        for spelling, count in column.missing_spellings.items():
+            spellings[spelling] = spellings.get(spelling, 0) + count
+    if spellings:
+        told = ", ".join(f"{count:,} cells {spelling!r}" for spelling, count in spellings.items())
+        reason, total = f"read as missing: {told}", sum(spellings.values())
+        ledger.record("data.missing-spellings", Outcome.APPLIED, reason, value=total)
+    else:
+        ledger.record("data.missing-spellings", Outcome.PASSED, "missing cells are empty; no other spelling was found")

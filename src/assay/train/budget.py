@@ -1,0 +1,29 @@
+"""The time a run may take, counted from when it was asked for."""
+
+from __future__ import annotations
+
+import math
+import time
+
+
+class Budget:
+    """Seconds allowed for a whole run; infinite when none was given."""
+
+    def __init__(self, seconds: float | None, started: float | None = None) -> None:
+        """`started` is the `time.monotonic()` from which seconds count; by default now."""
+        self.seconds = math.inf if seconds is None else seconds
+        self.started = time.monotonic() if started is None else started
+
+    @property
+    def used(self) -> float:
+        """Seconds since the run was asked for."""
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds that remain; negative when overrun."""
+        return self.seconds - self.used
+
+    def holding(self, seconds: float) -> Budget:
+        """The same budget with `seconds` held back for what comes after."""
+        return Budget(self.seconds - seconds, self.started)

@@ -1,7 +1,7 @@
 """Do 95 % intervals cover the truth 95 % of the time? Wilson, DeLong and the bootstrap on simulated test sets.
 
-Rows are drawn from a known distribution; the truth is the metric on a million rows. Run: `python benchmarks/intervals.py`,
-with `--repeats N` for another number of test sets of each size (10,000 rows take a fifth of them).
+Rows are drawn from a known distribution; the truth is the metric on a million rows. Run it with `--repeats N` for
+another number of test sets of each size (10,000 rows take a fifth of them).
 """
 
 import argparse
@@ -69,9 +69,7 @@ def main() -> None:
             covered, methods = coverage(task, rows, repeats, true)
             seconds = (time.monotonic() - begun) / repeats
             error = 1.96 * np.sqrt(0.95 * 0.05 / repeats)
-            print(
-                f"\n{task.value}, {rows:,} rows: {repeats} test sets, {seconds:.2f} s each; 0.95 is met within {error:.3f}"
-            )
+            print(f"\n{task.value}, {rows:,} rows: {repeats} test sets, {seconds:.2f} s each; 0.95 +- {error:.3f}")
             for name, share in covered.items():
                 print(f"  {name:18} {share:.3f}  {methods[name]}")
 

@@ -25,7 +25,7 @@ _LEAKAGE = "Kapoor & Narayanan, Leakage and the reproducibility crisis (Patterns
 _RECIPE = "Karpathy, A Recipe for Training Neural Networks (2019)"
 
 
-def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002, E501
+def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002
     return Practice(id=id, stage=stage, sentence=sentence, source=source, evidence=evidence)
 
 
@@ -33,7 +33,7 @@ _ALL = (
     # data
     _practice("data.types", "read", "Columns are given their kinds with a reason, and every choice can be overruled.",
               "Hadley Wickham, Tidy Data (JSS 2014)", "number of columns by kind"),
-    _practice("data.missing-spellings", "read", "Spellings of 'missing' such as '?' or 'NA' are recognised and counted.",
+    _practice("data.missing-spellings", "read", "Spellings of 'missing' such as '?' or 'NA' are counted.",
               "van Buuren, Flexible Imputation of Missing Data (2018), ch. 1", "cells per spelling"),
     _practice("data.target-complete", "read", "Rows without a target are left out and counted, never filled in.",
               "van Buuren (2018), ch. 2", "rows left out"),
@@ -41,7 +41,7 @@ _ALL = (
               _LEAKAGE + ", L1.4", "duplicate rows"),
     _practice("audit.near-duplicates", "audit", "Nearly identical rows are found before the split.",
               _LEAKAGE + ", L1.4", "near-duplicate rows"),
-    _practice("audit.cross-file-duplicates", "audit", "No row of a given test or validation file is also a training row.",
+    _practice("audit.cross-file-duplicates", "audit", "No row of a given file is also a training row.",
               _LEAKAGE + ", L1.4", "rows in both files"),
     _practice("audit.conflicting-labels", "audit", "Equal rows with different targets are found; they bound any score.",
               "Northcutt et al., Pervasive Label Errors (NeurIPS 2021)", "rows in conflict, best reachable score"),
@@ -51,7 +51,7 @@ _ALL = (
               _LEAKAGE + ", L2", "columns left out"),
     _practice("audit.single-column-leak", "audit", "No single column predicts the target almost perfectly.",
               _LEAKAGE + ", L2", "best single-column AUROC or R2"),
-    _practice("audit.missingness", "audit", "It is tested whether a value being missing depends on the target.",
+    _practice("audit.missingness", "audit", "Whether missing values depend on the target is tested.",
               "Rubin, Inference and missing data (Biometrika 1976)", "p-value, Holm corrected"),
     _practice("audit.outliers", "audit", "Values far outside a column's range are found.",
               "Tukey, Exploratory Data Analysis (1977)", "cells beyond the outer fence"),
@@ -59,7 +59,7 @@ _ALL = (
               "He & Garcia, Learning from Imbalanced Data (TKDE 2009)", "smallest / largest"),
     _practice("audit.test-size", "audit", "The test part is large enough for the claim it is to carry.",
               "Wilson, Probable inference (JASA 1927)", "half width of the interval"),
-    _practice("audit.time-order", "audit", "Rows in time order are noticed, so that the past predicts the future.",
+    _practice("audit.time-order", "audit", "Rows in time order are noticed: the past predicts the future.",
               _LEAKAGE + ", L3.1", "time columns in order"),
     _practice("audit.unseen-categories", "audit", "Categories that only a given test or validation file has are counted.",
               "Breck et al., Data Validation for ML (MLSys 2019)", "unseen cells"),
@@ -76,7 +76,7 @@ _ALL = (
               _LEAKAGE + ", L3.2", "groups kept whole"),
     _practice("split.time", "split", "Where rows have a time, validation and test rows are later than training rows.",
               _LEAKAGE + ", L3.1", "last training time, first test time"),
-    _practice("split.sealed-test", "split", "Test rows are sealed before anything is learned, and each look is counted.",
+    _practice("split.sealed-test", "split", "Test rows are sealed before learning, and each look is counted.",
               "Dwork et al., The reusable holdout (Science 2015)", "times opened"),
     # encode
     _practice("encode.train-only", "encode", "Everything that preprocessing learns, it learns from training rows.",
@@ -98,7 +98,7 @@ _ALL = (
     _practice("encode.text", "encode", "Free text becomes hashed n-grams.",
               "Weinberger et al., Feature Hashing (ICML 2009)", "columns, buckets"),
     # model and training
-    _practice("model.prior-bias", "train", "The output bias starts at the prior, so that the first loss is the entropy.",
+    _practice("model.prior-bias", "train", "The output bias starts at the prior: the first loss is its entropy.",
               _RECIPE, "first loss against the prior's"),
     _practice("model.members", "train", "Several networks with own seeds are trained at once and averaged.",
               "Lakshminarayanan et al., Deep Ensembles (NeurIPS 2017)", "members"),
@@ -131,9 +131,9 @@ _ALL = (
               "Demsar, Statistical Comparisons (JMLR 2006)", "p-value, Holm corrected"),
     _practice("evaluate.calibration", "evaluate", "Probabilities are calibrated on validation rows.",
               "Guo et al., On Calibration (ICML 2017)", "temperature, ECE before and after"),
-    _practice("evaluate.proper-score", "evaluate", "A proper score (log loss, Brier) is reported beside accuracy.",
+    _practice("evaluate.proper-score", "evaluate", "A proper score (log loss, Brier) stands beside accuracy.",
               "Gneiting & Raftery, Strictly Proper Scoring Rules (JASA 2007)", "log loss"),
-    _practice("evaluate.train-test-gap", "evaluate", "The validation and test scores are compared for signs of selection.",
+    _practice("evaluate.train-test-gap", "evaluate", "Validation and test scores are compared for signs of selection.",
               "Recht et al., Do ImageNet Classifiers Generalize (ICML 2019)", "difference"),
     # bundle
     _practice("bundle.parity", "bundle", "The saved model gives the trained model's answers on stored rows.",

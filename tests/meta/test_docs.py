@@ -1,7 +1,8 @@
 """The documents tell the truth: links lead somewhere, examples run, and every command exists as written.
 
 Python blocks of a document run as written, in order, in one namespace, in a folder where `examples/adult` holds a few
-hundred rows and `runs/data-1` is a finished run. Shell blocks are not run: their verbs, options, overrides and files are checked.
+hundred rows and `runs/data-1` is a finished run. Shell blocks are not run: their verbs, options, overrides and files
+are checked.
 """
 
 import functools

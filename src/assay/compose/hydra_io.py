@@ -100,7 +100,7 @@ def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
     option_called(key, place)
     if key in layer.leaves:
         raise ConfigError(
-            "each option must be set once", f"{key} is set in {layer.places[key]} and in {place}", "Remove one of them."
+            "each option must be set once", f"{key} is there twice, the second time in {place}", "Remove one of them."
         )
     layer.places[key] = place
     layer.leaves[key] = _several(key, value) if isinstance(value, str) else value

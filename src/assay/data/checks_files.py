@@ -41,8 +41,10 @@ def shared_rows(view: View) -> Checked:
     if not view.files:
         return Checked(practice, _ALONE, outcome=Outcome.NOT_APPLICABLE)
     tables: dict[str, pl.DataFrame] = {"data": view.frame} | {part: t.frame for part, t in view.files.items()}
-    columns = [c for c in view.schema.features if all(c.name in frame.columns for frame in tables.values())]
-    labelled = all(view.schema.target in frame.columns for frame in tables.values())
+    # `columns` of a frame is built anew at each call, which counts for wide tables.
+    common = set.intersection(*(set(frame.columns) for frame in tables.values()))
+    columns = [column for column in view.schema.features if column.name in common]
+    labelled = view.schema.target in common
     if not columns:
         return Checked(practice, "the files share no feature column", outcome=Outcome.NOT_APPLICABLE)
     groups = _groups_across(tables, columns, view, labelled)
@@ -115,9 +117,10 @@ def unseen_categories(view: View) -> Checked:
 def _unseen(practice: str, part: Part, known: dict[str, pl.Series], view: View) -> Finding | None:
     frame = view.files[part].frame
     where = np.zeros(frame.height, dtype=bool)
+    have = set(frame.columns)
     counts: dict[str, int] = {}
     for name, categories in known.items():
-        if name not in frame.columns:
+        if name not in have:
             continue
         cells = as_category(frame[name])
         new = (cells.is_not_null() & ~cells.is_in(categories.implode())).fill_null(False).to_numpy()
@@ -155,7 +158,8 @@ def _differences(practice: str, part: Part, view: View) -> list[Finding]:
     frame = view.files[part].frame
     schema = view.schema
     used = {schema.target, schema.group, schema.time, schema.weight, *view.feature_names}
-    lacking = [c.name for c in schema.columns if c.name not in frame.columns and c.name in used]
+    have = set(frame.columns)
+    lacking = [c.name for c in schema.columns if c.name not in have and c.name in used]
     known = {column.name for column in schema.columns}
     extra = [name for name in frame.columns if name not in known]
     retyped, partly = _retyped(frame, view)
@@ -218,8 +222,9 @@ def _retyped(frame: pl.DataFrame, view: View) -> tuple[list[str], dict[str, int]
     """Feature columns of another type, and the unreadable cells of the others."""
     retyped: list[str] = []
     partly: dict[str, int] = {}
+    have = set(frame.columns)
     for column in view.schema.features:
-        if column.name not in frame.columns:
+        if column.name not in have:
             continue
         series = frame[column.name]
         bad = int(unreadable(series, column).sum())

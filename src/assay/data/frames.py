@@ -15,6 +15,7 @@ from assay.data.delimited import check_unique
 from assay.errors import DataError
 
 _INT64 = (-(2**63), 2**63 - 1)
+_HASHED_ROWS = 100_000
 
 
 def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
@@ -199,13 +200,15 @@ def hash_of_cells(frame: pl.DataFrame) -> str:
     """sha256 of names, types and cells, the same for equal frames whatever their origin."""
     digest = hashlib.sha256()
     for series in frame:
-        digest.update(f"{series.name}\0{series.dtype}\0{len(series)}\0".encode())
-        digest.update(series.is_null().to_numpy().tobytes())
-        if series.dtype == pl.String:
-            cells = series.fill_null("")
-            digest.update(cells.str.len_bytes().to_numpy().tobytes())
-            digest.update("".join(cells.to_list()).encode())
-        else:
-            numbers = series.to_physical()
-            digest.update(numbers.fill_null(False if numbers.dtype == pl.Boolean else 0).to_numpy().tobytes())
+        digest.update(f"{series.name}\0{series.dtype}\0{len(series)}\0{series.null_count()}\0".encode())
+        for part in series.iter_slices(_HASHED_ROWS):
+            if part.dtype == pl.String:
+                cells = part.to_list()
+                digest.update(np.array([-1 if cell is None else len(cell) for cell in cells], dtype=np.int64).tobytes())
+                digest.update("".join(cell for cell in cells if cell is not None).encode())
+            elif part.null_count() == 0:
+                digest.update(part.to_physical().to_numpy().tobytes())
+            else:
+                digest.update(part.is_null().to_numpy().tobytes())
+                digest.update(part.drop_nulls().to_physical().to_numpy().tobytes())
     return digest.hexdigest()

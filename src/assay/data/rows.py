@@ -109,7 +109,8 @@ def with_columns(table: Table, schema: Schema, part: Part) -> Table:
     used = {schema.target, schema.group, schema.time, schema.weight, *schema.sensitive}
     used |= {column.name for column in schema.features}
     have = table.frame.columns
-    missing = [column.name for column in schema.columns if column.name not in have]
+    present = set(have)
+    missing = [column.name for column in schema.columns if column.name not in present]
     needed = [name for name in missing if name in used]
     if needed:
         known = {column.name for column in schema.columns}

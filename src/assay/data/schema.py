@@ -40,7 +40,8 @@ class Column(Record):
     `dtype` is the Polars name of the type as read. `format` tells how its strings are parsed: for numbers
     `1,234.5` (comma groups thousands) or `1.234,5` (decimal comma), for dates a strptime pattern; None where the
     column was read as that type. `missing` counts empty cells and `missing_spellings`, `unparsed` the cells that are
-    neither missing nor of the column's kind (they become missing).
+    neither missing nor of the column's kind (they become missing). `distinct` does not count missing cells; beyond a
+    million rows and ten thousand distinct cells it is an estimate.
     """
 
     name: str

@@ -410,7 +410,7 @@ def _fit_trees(task: _Task, schema: Schema) -> _Fitted:
 
 
 def _usable(matrix: Floats) -> NDArray[np.bool_]:
-    """The columns with enough known cells that scikit-learn's binning, which looks at 200,000 rows, meets one of them."""
+    """The columns with enough known cells that scikit-learn's binning, which looks at 200,000 rows, meets one."""
     return np.asarray((~np.isnan(matrix)).sum(axis=0) >= max(1, len(matrix) // 10_000), np.bool_)
 
 

@@ -113,7 +113,7 @@ def _paired_bootstrap(
     strata = None if first.task is Task.REGRESSION else first.truth
     drawn = replicates(measure, strata, weight, first.rows, taken, seed)["difference"]
     drawn = drawn[np.isfinite(drawn)]
-    name = f"paired {bootstrap_name(strata is not None, taken)}"
+    name = f"paired {bootstrap_name(taken)}"
     if len(drawn) < PERCENTILE_SAMPLES:
         return _normal(difference, float(drawn.std(ddof=1)), (-np.inf, np.inf), confidence, name)
     low, high = bootstrap_interval(difference, drawn, first.rows, confidence)
@@ -215,7 +215,7 @@ def _nothing_learned(scores: Sequence[ModelScores], trivial: Comparison, rows: i
 
 
 def _not_needed(scores: Sequence[ModelScores], unbeaten: Sequence[Comparison], rows: int) -> str:
-    """The simplest baseline that the network does not beat, and the first that beats the network where it is another."""
+    """The simplest baseline that the network does not beat, and the first that beats the network, if another."""
     simplest = unbeaten[0]
     facing = _facing(_named(scores, simplest.against), scores[0], simplest.metric)
     subject = f"{_the(simplest.against)} {_is(simplest.against)}"

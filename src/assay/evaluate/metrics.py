@@ -140,7 +140,7 @@ class _Ranking:
         return gained, np.cumsum(gained, axis=1), reached[:, self._end], reached[:, self._start]
 
     def areas(self, weights: Floats, total: Floats) -> tuple[Floats, Floats, Floats]:
-        """AUROC (ties counting half), average precision and weight of the positives, each (b,); `total` is all weight."""
+        """AUROC (ties counting half), average precision and weight of the positives, (b,); `total` is all weight."""
         if not len(self._first):
             missing = np.full(len(weights), np.nan)
             return missing, missing, np.zeros(len(weights))

@@ -22,7 +22,7 @@ _BLANKS = {"\u00a0", THIN, "\u2009"}
 
 def visible(text: str) -> str:
     """`text` on one line with every character that does not print shown as a sign or its code point."""
-    return "".join(_sign(character) for character in text)
+    return text if text.isprintable() else "".join(_sign(character) for character in text)
 
 
 def _sign(character: str) -> str:
@@ -113,17 +113,16 @@ def seconds(value: float) -> str:
 
 def listed(names: Iterable[str], most: int = 12) -> str:
     """Names in one line, the first `most` of them and how many more there are."""
-    every = [short(name) for name in names]
+    every = list(names)
     more = f" and {count(len(every) - most)} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+    return ", ".join(short(name) for name in every[:most]) + more
 
 
 def row_list(rows: tuple[int, ...], of: int, most: int = 15) -> str:
     """Row numbers in one line, and of how many they are the first: `9, 140, 271 and 49 more`."""
-    total = max(of, len(rows))
-    shown = ", ".join(str(row) for row in rows[:most])
-    more = f" and {count(total - most)} more" if total > most and len(rows) >= most else ""
-    return shown + more
+    shown = rows[:most]
+    left = max(of, len(rows)) - len(shown)
+    return ", ".join(str(row) for row in shown) + (f" and {count(left)} more" if left else "")
 
 
 def plain(text: str) -> str:

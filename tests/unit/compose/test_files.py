@@ -70,7 +70,7 @@ def test_an_empty_file_holds_nothing(written):
     ],
 )
 def test_what_is_not_plain_yaml_is_refused(written, text, message):
-    with pytest.raises(ConfigError, match="exp.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"exp\.yaml") as caught:
         read_yaml(written(text))
     assert message in str(caught.value)
 

@@ -106,7 +106,7 @@ def test_a_file_is_read_with_its_table_section(file):
         ("train:\n  lr: {a: 1}\n", "train.lr must be a number"),
         ("train:\n  lr: [1]\n", "train.lr must be a number"),
         ("train:\n  lr:\n", "train.lr must be a number"),
-        ("train:\n  lr: 1\ntrain.lr: 2\n", "train.lr is set in line 2 of exp.yaml and in line 3"),
+        ("train:\n  lr: 1\ntrain.lr: 2\n", "train.lr is there twice, the second time in line 3 of exp.yaml"),
         ("seed: true\n", "seed must be a whole number"),
         ("seed: ''\n", "gives an empty value"),
         ("budget: soon\n", "Examples: 60s"),
@@ -137,8 +137,7 @@ def test_an_option_may_be_given_once():
 def test_a_host_applications_hydra_is_left_as_it_was(tmp_path):
     (tmp_path / "host.yaml").write_text("mine: 1\n")
     GlobalHydra.instance().clear()
-    before = OmegaConf.has_resolver("now")
-    with initialize_config_dir(str(tmp_path), version_base="1.1"):
+    with initialize_config_dir(str(tmp_path), version_base="1.2"):
         hydra, base, stored = GlobalHydra.instance().hydra, getbase(), dict(ConfigStore.instance().repo)
         assert compose("quick").budget == 20.0
         assert GlobalHydra.instance().hydra is hydra
@@ -146,5 +145,6 @@ def test_a_host_applications_hydra_is_left_as_it_was(tmp_path):
         assert dict(ConfigStore.instance().repo) == stored
         assert hydra_compose("host") == {"mine": 1}
     assert not GlobalHydra.instance().is_initialized()
-    assert before in (True, False)
+    OmegaConf.clear_resolver("now")
     assert compose("best").preset == "best"
+    assert not OmegaConf.has_resolver("now")

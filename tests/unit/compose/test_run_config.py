@@ -37,7 +37,7 @@ def test_a_budget_is_read_in_seconds(text, seconds):
     "text", ["", "0", "0s", "-5s", "soon", "1d", "10 m s", "nan", "inf", "١m", True, -1, "9" * 400]
 )
 def test_what_is_no_budget_is_refused_with_examples(text):
-    with pytest.raises(ConfigError, match="Examples: 60s, 10m, 1.5h"):
+    with pytest.raises(ConfigError, match="Examples: 60s, 10m"):
         parse_budget(text)
 
 

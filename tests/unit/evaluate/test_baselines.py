@@ -1,4 +1,4 @@
-"""Baselines: they learn what is there to learn, read awkward cells, keep to time and rows, and say what they left out."""
+"""Baselines learn what is there to learn, read awkward cells, keep to time and rows, and say what they left out."""
 
 from datetime import datetime, timedelta
 

@@ -39,7 +39,7 @@ def test_paired_delong_agrees_with_the_bootstrap():
     truth, good, poor = noisy(1)
     exact = paired_test(Task.BINARY, truth, two_columns(good), two_columns(poor))
     drawn = paired_test(Task.BINARY, truth, two_columns(good), two_columns(poor), np.ones(400), samples=2000)
-    assert drawn.test == "paired stratified bootstrap (2,000)"
+    assert drawn.test == "paired bootstrap (2,000)"
     assert drawn.difference.value == pytest.approx(exact.difference.value)
     assert drawn.difference.low == pytest.approx(exact.difference.low, abs=0.01)
     assert drawn.difference.high == pytest.approx(exact.difference.high, abs=0.01)
@@ -155,8 +155,8 @@ def advised(differences, p_values, rows=1000):
         (
             (0.4, 0.05, 0.001),
             (1e-9, 1e-9, 0.6),
-            "You do not need a deep network here: boosted trees are as good (AUROC 0.899 against 0.900; 1,000 test rows "
-            "do not tell the two apart, p = 0.6).",
+            "You do not need a deep network here: boosted trees are as good (AUROC 0.899 against 0.900; 1,000 test "
+            "rows do not tell the two apart, p = 0.6).",
         ),
         (
             (0.4, 0.001, -0.03),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from assay.data.schema import Column, Kind, Task
 from assay.evaluate.record import Calibration, Comparison, Curve, Estimate, Report, ResidualPicture, Score
+from assay.report.page import draw_page
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "report.json"
 HOSTILE = "<script>alert('x')</script>\"&\n\x00\u202e😀 | `a` *b*"
@@ -93,7 +96,9 @@ def _bare(report: Report) -> Report:
 
 def _wide(report: Report) -> Report:
     column = Column(name="x", kind=Kind.NUMBER, dtype="Float64", reason="decimal numbers", distinct=9)
-    many = tuple(column.model_copy(update={"name": f"sensor_{i:05d}", "missing": int(i == 7777)}) for i in range(10_000))
+    many = tuple(
+        column.model_copy(update={"name": f"sensor_{i:05d}", "missing": int(i == 7777)}) for i in range(10_000)
+    )
     schema = report.schema_.model_copy(update={"columns": (*many, report.schema_["income"])})
     findings = tuple(
         report.findings[-1].model_copy(update={"what": f"finding {i}", "columns": tuple(c.name for c in many)})
@@ -108,6 +113,8 @@ def _hostile(report: Report) -> Report:
         update={"columns": columns, "target": HOSTILE, "classes": (HOSTILE, HOSTILE + "2"), "sensitive": (HOSTILE,)}
     )
     curves = tuple(curve.model_copy(update={"label": HOSTILE}) for curve in report.roc)
+    finding = report.findings[0].model_copy(update={"what": HOSTILE, "do": HOSTILE, "columns": (HOSTILE,)})
+    models = tuple(m.model_copy(update={"name": HOSTILE + m.name, "description": HOSTILE}) for m in report.scores)
     return report.model_copy(
         update={
             "name": HOSTILE,
@@ -115,18 +122,21 @@ def _hostile(report: Report) -> Report:
             "schema_": schema,
             "source": report.source.model_copy(update={"name": HOSTILE, "notes": (HOSTILE,)}),
             "config": {HOSTILE: HOSTILE},
-            "findings": tuple(f.model_copy(update={"what": HOSTILE, "do": HOSTILE, "columns": (HOSTILE,)}) for f in report.findings),
-            "scores": tuple(m.model_copy(update={"name": HOSTILE + m.name, "description": HOSTILE}) for m in report.scores),
+            "findings": (finding,),
+            "scores": models,
             "advice": HOSTILE,
             "roc": curves,
             "ledger": tuple(v.model_copy(update={"reason": HOSTILE}) for v in report.ledger),
         }
-    )  # fmt: skip
+    )
 
 
 def _broken_curves(report: Report) -> Report:
     nan = float("nan")
-    epochs = tuple(e.model_copy(update={"train_loss": nan, "valid_loss": nan, "gradient_norm": nan}) for e in report.training.epochs)
+    epochs = tuple(
+        e.model_copy(update={"train_loss": nan, "valid_loss": nan, "gradient_norm": nan})
+        for e in report.training.epochs
+    )
     calibration = Calibration(temperature=1.0, ece_before=0.0, ece_after=0.0, bins=())
     empty = (Curve(name="network", label="network", x=(), y=()),)
     return report.model_copy(
@@ -176,6 +186,12 @@ def reports(report) -> dict[str, Report]:
 def shape(request, reports) -> tuple[str, Report]:
     """Each shape in turn, with its name."""
     return request.param, reports[request.param]
+
+
+@pytest.fixture(scope="session")
+def pages(reports) -> Callable[[str], str]:
+    """The page of a shape, drawn once."""
+    return cache(lambda name: draw_page(reports[name]))
 
 
 @pytest.fixture(scope="session")

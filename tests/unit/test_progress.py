@@ -1,0 +1,77 @@
+import io
+
+import pytest
+
+from assay.progress import LineWatch, QuietWatch, TerminalWatch, progress_to
+from assay.train.watch import Epoch
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def epoch(number):
+    return Epoch(
+        epoch=number, step=number, seconds=number / 10, train_loss=0.5 / number, valid_loss=0.6, learning_rate=0.1,
+        gradient_norm=1.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stream", "quiet", "kind"),
+    [(io.StringIO(), False, LineWatch), (Terminal(), False, TerminalWatch), (Terminal(), True, QuietWatch)],
+)
+def test_the_stream_chooses_the_watch(stream, quiet, kind):
+    assert isinstance(progress_to(stream, quiet=quiet), kind)
+
+
+def test_lines_hold_back_quick_epochs_but_not_the_last():
+    stream = io.StringIO()
+    watch = LineWatch(stream)
+    watch.stage("train")
+    for number in range(1, 101):
+        watch.epoch(epoch(number), 200)
+    watch.note("the time is up")
+    watch.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0].endswith(" s] train")
+    assert lines[1] == "  epoch 1 of at most 200: training loss 0.5000, validation loss 0.6000, 0.1 s"
+    assert lines[-2] == "  epoch 100 of at most 200: training loss 0.0050, validation loss 0.6000, 10.0 s"
+    assert lines[-1] == "note: the time is up"
+    assert len(lines) == 4
+
+
+def test_quiet_still_prints_notes():
+    stream = io.StringIO()
+    watch = QuietWatch(stream)
+    watch.stage("train")
+    watch.epoch(epoch(1), 2)
+    watch.note("[bold]a note")
+    watch.close()
+    assert stream.getvalue() == "note: [bold]a note\n"
+
+
+def test_the_bar_leaves_the_stages_and_notes_behind():
+    stream = Terminal()
+    watch = TerminalWatch(stream)
+    watch.stage("read")
+    watch.stage("train")
+    watch.epoch(epoch(3), 60)
+    watch.note("[red]slow")
+    watch.close()
+    watch.close()
+    text = stream.getvalue()
+    assert "✓ read" in text
+    assert "epoch 3/60  training loss 0.1667, validation loss 0.6000" in text
+    assert "note: [red]slow" in text
+
+
+def test_an_epoch_without_a_stage_is_shown_as_training():
+    stream = Terminal()
+    watch = TerminalWatch(stream)
+    watch.epoch(epoch(1), 2)
+    watch.close()
+    assert "✓ train" in stream.getvalue()

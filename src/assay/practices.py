@@ -61,7 +61,7 @@ _ALL = (
               "Wilson, Probable inference (JASA 1927)", "half width of the interval"),
     _practice("audit.time-order", "audit", "Rows in time order are noticed: the past predicts the future.",
               _LEAKAGE + ", L3.1", "time columns in order"),
-    _practice("audit.unseen-categories", "audit", "Categories that only a given test or validation file has are counted.",
+    _practice("audit.unseen-categories", "audit", "Categories that only a given file has are counted.",
               "Breck et al., Data Validation for ML (MLSys 2019)", "unseen cells"),
     _practice("audit.column-match", "audit", "Given files have the same columns of the same types.",
               "Breck et al., Data Validation for ML (MLSys 2019)", "columns that differ"),

@@ -68,7 +68,7 @@ def _shared_finding(practice: str, part: str, other: str, shared: np.ndarray, n:
         check=practice,
         severity=Severity.SERIOUS if share > SHARED else Severity.WARNING,
         what=(
-            f"{count_of(len(shared), 'row')} of {n:,} in the {part} file ({100 * share:.2g} %) equal {source} rows "
+            f"{count_of(len(shared), 'row')} of {n:,} in the {part} file ({100 * share:.3g} %) equal {source} rows "
             f"in {by}"
         ),
         do=f"Remove them from the {part} file: the scores on it are too good by what these rows give.",

@@ -38,7 +38,7 @@ def duplicates(view: View) -> Checked:
     if not len(copies):
         return Checked(practice, f"no copies among {n:,} rows", 0.0)
     share = len(copies) / n
-    what = f"{count_of(len(copies), 'row')} of {n:,} ({100 * share:.2g} %) repeat an earlier row exactly"
+    what = f"{count_of(len(copies), 'row')} of {n:,} ({100 * share:.3g} %) repeat an earlier row exactly"
     do = "Equal rows are kept in one part of the split. Remove them if they are copies by mistake."
     if share >= COARSE:
         do = (
@@ -142,7 +142,7 @@ def conflicting_labels(view: View) -> Checked:
         return Checked(practice, f"no equal rows with different targets among {len(known):,}", 0.0)
     share = len(conflict) / len(known)
     what = (
-        f"{count_of(len(conflict), 'row')} ({100 * share:.2g} %) have the same features as a row with another target; "
+        f"{count_of(len(conflict), 'row')} ({100 * share:.3g} %) have the same features as a row with another target; "
         f"the best reachable {measure} on this table is {best:.6g}"
     )
     do = "Look whether labels are wrong or a column that tells these rows apart is missing."

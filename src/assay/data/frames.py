@@ -201,7 +201,8 @@ def hash_of_cells(frame: pl.DataFrame) -> str:
     digest = hashlib.sha256()
     for series in frame:
         digest.update(f"{series.name}\0{series.dtype}\0{len(series)}\0{series.null_count()}\0".encode())
-        for part in series.iter_slices(_HASHED_ROWS):
+        for start in range(0, len(series), _HASHED_ROWS):
+            part = series.slice(start, _HASHED_ROWS)
             if part.dtype == pl.String:
                 cells = part.to_list()
                 digest.update(np.array([-1 if cell is None else len(cell) for cell in cells], dtype=np.int64).tobytes())

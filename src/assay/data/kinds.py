@@ -100,9 +100,14 @@ def distinct_counts(frame: pl.DataFrame) -> dict[str, int]:
     for series in frame:
         if series.dtype != pl.String:
             cells = _present(series)
-            about = cells.approx_n_unique() if len(cells) > _COUNTED_ROWS else 0
-            counts[series.name] = about if about > _COUNTED_DISTINCT else cells.n_unique()
+            counts[series.name] = cells.n_unique() if len(cells) <= _COUNTED_ROWS else _about_distinct(cells)
     return counts
+
+
+def _about_distinct(cells: pl.Series) -> int:
+    about = cells.approx_n_unique()
+    assert isinstance(about, int)
+    return about if about > _COUNTED_DISTINCT else cells.n_unique()
 
 
 def _present(series: pl.Series) -> pl.Series:

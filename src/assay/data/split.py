@@ -30,14 +30,12 @@ from assay.data.deal import (
 from assay.data.read import Table
 from assay.data.rows import NAMES, Part, Rows, complete, fingerprint, given_files, listed, take, times, with_columns
 from assay.data.schema import Kind, Schema
+from assay.data.split_checks import check_class_units, check_classes, check_rows
 from assay.errors import DataError
 from assay.ledger import Ledger, Outcome
 from assay.records import Record
 
 __all__ = ["Part", "Rows", "Sealed", "Split", "SplitRecord", "seal"]
-
-#: Fewer rows than this cannot be trained on and tested with any meaning.
-FEWEST_ROWS = 10
 
 
 class SplitRecord(Record):
@@ -158,14 +156,14 @@ def seal(
     files = given_files(valid, test)
     whole = complete(table, schema, "train")
     given = {part: complete(with_columns(t, schema, part), schema, part) for part, t in files.items()}
-    _check_rows(whole, schema)
+    check_rows(whole, schema)
     left_out = _record_left_out(table, whole, {part: (files[part], rows) for part, rows in given.items()}, ledger)
 
     parts = _parts_to_cut(config, given)
     units = _units(whole, schema, config.keep_duplicates_together)
     assigned = _assign(whole, units, schema, config, parts, seed)
     cut = {part: take(whole, assigned == i, part) for i, part in enumerate(parts)} | given
-    _check_classes(cut, given, schema)
+    check_classes(cut, given, schema)
 
     _record_balance(cut, schema, config, ledger)
     _record_units(cut, units, schema, config, ledger)
@@ -225,7 +223,7 @@ def _assign(
     """The part (position in `parts`) of every row, shape (n,)."""
     shares = np.array(list(parts.values()))
     if schema.is_classification:
-        _check_class_units(rows.target, units, schema, len(shares))
+        check_class_units(rows.target, units, schema, len(shares))
     if schema.time is not None:
         return cut_in_time(units, times(rows, schema, schema.time), shares)
     if units.max() + 1 < len(shares):
@@ -246,95 +244,6 @@ def _assign(
     draws = DRAWS if len(strata) <= MANY_UNITS else DRAWS_OF_MANY
     cuts = (cut_at_random(units, strata, shares, rng) for _ in range(draws))
     return min(cuts, key=lambda cut: imbalance(cut, rows.target, shares))
-
-
-# Checks
-
-
-def _check_rows(rows: Rows, schema: Schema) -> None:
-    if not schema.features:
-        raise DataError(
-            "a table needs at least one column to learn from beside the target",
-            "its columns are " + ", ".join(f"{column.name!r} ({column.kind})" for column in schema.columns[:12]),
-            "Give more columns, or say what one is: --as COLUMN=category.",
-        )
-    if len(rows) < FEWEST_ROWS:
-        raise DataError(
-            f"a table needs at least {FEWEST_ROWS} rows with a target to be trained on and tested",
-            f"there are {len(rows)}",
-            "Add rows.",
-        )
-    if len(np.unique(rows.target)) < 2:
-        raise DataError(
-            f"the target {schema.target!r} must have at least two different values",
-            "all rows have the same",
-            "Choose another target.",
-        )
-
-
-def _check_class_units(target: np.ndarray, units: np.ndarray, schema: Schema, parts: int) -> None:
-    """Every class needs a row for each part, and so many rows that need not stay together.
-
-    Raises:
-        DataError: names the class, its rows and how many are needed.
-    """
-    rows = np.bincount(target, minlength=len(schema.classes))
-    pairs = np.unique(units * len(schema.classes) + target)
-    apart = np.bincount(pairs % len(schema.classes), minlength=len(schema.classes))
-    for position, name in enumerate(schema.classes):
-        if rows[position] < parts:
-            raise DataError(
-                f"every class of {schema.target!r} needs at least {parts} rows, one for each part",
-                f"class {name!r} has {rows[position]}",
-                "Add rows of this class, join it with another class, or remove it.",
-            )
-        if apart[position] < parts:
-            raise DataError(
-                f"every class of {schema.target!r} needs at least {parts} rows that can go to different parts",
-                f"the {rows[position]} rows of class {name!r} form {apart[position]} sets that must stay together "
-                "(equal rows or one group)",
-                "Add rows, join the class with another, or set data.split.keep_duplicates_together=false.",
-            )
-
-
-def _check_classes(cut: dict[Part, Rows], given: dict[Part, Rows], schema: Schema) -> None:
-    """Training knows every class; the parts cut from the table have them all, save where the cut is in time.
-
-    A part cut in time or a given file needs two classes, the fewest that can be scored; classes it lacks are written to
-    the ledger.
-
-    Raises:
-        DataError: a part is empty or lacks a class it must have.
-    """
-    for part, rows in cut.items():
-        if len(rows) == 0:
-            raise DataError(
-                f"the {NAMES[part]} part must have rows",
-                "it has none",
-                "Give more rows, or change data.split.valid and data.split.test.",
-            )
-        if not schema.is_classification:
-            continue
-        present = np.bincount(rows.target, minlength=len(schema.classes)) > 0
-        absent = [name for name, here in zip(schema.classes, present, strict=True) if not here]
-        may_lack = part in given or (schema.time is not None and part != "train")
-        if absent and not (may_lack and present.sum() >= 2):
-            fewest = "at least two classes" if may_lack else "every class"
-            raise DataError(
-                f"the {NAMES[part]} part must have {fewest} of {schema.target!r}",
-                f"{listed(absent)} {'is' if len(absent) == 1 else 'are'} not in it",
-                _advice_on_absent_class(schema, part in given),
-            )
-
-
-def _advice_on_absent_class(schema: Schema, from_file: bool) -> str:
-    if from_file:
-        return "Give a file that has them."
-    if schema.time is not None:
-        return "These classes appear at other times only: leave --time out, or give the parts as files of their own."
-    if schema.group is not None:
-        return "Too few groups have these classes: add groups, or join classes."
-    return "Set data.split.stratify=true, or add rows of these classes."
 
 
 # What the ledger is told

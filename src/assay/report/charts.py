@@ -233,7 +233,7 @@ def _marked(mark: Mark, plot: _Plot) -> str:
     return _line(at, plot.top, at, plot.bottom, "mark") + _text(word, plot.top - 7, mark.text, "label", "middle")
 
 
-def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 560) -> str:
+def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 480) -> str:
     """One row a model: a dot at the value, a bar over its interval, the value in words at the right.
 
     One row far from all others (a trivial baseline) would press the others together; it is drawn as an arrow at the
@@ -258,7 +258,7 @@ def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 5
         strong = "label strong" if row.kind == "network" else "label"
         body += [_text(0, middle + 4, name, strong), _dot(row, plot, middle, row is far)]
         body.append(_text(width, middle + 4, text, strong, "end"))
-    return _svg(label, width, plot.bottom + 42, body, " roomy")
+    return _svg(label, width, plot.bottom + 42, body)
 
 
 def _aligned(values: Sequence[Number]) -> list[str]:
@@ -396,7 +396,7 @@ def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH) -> str:
     return _svg(label, width, 6 + 24.0 * len(known), body)
 
 
-def strip_chart(label: str, parts: Sequence[Part], width: float = 560) -> str:
+def strip_chart(label: str, parts: Sequence[Part], width: float = 480) -> str:
     """One bar divided into parts, named below."""
     total = sum(part.value for part in parts)
     if not math.isfinite(total) or total <= 0:

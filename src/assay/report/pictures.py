@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from assay.data.schema import Task
 from assay.evaluate.record import Curve, Report
 from assay.report.charts import (
     Bin,
@@ -151,29 +152,35 @@ def residuals(report: Report) -> tuple[Picture, ...]:
 
 
 def roc(report: Report) -> Picture | None:
-    """ROC curves."""
-    return _curves(report.roc, "ROC", Axis("false positive rate", 0.0, 1.0), Axis("true positive rate", 0.0, 1.0), True)
+    """ROC curves, with the diagonal of chance."""
+    x, y = Axis("false positive rate", 0.0, 1.0), Axis("true positive rate", 0.0, 1.0)
+    return _curves(report, report.roc, "ROC", x, y)
 
 
 def precision_recall(report: Report) -> Picture | None:
     """Precision-recall curves."""
-    return _curves(
-        report.precision_recall, "Precision and recall", Axis("recall", 0.0, 1.0), Axis("precision", 0.0, 1.0), False
-    )
+    x, y = Axis("recall", 0.0, 1.0), Axis("precision", 0.0, 1.0)
+    return _curves(report, report.precision_recall, "Precision and recall", x, y)
 
 
-def _curves(curves: tuple[Curve, ...], title: str, x: Axis, y: Axis, diagonal: bool) -> Picture | None:
+def _curves(report: Report, curves: tuple[Curve, ...], title: str, x: Axis, y: Axis) -> Picture | None:
     """Few curves are named; of many, the ones with the smallest area are, the others stay quiet behind them."""
     if not curves:
         return None
+    classes = len(report.schema_.classes) if report.schema_.task is Task.MULTICLASS else 0
     named = curves if len(curves) <= MOST_CURVES else tuple(sorted(curves, key=_area)[:MOST_CURVES])
     tones = {id(curve): tone for curve, tone in zip(named, (0, 1, 3, 4), strict=False)}
     series = [Series(c.label, c.x, c.y, tones.get(id(c), 5), quiet=id(c) not in tones) for c in curves]
-    caption = f"{title} curve{'s' if len(curves) > 1 else ''}."
+    caption = f"{title} curve{'s' if len(curves) > 1 else ''}"
+    if 1 < len(curves) < classes:
+        caption += f" of {count(len(curves))} of the {count(classes)} classes, each against the rest"
     if len(named) < len(curves):
-        caption = f"{title}: {count(len(curves))} curves; named are the {len(named)} with the smallest area."
+        caption += f"; named are the {len(named)} with the smallest area"
     names = listed((curve.label for curve in named), MOST_CURVES)
-    return Picture(line_chart(f"{title} curves: {names}", series, x, y, diagonal=diagonal, size=(460, 350)), caption)
+    return Picture(
+        line_chart(f"{title} curves: {names}", series, x, y, diagonal=curves is report.roc, size=(460, 350)),
+        caption + ".",
+    )
 
 
 def _area(curve: Curve) -> float:

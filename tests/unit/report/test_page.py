@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from assay.bundle.manifest import FILES, MANIFEST
 from assay.practices import PRACTICES
-from assay.report.page import SECTIONS, draw_page
+from assay.report.page import BUNDLE, SECTIONS, draw_page
 from assay.report.words import visible
 
 VOID = {"meta", "link", "input", "br", "col"}
@@ -195,3 +196,20 @@ def test_the_day_is_written_out_where_it_is_one(report, started):
 
 def test_the_same_report_gives_the_same_page(report):
     assert draw_page(report) == draw_page(report)
+
+
+def test_the_files_named_are_those_of_a_bundle():
+    named = [name for names, _ in BUNDLE for name in names.split(", ")]
+    assert sorted(named) == sorted((*FILES, MANIFEST))
+
+
+def test_of_many_curves_the_worst_are_named(pages):
+    text = words(pages("26 classes"))
+    assert "ROC curves; named are the 4 with the smallest area." in text
+    assert "ROC curves." in words(pages("binary"))
+
+
+def test_fewer_curves_than_classes_are_said_to_be(reports):
+    some = reports["26 classes"].model_copy(update={"roc": reports["26 classes"].roc[:10]})
+    text = words(draw_page(some))
+    assert "ROC curves of 10 of the 26 classes, each against the rest; named are the 4 with the smallest area." in text

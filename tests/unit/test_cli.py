@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -76,13 +77,12 @@ def test_each_verb_shows_every_option_with_its_default(verb, capsys):
     assert main([verb, "--help"]) == 0
     text = capsys.readouterr().out
     context = app._command().make_context("assay", [], resilient_parsing=True)
-    command = app._command().get_command(context, verb)
-    shown = " ".join(text.split())
-    for parameter in command.params:
-        name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar
-        assert name in shown
-        entry = shown.partition(f"{name} ")[2]
-        assert "[default:" in entry or "[required]" in entry or name == "--help", name
+    entries = re.split(r"\n  (?=\S)", text)
+    for parameter in app._command().get_command(context, verb).params:
+        option = parameter.param_type_name == "option"
+        name = next(word for word in parameter.opts if word.startswith("--")) if option else parameter.metavar
+        entry = next(entry for entry in entries[1:] if name in entry.split())
+        assert "[default:" in entry or "[required]" in entry, name
 
 
 def test_the_help_of_fit_lists_every_key_and_preset(capsys):
@@ -222,12 +222,12 @@ def test_fit_hands_on_what_was_said(monkeypatch, tmp_path):
     """The seam between the command line and the run: each argument arrives, arguments over the file."""
     calls = []
 
-    class Stop(Exception):
+    class StopHereError(Exception):
         """Ends the command where the run would begin."""
 
     def fit(data, target, **rest):
         calls.append((data, target, rest))
-        raise Stop
+        raise StopHereError
 
     import assay.run
 
@@ -238,10 +238,10 @@ def test_fit_hands_on_what_was_said(monkeypatch, tmp_path):
     )
     references = tmp_path / "r.yaml"
     references.write_text("- {model: A, metric: auroc, value: 0.9, source: paper}\n")
-    with pytest.raises(Stop):
+    with pytest.raises(StopHereError):
         main(
-            ["fit", "--config", str(config), "train.lr=0.5", "model.width=8", "--budget", "5s", "--seed", "3", "--strict",
-             "--as", "b=number", "--sensitive", "s", "--sensitive", "t", "--reference", str(references), "--quiet",
+            ["fit", "--config", str(config), "train.lr=0.5", "model.width=8", "--budget", "5s", "--seed", "3",
+             "--strict", "--as", "b=number", "--sensitive", "s", "--sensitive", "t", "--reference", str(references), "--quiet",
              "--out", "there", "--preset", "quick"]
         )  # fmt: skip
     data, target, rest = calls[0]

@@ -18,6 +18,7 @@ from assay._imports import require
 from assay.errors import ConfigError
 
 LARGEST_FILE = 1_000_000
+DEEPEST = 20
 
 _INT = re.compile(r"[-+]?[0-9]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
@@ -50,16 +51,24 @@ def read_yaml(path: Path, *, as_text: str | None = None) -> YamlFile:
     yaml = require("yaml", "Reading a config file")
     text = _read_text(path)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise _refused(path, "it uses aliases (*name)", "Write the values out.")
+        _check_events(path, yaml, text)
         node = yaml.compose(text, Loader=_plain_loader())
         reader = _Reader(path, yaml, as_text)
         content = None if node is None else reader.value(node, "")
     except yaml.YAMLError as error:
         raise _not_yaml(path, error) from None
-    except RecursionError:
-        raise _refused(path, "it is nested too deeply", "Check that this is the file you meant.") from None
     return YamlFile(path, content, reader.lines)
+
+
+def _check_events(path: Path, yaml: ModuleType, text: str) -> None:
+    """Refuse aliases, which can grow without end, and nesting that would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused(path, "it uses aliases (*name)", "Write the values out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _refused(path, "it is nested too deeply", "Check that this is the file you meant.")
 
 
 class _Reader:

@@ -16,15 +16,19 @@ from torch import Tensor, nn
 
 from assay.data import columns
 from assay.data.config import EncodeConfig
-from assay.data.inputs import Input, Matrices, matrices
-from assay.data.schema import FEATURE_KINDS, Kind, Schema
+from assay.data.inputs import LARGEST, Input, Matrices, matrices
 from assay.data.rows import Rows
+from assay.data.schema import FEATURE_KINDS, Kind, Schema
 from assay.ledger import Ledger, Outcome
 
 #: Seconds of the cycles a date is laid on.
 CYCLES = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
 #: A date whose training values span less than this many turns of a cycle says nothing about that cycle.
 _LEAST_TURNS = 1.5
+#: Scaled numbers end here, also without a clip: their squares still fit into float32.
+_FURTHEST = 1e18
+#: Rows times columns times knots that quantile scaling takes at once; 2^24 are 128 MB.
+_RAMPS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class QuantileScale(nn.Module):
             widths[column, :steps] = np.diff(edges)
             rises[column, :steps] = np.diff(scores)
         self.register_buffer("starts", torch.from_numpy(starts))
-        self.register_buffer("inverse_widths", torch.from_numpy(1.0 / widths))
+        self.register_buffer("inverse_widths", torch.from_numpy(1.0 / np.maximum(widths, 1.0 / LARGEST)))
         self.register_buffer("rises", torch.from_numpy(rises))
         self.register_buffer("lowest", torch.from_numpy(lowest))
 
@@ -94,7 +98,7 @@ class QuantileScale(nn.Module):
 
 def _quantile_knots(values: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct quantiles of `values` and their normal scores; ties get the score of their middle rank."""
-    finite = values[np.isfinite(values)]
+    finite = _known(values)
     if not len(finite):
         return np.array([0.0]), np.array([0.0])
     edges, first = np.unique(np.quantile(finite, levels), return_index=True)
@@ -106,7 +110,8 @@ def _quantile_knots(values: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray,
 class Preprocess(nn.Module):
     """Impute, flag, scale, clip, and lay dates on cycles: all numeric work in front of the network.
 
-    Values are centred in float64 and only then cast, so that large offsets (years, timestamps) keep their digits.
+    Values are centred in float64 and only then cast, so that large offsets (years, timestamps) keep their digits. What
+    comes out is finite, whatever goes in.
 
     Shapes:
         values: (n, K) float64, NaN or infinite where missing; texts: (n, T) float32.
@@ -142,12 +147,18 @@ class Preprocess(nn.Module):
         """How many extra inputs come out."""
         return len(self.flagged) + len(self.booleans) + 2 * len(self.dates) + sum(self.text_sizes)
 
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that bound the float64 work space of one call."""
+        ramps = 0 if self.quantile is None else self.quantile.starts.numel()
+        return max(min(65_536, _RAMPS_AT_ONCE // max(ramps, 1)), 64)
+
     def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
         missing = (values.abs() <= torch.finfo(torch.float64).max).logical_not()
-        filled = torch.where(missing, self.fill, values)
+        filled = torch.where(missing, self.fill, values.clamp(-LARGEST, LARGEST))
         scaled = (filled - self.center) * self.scale
         numbers = scaled[:, self.trends] if self.quantile is None else self.quantile(filled[:, self.trends])
-        numbers = self._soft_clip(numbers.float())
+        numbers = self._soft_clip(numbers.clamp(-_FURTHEST, _FURTHEST)).float()
         parts = [missing[:, self.flagged].float(), scaled[:, self.booleans].float()]
         if len(self.dates):
             turns = filled[:, self.dates] / self.periods
@@ -196,11 +207,12 @@ def _learn(training: np.ndarray, plan: _Plan, config: EncodeConfig) -> _Learned:
     flagged, cycles = [], []
     for column in range(width):
         values = training[:, column]
-        finite = values[np.isfinite(values)]
+        finite = _known(values)
+        if not len(finite):
+            scale[column] = 0.0  # nothing is known of this column, so it must say nothing later
+            continue
         if len(finite) < len(values) and config.missing_flags:
             flagged.append(column)
-        if not len(finite):
-            continue
         fill[column] = np.median(finite)
         method = "standard" if column in plan.booleans or config.scale == "quantile" else config.scale
         center[column], scale[column] = _center_and_scale(finite, method)
@@ -212,11 +224,18 @@ def _learn(training: np.ndarray, plan: _Plan, config: EncodeConfig) -> _Learned:
     return _Learned(fill, center, scale, flagged, [c for c, _ in cycles], [p for _, p in cycles])
 
 
+def _known(values: np.ndarray) -> np.ndarray:
+    """The values that are not missing, as `Preprocess` takes them."""
+    return values[np.isfinite(values)].clip(-LARGEST, LARGEST)
+
+
 def _center_and_scale(finite: np.ndarray, method: str) -> tuple[float, float]:
     """Centre and factor of a column; a column without spread gets the factor 0, so that it says nothing."""
     low, high = float(finite.min()), float(finite.max())
     if method == "none":
         return 0.0, 1.0
+    if low == high:  # the deviation of equal values may come out above zero by rounding
+        return low, 0.0
     if method == "unit":
         center, spread = low, high - low
     elif method == "symmetric":
@@ -263,7 +282,7 @@ class Encoder:
         """
         raw = matrices(frame, self.inputs)
         values, texts = torch.from_numpy(raw.values), torch.from_numpy(raw.texts)
-        block = 65_536  # bounds the float64 work space
+        block = self.preprocess.rows_at_once
         pieces = []
         with torch.no_grad():
             for start in range(0, max(len(values), 1), block):

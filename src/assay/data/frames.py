@@ -14,7 +14,6 @@ from assay._imports import require
 from assay.data.delimited import check_unique
 from assay.errors import DataError
 
-_INT64 = (-(2**63), 2**63 - 1)
 _HASHED_ROWS = 100_000
 
 
@@ -181,8 +180,8 @@ def _plain(series: pl.Series, notes: list[str]) -> pl.Series:
         notes.append(f"the durations of column {series.name!r} are taken as seconds")
         return series.dt.total_microseconds().cast(pl.Float64) / 1e6
     if dtype in (pl.Int128, pl.UInt64, pl.UInt128):
-        fits = series.drop_nulls().is_between(*_INT64).all()
-        return series.cast(pl.Int64) if fits else series.cast(pl.String)
+        narrow = series.cast(pl.Int64, strict=False)
+        return narrow if narrow.null_count() == series.null_count() else series.cast(pl.String)
     if dtype == pl.Float16:
         return series.cast(pl.Float32)
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):

@@ -20,6 +20,8 @@ from assay.records import Record
 
 #: Codes of categories: the first two slots of every vocabulary.
 UNKNOWN, MISSING, FIRST_KNOWN = 0, 1, 2
+#: Numbers beyond this size count as this size, so that no sum or square of them overflows.
+LARGEST = 1e100
 
 _WORD = re.compile(r"\w+", re.UNICODE)
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from assay.data import columns
-from assay.data.inputs import Input, matrices
+from assay.data.inputs import LARGEST, Input, matrices
 from assay.data.rows import Rows
 from assay.data.schema import Kind
 from assay.records import Record
@@ -58,7 +58,7 @@ def profile(train: Rows, inputs: tuple[Input, ...], classes: int) -> Profile:
 
 
 def _numbers(item: Input, values: np.ndarray) -> ColumnProfile:
-    known = values[np.isfinite(values)]
+    known = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
     missing = len(values) - len(known)
     if not len(known):
         return ColumnProfile(name=item.name, kind=item.kind, missing=missing)

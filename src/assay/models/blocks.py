@@ -27,6 +27,10 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+#: Limits of piecewise-linear bins that keep float32 finite: the width of a bin, and how many widths an open one reaches.
+_NARROWEST, _FURTHEST = 1e-30, 1e6
+
+
 class MemberLinear(nn.Module):
     """A linear layer of each member, as one `baddbmm`: (M, n, D) to (M, n, H)."""
 
@@ -123,12 +127,12 @@ class PiecewiseLinear(nn.Module):
                 column.append(position)
                 start.append(edges[place])
                 width.append(edges[place + 1] - edges[place])
-                floor.append(-math.inf if place == 0 else 0.0)
-                ceiling.append(math.inf if place == len(edges) - 2 else 1.0)
+                floor.append(-_FURTHEST if place == 0 else 0.0)
+                ceiling.append(_FURTHEST if place == len(edges) - 2 else 1.0)
         self.outputs = len(column)
         self.register_buffer("column", torch.tensor(column, dtype=torch.int64))
         self.register_buffer("start", torch.tensor(start))
-        self.register_buffer("inverse_width", 1.0 / torch.tensor(width))
+        self.register_buffer("inverse_width", 1.0 / torch.tensor(width).clamp_min(_NARROWEST))
         self.register_buffer("floor", torch.tensor(floor))
         self.register_buffer("ceiling", torch.tensor(ceiling))
 

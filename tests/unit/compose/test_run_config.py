@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -103,6 +103,7 @@ def test_the_record_itself_is_strict(content):
 names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=12)
 
 
+@settings(max_examples=12)
 @given(names, names, st.lists(names, max_size=3), st.integers(0, 2**32 - 1), st.sampled_from([None, 0.5, 60.0]))
 def test_the_resolved_file_loads_as_the_same_configuration(tmp_path_factory, target, column, drop, seed, budget):
     config = RunConfig(

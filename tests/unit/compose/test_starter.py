@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.compose.hydra_io import compose
@@ -64,6 +64,7 @@ def test_a_table_with_the_target_alone(composed):
 names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=15)
 
 
+@settings(max_examples=12)
 @given(names, names, names)
 def test_any_name_survives(tmp_path_factory, column, group, positive):
     table = TableConfig(data=group, target="the target", group=group, sensitive=(column, group), positive=positive)

@@ -55,7 +55,7 @@ WRONG = [
     ("~train.lr", "begins with '~'"),
     ("hydra.run.dir=x", "unknown option 'hydra.run.dir'"),
     ("presets=best", "Did you mean 'preset'?"),
-    ("train.lr@other=1", "Did you mean 'train.lr'?"),
+    ("train.lr@other=1", "unknown option 'train.lr@other'"),
     ("table.target=y", "Use --target instead"),
     ("table.kinds=y", "Use --as COL=KIND instead"),
     ("data.split.valid=0.95", "valid + test must be below 1"),
@@ -75,6 +75,16 @@ def test_a_wrong_override_is_refused_in_plain_words(override, message):
     assert len(text) < 700
 
 
+def taken_or_refused(**given_to_compose):
+    """The configuration, which must be valid, or None when it was refused in the one way there is."""
+    try:
+        config = compose(**given_to_compose)
+    except ConfigError:
+        return None
+    assert RunConfig.model_validate(config.model_dump()) == config
+    return config
+
+
 @settings(max_examples=60)
 @given(st.sampled_from([*KEYS, "train", "table.target", "x", "hydra"]), st.text(max_size=12))
 @example("seed", "\x00")
@@ -83,12 +93,8 @@ def test_a_wrong_override_is_refused_in_plain_words(override, message):
 @example("preset", "{}")
 @example("budget", "[]")
 def test_any_value_is_taken_or_refused(key, value):
-    try:
-        config = compose(overrides=[f"{key}={value}"])
-    except ConfigError as error:
-        assert error.exit_code == 2
-    else:
-        assert RunConfig.model_validate(config.model_dump()) == config
+    config = taken_or_refused(overrides=[f"{key}={value}"])
+    assert config is None or key in KEYS
 
 
 @settings(max_examples=60)
@@ -102,9 +108,5 @@ def test_any_value_is_taken_or_refused(key, value):
 def test_any_file_is_taken_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("any") / "any.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    try:
-        config = compose(file=path)
-    except ConfigError as error:
-        assert error.exit_code == 2
-    else:
-        assert RunConfig.model_validate(config.model_dump()) == config
+    config = taken_or_refused(file=path)
+    assert config is None or config.table.target is None

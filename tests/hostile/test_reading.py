@@ -43,6 +43,7 @@ def zipped(**members: str) -> bytes:
         ("a.csv", "a;b\n1;2\n3;4;5", "but row 2 has 3.*whether the delimiter is semicolon"),
         ("a.csv", 'a,b\n1,"x, y"\n2,"z"\n3\n', "but row 3 has 1"),
         ("a.csv", 'a,b\n1,"never closed\n2,3\n', "row 1 cannot be parsed"),
+        ("a.csv", "a,b\r1,2\r3,4\r", "they end in carriage returns"),
         ("a.csv", "a,a,b\n1,2,3\n", "must have a name of its own, but 'a' names columns 1, 2"),
         ("a.csv", bytes(range(256)) * 4, "must hold text, but byte 1 is zero"),
         ("a.csv", b"\x89PNG\r\n\x1a\n" + b"ab\0" * 50, "must hold text"),
@@ -146,6 +147,8 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path: Path) -> Non
         write_frame(frame, tmp_path / "a.exe")
     with pytest.raises(DataError, match="must be writable, but No such file or directory"):
         write_frame(frame, tmp_path / "nowhere" / "a.csv")
+    with pytest.raises(DataError, match=r"must be writable, but .*nested"):
+        write_frame(pl.DataFrame({"a": [[1]]}), tmp_path / "a.csv")
     (tmp_path / "taken.csv").mkdir()
     with pytest.raises(DataError, match="must be writable"):
         write_frame(frame, tmp_path / "taken.csv")

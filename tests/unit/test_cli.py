@@ -241,8 +241,8 @@ def test_fit_hands_on_what_was_said(monkeypatch, tmp_path):
     with pytest.raises(StopHereError):
         main(
             ["fit", "--config", str(config), "train.lr=0.5", "model.width=8", "--budget", "5s", "--seed", "3",
-             "--strict", "--as", "b=number", "--sensitive", "s", "--sensitive", "t", "--reference", str(references), "--quiet",
-             "--out", "there", "--preset", "quick"]
+             "--strict", "--as", "b=number", "--sensitive", "s", "--sensitive", "t", "--reference", str(references),
+             "--quiet", "--out", "there", "--preset", "quick"]
         )  # fmt: skip
     data, target, rest = calls[0]
     resolved = rest["config"]

@@ -164,6 +164,12 @@ def _sample(path: Path, name: str) -> str:
     text = codecs.decode(raw, "utf-8-sig", "ignore")
     if not text.strip():
         raise DataError(f"{name} must hold a header and rows", "it is empty", "Check the path or export the data anew.")
+    if "\r" in text.strip() and "\n" not in text:
+        raise DataError(
+            f"the lines of {name} must end in a line feed",
+            "they end in carriage returns, as on old Macintoshes",
+            "Save the file with the line ends of Unix or Windows.",
+        )
     if any(character < " " and character not in "\t\r\n\f\v\x1f" for character in text[:4096]):
         raise DataError(
             f"{name} must hold text",

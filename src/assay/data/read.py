@@ -119,12 +119,11 @@ def write_frame(frame: pl.DataFrame, path: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path} must be writable", str(error.strerror or error), "Choose another place, or make room there."
-        ) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        came = str(getattr(error, "strerror", None) or error)
+        raise DataError(f"{path} must be writable", came, "Choose another place, or make room there.") from None
     finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        temporary.unlink(missing_ok=True)
 
 
 def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:

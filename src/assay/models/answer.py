@@ -32,7 +32,7 @@ class Head:
 class Answer(nn.Module):
     """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out; members are averaged.
 
-    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32.
+    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32; probabilities are float32, values float64.
     """
 
     scale: Tensor
@@ -43,12 +43,14 @@ class Answer(nn.Module):
         self.preprocess = encoder.preprocess
         self.network = network
         self.is_classifier = head.temperature is not None
-        self.register_buffer("scale", torch.tensor(head.scale, dtype=torch.float32))
-        self.register_buffer("shift", torch.tensor(head.mean, dtype=torch.float32))
+        # In float64 for values: float32 knows a target of 1.7e9 only to 128.
+        dtype = torch.float32 if self.is_classifier else torch.float64
+        self.register_buffer("scale", torch.tensor(head.scale, dtype=dtype))
+        self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor) -> Tensor:
         numbers, extras = self.preprocess(values, texts)
-        outputs: Tensor = self.network(numbers, extras, codes) * self.scale
+        outputs: Tensor = self.network(numbers, extras, codes)
         if self.is_classifier:
-            return outputs.softmax(-1).mean(0)
-        return outputs.mean(0) + self.shift
+            return (outputs * self.scale).softmax(-1).mean(0)
+        return outputs.double().mean(0) * self.scale + self.shift

@@ -100,7 +100,7 @@ def headline(report: Report) -> str:
 def _against(report: Report, rival: ModelScores, digits: int) -> str:
     theirs, made = score_of(rival, report.primary), comparison_with(report, rival, report.primary)
     value = fixed(theirs.estimate.value if theirs else None, digits)
-    opening = f"the best baseline, {short(rival.name)}, reaches {value}"
+    opening = f"the best baseline ({short(rival.name)}) reaches {value}"
     if made is None:
         return f"{opening}; the two were not tested against each other"
     words = {
@@ -124,8 +124,8 @@ def compared(report: Report, made: Comparison) -> str:
     proof += f"{p_value(made.p_value)}, {visible_test(made.test)}"
     label = label_of(report, made.metric)
     if made.verdict == "not distinguishable":
-        return f"The network and {other} cannot be told apart in {label}: difference {size} ({proof})."
-    return f"The network is {made.verdict} than {other} in {label} by {size} ({proof})."
+        return f"The network and the {other} cannot be told apart in {label}: difference {size} ({proof})."
+    return f"The network is {made.verdict} than the {other} in {label} by {size} ({proof})."
 
 
 def visible_test(test: str) -> str:

@@ -21,8 +21,9 @@ from assay.train.optim import build_optimiser, clip_members, member_norms
 from assay.train.schedule import warm_cosine
 from assay.train.watch import Epoch, Watch
 
-#: Steps after which the speed is known and the schedule is fitted to the budget.
+#: Steps after which the speed is known and the schedule is fitted to the budget; sooner, if they take this share of it.
 _TIMED_STEPS = 40
+_TIMED_SHARE = 0.1
 _EVALUATION_ROWS = 8192
 
 
@@ -74,12 +75,13 @@ def fit(
         )
     run = _Run(network, train, valid, config, seed, budget)
     interrupted = False
-    try:
-        while not run.stopped:
-            watch.epoch(run.epoch(), run.epochs_planned)
-    except KeyboardInterrupt:
-        run.interrupt()
-        interrupted = True
+    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator; the caller's is left as it was
+        try:
+            while not run.stopped:
+                watch.epoch(run.epoch(), run.epochs_planned)
+        except KeyboardInterrupt:
+            run.interrupt()
+            interrupted = True
     return run.finish(interrupted)
 
 
@@ -101,8 +103,9 @@ class _Run:
         self.history: list[Epoch] = []
         self.step, self.clipped = 0, 0.0
         self.stopped = ""
-        self.limited_by_budget = False
+        self.limited_by_budget, self.timed = False, False
         self.started = time.monotonic()
+        self.allowed = budget.left
 
     @property
     def epochs_planned(self) -> int:
@@ -111,6 +114,7 @@ class _Run:
     def epoch(self) -> Epoch:
         """Train one pass (or until the horizon), validate, and remember the best."""
         shuffled = self.train[epoch_order(len(self.train), self.seed, len(self.history))]
+        torch.manual_seed(_epoch_seed(self.seed, len(self.history)))
         todo = min(self.steps_per_epoch, self.horizon - self.step)
         losses, norms, rates = torch.zeros(todo), torch.zeros(todo), [0.0] * todo
         self.network.train()
@@ -118,7 +122,7 @@ class _Run:
             rows = slice(place * self.config.batch, (place + 1) * self.config.batch)
             rates[place] = self._set_rate()
             losses[place], norms[place] = self._step(shuffled[rows])
-            if self.step == _TIMED_STEPS or (self.step % 64 == 0 and self.budget.left <= 0):
+            if self._is_time_to_fit():
                 self._fit_horizon()
             if self.step >= self.horizon:
                 losses, norms = losses[: place + 1], norms[: place + 1]
@@ -152,6 +156,14 @@ class _Run:
             group["lr"] = rate
         return rate
 
+    def _is_time_to_fit(self) -> bool:
+        """Whether the speed is known well enough now, or no time is left."""
+        if not self.timed:
+            spent = time.monotonic() - self.started
+            self.timed = self.step >= _TIMED_STEPS or spent > _TIMED_SHARE * self.allowed
+            return self.timed
+        return self.budget.left <= 0
+
     def _fit_horizon(self) -> None:
         """Shorten the schedule to what the budget affords at the speed seen so far."""
         spent = time.monotonic() - self.started
@@ -170,8 +182,7 @@ class _Run:
                 "training must keep finite numbers",
                 f"at step {step} the loss was {float(losses[place]):.4g} and the gradient norm {float(norms[place]):.4g} "
                 f"(one step before: {before}) at a learning rate of {rates[place]:.3g}",
-                f"Lower the learning rate, for example train.lr={self.config.lr / 10:.1g}, or clip harder with "
-                "train.clip_norm=0.5; check the data for extreme values with `assay audit`.",
+                self._advice(),
             )
 
     def _close_epoch(self, losses: Tensor, norms: Tensor, rates: list[float]) -> Epoch:
@@ -196,9 +207,26 @@ class _Run:
         return record
 
     def _validate(self) -> Tensor:
-        """Validation loss of each member, (members,)."""
-        outputs = predict(self.network, self.valid.inputs)
-        return member_losses(outputs, self.valid, 0.0)
+        """Validation loss of each member, (members,).
+
+        Raises:
+            DivergenceError: a loss is not finite: the last steps spoiled the weights.
+        """
+        losses = member_losses(predict(self.network, self.valid.inputs), self.valid, 0.0)
+        if not bool(losses.isfinite().all()):
+            rate = self.optimiser.param_groups[0]["lr"]
+            raise DivergenceError(
+                "training must keep finite numbers",
+                f"after step {self.step} the validation loss was {float(losses.sum()):.4g} at a learning rate of {rate:.3g}",
+                self._advice(),
+            )
+        return losses
+
+    def _advice(self) -> str:
+        return (
+            f"Lower the learning rate, for example train.lr={self.config.lr / 10:.1g}, or clip harder with "
+            "train.clip_norm=0.5; check the data for extreme values with `assay audit`."
+        )
 
     def interrupt(self) -> None:
         """Ctrl-C: keep the best weights so far; before the first epoch ended, the weights as they stand.
@@ -265,8 +293,12 @@ class BestWeights:
 
 def epoch_order(rows: int, seed: int, epoch: int) -> Tensor:
     """The order of rows in an epoch: a pure function of seed and epoch, so that a run can be resumed. int64 (rows,)."""
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % (2**63 - 1))
+    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
     return torch.randperm(rows, generator=generator)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return (seed * 1_000_003 + epoch) % (2**63 - 1)
 
 
 def member_losses(outputs: Tensor, rows: Batch, label_smoothing: float) -> Tensor:

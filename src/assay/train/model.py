@@ -96,13 +96,15 @@ def train_model(
 def _head(train: Rows, schema: Schema) -> Head:
     if schema.is_classification:
         return Head(temperature=1.0)
-    mean = float(np.average(train.target, weights=train.weight))
-    deviation = float(np.sqrt(np.average((train.target - mean) ** 2, weights=train.weight)))
+    weight = _relative(train.weight)
+    mean = float(np.average(train.target, weights=weight))
+    deviation = float(np.sqrt(np.average((train.target - mean) ** 2, weights=weight)))
     return Head(temperature=None, mean=mean, deviation=deviation or 1.0)
 
 
 def _batch(encoder: Encoder, rows: Rows, schema: Schema, head: Head) -> Batch:
-    weight = None if rows.weight is None else torch.from_numpy(rows.weight).float()
+    relative = _relative(rows.weight)
+    weight = None if relative is None else torch.from_numpy(relative).float()
     if schema.is_classification:
         target = torch.from_numpy(rows.target.astype(np.int64))
     else:
@@ -110,11 +112,19 @@ def _batch(encoder: Encoder, rows: Rows, schema: Schema, head: Head) -> Batch:
     return Batch(encoder.encode(rows.frame), target, weight)
 
 
+def _relative(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Row weights with a mean of one: only their ratios count, whatever unit they were given in."""
+    if weight is None:
+        return None
+    shares = weight / weight.max()
+    return np.asarray(shares / shares.mean(), np.float64)
+
+
 def _prior(train: Rows, schema: Schema) -> Tensor:
     """Where the output starts: log shares of the classes (each counted once more), or zero."""
     if not schema.is_classification:
         return torch.zeros(1)
-    counts = np.bincount(train.target, weights=train.weight, minlength=len(schema.classes)) + 1.0
+    counts = np.bincount(train.target, weights=_relative(train.weight), minlength=len(schema.classes)) + 1.0
     return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 

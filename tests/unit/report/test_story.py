@@ -11,7 +11,7 @@ from assay.report.words import plain
 
 def test_the_headline_names_metric_interval_rows_and_rival(report):
     assert plain(story.headline(report)) == (
-        "AUROC 0.9074 (95% interval 0.9019 to 0.9107) on 16,281 sealed test rows; the best baseline, trees, reaches "
+        "AUROC 0.9074 (95% interval 0.9019 to 0.9107) on 16,281 sealed test rows; the best baseline (trees) reaches "
         "0.9254, and the network is worse (p < 0.001)."
     )
 
@@ -36,7 +36,7 @@ def test_comparisons_turn_the_interval_with_the_sign(report, verdict, value):
     difference = Estimate(value=value, low=ends[0], high=ends[1], method="m")
     made = Comparison(against="trees", metric="auroc", difference=difference, p_value=1e-5, test="t", verdict=verdict)
     assert plain(story.compared(report, made)) == (
-        f"The network is {verdict} than trees in AUROC by 0.0200 (95% interval 0.0100 to 0.0300; p < 0.001, t)."
+        f"The network is {verdict} than the trees in AUROC by 0.0200 (95% interval 0.0100 to 0.0300; p < 0.001, t)."
     )
 
 
@@ -50,7 +50,7 @@ def test_a_comparison_without_an_interval_still_reads(report):
         verdict="not distinguishable",
     )
     told = plain(story.compared(report, made))
-    assert told == "The network and trees cannot be told apart in AUROC: difference not defined (p = 1.00, t)."
+    assert told == "The network and the trees cannot be told apart in AUROC: difference not defined (p = 1.00, t)."
 
 
 def test_the_confidence_is_the_configured_one(report):

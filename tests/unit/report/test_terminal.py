@@ -35,7 +35,7 @@ def test_the_summary_says_what_matters(report):
     assert "0.9074 [0.9019, 0.9107]" in text
     assert "0.9254 [0.9215, 0.9295]" in text
     assert "H2O AutoML, 4 h (published) 0.9296" in text
-    assert "The network is worse than trees in AUROC by 0.0180" in text
+    assert "The network is worse than the trees in AUROC by 0.0180" in text
     assert "agrees with the trained network to 3.6 × 10⁻⁷ on 4,096 rows" in text
     assert report.advice in text
     assert "8 more metrics are in the report." in text

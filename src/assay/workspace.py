@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from assay.errors import ConfigError
@@ -29,44 +29,55 @@ def staged(out: Path | None, name: str) -> Iterator[tuple[Path, Path]]:
         ConfigError: the directory exists already, or cannot be made.
     """
     final = next_run(name) if out is None else out
-    if final.exists():
+    if final.exists() or final.is_symlink():
         raise ConfigError(
             "the output directory must not exist yet",
             f"{str(final)!r} is already there",
             "Name another one with --out, or remove it first.",
         )
-    made = _first_missing(final.parent)
-    staging = final.with_name(f".{final.name}.partial-{os.getpid()}")
+    missing = _missing_parents(final)
+    staging = final.with_name(f"{_partial(final)}{os.getpid()}")
     try:
-        staging.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(
-            "the output directory must be writable",
-            f"{error.strerror or error} ({str(final.parent)!r})",
-            "Name another place with --out.",
-        ) from None
-    try:
+        try:
+            staging.mkdir(parents=True)
+        except OSError as error:
+            raise _not_writable(final, error) from None
         yield staging, final
-        staging.rename(final)
+        try:
+            staging.rename(final)
+        except OSError as error:
+            raise _not_writable(final, error) from None
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
-        if made is not None and made.is_dir() and not any(made.iterdir()):
-            made.rmdir()
+        for parent in missing:
+            with suppress(OSError):  # not made, or another run uses it
+                parent.rmdir()
         raise
 
 
+def _partial(final: Path) -> str:
+    """What the names of the fresh directories beside `final` begin with."""
+    return f".{final.name}.partial-"
+
+
+def _not_writable(final: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        "the output directory must be writable and stay free during the run",
+        f"{error.strerror or error} ({str(final)!r})",
+        "Name another place with --out.",
+    )
+
+
 def next_run(name: str) -> Path:
-    """The first free directory `runs/<name>-<n>`, n from 1."""
+    """The first free directory `runs/<name>-<n>`, n from 1; one that another run is about to fill is not free."""
     word = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    taken = [path.name for path in RUNS.iterdir()] if RUNS.is_dir() else []
     number = 1
-    while (found := RUNS / f"{word}-{number}").exists():
+    while any(entry == f"{word}-{number}" or entry.startswith(_partial(RUNS / f"{word}-{number}")) for entry in taken):
         number += 1
-    return found
+    return RUNS / f"{word}-{number}"
 
 
-def _first_missing(directory: Path) -> Path | None:
-    """The topmost directory of the path that does not exist yet."""
-    missing = None
-    while not directory.exists() and directory != directory.parent:
-        missing, directory = directory, directory.parent
-    return missing
+def _missing_parents(path: Path) -> list[Path]:
+    """The directories above `path` that do not exist yet, the innermost first."""
+    return [parent for parent in path.parents if not parent.exists()]

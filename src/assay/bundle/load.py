@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Bundle:
         directory = inner
     manifest = read_manifest(directory)
     check_files(directory, manifest)
-    return Bundle(directory, manifest, Schema.read(directory / SCHEMA), _session(directory, threads))
+    session = _session(directory, threads)
+    _check_signature(session, manifest)
+    return Bundle(directory, manifest, Schema.read(directory / SCHEMA), session)
 
 
 def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSession:
@@ -60,7 +63,9 @@ def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSessi
     options.log_severity_level = 3
     # Idle threads must not spin: a server shares its cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = (directory / MODEL).read_bytes()  # from memory, so that no external data file can be read
+    # Weights in other files are refused; onnxruntime would look for them in the working directory.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    model = (directory / MODEL).read_bytes()
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
@@ -72,7 +77,29 @@ def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSessi
 
 
 _STATE = onnxruntime.capi.onnxruntime_pybind11_state
-_ORT_ERRORS = (_STATE.Fail, _STATE.InvalidProtobuf, _STATE.InvalidGraph, _STATE.InvalidArgument, _STATE.NotImplemented)
+_ORT_ERRORS = (
+    _STATE.Fail, _STATE.InvalidProtobuf, _STATE.InvalidGraph, _STATE.InvalidArgument, _STATE.NotImplemented,
+    _STATE.NoSuchFile, _STATE.RuntimeException,
+)  # fmt: skip
+
+
+def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
+    """Raise BundleError unless the model takes and gives what the manifest says."""
+    inputs = {item.name for item in manifest.inputs}
+    outputs = {name for name in (manifest.output_prediction, manifest.output_probability) if name is not None}
+    found = {node.name: node.shape for node in session.get_outputs()}
+    classes = found.get(manifest.output_probability or "", [0, 0])[-1]
+    if (
+        {node.name for node in session.get_inputs()} != inputs
+        or found.keys() != outputs
+        or (manifest.task is not Task.REGRESSION) != (manifest.output_probability is not None)
+        or classes != len(manifest.classes)
+    ):
+        raise BundleError(
+            f"{MODEL} must take the inputs and give the outputs that manifest.json names",
+            "they differ",
+            "Do not use this bundle: its files do not belong together.",
+        )
 
 
 class Bundle:
@@ -118,16 +145,18 @@ class Bundle:
         probabilities = {f"probability_{name}": answers[:, place] for place, name in enumerate(self.manifest.classes)}
         return pl.DataFrame({"prediction": self._labels(chosen), **probabilities})
 
-    def answer(self, frame: pl.DataFrame) -> NDArray[np.float32]:
-        """Probabilities (n, classes), or values (n,), float32.
+    def answer(self, frame: pl.DataFrame) -> NDArray[Any]:
+        """Probabilities (n, classes) in float32, or values (n,) in float64.
 
         Raises:
             DataError: a column is missing, or holds nothing of its kind.
         """
         check_columns(frame, self.manifest.inputs)
-        blocks = [self._answer_block(frame.slice(start, _BLOCK)) for start in range(0, max(frame.height, 1), _BLOCK)]
-        answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-        return answers.reshape(-1) if self.manifest.task is Task.REGRESSION else answers
+        answers, unread = self._ask(frame)
+        for item in self.manifest.inputs:
+            if unread[item.name]:
+                _judge_unread(frame.get_column(item.name), unread[item.name], item, self.schema)
+        return answers
 
     def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
         """Class positions (n,): the likeliest; for two classes the positive one from one half on."""
@@ -146,9 +175,16 @@ class Bundle:
         path = self.directory / PROBE
         if PROBE not in self.manifest.files:
             raise BundleError(f"a bundle that verifies itself holds {PROBE}", "this one does not", "Save it anew.")
-        probe = pl.read_parquet(path)
+        try:
+            probe = pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise BundleError(f"{PROBE} must be a Parquet file", f"it cannot be read: {error}", "Save it anew.") from None
+        check_columns(probe, self.manifest.inputs)
         expected = probe.select(pl.col(f"^{EXPECTED}.*$")).to_numpy()
-        difference = largest_difference(self.answer(probe).reshape(expected.shape), expected, self.manifest.task)
+        answers = self._ask(probe)[0]
+        if answers.size != expected.size:
+            raise BundleError(f"{PROBE} must hold an answer to each row", "it does not", "Fit the model anew.")
+        difference = largest_difference(answers.reshape(expected.shape), expected, self.manifest.task)
         if not difference <= TOLERANCE:
             raise ParityError(
                 f"the probe rows must be answered as stored, to {TOLERANCE:g}",
@@ -157,13 +193,16 @@ class Bundle:
             )
         return difference
 
-    def _answer_block(self, frame: pl.DataFrame) -> NDArray[np.float32]:
-        arrays = feed(frame, self.manifest.inputs)
-        for item in self.manifest.inputs:
-            if item.kind not in (Kind.CATEGORY, Kind.TEXT):
-                _check_read(frame.get_column(item.name), arrays[item.name], item)
-        answers: NDArray[np.float32] = self._session.run(self._outputs, arrays)[0]
-        return answers
+    def _ask(self, frame: pl.DataFrame) -> tuple[NDArray[Any], Counter[str]]:
+        """The answers, and how many cells of each numeric column were read as missing."""
+        numeric = [item.name for item in self.manifest.inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+        blocks, unread = [], Counter[str]()
+        for start in range(0, max(frame.height, 1), _BLOCK):
+            arrays = feed(frame.slice(start, _BLOCK), self.manifest.inputs)
+            unread.update({name: int(np.isnan(arrays[name]).sum()) for name in numeric})
+            blocks.append(self._session.run(self._outputs, arrays)[0])
+        answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return answers.reshape(-1) if self.manifest.task is Task.REGRESSION else answers, unread
 
     def _labels(self, chosen: NDArray[np.int64]) -> pl.Series:
         """Class labels in the type they had in the training data."""
@@ -185,11 +224,11 @@ def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401
     return tidy(from_object(data, [])[0], [])
 
 
-def _check_read(series: pl.Series, read: NDArray[np.float64], item: Input) -> None:
-    """Cells that are neither missing nor of the column's kind: all of a column is an error, some are a warning."""
-    unread = int(np.isnan(read).sum())
-    if not unread:
-        return
+def _judge_unread(series: pl.Series, unread: int, item: Input, schema: Schema) -> None:
+    """Cells that are neither missing nor of the column's kind: all of a column is an error, some are a warning.
+
+    Where the training data had such cells too, they are always a warning: a single row with one is nothing new.
+    """
     written = len(series) - series.null_count()
     if series.dtype == pl.String:
         written -= sum(columns.missing_counts(series, numeric=item.kind is not Kind.BOOLEAN).values())
@@ -198,7 +237,7 @@ def _check_read(series: pl.Series, read: NDArray[np.float64], item: Input) -> No
     wrong = unread - (len(series) - written)
     if wrong <= 0:
         return
-    if wrong == written:
+    if wrong == written and not schema[item.name].unparsed:
         shown = ", ".join(repr(cell) for cell in series.drop_nulls().head(3).to_list())
         raise DataError(
             f"column {item.name!r} must hold {item.kind.value} cells, as in training",
@@ -213,7 +252,7 @@ def _check_read(series: pl.Series, read: NDArray[np.float64], item: Input) -> No
 
 
 def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> float:
-    """Largest difference of two answers: absolute for probabilities, relative to 1 + |expected| for values."""
+    """Largest difference of two answers: absolute for probabilities; for values relative to each, or to the median one."""
     distance = np.abs(answers.astype(np.float64) - expected)
     if task is Task.REGRESSION:
         scale = np.abs(expected)

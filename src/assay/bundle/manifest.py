@@ -55,11 +55,20 @@ class Manifest(Record):
 
 
 def sum_file(path: Path) -> FileSum:
-    """Size and sha256 of the file at `path`."""
+    """Size and sha256 of the file at `path`.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise BundleError(
+            "every file of a bundle must be readable", f"{error.strerror or error} ({path})", "Check its permissions."
+        ) from None
     return FileSum(bytes=path.stat().st_size, sha256=digest.hexdigest())
 
 
@@ -89,18 +98,17 @@ def read_manifest(directory: Path) -> Manifest:
 
 def _known_format(path: Path) -> Manifest:
     """Read the format number first: the fields of another format may be different."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    found = _FormatOnly.from_json(text, str(path)).format
+    found = _Format.read(path).format
     if found != FORMAT:
         raise BundleError(
             f"this version of assay reads bundles of format {FORMAT}",
             f"this one has format {found}",
             "Load it with the version of assay that wrote it (see 'assay' in manifest.json), or fit the model anew.",
         )
-    return Manifest.from_json(text, str(path))
+    return Manifest.read(path)
 
 
-class _FormatOnly(Record):
+class _Format(Record):
     model_config = {"extra": "ignore"}
 
     format: int

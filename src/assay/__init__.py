@@ -18,7 +18,17 @@ _HOME = {
     "load": "assay.bundle.load",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [
+    "AssayClassifier",
+    "AssayError",
+    "AssayRegressor",
+    "Bundle",
+    "Report",
+    "Run",
+    "__version__",
+    "fit",
+    "load",
+]
 
 if TYPE_CHECKING:
     from assay.bundle.load import Bundle, load

@@ -131,7 +131,9 @@ def fit(
     hints = _hints(resolved, said)
     request = Request(data, test, valid, hints, resolved, tuple(references))
     with staged(None if out is None else Path(out), _name_of(data)) as (staging, final):
-        report, interrupted = _build(request, staging, final.name, watch or Unwatched(), Budget(resolved.budget, started))
+        report, interrupted = _build(
+            request, staging, final.name, watch or Unwatched(), Budget(resolved.budget, started)
+        )
     return Run(final, load(final), report, interrupted)
 
 
@@ -154,7 +156,13 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
         with clock.stage("baselines"):
             seconds = max((budget.left - _AFTER_TRAINING) * _BASELINE_SHARE, 1.0) if np.isfinite(budget.left) else None
             baselines = fit_baselines(
-                split.train, schema, config.evaluate, seed=config.seed, seconds=seconds, threads=free_cores(), ledger=ledger
+                split.train,
+                schema,
+                config.evaluate,
+                seed=config.seed,
+                seconds=seconds,
+                threads=free_cores(),
+                ledger=ledger,
             )
         with clock.stage("train"):
             model = train_model(
@@ -301,7 +309,9 @@ def _assess(
     found = assess(schema, rows.target, rows.weight, outputs, config.evaluate, seed=config.seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
     on_valid = _network_output(model, split.valid, schema).prediction
-    valid_score = Scorer(schema.task, split.valid.target, on_valid).values(split.valid.weight, (measure.id,))[measure.id]
+    valid_score = Scorer(schema.task, split.valid.target, on_valid).values(split.valid.weight, (measure.id,))[
+        measure.id
+    ]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
     if model.head.temperature is None or not config.evaluate.calibrate:
@@ -334,7 +344,9 @@ def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:
 
 
 def _note_parity(parity: Parity, directory: Path, ledger: Ledger) -> None:
-    reason = f"largest difference {parity.difference:.2g} ({parity.measure}) on {parity.rows} rows: " + ", ".join(parity.cases)
+    reason = f"largest difference {parity.difference:.2g} ({parity.measure}) on {parity.rows} rows: " + ", ".join(
+        parity.cases
+    )
     ledger.record("bundle.parity", Outcome.PASSED, reason, value=parity.difference)
     size = (directory / "model" / MODEL).stat().st_size
     reason = f"one ONNX file of {size:,} bytes takes raw columns and gives the calibrated answer"

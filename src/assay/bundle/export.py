@@ -63,7 +63,7 @@ def _output_names(inputs: tuple[Input, ...], schema: Schema) -> tuple[str, str |
     names = []
     for name in ("prediction", "probability"):
         while name in taken:
-            name += "_out"  # noqa: PLW2901
+            name += "_out"
         names.append(name)
     return names[0], names[1] if schema.is_classification else None
 

@@ -178,7 +178,9 @@ class Bundle:
         try:
             probe = pl.read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise BundleError(f"{PROBE} must be a Parquet file", f"it cannot be read: {error}", "Save it anew.") from None
+            raise BundleError(
+                f"{PROBE} must be a Parquet file", f"it cannot be read: {error}", "Save it anew."
+            ) from None
         check_columns(probe, self.manifest.inputs)
         expected = probe.select(pl.col(f"^{EXPECTED}.*$")).to_numpy()
         answers = self._ask(probe)[0]
@@ -189,7 +191,7 @@ class Bundle:
             raise ParityError(
                 f"the probe rows must be answered as stored, to {TOLERANCE:g}",
                 f"the largest difference is {difference:.3g}",
-                f"Do not use this model here: onnxruntime {onnxruntime.__version__} on this machine gives other answers.",
+                f"Do not use this model here: onnxruntime {onnxruntime.__version__} gives other answers.",
             )
         return difference
 
@@ -252,7 +254,10 @@ def _judge_unread(series: pl.Series, unread: int, item: Input, schema: Schema) -
 
 
 def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> float:
-    """Largest difference of two answers: absolute for probabilities; for values relative to each, or to the median one."""
+    """Largest difference of two answers: absolute for probabilities, relative for values.
+
+    A value below the median one is measured by the median, so that values near zero do not blow up.
+    """
     distance = np.abs(answers.astype(np.float64) - expected)
     if task is Task.REGRESSION:
         scale = np.abs(expected)

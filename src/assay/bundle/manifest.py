@@ -127,7 +127,9 @@ def check_files(directory: Path, manifest: Manifest) -> None:
         path = directory / name
         if path.is_symlink() or not path.is_file():
             raise BundleError(
-                f"the bundle must hold {name}", f"it is missing in {str(directory)!r}", "Copy the whole directory again."
+                f"the bundle must hold {name}",
+                f"it is missing in {str(directory)!r}",
+                "Copy the whole directory again.",
             )
         if sum_file(path) != expected:
             raise BundleError(

@@ -37,7 +37,7 @@ def write_manifest(
         inputs=inputs,
         output_prediction=outputs[0],
         output_probability=outputs[1],
-        provenance=origin | {name: text for name, text in facts.versions.items()},
+        provenance=origin | facts.versions,
         files={name: sum_file(directory / name) for name in FILES},
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:

@@ -135,10 +135,11 @@ def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: 
     data, target = _asked(config.table)
     references = read_references(reference) if reference is not None else ()
     hints = config.table.hints()
-    from assay.run import fit as fit_run  # torch
-
     watch = progress_to(sys.stderr, quiet=quiet)
     try:
+        watch.stage("load")
+        from assay.run import fit as fit_run  # torch
+
         return fit_run(
             data,
             target,

@@ -92,6 +92,7 @@ class QuantileScale(nn.Module):
         self.register_buffer("lowest", torch.from_numpy(lowest))
 
     def forward(self, values: Tensor) -> Tensor:
+        """Scale; see the class."""
         ramps = ((values.unsqueeze(-1) - self.starts) * self.inverse_widths).clamp(0.0, 1.0)
         return self.lowest + (ramps * self.rises).sum(-1)
 
@@ -132,7 +133,9 @@ class Preprocess(nn.Module):
         learned = _learn(training, plan, config)
         self.clip = config.clip
         self.text_sizes = plan.text_sizes
-        self.quantile = QuantileScale(training[:, plan.trends], config.quantiles) if config.scale == "quantile" else None
+        self.quantile = (
+            QuantileScale(training[:, plan.trends], config.quantiles) if config.scale == "quantile" else None
+        )
         self.register_buffer("fill", torch.from_numpy(learned.fill))
         self.register_buffer("center", torch.from_numpy(learned.center))
         self.register_buffer("scale", torch.from_numpy(learned.scale))
@@ -154,6 +157,7 @@ class Preprocess(nn.Module):
         return max(min(65_536, _RAMPS_AT_ONCE // max(ramps, 1)), 64)
 
     def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Preprocess; see the class."""
         missing = (values.abs() <= torch.finfo(torch.float64).max).logical_not()
         filled = torch.where(missing, self.fill, values.clamp(-LARGEST, LARGEST))
         scaled = (filled - self.center) * self.scale
@@ -169,7 +173,7 @@ class Preprocess(nn.Module):
         return numbers, torch.cat(parts, dim=1)
 
     def _soft_clip(self, numbers: Tensor) -> Tensor:
-        """x / sqrt(1 + (x / c)^2): near the identity at 0, never beyond c (Holzmueller et al., RealMLP, 2024)."""
+        """Take x to x / sqrt(1 + (x / c)^2): near the identity at 0, never beyond c (RealMLP, 2024)."""
         if not self.clip:
             return numbers
         return numbers / (1.0 + (numbers / self.clip).square()).sqrt()
@@ -308,7 +312,9 @@ def _plan_input(frame: pl.DataFrame, schema: Schema, name: str, config: EncodeCo
 def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[str, ...]:
     """The categories with a vector of their own: the most frequent ones, ties by their text."""
     counts = columns.as_category(series).drop_nulls().alias("category").value_counts(name="rows")
-    kept = counts.filter(pl.col("rows") >= config.min_category_rows).sort(["rows", "category"], descending=[True, False])
+    kept = counts.filter(pl.col("rows") >= config.min_category_rows).sort(
+        ["rows", "category"], descending=[True, False]
+    )
     return tuple(kept.get_column("category").head(config.max_categories).sort().to_list())
 
 
@@ -335,7 +341,9 @@ def _write_verdicts(ledger: Ledger, encoder: Encoder, raw: Matrices, plan: _Plan
         ledger.record("encode.impute", Outcome.NOT_APPLICABLE, "no number is missing in the training rows")
     if plan.trends:
         scaled = Outcome.SKIPPED if config.scale == "none" else Outcome.APPLIED
-        ledger.record("encode.scale", scaled, f"{config.scale} scaling of {len(plan.trends)} columns", value=len(plan.trends))
+        ledger.record(
+            "encode.scale", scaled, f"{config.scale} scaling of {len(plan.trends)} columns", value=len(plan.trends)
+        )
         clipped = Outcome.APPLIED if config.clip else Outcome.SKIPPED
         ledger.record("encode.clip", clipped, f"smooth limit at {config.clip:g} scaled units", value=config.clip)
     categories = [item for item in encoder.inputs if item.kind is Kind.CATEGORY]
@@ -353,5 +361,7 @@ def _write_verdicts(ledger: Ledger, encoder: Encoder, raw: Matrices, plan: _Plan
         reason = f"{len(plan.dates)} columns laid on {len(preprocess.dates)} cycles"
         ledger.record("encode.dates", Outcome.APPLIED, reason, value=len(plan.dates))
     if plan.text_sizes:
-        reason = f"{len(plan.text_sizes)} columns, {config.text_buckets} buckets, n-grams up to {config.text_ngrams} words"
+        reason = (
+            f"{len(plan.text_sizes)} columns, {config.text_buckets} buckets, n-grams up to {config.text_ngrams} words"
+        )
         ledger.record("encode.text", Outcome.APPLIED, reason, value=len(plan.text_sizes))

@@ -49,6 +49,7 @@ class Answer(nn.Module):
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         numbers, extras = self.preprocess(values, texts)
         outputs: Tensor = self.network(numbers, extras, codes)
         if self.is_classifier:

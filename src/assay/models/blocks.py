@@ -27,7 +27,7 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
-#: Limits of piecewise-linear bins that keep float32 finite: the width of a bin, and how many widths an open one reaches.
+#: Limits of bins that keep float32 finite: the width of a bin, and how many widths an open one reaches.
 _NARROWEST, _FURTHEST = 1e-30, 1e6
 
 
@@ -47,6 +47,7 @@ class MemberLinear(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         return torch.baddbmm(self.bias, rows, self.weight)
 
 
@@ -65,6 +66,7 @@ class MemberBatchNorm(nn.Module):
         self.register_buffer("variance", torch.ones(members, 1, units))
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         mean, variance = self.mean, self.variance
         if self.training and rows.shape[1] > 1:
             mean = rows.mean(1, keepdim=True)
@@ -101,6 +103,7 @@ class MemberEmbedding(nn.Module):
             rows[self._silent] = 0.0
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table).flatten(2)
 
 
@@ -137,6 +140,7 @@ class PiecewiseLinear(nn.Module):
         self.register_buffer("ceiling", torch.tensor(ceiling))
 
     def forward(self, numbers: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         inside = (numbers[:, self.column] - self.start) * self.inverse_width
         return torch.minimum(torch.maximum(inside, self.floor), self.ceiling)
 

@@ -19,13 +19,16 @@ class Features(nn.Module):
     def __init__(self, layout: Layout, training_numbers: Tensor, config: ModelConfig) -> None:
         super().__init__()
         self.members = config.members
-        self.bins = PiecewiseLinear(training_numbers, config.number_bins) if config.number_bins and layout.numbers else None
+        self.bins = (
+            PiecewiseLinear(training_numbers, config.number_bins) if config.number_bins and layout.numbers else None
+        )
         length = min(config.embedding, max(layout.vocabularies, default=1))
         self.embedding = MemberEmbedding(config.members, layout.vocabularies, length) if layout.vocabularies else None
         binned = self.bins.outputs if self.bins else 0
         self.width = layout.numbers + binned + layout.extras + length * len(layout.vocabularies)
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         shared = [numbers, extras] if self.bins is None else [numbers, self.bins(numbers), extras]
         rows = torch.cat(shared, dim=1).unsqueeze(0).expand(self.members, -1, -1)
         return rows if self.embedding is None else torch.cat([rows, self.embedding(codes)], dim=2)
@@ -42,6 +45,7 @@ class Hidden(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         rows = self.linear(rows)
         rows = rows if self.norm is None else self.norm(rows)
         return functional.dropout(self.activation(rows), self.dropout, self.training)
@@ -72,6 +76,7 @@ class TableNetwork(nn.Module):
         self.head.bias.data.copy_(prior.expand_as(self.head.bias))
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
         rows = self.features(numbers, extras, codes)
         for layer in self.hidden:
             rows = layer(rows)

@@ -180,7 +180,8 @@ class _Run:
             before = f"{float(norms[place - 1]):.3g}" if place else "not known"
             raise DivergenceError(
                 "training must keep finite numbers",
-                f"at step {step} the loss was {float(losses[place]):.4g} and the gradient norm {float(norms[place]):.4g} "
+                f"at step {step} the loss was {float(losses[place]):.4g} and the gradient norm "
+                f"{float(norms[place]):.4g} "
                 f"(one step before: {before}) at a learning rate of {rates[place]:.3g}",
                 self._advice(),
             )
@@ -217,7 +218,7 @@ class _Run:
             rate = self.optimiser.param_groups[0]["lr"]
             raise DivergenceError(
                 "training must keep finite numbers",
-                f"after step {self.step} the validation loss was {float(losses.sum()):.4g} at a learning rate of {rate:.3g}",
+                f"after step {self.step} the validation loss was {float(losses.sum()):.4g} at the rate {rate:.3g}",
                 self._advice(),
             )
         return losses

@@ -142,7 +142,9 @@ def _write_verdicts(
     ledger.record("model.members", outcome, averaged if model.members > 1 else single, value=model.members)
     reason = f"AdamW with decay {config.weight_decay:g} on weights, none on biases and norms"
     ledger.record("train.adamw", applied, reason, value=config.weight_decay)
-    reason = f"cosine to zero over {trained.horizon:,} steps from {config.lr:g}, warm-up over {config.warmup:.0%} of them"
+    reason = (
+        f"cosine to zero over {trained.horizon:,} steps from {config.lr:g}, warm-up over {config.warmup:.0%} of them"
+    )
     ledger.record("train.schedule", applied, reason, value=config.lr)
     if config.clip_norm:
         reason = f"norm at most {config.clip_norm:g}; {trained.clipped:.1%} of {trained.steps:,} steps were clipped"

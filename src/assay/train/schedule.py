@@ -8,8 +8,8 @@ import math
 def warm_cosine(step: int, steps: int, warmup: float) -> float:
     """Factor of the highest learning rate at `step` of `steps`: linear warm-up, then half a cosine down to zero.
 
-    Loshchilov & Hutter, SGDR (ICLR 2017); warm-up after Goyal et al. (2017). `warmup` is the share of the steps in which
-    the rate rises.
+    Loshchilov & Hutter, SGDR (ICLR 2017); warm-up after Goyal et al. (2017). `warmup` is the share of the
+    steps in which the rate rises.
     """
     rising = warmup * steps
     if step < rising:

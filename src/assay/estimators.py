@@ -8,7 +8,8 @@ stop there: no test rows, baselines, report or bundle, because whoever calls `cr
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, Self
+from copy import deepcopy
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,19 +20,21 @@ from assay._imports import require
 for _package in ("sklearn", "scipy", "torch"):
     require(_package, "a scikit-learn estimator of assay")
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from assay.bundle.load import UnreadCellsWarning
 from assay.compose.run_config import parse_budget
-from assay.data.columns import row_groups
-from assay.data.config import EncodeConfig, SplitConfig
+from assay.data.columns import missing_counts, row_groups
+from assay.data.config import EncodeConfig
 from assay.data.deal import cut_at_random, rarest_class, target_bins
 from assay.data.encode import Encoded, Encoder
 from assay.data.frames import from_object, tidy
+from assay.data.inputs import Input, feed
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
@@ -39,6 +42,7 @@ from assay.errors import ConfigError, DataError
 from assay.evaluate.calibrate import apply_temperature, fit_temperature
 from assay.ledger import Ledger, Outcome
 from assay.models.config import Activation, ModelConfig
+from assay.records import Record
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import using_threads
@@ -47,6 +51,7 @@ from assay.train.model import Model, train_model
 from assay.train.watch import Unwatched
 
 Floats = NDArray[np.float64]
+Options = TypeVar("Options", bound=Record)
 
 #: Fewer different rows than this are all trained on; none is held out for validation.
 FEWEST_TO_HOLD_OUT = 20
@@ -125,19 +130,22 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             frame = _polars(X, fewest=1)
         else:
             frame = _numbered(validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"))
-        frame.columns = [column.name for column in self.schema_.columns]
-        _check_cells(frame, self.schema_)
+        frame.columns = [column.name for column in self.schema_.columns if column.name != self.schema_.target]
+        _check_cells(frame, self.model_.encoder.inputs, self.schema_)
         return frame
 
-    def _train(self, frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None, classes: tuple[str, ...]) -> None:
+    def _train(
+        self, frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None, classes: tuple[str, ...]
+    ) -> None:
         """Train on all rows with a weight, and keep the model with what was found on the way."""
         ledger, schema = Ledger(), _schema(frame, classes)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
-        whole = _in_order(frame, target, weight)
-        fraction = _checked(SplitConfig, {"validation_fraction": "valid"}, self, test=0.0).valid
-        train, valid = _parts(whole, schema, fraction, seed, ledger)
-        network = _checked(ModelConfig, {name: name for name in _NETWORK}, self)
-        training = _checked(TrainConfig, _TRAINING, self, batch=self._batch(len(train)))
+        given = self.get_params(deep=False)
+        fraction = _checked(_HoldOut, given).validation_fraction
+        train, valid = _parts(_in_order(frame, target, weight), schema, fraction, seed, ledger)
+        if given["batch_size"] == "auto":
+            given["batch_size"] = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, len(train) // _STEPS_AN_EPOCH))
+        network, training = _checked(ModelConfig, given), _checked(TrainConfig, given)
         _note_left_out(schema, ledger)
         with using_threads(training.threads):
             encoder = Encoder.fit(train, schema, EncodeConfig(), ledger)
@@ -148,22 +156,17 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             model = _calibrated(model, valid, apart=valid is not train, ledger=ledger)
         if model.trained.interrupted:
             warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=3)
-        # Answers in double precision do not depend on which other rows are asked about at the same time.
-        model.network.double()
         self.model_, self.schema_, self.ledger_ = model, schema, ledger.close()
+        # In double precision an answer does not depend on which other rows are asked about at the same time.
+        self._network = deepcopy(model.network).double()
         self.n_iter_ = len(model.trained.epochs)
-
-    def _batch(self, rows: int) -> Any:  # noqa: ANN401  # whatever the caller set; checked with the others
-        if isinstance(self.batch_size, str) and self.batch_size == "auto":
-            return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, rows // _STEPS_AN_EPOCH))
-        return self.batch_size
 
     def _outputs(self, frame: pl.DataFrame) -> Floats:
         """Raw outputs of every member, (members, n, outputs)."""
         with using_threads(0):
             encoded = self.model_.encoder.encode(frame)
             inputs = Encoded(encoded.numbers.double(), encoded.extras.double(), encoded.codes)
-            found: Floats = predict(self.model_.network, inputs).numpy()
+            found: Floats = predict(self._network, inputs).numpy()
         return found
 
 
@@ -218,10 +221,7 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         """
         frame, y = self._examples(X, y)
         check_classification_targets(y)
-        weight = _weights(sample_weight, frame)
-        if weight is not None:
-            present = np.flatnonzero(weight > 0)
-            frame, y, weight = frame[present], y[present], weight[present]
+        frame, y, weight = _weighted(frame, y, sample_weight)
         labels = LabelEncoder()
         target = labels.fit_transform(y)
         if len(labels.classes_) < 2:
@@ -262,7 +262,8 @@ class AssayRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
             BudgetError: the budget leaves no time to train.
         """
         frame, y = self._examples(X, y)
-        self._train(frame, np.asarray(y, np.float64), _weights(sample_weight, frame), ())
+        frame, y, weight = _weighted(frame, np.asarray(y, np.float64), sample_weight)
+        self._train(frame, y, weight, ())
         return self
 
     def predict(self, X: Any) -> Floats:  # noqa: ANN401
@@ -274,12 +275,200 @@ class AssayRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
 # Options
 
-_NETWORK = ("layers", "width", "activation", "dropout", "number_bins", "members")
-#: Names of the options here, and in the record of the training loop.
-_TRAINING = {
-    "epochs": "epochs",
-    "batch_size": "batch",
-    "learning_rate": "lr",
-    "weight_decay": "weight_decay",
-    "patience": "patience",
-}
+
+class _HoldOut(Record):
+    validation_fraction: float = Field(0.2, gt=0.0, lt=1.0, description="Share of the rows held out.")
+
+
+#: Options that have another name in the records of the stages.
+_ELSEWHERE = {"lr": "learning_rate", "batch": "batch_size"}
+
+
+def _checked(record: type[Options], given: dict[str, Any]) -> Options:
+    """The options of a stage out of those of the estimator.
+
+    Raises:
+        ConfigError: an option is out of range or of another type.
+    """
+    named = {field: _ELSEWHERE.get(field, field) for field in record.model_fields}
+    try:
+        return record.model_validate({field: given[name] for field, name in named.items() if name in given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        described = record.model_fields[field]
+        raise ConfigError(
+            first["msg"].replace("Input", named[field]),
+            f"it is {first['input']!r}",
+            f"{described.description} Default: {described.default!r}.",
+        ) from None
+
+
+# Rows
+
+
+def _is_frame(X: Any) -> bool:  # noqa: ANN401
+    """Whether `X` is a frame of Polars or pandas."""
+    return isinstance(X, pl.DataFrame) or (
+        type(X).__module__.partition(".")[0] == "pandas" and type(X).__name__ == "DataFrame"
+    )
+
+
+def _numbered(X: Floats) -> pl.DataFrame:
+    """An array as a frame with the columns x0, x1, ..."""
+    return pl.DataFrame({f"x{at}": X[:, at] for at in range(X.shape[1])})
+
+
+def _polars(X: Any, fewest: int) -> pl.DataFrame:  # noqa: ANN401
+    """A frame of Polars or pandas (without its index) as a Polars frame of plain types.
+
+    Raises:
+        DataError: there are too few rows, or a cell is infinite.
+    """
+    frame = tidy(from_object(X if isinstance(X, pl.DataFrame) else X.reset_index(drop=True), [])[0], [])
+    if frame.height < fewest:
+        raise DataError(
+            f"at least {fewest} row{'s are' if fewest > 1 else ' is'} required",
+            f"there {'is one sample' if frame.height else 'are 0 samples'}",
+            "Give more rows.",
+        )
+    infinite = [series.name for series in frame if series.dtype.is_float() and series.is_infinite().any()]
+    if infinite:
+        raise DataError(
+            "numbers must be finite or missing",
+            f"column {infinite[0]!r} holds infinity (inf)",
+            "Replace it, for example by a missing value.",
+        )
+    return frame
+
+
+def _check_cells(frame: pl.DataFrame, inputs: tuple[Input, ...], schema: Schema) -> None:
+    """Words where training had numbers, booleans or dates must be readable as such.
+
+    Raises:
+        DataError: some are not, and the column was no column of words in training; else there is a warning.
+    """
+    numeric = tuple(item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT))
+    wordy = tuple(item for item in numeric if frame.schema[item.name] == pl.String)
+    for name, read in feed(frame, wordy).items():
+        series, kind = frame.get_column(name), schema[name].kind
+        missing = series.null_count() + sum(missing_counts(series, numeric=kind is not Kind.BOOLEAN).values())
+        unread = int(np.isnan(read).sum()) - missing
+        if unread > 0 and schema[name].dtype != "String":
+            raise DataError(
+                f"column {name!r} must hold {kind.value} cells, as in training",
+                f"{unread} of {len(series)} cells hold words",
+                "Check that the columns are not mixed up; leave cells empty where the value is missing.",
+            )
+        if unread > 0:
+            told = f"column {name!r}: {unread} of {len(series)} cells are not of kind {kind.value} and count as missing"
+            warnings.warn(told, UnreadCellsWarning, stacklevel=4)
+
+
+def _weighted(
+    frame: pl.DataFrame,
+    target: NDArray[Any],
+    sample_weight: Any,  # noqa: ANN401
+) -> tuple[pl.DataFrame, NDArray[Any], Floats | None]:
+    """The rows with a weight above 0, repeated where weights are counts; weights that are all equal say nothing."""
+    if sample_weight is None:
+        return frame, target, None
+    weight: Floats = _check_sample_weight(sample_weight, frame, dtype=np.float64, ensure_non_negative=True)
+    if (weight == weight[0]).all():
+        return frame, target, None
+    if (weight == np.trunc(weight)).all() and weight.sum() <= _MOST_REPEATS * len(weight):
+        rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
+        return frame[rows], target[rows], None
+    rows = np.flatnonzero(weight)
+    return frame[rows], target[rows], weight[rows]
+
+
+def _schema(frame: pl.DataFrame, classes: tuple[str, ...]) -> Schema:
+    """Numbers and booleans are taken as such; the kind of words and dates is inferred.
+
+    Raises:
+        DataError: no column can be used.
+    """
+    distinct = distinct_counts(frame)
+    columns = tuple(_column(series, distinct[series.name]) for series in frame)
+    target = "target"
+    while target in frame.columns:
+        target += "_"
+    task = Task.REGRESSION if not classes else Task.BINARY if len(classes) == 2 else Task.MULTICLASS
+    kind = Kind.CATEGORY if classes else Kind.NUMBER
+    given = Column(name=target, kind=kind, dtype="", reason="what fit was given as y", distinct=len(classes))
+    schema = Schema(
+        columns=(*columns, given), target=target, task=task, task_reason="as the estimator says", classes=classes
+    )
+    if not schema.features:
+        reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in columns[:4])
+        raise DataError(
+            "at least one column must be usable to predict from",
+            f"all of them are constant words or ids ({reasons})",
+            "Give more columns.",
+        )
+    return schema
+
+
+def _column(series: pl.Series, distinct: int) -> Column:
+    if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
+        return infer_column(series, distinct, None, None)
+    kind = Kind.BOOLEAN if series.dtype == pl.Boolean else Kind.NUMBER
+    missing = series.null_count() + (int(series.is_nan().sum() or 0) if series.dtype.is_float() else 0)
+    reason = f"{kind.value} because of its type"
+    return Column(
+        name=series.name, kind=kind, dtype=str(series.dtype), reason=reason, distinct=distinct, missing=missing
+    )
+
+
+def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) -> Rows:
+    """The rows in the order of their cells, so that training does not depend on the order they came in."""
+    keys = [*frame, pl.Series(target), *([] if weight is None else [pl.Series(weight)])]
+    named = pl.DataFrame([series.alias(str(at)) for at, series in enumerate(keys)])
+    order = named.select(pl.arg_sort_by(named.columns)).to_series().to_numpy()
+    return Rows("train", frame[order], target[order], None if weight is None else weight[order], order.astype(np.int64))
+
+
+def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledger) -> tuple[Rows, Rows]:
+    """Training and validation rows; the same rows twice where too few differ to hold some out."""
+    names = [column.name for column in schema.features]
+    units = row_groups(whole.frame.select(names).with_columns(pl.Series(schema.target, whole.target)))
+    different = int(units.max()) + 1
+    strata = rarest_class(whole.target, units)[0] if schema.is_classification else target_bins(whole.target, units)
+    ledger.record("split.sealed-test", Outcome.NOT_APPLICABLE, "an estimator holds no test rows: its caller judges it")
+    lonely = schema.is_classification and bool((np.bincount(strata) < 2).any())
+    if different < FEWEST_TO_HOLD_OUT or lonely:
+        cause = "a class has a single row" if lonely else f"only {different} rows differ"
+        reason = f"{cause}: validation is on the {len(whole):,} training rows themselves"
+        ledger.record("split.three-parts", Outcome.WARNED, reason, value=len(whole))
+        return whole, whole
+    held = cut_at_random(units, strata, np.array([1.0 - fraction, fraction]), np.random.default_rng(seed)) == 1
+    train, valid = take(whole, ~held, "train"), take(whole, held, "valid")
+    reason = f"{len(train):,} training and {len(valid):,} validation rows; the test rows are the caller's"
+    ledger.record("split.three-parts", Outcome.APPLIED, reason, value=len(valid))
+    return train, valid
+
+
+def _note_left_out(schema: Schema, ledger: Ledger) -> None:
+    """Columns that no network takes: a warning, and a verdict in the ledger."""
+    for kind, practice in ((Kind.ID, "audit.id-columns"), (Kind.CONSTANT, "audit.constant-columns")):
+        left = [column for column in schema.columns if column.kind is kind]
+        if left:
+            shown = "; ".join(f"{column.name!r} is {column.reason}" for column in left[:5])
+            ledger.record(practice, Outcome.APPLIED, f"{len(left)} columns left out: {shown}", value=len(left))
+            warnings.warn(f"{len(left)} column(s) left out: {shown}", LeftOutColumnsWarning, stacklevel=4)
+
+
+def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Model:
+    """The model with the temperature that suits the validation rows, where these are not the training rows."""
+    practice = "evaluate.calibration"
+    if model.head.temperature is None:
+        ledger.record(practice, Outcome.NOT_APPLICABLE, "a regression has no probabilities")
+        return model
+    if not apart:
+        ledger.record(practice, Outcome.SKIPPED, "no rows are held out, and on training rows it would be too sure")
+        return model
+    temperature = fit_temperature(model.outputs(valid.frame), valid.target, valid.weight)
+    reason = f"temperature {temperature:.2f} from {len(valid):,} validation rows"
+    ledger.record(practice, Outcome.APPLIED, reason, value=temperature)
+    return model.with_temperature(temperature)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import assay
 from assay.evaluate.record import Provenance
 from assay.train.watch import Watch
+from assay.version import __version__
 
 _PACKAGES = ("torch", "onnxruntime", "onnx", "numpy", "polars", "scikit-learn", "scipy")
 
@@ -41,7 +41,7 @@ class Stopwatch:
 def provenance(stopwatch: Stopwatch, *, seed: int, threads: int) -> Provenance:
     """The facts of this process and machine; peak memory is the process's since it began."""
     return Provenance(
-        assay=assay.__version__,
+        assay=__version__,
         versions={"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         platform=platform.platform(),
         cpu=_cpu(),

@@ -30,17 +30,21 @@ from assay.workspace import staged
 class Run:
     """A finished run: its directory holds the model, the report, the resolved configuration and the epochs.
 
-    `interrupted` tells that training was cut short by Ctrl-C and the best model so far was kept.
+    `interrupted` tells that training was cut short by Ctrl-C; the best model so far was kept.
     """
 
     directory: Path
     bundle: Bundle
     _report: Report = field(repr=False)
-    interrupted: bool = False
 
     def report(self) -> Report:
         """Everything the run has to say; `report.html` in the directory is drawn from it."""
         return self._report
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training."""
+        return self._report.training.interrupted
 
     @property
     def scores(self) -> tuple[ModelScores, ...]:

@@ -6,7 +6,6 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 
 from __future__ import annotations
 
-import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,14 @@ from assay.data.inputs import FIRST_KNOWN, MISSING, Input, Matrices, feed, matri
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ParityError
 from assay.evaluate.record import Parity
+from assay.ledger import Ledger, Outcome
 from assay.models.answer import Answer, Head
 from assay.models.tabular import TableNetwork
 
 _OPSET = 20
-_CORE = "core/"
+#: Inner names begin so, apart from the columns, which keep theirs.
+_INNER = "assay:"
+_CORE = f"{_INNER}core:"
 
 
 def export(
@@ -55,6 +57,21 @@ def export(
     (directory / MODEL).write_bytes(model.SerializeToString())
     save_file({name: tensor.contiguous() for name, tensor in answer.state_dict().items()}, directory / WEIGHTS)
     return _check_parity(answer, encoder.inputs, schema, probe, directory, names), names
+
+
+def note_bundle(parity: Parity, directory: Path, ledger: Ledger) -> None:
+    """The verdicts on the bundle in `directory`."""
+    cases = ", ".join(parity.cases)
+    reason = f"largest difference {parity.difference:.2g} ({parity.measure}) on {parity.rows} rows: {cases}"
+    ledger.record("bundle.parity", Outcome.PASSED, reason, value=parity.difference)
+    size = (directory / MODEL).stat().st_size
+    reason = f"one ONNX file of {size:,} bytes takes raw columns and gives the calibrated answer"
+    ledger.record("bundle.one-artefact", Outcome.APPLIED, reason, value=size)
+    kinds = "ONNX, safetensors, Parquet, JSON, YAML, HTML and Markdown; nothing that runs code when opened"
+    ledger.record("bundle.no-pickle", Outcome.PASSED, kinds)
+    facts = "data hash, versions, seed, machine, seconds and configuration are in report.json and manifest.json"
+    ledger.record("bundle.provenance", Outcome.APPLIED, facts)
+    ledger.record("bundle.model-card", Outcome.APPLIED, "card.md, after Mitchell et al.; the owner's parts are marked")
 
 
 def _output_names(inputs: tuple[Input, ...], schema: Schema) -> tuple[str, str | None]:
@@ -81,7 +98,7 @@ def _whole_graph(
 
 
 def _matrix_name(name: str) -> str:
-    return f"matrix/{name}"
+    return f"{_INNER}matrix:{name}"
 
 
 def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
@@ -95,11 +112,11 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
     present = [name for name in columns if columns[name]]
     example = tuple(torch.zeros((3, columns[name]), dtype=types[name]) for name in present)
     rows = torch.export.Dim("rows", min=1, max=1 << 24)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter speaks of its own internals
+        # One name for the rows of all matrices is what is meant.
+        warnings.filterwarnings("ignore", message="# The axis name: rows will not be used", category=UserWarning)
         program = torch.onnx.export(
-            _Present(answer, tuple(present)),
+            _Present(answer, tuple(present)).eval(),
             example,
             dynamo=True,
             opset_version=_OPSET,
@@ -138,7 +155,7 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
     for position, item in enumerate(inputs):
         if item.kind is Kind.CATEGORY:
             graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.STRING, ["rows", 1]))
-            code = f"code/{position}"
+            code = f"{_INNER}code:{position}"
             nodes.append(_look_up_node(item, code))
             parts["codes"].append(code)
         elif item.kind is Kind.TEXT:
@@ -178,29 +195,42 @@ def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str 
     answer = graph.output[0].name
     del graph.output[:]
     if probability is None:
-        graph.initializer.append(numpy_helper.from_array(np.array([1]), "epilogue/axis"))
-        graph.node.append(helper.make_node("Squeeze", [answer, "epilogue/axis"], [prediction]))
-        graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.FLOAT, ["rows"]))
+        graph.initializer.append(numpy_helper.from_array(np.array([1]), f"{_INNER}axis"))
+        graph.node.append(helper.make_node("Squeeze", [answer, f"{_INNER}axis"], [prediction]))
+        graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.DOUBLE, ["rows"]))
         return
-    graph.node.extend(
-        [
-            helper.make_node("Identity", [answer], [probability]),
-            helper.make_node("ArgMax", [answer], ["epilogue/class"], axis=1, keepdims=0),
-            helper.make_node(
-                "LabelEncoder",
-                ["epilogue/class"],
-                [prediction],
-                domain="ai.onnx.ml",
-                keys_int64s=list(range(len(schema.classes))),
-                values_strings=list(schema.classes),
-            ),
-        ]
+    chosen = f"{_INNER}class"
+    graph.node.append(helper.make_node("Identity", [answer], [probability]))
+    graph.node.extend(_choose(graph, answer, chosen, schema.task))
+    graph.node.append(
+        helper.make_node(
+            "LabelEncoder",
+            [chosen],
+            [prediction],
+            domain="ai.onnx.ml",
+            keys_int64s=list(range(len(schema.classes))),
+            values_strings=list(schema.classes),
+        )
     )
     if not any(opset.domain == "ai.onnx.ml" for opset in whole.opset_import):
         whole.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     shape = ["rows", len(schema.classes)]
     graph.output.append(helper.make_tensor_value_info(probability, TensorProto.FLOAT, shape))
     graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.STRING, ["rows"]))
+
+
+def _choose(graph: onnx.GraphProto, answer: str, chosen: str, task: Task) -> list[onnx.NodeProto]:
+    """Class positions as `Bundle.decide` and the scores choose them: of two the positive from one half on."""
+    if task is not Task.BINARY:
+        return [helper.make_node("ArgMax", [answer], [chosen], axis=1, keepdims=0)]
+    positive, half, is_positive = f"{_INNER}positive", f"{_INNER}half", f"{_INNER}is positive"
+    graph.initializer.append(numpy_helper.from_array(np.array(1), positive))
+    graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), half))
+    return [
+        helper.make_node("Gather", [answer, positive], [f"{positive} probability"], axis=1),
+        helper.make_node("GreaterOrEqual", [f"{positive} probability", half], [is_positive]),
+        helper.make_node("Cast", [is_positive], [chosen], to=TensorProto.INT64),
+    ]
 
 
 def _check_parity(
@@ -212,7 +242,7 @@ def _check_parity(
     names: tuple[str, str | None],
 ) -> Parity:
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
-    rows = harden(probe.select([item.name for item in inputs]), inputs)
+    rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
     expected = _ask_network(answer, matrices(rows, inputs))
     session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
     output = [names[1] or names[0]]

@@ -15,7 +15,7 @@ import polars as pl
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import Input, check_columns, feed
+from assay.data.inputs import Input, feed
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import BundleError, DataError, ParityError
@@ -118,6 +118,7 @@ class Bundle:
         self.manifest = manifest
         self.schema = schema
         self._session = session
+        self._labels = _labels(manifest)
         outputs = (manifest.output_probability, manifest.output_prediction)
         self._outputs = [name for name in outputs if name is not None][:1]
 
@@ -140,10 +141,11 @@ class Bundle:
         """
         answers = self.answer(_frame_of(data))
         if self.manifest.task is Task.REGRESSION:
-            return pl.DataFrame({"prediction": answers})
-        chosen = self.decide(answers)
-        probabilities = {f"probability_{name}": answers[:, place] for place, name in enumerate(self.manifest.classes)}
-        return pl.DataFrame({"prediction": self._labels(chosen), **probabilities})
+            return pl.DataFrame([pl.Series("prediction", answers)])
+        probabilities = [
+            pl.Series(f"probability_{name}", answers[:, at]) for at, name in enumerate(self.manifest.classes)
+        ]
+        return pl.DataFrame([self._labels[self.decide(answers)], *probabilities])
 
     def answer(self, frame: pl.DataFrame) -> NDArray[Any]:
         """Probabilities (n, classes) in float32, or values (n,) in float64.
@@ -151,7 +153,6 @@ class Bundle:
         Raises:
             DataError: a column is missing, or holds nothing of its kind.
         """
-        check_columns(frame, self.manifest.inputs)
         answers, unread = self._ask(frame)
         for item in self.manifest.inputs:
             if unread[item.name]:
@@ -181,7 +182,6 @@ class Bundle:
             raise BundleError(
                 f"{PROBE} must be a Parquet file", f"it cannot be read: {error}", "Save it anew."
             ) from None
-        check_columns(probe, self.manifest.inputs)
         expected = probe.select(pl.col(f"^{EXPECTED}.*$")).to_numpy()
         answers = self._ask(probe)[0]
         if answers.size != expected.size:
@@ -206,17 +206,18 @@ class Bundle:
         answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return answers.reshape(-1) if self.manifest.task is Task.REGRESSION else answers, unread
 
-    def _labels(self, chosen: NDArray[np.int64]) -> pl.Series:
-        """Class labels in the type they had in the training data."""
-        labels = pl.Series(values=self.manifest.classes)
-        match self.manifest.class_dtype:
-            case "integer":
-                labels = labels.cast(pl.Int64)
-            case "number":
-                labels = labels.cast(pl.Float64)
-            case "boolean":
-                labels = labels == "true"
-        return labels.gather(chosen)
+
+def _labels(manifest: Manifest) -> pl.Series:
+    """The classes in the type they had in the training data."""
+    labels = pl.Series("prediction", manifest.classes, dtype=pl.String)
+    match manifest.class_dtype:
+        case "integer":
+            return labels.cast(pl.Int64)
+        case "number":
+            return labels.cast(pl.Float64)
+        case "boolean":
+            return labels == "true"
+    return labels
 
 
 def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401

@@ -6,11 +6,11 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import assay
 from assay.bundle.manifest import FILES, FORMAT, MANIFEST, Manifest, sum_file
 from assay.data.inputs import Input
 from assay.data.schema import Schema
 from assay.evaluate.record import Provenance
+from assay.version import __version__
 
 
 def write_manifest(
@@ -28,7 +28,7 @@ def write_manifest(
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
     manifest = Manifest(
         format=FORMAT,
-        assay=assay.__version__,
+        assay=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         task=schema.task,
         target=schema.target,

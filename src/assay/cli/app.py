@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from assay import __version__
 from assay.errors import AssayError, nearest
+from assay.version import __version__
 
 if TYPE_CHECKING:
     from typer._click.core import Context

@@ -114,10 +114,10 @@ def kinds_from_dict(kinds: object) -> dict[str, str]:
 
 
 def console() -> Console:
-    """Standard output for tables: nothing in a name is taken for markup, and a pipe is 140 columns wide."""
+    """Standard output for tables: nothing in a name is taken for markup, and a pipe is 100 columns wide."""
     from rich.console import Console  # --help prints plain text
 
-    width = None if sys.stdout.isatty() else 140
+    width = None if sys.stdout.isatty() else 100
     return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
 
 

@@ -165,7 +165,7 @@ def _print_findings(findings: tuple[Finding, ...]) -> None:
         )
         if finding.rows:
             shown = ", ".join(map(str, finding.rows[:_ROWS_SHOWN]))
-            more = f" and {finding.count - _ROWS_SHOWN} more" if finding.count > _ROWS_SHOWN else ""
+            more = ", ..." if len(finding.rows) > _ROWS_SHOWN else ""
             part = "" if finding.part == "data" else f" of the {finding.part} file"
             console.print(f"    rows{part}: {shown}{more}")
         console.print(f"    {finding.do}  [{finding.check}]")

@@ -44,6 +44,7 @@ _DECIMAL_COMMA: Final = re.compile(
     r"[+-]?(?:\d{1,3}(?:[.\u00a0\u202f ']\d{3})+|\d*)(?:,\d*)?(?:e[+-]?\d+)?", re.I | re.A
 )
 _WHOLE_FLOAT: Final = r"^(-?[1-9][0-9]*|0)\.0+$"
+_WHOLE_FLOAT_CELL: Final = re.compile(_WHOLE_FLOAT)
 
 _TRUE_WORDS: Final = frozenset({"true", "yes", "y", "t", "on", "1", "1.0"})
 _FALSE_WORDS: Final = frozenset({"false", "no", "n", "f", "off", "0", "0.0"})
@@ -109,6 +110,13 @@ def as_category(series: pl.Series) -> pl.Series:
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.to_string("iso:strict")
     return _strings(series)
+
+
+def category_cells(series: pl.Series) -> list[str | None]:
+    """The cells of `as_category` as a list, without building a column of a short one first."""
+    if len(series) <= _SHORT and series.dtype == pl.String:
+        return [None if cell is None else _canonical_word(cell) for cell in series.to_list()]
+    return as_category(series).to_list()
 
 
 def as_boolean(series: pl.Series) -> np.ndarray:
@@ -217,6 +225,8 @@ def _first_of_equal_rows(frame: pl.DataFrame) -> np.ndarray:
 
 def _float64(series: pl.Series) -> np.ndarray:
     """Numbers of any type as float64 that may be written to; NaN where null or not convertible."""
+    if len(series) <= _SHORT and (series.dtype.is_integer() or series.dtype.is_float()):
+        return np.array(series.to_list(), dtype=np.float64)  # None becomes NaN
     if series.dtype.is_nested() or series.dtype == pl.Object or series.dtype == pl.Binary:
         return np.full(len(series), np.nan)
     if isinstance(series.dtype, pl.Duration | pl.Time):
@@ -236,8 +246,7 @@ def _strings(series: pl.Series) -> pl.Series:
 
 def _canonical_words(series: pl.Series) -> pl.Series:
     if len(series) <= _SHORT:
-        words = [None if cell is None else _canonical_word(cell) for cell in series.to_list()]
-        return pl.Series(series.name, words, dtype=pl.String)
+        return pl.Series(series.name, category_cells(series), dtype=pl.String)
     bare = pl.col("cell").str.strip_chars(_BLANKS)
     missing = bare.str.to_lowercase().is_in(sorted(MISSING_SPELLINGS))
     word = pl.when(~missing).then(bare.str.replace(_WHOLE_FLOAT, "$1"))
@@ -246,7 +255,7 @@ def _canonical_words(series: pl.Series) -> pl.Series:
 
 def _canonical_word(cell: str) -> str | None:
     word = cell.strip(_BLANKS)
-    return None if word.lower() in MISSING_SPELLINGS else re.sub(_WHOLE_FLOAT, r"\1", word)
+    return None if word.lower() in MISSING_SPELLINGS else _WHOLE_FLOAT_CELL.sub(r"\1", word)
 
 
 def _canonical_floats(series: pl.Series) -> pl.Series:

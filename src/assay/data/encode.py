@@ -119,6 +119,7 @@ class Preprocess(nn.Module):
         returns numbers (n, N) float32 and extras (n, E) float32.
     """
 
+    largest: Tensor
     fill: Tensor
     center: Tensor
     scale: Tensor
@@ -136,6 +137,8 @@ class Preprocess(nn.Module):
         self.quantile = (
             QuantileScale(training[:, plan.trends], config.quantiles) if config.scale == "quantile" else None
         )
+        # A buffer, because the exporter writes plain numbers as float32, where this one is infinite.
+        self.register_buffer("largest", torch.tensor(LARGEST, dtype=torch.float64))
         self.register_buffer("fill", torch.from_numpy(learned.fill))
         self.register_buffer("center", torch.from_numpy(learned.center))
         self.register_buffer("scale", torch.from_numpy(learned.scale))
@@ -158,8 +161,8 @@ class Preprocess(nn.Module):
 
     def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
         """Preprocess; see the class."""
-        missing = (values.abs() <= torch.finfo(torch.float64).max).logical_not()
-        filled = torch.where(missing, self.fill, values.clamp(-LARGEST, LARGEST))
+        missing = (values.abs() < math.inf).logical_not()
+        filled = torch.where(missing, self.fill, values.minimum(self.largest).maximum(-self.largest))
         scaled = (filled - self.center) * self.scale
         numbers = scaled[:, self.trends] if self.quantile is None else self.quantile(filled[:, self.trends])
         numbers = self._soft_clip(numbers.clamp(-_FURTHEST, _FURTHEST)).float()
@@ -230,7 +233,8 @@ def _learn(training: np.ndarray, plan: _Plan, config: EncodeConfig) -> _Learned:
 
 def _known(values: np.ndarray) -> np.ndarray:
     """The values that are not missing, as `Preprocess` takes them."""
-    return values[np.isfinite(values)].clip(-LARGEST, LARGEST)
+    known: np.ndarray = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
+    return known
 
 
 def _center_and_scale(finite: np.ndarray, method: str) -> tuple[float, float]:

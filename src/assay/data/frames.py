@@ -15,6 +15,18 @@ from assay.data.delimited import check_unique
 from assay.errors import DataError
 
 _HASHED_ROWS = 100_000
+#: Up to this many rows plain Python values are quicker than a way through Arrow.
+_SHORT = 64
+#: The types that `tidy` leaves as they are.
+_PLAIN = frozenset(
+    {pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.Float32, pl.Float64}
+    | {pl.Date, pl.Datetime, pl.String}
+)
+#: pandas types whose cells are plain Python values, and their Polars types.
+_PANDAS = {"bool": pl.Boolean, "float32": pl.Float32, "float64": pl.Float64, "str": pl.String} | {
+    str(dtype).lower(): dtype
+    for dtype in (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+}
 
 
 def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
@@ -64,23 +76,45 @@ def _from_pandas(source: Any, notes: list[str]) -> pl.DataFrame:  # noqa: ANN401
             f"the named index {', '.join(repr(str(n)) for n in source.index.names if n is not None)} is a column"
         )
         source = source.reset_index()
-    names = [str(name) for name in source.columns]
+    names = [str(name) for name in source.columns.tolist()]
     check_unique(names, "the pandas frame")
     require("pyarrow", "taking a pandas frame")
-    columns = []
-    for at, name in enumerate(names):
-        column = source.iloc[:, at]
-        if column.dtype.name == "object":
-            missing = column.isna().tolist()
-            cells = [None if gone else cell for cell, gone in zip(column.tolist(), missing, strict=True)]
-            columns.append(from_cells(name, cells))
-        elif column.dtype.name == "category":
-            columns.append(
-                from_cells(name, [None if cell != cell else cell for cell in column.astype(object).tolist()])
-            )
-        else:
-            columns.append(pl.Series(name, pl.from_pandas(column.reset_index(drop=True), nan_to_null=True)))
-    return _frame(columns)
+    short = _from_short_pandas(source, names) if len(source) <= _SHORT else None
+    if short is not None:
+        return short
+    return pl.DataFrame([_pandas_column(name, column) for name, (_, column) in zip(names, source.items(), strict=True)])
+
+
+def _from_short_pandas(source: Any, names: list[str]) -> pl.DataFrame | None:  # noqa: ANN401
+    """A frame of few rows, row by row, because pandas takes long to cut out a column; None where a type is not plain.
+
+    An object column is plain where it holds strings alone.
+    """
+    kinds = [dtype.name for dtype in source.dtypes.tolist()]
+    if not all(kind == "object" or kind in _PANDAS for kind in kinds):
+        return None
+    cells = source.to_numpy(dtype=object).tolist()
+    rows = [[None if isinstance(cell, float) and cell != cell else cell for cell in row] for row in cells]
+    types = [_PANDAS.get(kind, pl.String) for kind in kinds]
+    for at in (at for at, kind in enumerate(kinds) if kind == "object"):
+        present = [row[at] for row in rows if row[at] is not None]
+        if not all(type(cell) is str for cell in present):
+            return None
+        types[at] = pl.String if present else pl.Null
+    return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+
+
+def _pandas_column(name: str, column: Any) -> pl.Series:  # noqa: ANN401
+    """One pandas column; missing cells are null."""
+    kind = column.dtype.name
+    if kind == "object":
+        missing = column.isna().tolist()
+        return from_cells(name, [None if gone else cell for cell, gone in zip(column.tolist(), missing, strict=True)])
+    if kind == "category":
+        return from_cells(name, [None if cell != cell else cell for cell in column.astype(object).tolist()])
+    if kind in _PANDAS and kind != "str":
+        return pl.Series(name, column.to_numpy(), nan_to_null=True)
+    return pl.Series(name, pl.from_pandas(column.reset_index(drop=True), nan_to_null=True))
 
 
 def _from_arrow(source: Any) -> pl.DataFrame:  # noqa: ANN401  # pyarrow is not imported here
@@ -160,6 +194,8 @@ def _frame(columns: list[pl.Series]) -> pl.DataFrame:
 
 def tidy(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """The frame with columns of booleans, integers, floats, dates, datetimes and strings only, each with a name."""
+    if all(dtype.base_type() in _PLAIN for dtype in frame.dtypes) and all(name.strip() for name in frame.columns):
+        return frame
     columns = []
     for at, series in enumerate(frame.get_columns(), start=1):
         plain = _plain(series, notes)

@@ -80,7 +80,7 @@ def feed(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray
 
 def _array(series: pl.Series, item: Input) -> np.ndarray:
     if item.kind is Kind.CATEGORY:
-        words = [word or "" for word in columns.as_category(series).to_list()]
+        words = [word or "" for word in columns.category_cells(series)]
         return np.array(words, dtype=object).reshape(-1, 1)
     if item.kind is Kind.TEXT:
         return hashed_ngrams(columns.as_text(series).to_list(), item.buckets, item.ngrams)

@@ -101,7 +101,7 @@ class ResidualPicture(Record):
 
 
 class Training(Record):
-    """How the network was trained. `stopped` says why training ended."""
+    """How the network was trained. `stopped` says why training ended, `interrupted` that it was by Ctrl-C."""
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
@@ -110,6 +110,7 @@ class Training(Record):
     stopped: str
     parameters: int
     members: int
+    interrupted: bool = False
 
 
 class Parity(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from assay.records import Record
@@ -53,3 +54,29 @@ class Unwatched:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class Recorder:
+    """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch."""
+
+    def __init__(self, watch: Watch, path: Path) -> None:
+        self.watch = watch
+        self.path = path
+
+    def stage(self, name: str) -> None:
+        """Pass on."""
+        self.watch.stage(name)
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Write a line and pass on."""
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(record.model_dump_json() + "\n")
+        self.watch.epoch(record, of)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self.watch.note(text)
+
+    def close(self) -> None:
+        """Pass on."""
+        self.watch.close()

@@ -1,0 +1,88 @@
+"""The exam of a trained network: calibrate it on validation rows, then open the seal once and score every model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from assay.data.rows import Rows
+from assay.data.schema import Schema
+from assay.data.split import Split
+from assay.evaluate.assess import Assessment, Output, assess, note_gap
+from assay.evaluate.baselines import FittedBaseline
+from assay.evaluate.calibrate import apply_temperature, describe_calibration, fit_temperature
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.metrics import PRIMARY, Scorer, metric
+from assay.evaluate.record import Calibration
+from assay.ledger import Ledger, Outcome
+from assay.train.model import Model
+
+
+def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
+    """The model with the temperature that fits the validation rows best."""
+    if not schema.is_classification:
+        ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, "a regression has no probabilities")
+        return model
+    if not config.calibrate:
+        ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=false")
+        return model
+    return model.with_temperature(fit_temperature(model.outputs(valid.frame), valid.target, valid.weight))
+
+
+def sit(
+    model: Model,
+    baselines: Sequence[FittedBaseline],
+    split: Split,
+    schema: Schema,
+    config: EvaluateConfig,
+    *,
+    seed: int,
+    ledger: Ledger,
+) -> tuple[Assessment, Calibration | None]:
+    """Open the seal once, score every model on the test rows, and compare.
+
+    Without a test part the scores are on validation rows, and the ledger says so.
+    """
+    if split.test is not None:
+        rows = split.test.open("the scores of the report")
+    else:
+        rows = split.valid
+        reason = "no test part was asked for: the scores are on validation rows and flatter the model"
+        ledger.record("split.sealed-test", Outcome.SKIPPED, reason)
+    outputs = [_network_output(model, rows, schema)]
+    outputs += [_baseline_output(baseline, rows) for baseline in baselines]
+    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
+    measure = metric(schema.task, PRIMARY[schema.task])
+    on_valid = _network_output(model, split.valid, schema).prediction
+    valid_score = Scorer(schema.task, split.valid.target, on_valid).values(split.valid.weight, (measure.id,))[
+        measure.id
+    ]
+    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
+    note_gap(valid_score, on_test, measure, ledger=ledger)
+    if model.head.temperature is None or not config.calibrate:
+        return found, None
+    before, after = apply_temperature(model.outputs(rows.frame), 1.0), outputs[0].prediction
+    calibration = describe_calibration(
+        model.head.temperature, rows.target, before, after, rows.weight, ledger=ledger,
+        confidence=config.confidence,
+    )  # fmt: skip
+    return found, calibration
+
+
+def _network_output(model: Model, rows: Rows, schema: Schema) -> Output:
+    begun = perf_counter()
+    if schema.is_classification:
+        assert model.head.temperature is not None
+        prediction = apply_temperature(model.outputs(rows.frame), model.head.temperature)
+    else:
+        prediction = model.values(rows.frame)
+    size = f"{model.members} networks averaged" if model.members > 1 else "one network"
+    described = f"{size}, {model.parameters:,} parameters"
+    return Output("network", "network", described, prediction, model.trained.seconds, perf_counter() - begun)
+
+
+def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:
+    begun = perf_counter()
+    prediction = baseline.predict(rows)
+    seconds = perf_counter() - begun
+    return Output(baseline.name, "baseline", baseline.description, prediction, baseline.fit_seconds, seconds)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 
-for _package in ("sklearn", "scipy", "torch"):
+for _package in ("torch", "sklearn"):
     require(_package, "a scikit-learn estimator of assay")
 
 from pydantic import Field, ValidationError
@@ -220,14 +220,14 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             BudgetError: the budget leaves no time to train.
         """
         frame, y = self._examples(X, y)
-        check_classification_targets(y)
+        _check_labels(y)
         frame, y, weight = _weighted(frame, y, sample_weight)
         labels = LabelEncoder()
         target = labels.fit_transform(y)
         if len(labels.classes_) < 2:
             raise DataError(
                 "a classifier learns from at least two classes",
-                f"there is one class: {labels.classes_[0]!r} in all {len(y)} rows with a weight",
+                f"there is one class: {labels.classes_.tolist()[0]!r} in all {len(y)} rows with a weight",
                 "Give rows of another class.",
             )
         self.classes_ = labels.classes_
@@ -365,6 +365,23 @@ def _check_cells(frame: pl.DataFrame, inputs: tuple[Input, ...], schema: Schema)
             warnings.warn(told, UnreadCellsWarning, stacklevel=4)
 
 
+def _check_labels(y: NDArray[Any]) -> None:
+    """Refuse amounts, and words mixed with anything else.
+
+    Raises:
+        ValueError: these are no classes.
+    """
+    if y.dtype == object and isinstance(y[0], str):
+        odd = [label for label in y if not isinstance(label, str)]
+        if odd:
+            raise DataError(
+                "labels must all be of one type",
+                f"{len(odd)} of {len(y)} are not words, such as {odd[0]!r}",
+                "Write all of them as words, and leave out rows without a label.",
+            )
+    check_classification_targets(y)
+
+
 def _weighted(
     frame: pl.DataFrame,
     target: NDArray[Any],
@@ -468,7 +485,25 @@ def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Mo
     if not apart:
         ledger.record(practice, Outcome.SKIPPED, "no rows are held out, and on training rows it would be too sure")
         return model
-    temperature = fit_temperature(model.outputs(valid.frame), valid.target, valid.weight)
+    temperature = _careful_temperature(model.outputs(valid.frame), valid)
     reason = f"temperature {temperature:.2f} from {len(valid):,} validation rows"
     ledger.record(practice, Outcome.APPLIED, reason, value=temperature)
     return model.with_temperature(temperature)
+
+
+def _careful_temperature(logits: NDArray[Any], valid: Rows) -> float:
+    """The temperature for validation rows, each of which counts by 1 / (N + 2) as the likeliest other class.
+
+    N are the validation rows of its class. Few rows without an error would otherwise ask for boundless confidence
+    (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2). logits: (members, n, classes).
+    """
+    rows = np.arange(len(valid))
+    weight = np.ones(len(valid)) if valid.weight is None else valid.weight / valid.weight.mean()
+    rivals = apply_temperature(logits, 1.0)
+    rivals[rows, valid.target] = -1.0
+    doubt = 1.0 / (np.bincount(valid.target, weights=weight)[valid.target] + 2.0)
+    return fit_temperature(
+        np.concatenate([logits, logits], axis=1),
+        np.concatenate([valid.target, rivals.argmax(axis=1)]),
+        np.concatenate([weight * (1.0 - doubt), weight * doubt]),
+    )

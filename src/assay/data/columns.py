@@ -199,7 +199,7 @@ def groups_of_hashes(frame: pl.DataFrame, hashes: pl.Series) -> np.ndarray:
     first = _first_positions(hashes)
     repeats = np.flatnonzero(first != np.arange(len(first)))
     equal = np.ones(len(repeats), dtype=bool)
-    for column in frame:
+    for column in frame if len(repeats) else ():
         pairs = column.gather(first[repeats]).eq_missing(column.gather(repeats))
         equal &= pairs.to_numpy()
     if not equal.all():

@@ -18,7 +18,7 @@ from assay.data import columns
 from assay.data.config import EncodeConfig
 from assay.data.inputs import LARGEST, Input, Matrices, matrices
 from assay.data.rows import Rows
-from assay.data.schema import FEATURE_KINDS, Kind, Schema
+from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
 from assay.ledger import Ledger, Outcome
 
 #: Seconds of the cycles a date is laid on.
@@ -252,7 +252,8 @@ def _center_and_scale(finite: np.ndarray, method: str) -> tuple[float, float]:
         lower, center, upper = (float(q) for q in np.quantile(finite, (0.25, 0.5, 0.75)))
         spread = upper - lower or (high - low) / 2
     else:
-        center, spread = float(finite.mean()), float(finite.std())
+        above = finite - low  # a sum of large numbers would lose their digits
+        center, spread = low + float(above.mean()), float(above.std())
     return center, 1.0 / spread if spread > 0 and np.isfinite(1.0 / spread) else 0.0
 
 
@@ -273,7 +274,7 @@ class Encoder:
         """
         if train.part != "train":
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
-        inputs = tuple(_plan_input(train.frame, schema, name, config) for name in _input_order(schema))
+        inputs = tuple(_plan_input(train.frame, column, config) for column in _input_order(schema))
         raw = matrices(train.frame, inputs)
         plan = _plan_values(inputs, schema)
         preprocess = Preprocess(raw.values, plan, config)
@@ -299,13 +300,14 @@ class Encoder:
         return Encoded(numbers, extras, torch.from_numpy(raw.codes.astype(np.int32)))
 
 
-def _input_order(schema: Schema) -> list[str]:
+def _input_order(schema: Schema) -> list[Column]:
     """Feature columns laid out by kind, so that each kind is a block of its matrix."""
-    return [column.name for kind in FEATURE_KINDS for column in schema.features if column.kind is kind]
+    features = schema.features
+    return [column for kind in FEATURE_KINDS for column in features if column.kind is kind]
 
 
-def _plan_input(frame: pl.DataFrame, schema: Schema, name: str, config: EncodeConfig) -> Input:
-    column = schema[name]
+def _plan_input(frame: pl.DataFrame, column: Column, config: EncodeConfig) -> Input:
+    name = column.name
     if column.kind is Kind.CATEGORY:
         return Input(name=name, kind=column.kind, categories=_vocabulary(frame.get_column(name), config))
     if column.kind is Kind.TEXT:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +50,8 @@ def chunk(start: int, rows: int) -> pl.DataFrame:
             "city": np.char.add("city ", rng.zipf(1.4, rows).clip(max=20_000).astype(str)),
             "device": np.char.add("device-model-", rng.integers(0, 200_000, rows).astype(str)),
             "member": rng.choice(["yes", "no"], rows),
-            "opened": opened.astype("datetime64[ms]").astype(datetime),
-            "seen": seen.astype("datetime64[ms]").astype(datetime),
+            "opened": opened.astype("datetime64[ms]"),
+            "seen": seen.astype("datetime64[ms]"),
             "churned": np.where(rng.random(rows) < 1 / (1 + np.exp(-logit)), "yes", "no"),
         }
     ).with_columns(pl.col("opened").cast(pl.Date))
@@ -106,9 +105,7 @@ def prepare(path: Path) -> None:
 
 def watched(path: Path) -> tuple[dict, float]:
     """What `prepare` found in a process of its own, and the most anonymous memory it had in GB (sampled)."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--prepare", str(path)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, __file__, "--prepare", str(path)], stdout=subprocess.PIPE, text=True)
     most = 0
     while process.poll() is None:
         most = max(most, anonymous_kilobytes(process.pid))
@@ -148,7 +145,9 @@ def report(chosen: argparse.Namespace, rows: int) -> None:
     print(f"{rows:,} rows, {len(kinds)} columns ({counted}), {size:.2f} GB.\n")
     lines = [(stage, f"{each:.1f}", f"{each / rows * 1e6:.2f}") for stage, each in found["seconds"].items()]
     whole = sum(found["seconds"].values())
-    table(["stage", "seconds", "seconds per million rows"], [*lines, ("all", f"{whole:.1f}", f"{whole / rows * 1e6:.2f}")])
+    table(
+        ["stage", "seconds", "seconds per million rows"], [*lines, ("all", f"{whole:.1f}", f"{whole / rows * 1e6:.2f}")]
+    )
     met = verdict(max(found["peak"], anonymous) < MOST_GB)
     table(
         ["peak memory", "GB", "goal"],

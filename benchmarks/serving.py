@@ -96,7 +96,9 @@ def main() -> None:
     pandas_frame = pd.read_csv(ADULT / "test.csv.gz").drop(columns=TARGET)
 
     difference = float(np.abs(bundle.answer(frame).astype(np.float64) - torch_answer(frame)).max())
-    print(f"Largest difference of a probability, bundle against eager torch, {frame.height:,} test rows: {difference:.2g}.\n")
+    print(
+        f"Largest difference of a probability, bundle against eager torch, {frame.height:,} test rows: {difference:.2g}.\n"
+    )
     rows = []
     for size in (1, 64, 4096):
         raw, raw_pandas = frame.head(size), pandas_frame.head(size)

@@ -64,7 +64,8 @@ def main() -> None:
     goals = {
         'python -c "import assay"': verdict(counts['python -c "import assay"'][1] < MOST_MODULES)
         + f" (under {MOST_MODULES} modules)",
-        "assay --help": verdict(found["assay --help"].wall <= MOST_TIMES * found[BASE].wall) + f" (at most {MOST_TIMES:g} times)",
+        "assay --help": verdict(found["assay --help"].wall <= MOST_TIMES * found[BASE].wall)
+        + f" (at most {MOST_TIMES:g} times)",
     }
     rows = [
         (

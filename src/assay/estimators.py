@@ -485,25 +485,7 @@ def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Mo
     if not apart:
         ledger.record(practice, Outcome.SKIPPED, "no rows are held out, and on training rows it would be too sure")
         return model
-    temperature = _careful_temperature(model.outputs(valid.frame), valid)
+    temperature = fit_temperature(model.outputs(valid.frame), valid.target, valid.weight)
     reason = f"temperature {temperature:.2f} from {len(valid):,} validation rows"
     ledger.record(practice, Outcome.APPLIED, reason, value=temperature)
     return model.with_temperature(temperature)
-
-
-def _careful_temperature(logits: NDArray[Any], valid: Rows) -> float:
-    """The temperature for validation rows, each of which counts by 1 / (N + 2) as the likeliest other class.
-
-    N are the validation rows of its class. Few rows without an error would otherwise ask for boundless confidence
-    (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2). logits: (members, n, classes).
-    """
-    rows = np.arange(len(valid))
-    weight = np.ones(len(valid)) if valid.weight is None else valid.weight / valid.weight.mean()
-    rivals = apply_temperature(logits, 1.0)
-    rivals[rows, valid.target] = -1.0
-    doubt = 1.0 / (np.bincount(valid.target, weights=weight)[valid.target] + 2.0)
-    return fit_temperature(
-        np.concatenate([logits, logits], axis=1),
-        np.concatenate([valid.target, rivals.argmax(axis=1)]),
-        np.concatenate([weight * (1.0 - doubt), weight * doubt]),
-    )

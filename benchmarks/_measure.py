@@ -1,6 +1,6 @@
 """What the benchmarks share: interleaved timing, the machine in one line, Markdown tables, where the data lies.
 
-Only the standard library is imported at the top, so that `one_thread` can still set what NumPy and Polars read at import.
+Only the standard library is imported here, so that `one_thread` comes before NumPy and Polars read their settings.
 """
 
 import argparse
@@ -17,9 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ADULT = ROOT / "examples" / "adult"
-ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def one_thread() -> None:
     """Start this script anew with one thread for every library, unless it already runs so."""
     if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
         sys.stdout.flush()
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)
 
 
 def interleave(calls: Mapping[str, Callable[[], object]], *, repeats: int, seconds: float) -> dict[str, Times]:

@@ -1,8 +1,8 @@
 """A CSV of 5 million rows and 20 columns (about 1 GB): seconds per million rows by stage, and peak memory.
 
-The file is made here, the same for the same number of rows, in a temporary folder that goes afterwards. A process of its
-own then does what a fit does before it trains: read, infer, audit, split, learn the encoding and encode the training and
-validation rows. Goal: its memory stays below 6 GB.
+The file is made here, the same for the same number of rows, in a temporary folder that goes afterwards. A process of
+its own then does what a fit does before it trains: read, infer, audit, split, learn the encoding and encode the
+training and validation rows. Goal: its memory stays below 6 GB.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BYTES_A_ROW = 260
 
 
 def chunk(start: int, rows: int) -> pl.DataFrame:
-    """Rows from `start` on: numbers, few and many words, dates, truths and missing cells; a target that follows some."""
+    """Rows from `start` on: numbers, few and many words, dates, missing cells; the target follows some of them."""
     rng = np.random.default_rng([7, start])
     age, income = rng.integers(18, 95, rows), rng.lognormal(10, 1, rows)
     plan, score = rng.integers(0, 6, rows), rng.normal(size=rows)

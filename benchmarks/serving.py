@@ -97,7 +97,7 @@ def main() -> None:
 
     difference = float(np.abs(bundle.answer(frame).astype(np.float64) - torch_answer(frame)).max())
     print(
-        f"Largest difference of a probability, bundle against eager torch, {frame.height:,} test rows: {difference:.2g}.\n"
+        f"Largest difference of a probability, bundle against eager torch, {frame.height:,} rows: {difference:.2g}.\n"
     )
     rows = []
     for size in (1, 64, 4096):

@@ -29,7 +29,11 @@ def staged(out: Path | None, name: str) -> Iterator[tuple[Path, Path]]:
         ConfigError: the directory exists already, or cannot be made.
     """
     final = next_run(name) if out is None else out
-    if final.exists() or final.is_symlink():
+    try:
+        taken = final.exists() or final.is_symlink()
+    except OSError as error:  # such as a name that is too long
+        raise _not_writable(final, error) from None
+    if taken:
         raise ConfigError(
             "the output directory must not exist yet",
             f"{str(final)!r} is already there",

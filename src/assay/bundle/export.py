@@ -7,6 +7,7 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ import onnxruntime
 import polars as pl
 import torch
 from onnx import TensorProto, compose, helper, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
 from assay.data.encode import Encoder
-from assay.data.inputs import FIRST_KNOWN, MISSING, Input, Matrices, feed, matrices
+from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ParityError
 from assay.evaluate.record import Parity
@@ -32,7 +33,7 @@ from assay.models.tabular import TableNetwork
 
 _OPSET = 20
 #: Inner names begin so, apart from the columns, which keep theirs.
-_INNER = "assay:"
+_INNER = RESERVED
 _CORE = f"{_INNER}core:"
 
 
@@ -55,7 +56,9 @@ def export(
     model = _whole_graph(answer, encoder.inputs, schema, names)
     onnx.checker.check_model(model)
     (directory / MODEL).write_bytes(model.SerializeToString())
-    save_file({name: tensor.contiguous() for name, tensor in answer.state_dict().items()}, directory / WEIGHTS)
+    # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
+    weights = save({name: tensor.contiguous() for name, tensor in answer.state_dict().items()})
+    (directory / WEIGHTS).write_bytes(weights)
     return _check_parity(answer, encoder.inputs, schema, probe, directory, names), names
 
 
@@ -259,7 +262,9 @@ def _check_parity(
             "Nothing was saved. This is a defect of assay: please report it with the configuration.",
         )
     answers = {f"{EXPECTED}{place}": expected[:, place] for place in range(expected.shape[1])}
-    rows.with_columns(**answers).write_parquet(directory / PROBE)
+    stored = BytesIO()
+    rows.with_columns(**answers).write_parquet(stored)
+    (directory / PROBE).write_bytes(stored.getvalue())
     measure = "relative to the value" if schema.task is Task.REGRESSION else "absolute, on probabilities"
     cases = ("many rows at once", "single rows", "every cell missing", "unseen categories")
     return Parity(rows=rows.height, difference=difference, limit=TOLERANCE, measure=measure, cases=cases)

@@ -15,7 +15,7 @@ import polars as pl
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import Input, feed
+from assay.data.inputs import RESERVED, Input, cells_of, feed
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import BundleError, DataError, ParityError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Largest difference between an answer and the probe's: absolute on probabilities, relative on values.
 TOLERANCE = 1e-5
 #: Prefix of the columns of probe.parquet that hold the expected answers.
-EXPECTED = "assay:expected:"
+EXPECTED = f"{RESERVED}expected:"
 _BLOCK = 16_384
 
 
@@ -156,7 +156,7 @@ class Bundle:
         answers, unread = self._ask(frame)
         for item in self.manifest.inputs:
             if unread[item.name]:
-                _judge_unread(frame.get_column(item.name), unread[item.name], item, self.schema)
+                _judge_unread(cells_of(frame, item.name), unread[item.name], item, self.schema[item.name].unparsed)
         return answers
 
     def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -227,10 +227,10 @@ def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401
     return tidy(from_object(data, [])[0], [])
 
 
-def _judge_unread(series: pl.Series, unread: int, item: Input, schema: Schema) -> None:
+def _judge_unread(series: pl.Series, unread: int, item: Input, in_training: int) -> None:
     """Cells that are neither missing nor of the column's kind: all of a column is an error, some are a warning.
 
-    Where the training data had such cells too, they are always a warning: a single row with one is nothing new.
+    Where the training data had such cells too (`in_training`), it is a warning: a single row with one is no news.
     """
     written = len(series) - series.null_count()
     if series.dtype == pl.String:
@@ -240,7 +240,7 @@ def _judge_unread(series: pl.Series, unread: int, item: Input, schema: Schema) -
     wrong = unread - (len(series) - written)
     if wrong <= 0:
         return
-    if wrong == written and not schema[item.name].unparsed:
+    if wrong == written and not in_training:
         shown = ", ".join(repr(cell) for cell in series.drop_nulls().head(3).to_list())
         raise DataError(
             f"column {item.name!r} must hold {item.kind.value} cells, as in training",

@@ -28,7 +28,7 @@ INPUT_ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from assay.cli import arguments as take
+from assay.cli.app import INTERRUPTED
 from assay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,7 +107,10 @@ def fit(
         "group": group, "time": time, "weight": weight, "sensitive": sensitive, "positive": positive, "task": task,
     }  # fmt: skip
     resolved = _resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
-    _report(_fit(resolved, out, reference, quiet=quiet, started=started), as_json=as_json)
+    run = _fit(resolved, out, reference, quiet=quiet, started=started)
+    _report(run, as_json=as_json)
+    if run.interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _data_or_override(data: str | None) -> tuple[str | None, list[str]]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from assay.data import columns
 from assay.data.config import EncodeConfig
-from assay.data.inputs import LARGEST, Input, Matrices, matrices
+from assay.data.inputs import LARGEST, Input, Matrices, cells_of, matrices
 from assay.data.rows import Rows
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
 from assay.ledger import Ledger, Outcome
@@ -309,7 +309,7 @@ def _input_order(schema: Schema) -> list[Column]:
 def _plan_input(frame: pl.DataFrame, column: Column, config: EncodeConfig) -> Input:
     name = column.name
     if column.kind is Kind.CATEGORY:
-        return Input(name=name, kind=column.kind, categories=_vocabulary(frame.get_column(name), config))
+        return Input(name=name, kind=column.kind, categories=_vocabulary(cells_of(frame, name), config))
     if column.kind is Kind.TEXT:
         return Input(name=name, kind=column.kind, buckets=config.text_buckets, ngrams=config.text_ngrams)
     return Input(name=name, kind=column.kind, format=column.format)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_number
+from assay.data.inputs import RESERVED
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.read import Table
 from assay.data.schema import Column, Hints, Kind, Schema
@@ -55,6 +56,9 @@ def _check_hints(table: Table, hints: Hints) -> None:
         raise DataError(
             "a table must have at least two rows, and many more to learn from", "it has one", "Give more data."
         )
+    own = next((name for name in names if name.startswith(RESERVED)), None)
+    if own is not None:
+        raise DataError(f"no column may begin with {RESERVED!r}, as inner names do", f"{own!r} does", "Rename it.")
     single = {"target": hints.target, "group": hints.group, "time": hints.time, "weight": hints.weight}
     said = [(part, name) for part, name in single.items() if name is not None]
     said += [("drop", name) for name in hints.drop] + [("sensitive", name) for name in hints.sensitive]
@@ -62,7 +66,10 @@ def _check_hints(table: Table, hints: Hints) -> None:
     known = set(names)
     for part, name in said:
         if name not in known:
-            raise DataError(f"the {part} column must be in the table", f"{name!r} is not", nearest(name, names))
+            do = nearest(name, names)
+            if len(names) == 1:
+                do += " With one column only, the delimiter is none of comma, semicolon, tab and |: use one of these."
+            raise DataError(f"the {part} column must be in the table", f"{name!r} is not", do)
     exclusive = [(part, name) for part, name in said if part not in {"as", "sensitive"}]
     exclusive += [("sensitive", name) for name in hints.sensitive if name == hints.target]
     parts: dict[str, str] = {}

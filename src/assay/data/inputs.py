@@ -23,6 +23,9 @@ UNKNOWN, MISSING, FIRST_KNOWN = 0, 1, 2
 #: Numbers beyond this size count as this size, so that no sum or square of them overflows.
 LARGEST = 1e100
 
+#: Names that begin so are inner names of a bundle, never columns.
+RESERVED = "assay:"
+
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
@@ -68,6 +71,11 @@ def check_columns(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> None:
         )
 
 
+def cells_of(frame: pl.DataFrame, name: str) -> pl.Series:
+    """The column `name`, renamed: Polars takes names such as `*` or `^a$` for patterns in what is done to a column."""
+    return frame.get_column(name).alias("cells")
+
+
 def feed(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray]:
     """The arrays the ONNX model takes, one a column, each of shape (n, 1); a text of shape (n, buckets).
 
@@ -75,7 +83,7 @@ def feed(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray
         DataError: a column is missing.
     """
     check_columns(frame, inputs)
-    return {item.name: _array(frame.get_column(item.name), item) for item in inputs}
+    return {item.name: _array(cells_of(frame, item.name), item) for item in inputs}
 
 
 def _array(series: pl.Series, item: Input) -> np.ndarray:
@@ -108,11 +116,11 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
     rows = frame.height
     values = np.empty((rows, len(numeric)), np.float64)
     for position, item in enumerate(numeric):
-        values[:, position] = _values(frame.get_column(item.name), item)
+        values[:, position] = _values(cells_of(frame, item.name), item)
     codes = np.empty((rows, len(categories)), np.int64)
     for position, item in enumerate(categories):
-        codes[:, position] = look_up(columns.as_category(frame.get_column(item.name)), item.categories)
-    hashed = [_array(frame.get_column(item.name), item) for item in texts]
+        codes[:, position] = look_up(columns.as_category(cells_of(frame, item.name)), item.categories)
+    hashed = [_array(cells_of(frame, item.name), item) for item in texts]
     return Matrices(values, codes, np.hstack(hashed) if hashed else np.empty((rows, 0), np.float32))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from assay.data import columns
-from assay.data.inputs import LARGEST, Input, matrices
+from assay.data.inputs import LARGEST, Input, cells_of, matrices
 from assay.data.rows import Rows
 from assay.data.schema import Kind
 from assay.records import Record
@@ -47,7 +47,7 @@ def profile(train: Rows, inputs: tuple[Input, ...], classes: int) -> Profile:
     described = {item.name: _numbers(item, values[:, place]) for place, item in enumerate(numeric)}
     for item in inputs:
         if item.name not in described:
-            described[item.name] = _words(item, train.frame.get_column(item.name))
+            described[item.name] = _words(item, cells_of(train.frame, item.name))
     if classes:
         target = np.bincount(train.target, minlength=classes) / len(train)
     else:

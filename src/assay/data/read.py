@@ -212,7 +212,7 @@ def _check_readable(path: Path) -> None:
         )
     if not path.exists():
         folder = path.parent
-        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        names = sorted(entry.name for entry in folder.glob("[!.]*")) if folder.is_dir() else []
         do = nearest(path.name, names) if names else "Check the path."
         came = "there is no such file" if folder.is_dir() else f"the folder {folder} does not exist"
         raise DataError(f"{path} must exist", came, do.replace("Valid names", "The folder holds"))

@@ -17,6 +17,8 @@ MOST_CLASSES: Final = 1000
 #: Distinct integers up to which they are taken as classes, if each has about this many rows.
 _INTEGER_CLASSES: Final = 20
 _ROWS_A_CLASS: Final = 20
+#: Beyond this size the squares of a regression's errors overflow.
+LARGEST_TARGET: Final = 1e100
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,13 @@ def _regression(series: pl.Series, column: Column, numeric: bool, reason: str, h
             f"it holds words such as {examples}",
             "Say --task binary or multiclass, or name another target.",
         )
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        rows = ", ".join(str(row + 1) for row in infinite[:5])
+    beyond = np.flatnonzero(np.abs(values) > LARGEST_TARGET)  # NaN, a missing cell, is not
+    if len(beyond):
+        rows = ", ".join(str(row + 1) for row in beyond[:5])
+        are = "infinite" if np.isinf(values[beyond]).all() else f"infinite or beyond {LARGEST_TARGET:g}"
         raise DataError(
             f"the target {series.name!r} must hold finite numbers",
-            f"{len(infinite)} are infinite, first in rows {rows}",
+            f"{len(beyond)} are {are}, first in rows {rows}",
             "Remove or repair these rows.",
         )
     if hints.positive is not None:

@@ -20,6 +20,7 @@ from assay.evaluate.intervals import (
     PERCENTILE_SAMPLES,
     bootstrap_interval,
     bootstrap_name,
+    delong,
     placement_variance,
     placements,
     quantile,
@@ -76,7 +77,27 @@ def _paired_delong(positive: NDArray[np.bool_], first: Floats, second: Floats, c
     variance = placement_variance(a.positives - b.positives, a.negatives - b.negatives)
     if np.isnan(variance):
         return _impossible(name, "needs two rows of each class", difference)
+    if difference and not variance > 1e-18:
+        return _without_spread(positive, first, second, difference, confidence)
     return _normal(difference, float(np.sqrt(variance)), (-1.0, 1.0), confidence, name)
+
+
+def _without_spread(
+    positive: NDArray[np.bool_], first: Floats, second: Floats, difference: float, confidence: float
+) -> PairedTest:
+    """Two AUROCs of which every row says the same, such as 1 against 0.5: DeLong's variance is zero.
+
+    The p-value is that of a sign test on the smaller class, all of whose rows favour one model; the interval combines
+    the models' own (Zou & Donner, Statistics in Medicine 2008), as if they were independent. Both err on the safe side.
+    """
+    a, b = delong(positive, first, confidence), delong(positive, second, confidence)
+    assert a.value is not None and b.value is not None
+    assert a.low is not None and a.high is not None and b.low is not None and b.high is not None
+    low = max(-1.0, difference - float(np.hypot(a.value - a.low, b.high - b.value)))
+    high = min(1.0, difference + float(np.hypot(a.high - a.value, b.value - b.low)))
+    smaller = int(min(positive.sum(), (~positive).sum()))
+    estimate = Estimate(value=difference, low=low, high=high, method="Zou-Donner")
+    return PairedTest(estimate, min(1.0, 2.0 ** (1 - smaller)), "sign test on the smaller class")
 
 
 def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], confidence: float) -> PairedTest:

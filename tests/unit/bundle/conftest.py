@@ -70,7 +70,10 @@ def mixed_frame(rows: int = 200, seed: int = 0) -> pl.DataFrame:
             pl.Series("emoji🙂", np.where(rng.random(rows) < 0.5, "yes", "no")).set(
                 pl.Series(rng.random(rows) < 0.1), None
             ),
-            (days.cast(pl.Int64) * 1_000_000).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S").alias("new\nline"),
+            (days.cast(pl.Int64) * 1_000_000)
+            .cast(pl.Datetime("us"))
+            .dt.strftime("%Y-%m-%d %H:%M:%S")
+            .alias("new\nline"),
             pl.Series("probability", phrases[rng.integers(0, 4, rows)]),
         ]
     )

@@ -18,6 +18,7 @@ from assay.data.columns import (
     as_datetime,
     as_number,
     as_text,
+    category_cells,
     groups_of_hashes,
     missing_counts,
     row_groups,
@@ -60,6 +61,7 @@ def test_short_and_long_columns_are_read_alike(column: list[str | None]) -> None
     for pattern in (None, "%m/%d/%Y", "%d.%m.%Y %H:%M", "%Y%m%d", "%b %d, %Y"):
         assert same(as_datetime(short, pattern), as_datetime(long, pattern)[: len(short)])
     assert as_category(short).to_list() == as_category(long).to_list()[: len(short)]
+    assert category_cells(long) == as_category(long).to_list()
     assert as_text(short).to_list() == as_text(long).to_list()[: len(short)]
     assert same(as_boolean(short), as_boolean(long)[: len(short)])
 

@@ -58,7 +58,9 @@ def numbers_of(columns, **config):
 @pytest.fixture(scope="module")
 def skewed():
     rng = np.random.default_rng(0)
-    return np.column_stack([rng.normal(50.0, 5.0, 999), rng.lognormal(size=999), rng.integers(0, 40, 999).astype(float)])
+    return np.column_stack(
+        [rng.normal(50.0, 5.0, 999), rng.lognormal(size=999), rng.integers(0, 40, 999).astype(float)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -297,9 +299,7 @@ def test_other_rows_than_training_rows_are_refused(part):
 @given(seed=st.integers(0, 10_000), scale=st.sampled_from(SCALES))
 def test_nothing_learned_depends_on_validation_or_test_rows(seed, scale):
     rng = np.random.default_rng(0)
-    frame = pl.DataFrame(
-        {"x": rng.normal(size=60), "c": rng.choice(["a", "b", "c"], 60), "y": rng.normal(size=60)}
-    )
+    frame = pl.DataFrame({"x": rng.normal(size=60), "c": rng.choice(["a", "b", "c"], 60), "y": rng.normal(size=60)})
     kinds = {"x": Kind.NUMBER, "c": Kind.CATEGORY}
     schema = schema_of(kinds)
 

@@ -184,3 +184,19 @@ def test_the_advice_follows_the_verdicts(differences, p_values, words):
 
 def test_no_test_rows_allow_no_advice():
     assert advised((), (), rows=0) == "There are no test rows, so nothing can be said about how good the model is."
+
+
+@pytest.mark.parametrize(("each", "verdict"), [(2, "not distinguishable"), (10, "better")])
+def test_a_perfect_ranking_against_a_constant_is_told_apart_with_enough_rows(each, verdict):
+    truth = np.repeat([0, 1], each)
+    perfect = np.stack([1.0 - truth, truth + 0.0], axis=1)
+    constant = np.full((2 * each, 2), 0.5)
+    test = paired_test(Task.BINARY, truth, perfect, constant)
+    assert test.difference.value == 0.5
+    assert test.p_value == 2.0 ** (1 - each)
+    assert test.difference.low < 0.5 < test.difference.high
+    (found,) = comparisons(Task.BINARY, ["majority class"], [test], 0.95)
+    assert found.verdict == verdict
+    swapped = paired_test(Task.BINARY, truth, constant, perfect)
+    assert (swapped.difference.value, swapped.p_value) == (-0.5, test.p_value)
+    assert (swapped.difference.low, swapped.difference.high) == (-test.difference.high, -test.difference.low)

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -46,7 +47,9 @@ def test_a_member_is_initialised_from_its_own_generator():
     assert not together.bias.any()
     bound = math.sqrt(6 / 50)
     assert together.weight.abs().max() <= bound
-    assert float(together.weight.detach().std()) == pytest.approx(math.sqrt(2 / 50), rel=0.05)  # He et al.: variance 2 / inputs
+    assert float(together.weight.detach().std()) == pytest.approx(
+        math.sqrt(2 / 50), rel=0.05
+    )  # He et al.: variance 2 / inputs
 
 
 # MemberBatchNorm
@@ -159,7 +162,7 @@ def test_a_spike_gets_one_edge_and_the_rest_the_others():
 def test_edges_rise_and_span_the_values(values, bins):
     edges = bin_edges(torch.tensor(values), bins)
     assert 2 <= len(edges) <= bins + 2 - (len(set(values)) > 1)
-    assert all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    assert all(low < high for low, high in pairwise(edges))
     tensor = torch.tensor(values)
     assert edges[0] == float(tensor.min())
     assert edges[-1] >= float(tensor.max())

@@ -13,6 +13,7 @@ from assay.train import loop
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.loop import Batch, BestWeights, epoch_order, fit, member_losses, predict
+from assay.train.schedule import warm_cosine
 from assay.train.watch import Unwatched
 
 FOREVER = Budget(None)
@@ -69,7 +70,7 @@ def test_a_fit_learns_and_keeps_the_best_epoch(network, train, valid):
 def test_an_epoch_records_its_rate_and_norm(network, train, valid):
     trained = run(network(), train, valid, epochs=4, lr=0.02, warmup=0.0)
     assert [epoch.step for epoch in trained.epochs] == [8, 16, 24, 32]
-    expected = [0.02 * loop.warm_cosine(step - 1, 32, 0.0) for step in (8, 16, 24, 32)]
+    expected = [0.02 * warm_cosine(step - 1, 32, 0.0) for step in (8, 16, 24, 32)]
     assert [epoch.learning_rate for epoch in trained.epochs] == pytest.approx(expected)
     assert all(epoch.gradient_norm > 0 for epoch in trained.epochs)
     assert sorted(epoch.seconds for epoch in trained.epochs) == [epoch.seconds for epoch in trained.epochs]
@@ -193,12 +194,18 @@ def test_a_budget_shortens_the_schedule_and_is_kept(network, train, valid):
 
 
 def test_a_budget_is_kept_by_slow_steps(network, train, valid, monkeypatch):
-    """Ten steps fill the budget: the loop may not wait for forty to look at the clock."""
-    clock = itertools.count()
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock) * 0.1)
+    """Ten steps of a second fill the budget: the loop may not wait for forty before it looks at the clock."""
+    seconds = [0.0]
+
+    def rate(step, steps, warmup):
+        seconds[0] += 1.0
+        return warm_cosine(step, steps, warmup)
+
+    monkeypatch.setattr(loop, "warm_cosine", rate)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: seconds[0])
     trained = run(network(), train, valid, epochs=100, budget=Budget(10.0))
     assert trained.limited_by_budget
-    assert trained.steps < 40
+    assert 8 <= trained.steps <= 10
     assert trained.steps == trained.horizon
 
 
@@ -214,7 +221,9 @@ def test_a_wide_budget_changes_nothing(network, train, valid):
 def test_divergence_names_step_norm_and_rate(network, train, valid):
     made = network(outputs=1)
     numbers = Batch(train.inputs, train.target.float() * 1e19, None)
-    with pytest.raises(DivergenceError, match=r"at step 1 the loss was inf and the gradient norm .* learning rate of 0.00") as caught:
+    with pytest.raises(
+        DivergenceError, match=r"at step 1 the loss was inf .*gradient norm .* learning rate of 0"
+    ) as caught:
         run(made, numbers, numbers, lr=0.01)
     assert "train.lr=0.001" in str(caught.value)
 
@@ -236,7 +245,7 @@ def test_an_infinite_weight_is_found_in_the_first_epoch(network, train, valid):
 def test_weights_spoiled_by_the_last_step_are_not_kept_in_silence(network, train, valid):
     made = network()
     broken = Batch(replace(valid.inputs, numbers=valid.inputs.numbers * torch.nan), valid.target, None)
-    with pytest.raises(DivergenceError, match="after step 8 the validation loss was nan at a learning rate of"):
+    with pytest.raises(DivergenceError, match="after step 8 the validation loss was nan at"):
         run(made, train, broken, epochs=1)
 
 
@@ -301,7 +310,12 @@ def test_rows_without_weight_have_no_influence(network, batch, regression):
     weight[64:] = 0.0
     other = batch(32, 5, regression=regression).inputs
     both = Batch(
-        type(other)(*(torch.cat([getattr(part, name) for part in (some.inputs, other)]) for name in ("numbers", "extras", "codes"))),
+        type(other)(
+            *(
+                torch.cat([getattr(part, name) for part in (some.inputs, other)])
+                for name in ("numbers", "extras", "codes")
+            )
+        ),
         torch.cat([some.target, some.target[:32]]),
         weight,
     )

@@ -83,6 +83,8 @@ class DivergenceError(GateError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """One sentence that names the nearest valid names: `Did you mean 'income'?`."""
     names = [str(name) for name in known]
+    if not names:
+        return "There are none to choose from."
     folded = {name.casefold(): name for name in reversed(names)}
     close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     if close:

@@ -153,3 +153,12 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="must be writable"):
         write_frame(frame, tmp_path / "taken.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["taken.csv"]
+
+
+@pytest.mark.parametrize("name", ["*", "^x$"])
+def test_names_that_polars_takes_for_patterns_are_refused(name, tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text(f"{name},y\n1,0\n2,1\n")
+    for source in (path, pl.DataFrame({name: [1, 2], "y": [0, 1]})):
+        with pytest.raises(DataError, match="must not be called"):
+            read(source)

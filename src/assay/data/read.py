@@ -81,11 +81,18 @@ def read(source: object, *, sheet: str | None = None) -> Table:
         MissingExtraError: the format needs a package that is not installed.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_paths(os.fspath(source), sheet)
+        table = _read_paths(os.fspath(source), sheet)
+        _check_names(table.frame.columns, table.source.name)
+        return table
+    return _read_object(source)
+
+
+def _read_object(source: object) -> Table:
     notes: list[str] = []
     frame, kind = from_object(source, notes)
     frame = tidy(frame, notes)
     _check_rows(frame, "the table")
+    _check_names(frame.columns, "the table")
     record = Source(
         name=f"{kind} object",
         format=kind,
@@ -417,4 +424,15 @@ def _check_rows(frame: pl.DataFrame, name: str) -> None:
             f"{name} must hold columns and rows",
             f"it has {frame.width} columns and {frame.height} rows",
             "Check the source, or export the data anew.",
+        )
+
+
+def _check_names(names: Sequence[str], name: str) -> None:
+    """Refuse names that Polars, which the table is kept in, takes for patterns of names."""
+    patterns = [column for column in names if column == "*" or (column[:1] == "^" and column[-1:] == "$")]
+    if patterns:
+        raise DataError(
+            f"the columns of {name} must not be called '*', nor begin with '^' and end with '$'",
+            f"there is {patterns[0]!r}",
+            "Rename it: such names stand for patterns of names.",
         )

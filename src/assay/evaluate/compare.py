@@ -91,13 +91,18 @@ def _without_spread(
     the models' own (Zou & Donner, Statistics in Medicine 2008), as if they were independent. Both err on the safe side.
     """
     a, b = delong(positive, first, confidence), delong(positive, second, confidence)
-    assert a.value is not None and b.value is not None
-    assert a.low is not None and a.high is not None and b.low is not None and b.high is not None
-    low = max(-1.0, difference - float(np.hypot(a.value - a.low, b.high - b.value)))
-    high = min(1.0, difference + float(np.hypot(a.high - a.value, b.value - b.low)))
+    (a_below, a_above), (b_below, b_above) = _reach(a), _reach(b)
+    low = max(-1.0, difference - float(np.hypot(a_below, b_above)))
+    high = min(1.0, difference + float(np.hypot(a_above, b_below)))
     smaller = int(min(positive.sum(), (~positive).sum()))
     estimate = Estimate(value=difference, low=low, high=high, method="Zou-Donner")
     return PairedTest(estimate, min(1.0, 2.0 ** (1 - smaller)), "sign test on the smaller class")
+
+
+def _reach(estimate: Estimate) -> tuple[float, float]:
+    """How far an interval reaches below and above its value."""
+    value, low, high = (np.nan if x is None else x for x in (estimate.value, estimate.low, estimate.high))
+    return value - low, high - value
 
 
 def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], confidence: float) -> PairedTest:

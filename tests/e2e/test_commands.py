@@ -118,7 +118,7 @@ def test_audit_finds_an_obvious_leak_and_strict_closes_the_gate(adult_small, cap
     )
     leaking.write_csv("leaking.csv")
     found = json.loads(answer(capsys, "audit", "leaking.csv", "--target", "income", "--json"))["findings"]
-    leaks = [finding for finding in found if finding["check"] == "audit.leak"]
+    leaks = [finding for finding in found if finding["check"] == "audit.single-column-leak"]
     assert [("'code'" in leak["what"], leak["severity"]) for leak in leaks] == [(True, "serious")]
     assert main(["audit", "leaking.csv", "--target", "income", "--strict"]) == 3
     assert capsys.readouterr().err.startswith("error: under --strict the data must have no serious findings")

@@ -26,9 +26,9 @@ from assay.train.watch import Unwatched
 GOLDEN = Path(__file__).parent / "adult_losses.json"
 ADULT = Path(__file__).parents[2] / "examples" / "adult" / "train.csv.gz"
 MODELS = {
-    "default": ModelConfig(),
+    "default": ModelConfig(members=1),
     "members": ModelConfig(members=3, batch_norm=True, activation="gelu", width=32, dropout=0.2),
-    "perceptron": ModelConfig(name="perceptron", number_bins=0),
+    "perceptron": ModelConfig(name="perceptron", number_bins=0, members=1),
 }
 
 

@@ -139,10 +139,10 @@ def test_reordered_and_extra_columns_change_nothing(small_run, adult_small):
 
 
 def test_missing_columns_are_named(small_run, adult_small):
-    message = "must have the 1[34] columns the model was trained on, but 1 is missing: 'sex'.*empty cells are allowed"
+    message = r"must have the 1[34] columns the model was trained on, but 1 is missing: 'sex'.*empty cells are allowed"
     with pytest.raises(DataError, match=message):
         small_run.predict(adult_small.drop("sex"))
-    with pytest.raises(DataError, match="2 are missing: 'age', 'sex'.* Did you mean 'Sex'|Did you mean 'Age'"):
+    with pytest.raises(DataError, match=r"2 are missing: 'age', 'sex'.* Did you mean 'Age'\?"):
         small_run.predict(adult_small.rename({"sex": "Sex", "age": "Age"}))
 
 

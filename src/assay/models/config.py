@@ -24,4 +24,4 @@ class ModelConfig(Record):
     number_bins: int = Field(
         48, ge=0, le=256, description="Piecewise-linear bins a number is widened to; 0 leaves numbers as they are."
     )
-    members: int = Field(1, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")
+    members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")

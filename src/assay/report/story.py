@@ -164,7 +164,9 @@ def severities(report: Report) -> str:
 def audited(report: Report) -> str:
     """The audit in one sentence: rows, columns and findings by severity."""
     size = f"{counted(report.source.rows, 'row')}, {counted(report.source.columns, 'column')}"
-    return f"{size}; findings: {severities(report)}"
+    left_out = report.split.left_out
+    told = f", {counted(left_out, 'row')} without a target left out" if left_out else ""
+    return f"{size}{told}; findings: {severities(report)}"
 
 
 def parity(report: Report) -> str:

@@ -115,7 +115,7 @@ def make(
     )
     encoder = Encoder.fit(train, schema, encode or EncodeConfig(text_buckets=16), Ledger())
     trained = train_model(
-        encoder, train, valid, schema, model or ModelConfig(width=16, number_bins=8, embedding=3),
+        encoder, train, valid, schema, model or ModelConfig(width=16, number_bins=8, embedding=3, members=1),
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=0, budget=Budget(None), watch=Unwatched(), ledger=Ledger(),
     )  # fmt: skip
     if schema.is_classification:
@@ -184,7 +184,7 @@ def text_only(places) -> Made:
     """One text column and a perceptron."""
     frame = mixed_frame(seed=5)
     schema = schema_of(frame, {"probability": Kind.TEXT}, Task.REGRESSION)
-    return make(places / "texts", frame, schema, signal(frame, seed=5), model=ModelConfig(name="perceptron"), epochs=1)
+    return make(places / "texts", frame, schema, signal(frame, seed=5), model=ModelConfig(name="perceptron", members=1), epochs=1)
 
 
 EVERY = ("binary", "multiclass", "regression", "numbers_only", "categories_only", "text_only")

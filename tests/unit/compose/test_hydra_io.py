@@ -32,7 +32,15 @@ def test_nothing_given_is_the_defaults():
 
 
 def test_presets_are_priced_and_differ():
-    assert changed(compose("quick")) == {"preset": "quick", "budget": 20.0, "train.epochs": 15, "train.patience": 4}
+    assert changed(compose("quick")) == {
+        "preset": "quick",
+        "budget": 20.0,
+        "model.members": 1,
+        "train.epochs": 15,
+        "train.patience": 4,
+        "evaluate.bootstrap": 200,
+        "evaluate.baselines": "majority,linear",
+    }
     assert changed(compose("best")) == {
         "preset": "best",
         "budget": 600.0,

@@ -25,7 +25,7 @@ def inputs(rows=32, seed=0, layout=LAYOUT):
 
 
 def made(seed=0, prior=(0.0, 0.0), layout=LAYOUT, **config) -> TableNetwork:
-    config = ModelConfig(**{"width": 8, "number_bins": 4, "embedding": 3} | config)
+    config = ModelConfig(**{"width": 8, "number_bins": 4, "embedding": 3, "members": 1} | config)
     numbers = inputs(layout=layout)[0]
     return build(config, layout, numbers, outputs=len(prior), prior=torch.tensor(prior), seed=seed)
 

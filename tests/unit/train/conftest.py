@@ -42,7 +42,7 @@ def network():
     """A function that makes a network: two outputs, or one for a regression."""
 
     def make(seed: int = 0, *, outputs: int = 2, **config) -> TableNetwork:
-        settings = ModelConfig(**{"width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0} | config)
+        settings = ModelConfig(**{"width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config)
         numbers = make_batch(256, 0).inputs.numbers
         return build(settings, LAYOUT, numbers, outputs=outputs, prior=torch.zeros(outputs), seed=seed)
 

@@ -40,7 +40,7 @@ def trained(train, valid, *, classes=True, ledger=None, seed=0, budget=None, epo
     ledger = Ledger() if ledger is None else ledger
     encoder = Encoder.fit(train, schema, EncodeConfig(), ledger)
     return train_model(
-        encoder, train, valid, schema, ModelConfig(**{"width": 8, "number_bins": 4} | model),
+        encoder, train, valid, schema, ModelConfig(**{"width": 8, "number_bins": 4, "members": 1} | model),
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=seed, budget=Budget(budget), watch=Unwatched(),
         ledger=ledger,
     )  # fmt: skip

@@ -167,8 +167,13 @@ def flat(config: RunConfig) -> dict[str, Scalar]:
 def to_yaml(config: RunConfig) -> str:
     """The resolved configuration as YAML that `assay fit --config` takes."""
     yaml = require("yaml", "Writing a config file")
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-    return text
+    content = config.model_dump(mode="json")
+    # PyYAML writes some line ends as they are and reads them back as blanks; escaping all of Unicode keeps them.
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    if not any(end in text for end in "\x85\u2028\u2029"):
+        return text
+    escaped: str = yaml.safe_dump(content, sort_keys=False, width=120)
+    return escaped
 
 
 def _options_of(record: type[Record], prefix: str) -> Iterator[Option]:

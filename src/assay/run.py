@@ -37,7 +37,7 @@ from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import staged
 
 #: Seconds held back from training for what follows it: intervals, export with its parity check, the report.
-_AFTER_TRAINING = 14.0
+_AFTER_TRAINING = 12.0
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.3
 #: Validation rows on which the saved model is compared with the trained one.

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from assay.data.encode import Layout
-from assay.models.blocks import ACTIVATIONS, MemberBatchNorm, MemberEmbedding, MemberLinear, PiecewiseLinear
+from assay.models.blocks import ACTIVATIONS, Dropout, MemberBatchNorm, MemberEmbedding, MemberLinear, PiecewiseLinear
 from assay.models.config import ModelConfig
 
 
@@ -42,13 +41,14 @@ class Hidden(nn.Module):
         self.linear = MemberLinear(config.members, inputs, config.width)
         self.norm = MemberBatchNorm(config.members, config.width) if config.batch_norm else None
         self.activation = ACTIVATIONS[config.activation]
-        self.dropout = config.dropout
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         rows = self.linear(rows)
         rows = rows if self.norm is None else self.norm(rows)
-        return functional.dropout(self.activation(rows), self.dropout, self.training)
+        dropped: Tensor = self.dropout(self.activation(rows))
+        return dropped
 
 
 class TableNetwork(nn.Module):

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from assay.models.blocks import (
     ACTIVATIONS,
+    Dropout,
     MemberBatchNorm,
     MemberEmbedding,
     MemberLinear,
@@ -188,3 +189,17 @@ def test_an_activation_is_what_its_name_says(name, reference):
     rows = random(5, 5) * 3
     assert torch.equal(ACTIVATIONS[name](rows), reference(rows))
     assert not torch.equal(ACTIVATIONS[name](rows), functional.elu(rows))
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    layer = Dropout(0.25).train()
+    torch.manual_seed(0)
+    out = layer(torch.ones(2, 300, 501))
+    assert float((out == 0).float().mean()) == pytest.approx(0.25, abs=0.003)
+    assert float(out.max()) == pytest.approx(1 / 0.75)
+    assert float(out.mean()) == pytest.approx(1.0, abs=0.005)
+    torch.manual_seed(0)
+    assert torch.equal(out, layer(torch.ones(2, 300, 501)))
+    rows = torch.randn(2, 3, 5)
+    assert layer.eval()(rows) is rows
+    assert Dropout(0.0).train()(rows) is rows

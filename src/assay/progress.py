@@ -57,7 +57,7 @@ class LineWatch:
 
     def epoch(self, record: Epoch, of: int) -> None:
         """Print the epoch, or hold it back when the last line is less than a second old."""
-        self._held = f"  epoch {record.epoch} of at most {of}: {_losses(record)}, {record.seconds:.1f} s"
+        self._held = f"  epoch {record.epoch} of at most {of}: {_scores(record)}, {record.seconds:.1f} s"
         now = time.monotonic()
         if now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
@@ -79,7 +79,7 @@ class LineWatch:
 
 
 class TerminalWatch:
-    """One live line: the stage, the epochs as a bar, the losses, the seconds; finished stages stay above it."""
+    """One live line: the stage, the epochs as a bar, losses and metric, the seconds; finished stages stay above it."""
 
     def __init__(self, stream: TextIO) -> None:
         console = Console(file=stream, markup=False, highlight=False, emoji=False)
@@ -109,7 +109,7 @@ class TerminalWatch:
         if self._task is None:
             self.stage("train")
         assert self._task is not None
-        state = f"epoch {record.epoch}/{of}  {_losses(record)}"
+        state = f"epoch {record.epoch}/{of}  {_scores(record)}"
         self._progress.update(self._task, completed=record.epoch, total=of, state=state)
 
     def note(self, text: str) -> None:
@@ -133,8 +133,9 @@ class TerminalWatch:
         self._progress.console.print(f"✓ {self._stage}  {seconds:.1f} s  {state}".rstrip())
 
 
-def _losses(record: Epoch) -> str:
-    return f"training loss {record.train_loss:.4f}, validation loss {record.valid_loss:.4f}"
+def _scores(record: Epoch) -> str:
+    losses = f"training loss {record.train_loss:.4f}, validation loss {record.valid_loss:.4f}"
+    return losses if record.valid_score is None else f"{losses}, {record.score_name} {record.valid_score:.4f}"
 
 
 def _print(stream: TextIO, line: str) -> None:

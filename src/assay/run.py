@@ -153,7 +153,7 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 command=request.command,
                 config=flat(config),
                 source=table.source,
-                schema_=schema,
+                table_schema=schema,
                 findings=audit.findings,
                 split=split.record,
                 primary=found.primary,
@@ -198,7 +198,7 @@ def _write(
     directory: Path, report: Report, model: Model, split: Split, outputs: tuple[str, str | None], config: RunConfig
 ) -> None:
     """The documents of the run, and the manifest that closes the bundle."""
-    bundle, schema = directory / "model", report.schema_
+    bundle, schema = directory / "model", report.table_schema
     inputs = model.encoder.inputs
     documents = {
         SCHEMA: schema.to_json(),

@@ -90,7 +90,7 @@ def test_a_split_in_time_with_dates(tmp_path):
     frame = table("tabular/bike_sharing_hour.csv.gz", 2500).drop("instant")
     run = fit(frame, "cnt", tmp_path, time="dteday")
     report = run.report()
-    assert report.schema_["dteday"].kind == "datetime"
+    assert report.table_schema["dteday"].kind == "datetime"
     assert "time" in report.split.policy
     assert 0 < report.split.test_rows < report.split.train_rows
     assert value(run, "rmse") < value(run, "rmse", 1)

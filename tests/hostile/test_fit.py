@@ -159,7 +159,7 @@ def odd_run(odd_table, tmp_path_factory):
 
 def test_odd_columns_are_learned_from_and_said(odd_run):
     report = odd_run.report()
-    kinds = {column.name: column.kind.value for column in report.schema_.columns}
+    kinds = {column.name: column.kind.value for column in report.table_schema.columns}
     assert kinds["😀"] == kinds["two\nlines"] == kinds["%s"] == "number"
     assert kinds["a=b"] == "category"
     assert kinds["null"] == "constant"
@@ -193,7 +193,7 @@ def test_odd_names_are_shown_and_not_obeyed(odd_run, capsys):
     assert "24 rows without a target left out" in " ".join(shown.split())
     assert main(["show", str(odd_run.directory), "--json"]) == 0
     read_back = json.loads(capsys.readouterr().out)
-    assert {column["name"] for column in read_back["schema_"]["columns"]} >= set(NAMES)
+    assert {column["name"] for column in read_back["table_schema"]["columns"]} >= set(NAMES)
 
 
 # A full disk ----------------------------------------------------------------------------------------

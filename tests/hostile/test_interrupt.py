@@ -70,9 +70,10 @@ def fit(tmp_path, adult_small):
     running.process.communicate()
 
 
-def test_interrupted_training_saves_the_best_model_so_far(fit, adult_small):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_training_saves_the_best_model_so_far(fit, adult_small, number):
     fit.wait_for("epoch 1 ")
-    code, out, err = fit.send(signal.SIGINT)
+    code, out, err = fit.send(number)
     assert code == 130
     assert "note: training was interrupted; the best model so far was tested and saved." in err
     assert "Traceback" not in err
@@ -93,11 +94,10 @@ def test_interrupted_before_training_leaves_nothing(fit, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_run_has_no_directory_under_its_name(fit, number):
+def test_a_killed_run_has_no_directory_under_its_name(fit):
     fit.wait_for("epoch 1 ")
-    code, _, _ = fit.send(number)
-    assert code == -number
+    code, _, _ = fit.send(signal.SIGKILL)
+    assert code == -signal.SIGKILL
     assert not fit.out.exists()
 
 

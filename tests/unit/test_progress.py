@@ -15,8 +15,8 @@ class Terminal(io.StringIO):
 
 def epoch(number):
     return Epoch(
-        epoch=number, step=number, seconds=number / 10, train_loss=0.5 / number, valid_loss=0.6, learning_rate=0.1,
-        gradient_norm=1.0,
+        epoch=number, step=number, seconds=number / 10, train_loss=0.5 / number, valid_loss=0.6, valid_score=0.75,
+        score_name="accuracy", learning_rate=0.1, gradient_norm=1.0,
     )  # fmt: skip
 
 
@@ -38,8 +38,10 @@ def test_lines_hold_back_quick_epochs_but_not_the_last():
     watch.close()
     lines = stream.getvalue().splitlines()
     assert lines[0].endswith(" s] train")
-    assert lines[1] == "  epoch 1 of at most 200: training loss 0.5000, validation loss 0.6000, 0.1 s"
-    assert lines[-2] == "  epoch 100 of at most 200: training loss 0.0050, validation loss 0.6000, 10.0 s"
+    assert lines[1] == "  epoch 1 of at most 200: training loss 0.5000, validation loss 0.6000, accuracy 0.7500, 0.1 s"
+    assert (
+        lines[-2] == "  epoch 100 of at most 200: training loss 0.0050, validation loss 0.6000, accuracy 0.7500, 10.0 s"
+    )
     assert lines[-1] == "note: the time is up"
     assert len(lines) == 4
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -116,6 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     What assay does not expect is left to `sys.excepthook`, which prints one sentence and lets Python exit with 1.
     """
     sys.excepthook = _internal_error
+    if argv is None:
+        # Whoever ends a job politely gets what Ctrl-C gives: the best model so far.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         code = _run(arguments)

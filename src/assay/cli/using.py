@@ -90,7 +90,7 @@ def compare(
     if len(runs) < 2:
         raise ConfigError("compare takes two runs or more", "one was given", "Name another: assay compare RUN RUN")
     reports = [_report_of(path) for path in runs]
-    tasks = {report.schema_.task.value: path for report, path in zip(reports, runs, strict=True)}
+    tasks = {report.table_schema.task.value: path for report, path in zip(reports, runs, strict=True)}
     if len(tasks) > 1:
         found = ", ".join(f"{path} is {task}" for task, path in tasks.items())
         raise ConfigError("compared runs must have the same task", found, "Compare runs of one task.")

@@ -138,8 +138,10 @@ def delong_average(truth: Ints, probabilities: Floats, average: str, confidence:
         influence[positive] += part * (found.positives - found.area) / rows[k]
         influence[~positive] += part * (found.negatives - found.area) / (len(truth) - rows[k])
     smaller = int(rows[used].min())
+    if smaller == 1:
+        return Estimate(value=float(area), method="no interval: a class has a single row")
     variance = float((influence**2).sum()) * len(truth) / max(len(truth) - 1, 1)
-    return _area_estimate(float(area), variance if smaller > 1 else float("nan"), smaller, confidence)
+    return _area_estimate(float(area), variance, smaller, confidence)
 
 
 # Bootstrap ----------------------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ class Report(Record):
     command: str
     config: dict[str, str | int | float | bool | None]
     source: Source
-    schema_: Schema
+    table_schema: Schema
     findings: tuple[Finding, ...]
     split: SplitRecord
     primary: str

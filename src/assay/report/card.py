@@ -67,7 +67,7 @@ def _details(report: Report) -> str:
     training, made = report.training, report.provenance
     return _bullets(
         [
-            f"Task: {_safe(story.asked(report), 600)}; {_safe(report.schema_.task_reason)}.",
+            f"Task: {_safe(story.asked(report), 600)}; {_safe(report.table_schema.task_reason)}.",
             f"Model: {_safe(story.network(report).description)}.",
             f"Size: {counted(training.parameters, 'parameter')} in {counted(training.members, 'member')}.",
             f"Training: {counted(len(training.epochs), 'epoch')} in {seconds(training.seconds)}, the weights of epoch "
@@ -93,7 +93,7 @@ def _use() -> str:
 
 
 def _factors(report: Report) -> str:
-    schema = report.schema_
+    schema = report.table_schema
     known = [
         f"The model reads {counted(len(schema.features), 'column')}: {_names(c.name for c in schema.features)}.",
         f"Sensitive columns named by the user: {_names(schema.sensitive)}.",
@@ -118,7 +118,7 @@ def _metrics(report: Report) -> str:
         f"Primary metric: {_safe(story.label_of(report, report.primary))}.",
         f"Intervals: {story.level(report)}, by {_safe('; '.join(methods), 600)}.",
     ]
-    if report.schema_.is_classification:
+    if report.table_schema.is_classification:
         lines.append(f"Calibration: {calibrated}.")
     return _bullets([*lines, f"{OPEN} the decision threshold in use, and what each kind of error costs."])
 
@@ -174,9 +174,9 @@ def _cell(value: str, interval: str, best: bool) -> str:
 
 
 def _ethics(report: Report) -> str:
-    sensitive = report.schema_.sensitive
+    sensitive = report.table_schema.sensitive
     if sensitive:
-        read = [name for name in sensitive if name in {column.name for column in report.schema_.features}]
+        read = [name for name in sensitive if name in {column.name for column in report.table_schema.features}]
         lines = [
             f"Named as sensitive: {_names(sensitive)}.",
             f"Of these the model reads: {_names(read)}. Leaving a column out does not make a model blind to it: other "

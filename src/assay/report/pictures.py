@@ -100,7 +100,7 @@ def primary_dots(report: Report) -> Picture:
 
 def confusion(report: Report) -> Picture | None:
     """The confusion matrix, where there are few enough classes to read it."""
-    cells, classes = report.confusion, report.schema_.classes
+    cells, classes = report.confusion, report.table_schema.classes
     if not cells or len(cells) > MOST_CLASSES:
         return None
     right = sum(row[at] for at, row in enumerate(cells))
@@ -124,7 +124,7 @@ def residuals(report: Report) -> tuple[Picture, ...]:
     rows = (
         f"{count(len(truth))} test rows" if len(truth) == report.split.test_rows else f"a sample of {count(len(truth))}"
     )
-    target = short(report.schema_.target, 30)
+    target = short(report.table_schema.target, 30)
     return (
         Picture(
             scatter_chart(
@@ -167,7 +167,7 @@ def _curves(report: Report, curves: tuple[Curve, ...], title: str, x: Axis, y: A
     """Few curves are named; of many, the ones with the smallest area are, the others stay quiet behind them."""
     if not curves:
         return None
-    classes = len(report.schema_.classes) if report.schema_.task is Task.MULTICLASS else 0
+    classes = len(report.table_schema.classes) if report.table_schema.task is Task.MULTICLASS else 0
     named = curves if len(curves) <= MOST_CURVES else tuple(sorted(curves, key=_area)[:MOST_CURVES])
     tones = {id(curve): tone for curve, tone in zip(named, (0, 1, 3, 4), strict=False)}
     series = [Series(c.label, c.x, c.y, tones.get(id(c), 5), quiet=id(c) not in tones) for c in curves]

@@ -135,13 +135,13 @@ def visible_test(test: str) -> str:
 
 def task(report: Report) -> str:
     """The task with its reason, not named twice."""
-    name, reason = report.schema_.task.value, short(report.schema_.task_reason, 300)
+    name, reason = report.table_schema.task.value, short(report.table_schema.task_reason, 300)
     return reason if reason.casefold().startswith(name) else f"{name}: {reason}"
 
 
 def asked(report: Report) -> str:
     """The task in one sentence."""
-    schema = report.schema_
+    schema = report.table_schema
     classes = f" with {counted(len(schema.classes), 'class', 'classes')}" if schema.task is Task.MULTICLASS else ""
     positive = f", positive class {short(schema.positive)}" if schema.positive else ""
     return (

@@ -79,7 +79,7 @@ class Stage:
 
 def role(report: Report, column: Column) -> str:
     """The special part a column plays, or nothing."""
-    schema = report.schema_
+    schema = report.table_schema
     parts = {
         "target": schema.target == column.name,
         "group": schema.group == column.name,
@@ -93,7 +93,7 @@ def role(report: Report, column: Column) -> str:
 
 def kinds(report: Report) -> tuple[KindRow, ...]:
     """The columns counted by kind, most frequent first."""
-    columns = report.schema_.columns
+    columns = report.table_schema.columns
     frequent = Counter(column.kind for column in columns).most_common()
     return tuple(
         KindRow(
@@ -109,7 +109,7 @@ def kinds(report: Report) -> tuple[KindRow, ...]:
 
 def shown_columns(report: Report) -> tuple[Column, ...]:
     """The columns to list; of very many, the ones with a special part or missing cells come first."""
-    columns = report.schema_.columns
+    columns = report.table_schema.columns
     if len(columns) <= MOST_COLUMNS:
         return columns
     return tuple(sorted(columns, key=lambda c: (not role(report, c), c.missing == 0))[:MOST_COLUMNS])
@@ -173,7 +173,7 @@ def interval_methods(report: Report) -> tuple[tuple[str, str], ...]:
 
 def confused(report: Report) -> tuple[ConfusedPair, ...]:
     """The pairs of classes mixed up most, by rows."""
-    classes = report.schema_.classes
+    classes = report.table_schema.classes
     wrong = sorted(
         (
             (value, i, j)

@@ -5,6 +5,7 @@ Tensors stay in memory, rows are shuffled once an epoch and then sliced, nothing
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -187,7 +188,7 @@ class _Run:
             )
 
     def _close_epoch(self, losses: Tensor, norms: Tensor, rates: list[float]) -> Epoch:
-        valid_losses = self._validate()
+        valid_losses, valid_score = self._validate()
         improved = self.best.update(valid_losses, len(self.history) + 1)
         if self.config.clip_norm:
             self.clipped += float((norms > self.config.clip_norm).sum())
@@ -197,6 +198,8 @@ class _Run:
             seconds=time.monotonic() - self.started,
             train_loss=float(losses.mean()),
             valid_loss=float(valid_losses.mean()),
+            valid_score=valid_score if math.isfinite(valid_score) else None,
+            score_name="accuracy" if self.valid.target.dtype == torch.int64 else "R2",
             learning_rate=rates[len(losses) - 1],
             gradient_norm=float(norms.median()),
         )
@@ -207,13 +210,14 @@ class _Run:
             self.stopped = f"the validation loss had not improved for {self.config.patience} epochs"
         return record
 
-    def _validate(self) -> Tensor:
-        """Validation loss of each member, (members,).
+    def _validate(self) -> tuple[Tensor, float]:
+        """Validation loss of each member, (members,), and the accuracy or R2 of their average.
 
         Raises:
             DivergenceError: a loss is not finite: the last steps spoiled the weights.
         """
-        losses = member_losses(predict(self.network, self.valid.inputs), self.valid, 0.0)
+        outputs = predict(self.network, self.valid.inputs)
+        losses = member_losses(outputs, self.valid, 0.0)
         if not bool(losses.isfinite().all()):
             rate = self.optimiser.param_groups[0]["lr"]
             raise DivergenceError(
@@ -221,7 +225,7 @@ class _Run:
                 f"after step {self.step} the validation loss was {float(losses.sum()):.4g} at the rate {rate:.3g}",
                 self._advice(),
             )
-        return losses
+        return losses, average_score(outputs, self.valid)
 
     def _advice(self) -> str:
         return (
@@ -239,7 +243,7 @@ class _Run:
             raise KeyboardInterrupt
         self.stopped = "it was interrupted"
         if not self.history:
-            self.best.update(self._validate(), 0)
+            self.best.update(self._validate()[0], 0)
 
     def finish(self, interrupted: bool) -> Trained:
         """Put the best weights back and tell how it went."""
@@ -315,6 +319,17 @@ def member_losses(outputs: Tensor, rows: Batch, label_smoothing: float) -> Tenso
     if rows.weight is None:
         return each.mean(1)
     return (each * rows.weight).sum(1) / rows.weight.sum().clamp_min(1e-12)
+
+
+def average_score(outputs: Tensor, rows: Batch) -> float:
+    """Accuracy of the members' mean probabilities, or R2 of their mean value; NaN where the target does not vary."""
+    weight = torch.ones(len(rows)) if rows.weight is None else rows.weight
+    if rows.target.dtype == torch.int64:
+        hit = outputs.softmax(-1).mean(0).argmax(1) == rows.target
+        return float((hit * weight).sum() / weight.sum())
+    spread = (rows.target - (rows.target * weight).sum() / weight.sum()).square()
+    left = (outputs.mean(0).squeeze(1) - rows.target).square()
+    return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
 
 
 def predict(network: nn.Module, inputs: Encoded) -> Tensor:

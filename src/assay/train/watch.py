@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from assay.records import Record
 
@@ -11,8 +11,9 @@ from assay.records import Record
 class Epoch(Record):
     """One epoch of training.
 
-    Losses are means over rows (and members) in nats, or in squared target deviations; the gradient norm is the median
-    over the epoch's steps, before clipping.
+    Losses are means over rows (and members) in nats, or in squared target deviations. The validation score is the
+    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is
+    the median over the epoch's steps, before clipping.
     """
 
     epoch: int
@@ -20,6 +21,8 @@ class Epoch(Record):
     seconds: float
     train_loss: float
     valid_loss: float
+    valid_score: float | None
+    score_name: Literal["accuracy", "R2"]
     learning_rate: float
     gradient_norm: float
 

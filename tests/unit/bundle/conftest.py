@@ -184,7 +184,14 @@ def text_only(places) -> Made:
     """One text column and a perceptron."""
     frame = mixed_frame(seed=5)
     schema = schema_of(frame, {"probability": Kind.TEXT}, Task.REGRESSION)
-    return make(places / "texts", frame, schema, signal(frame, seed=5), model=ModelConfig(name="perceptron", members=1), epochs=1)
+    return make(
+        places / "texts",
+        frame,
+        schema,
+        signal(frame, seed=5),
+        model=ModelConfig(name="perceptron", members=1),
+        epochs=1,
+    )
 
 
 EVERY = ("binary", "multiclass", "regression", "numbers_only", "categories_only", "text_only")

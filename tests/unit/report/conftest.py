@@ -21,7 +21,7 @@ def _classes(report: Report, names: tuple[str, ...]) -> Report:
     curves = tuple(Curve(name=n, label=n, x=(0.0, 0.1 + i / 100, 1.0), y=(0.0, 0.8, 1.0)) for i, n in enumerate(names))
     return report.model_copy(
         update={
-            "schema_": report.schema_.model_copy(update={"task": Task.MULTICLASS, "classes": names}),
+            "table_schema": report.table_schema.model_copy(update={"task": Task.MULTICLASS, "classes": names}),
             "primary": "accuracy",
             "confusion": tuple(tuple(90 if i == j else (i + j) % 3 for j in range(size)) for i in range(size)),
             "roc": curves,
@@ -45,7 +45,7 @@ def _regression(report: Report) -> Report:
     difference = Estimate(value=900.0, low=-100.0, high=1900.0, method="paired bootstrap")
     return report.model_copy(
         update={
-            "schema_": report.schema_.model_copy(update={"task": Task.REGRESSION, "classes": ()}),
+            "table_schema": report.table_schema.model_copy(update={"task": Task.REGRESSION, "classes": ()}),
             "primary": "rmse",
             "scores": models,
             "comparisons": (
@@ -99,17 +99,17 @@ def _wide(report: Report) -> Report:
     many = tuple(
         column.model_copy(update={"name": f"sensor_{i:05d}", "missing": int(i == 7777)}) for i in range(10_000)
     )
-    schema = report.schema_.model_copy(update={"columns": (*many, report.schema_["income"])})
+    schema = report.table_schema.model_copy(update={"columns": (*many, report.table_schema["income"])})
     findings = tuple(
         report.findings[-1].model_copy(update={"what": f"finding {i}", "columns": tuple(c.name for c in many)})
         for i in range(3_000)
     )
-    return report.model_copy(update={"schema_": schema, "findings": findings})
+    return report.model_copy(update={"table_schema": schema, "findings": findings})
 
 
 def _hostile(report: Report) -> Report:
-    columns = tuple(c.model_copy(update={"name": HOSTILE, "reason": HOSTILE}) for c in report.schema_.columns)
-    schema = report.schema_.model_copy(
+    columns = tuple(c.model_copy(update={"name": HOSTILE, "reason": HOSTILE}) for c in report.table_schema.columns)
+    schema = report.table_schema.model_copy(
         update={"columns": columns, "target": HOSTILE, "classes": (HOSTILE, HOSTILE + "2"), "sensitive": (HOSTILE,)}
     )
     curves = tuple(curve.model_copy(update={"label": HOSTILE}) for curve in report.roc)
@@ -119,7 +119,7 @@ def _hostile(report: Report) -> Report:
         update={
             "name": HOSTILE,
             "command": f"assay fit {HOSTILE}",
-            "schema_": schema,
+            "table_schema": schema,
             "source": report.source.model_copy(update={"name": HOSTILE, "notes": (HOSTILE,)}),
             "config": {HOSTILE: HOSTILE},
             "findings": (finding,),

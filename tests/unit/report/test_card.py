@@ -46,7 +46,7 @@ def test_sensitive_columns_are_named(report):
     ethics = draw_card(report).split("## Ethical considerations")[1]
     assert "Named as sensitive: race, sex." in ethics
     assert "Of these the model reads: race, sex." in ethics
-    without = report.model_copy(update={"schema_": report.schema_.model_copy(update={"sensitive": ()})})
+    without = report.model_copy(update={"table_schema": report.table_schema.model_copy(update={"sensitive": ()})})
     assert "No column was named as sensitive." in draw_card(without)
 
 

@@ -1,4 +1,5 @@
 import itertools
+import math
 import time
 from dataclasses import replace
 
@@ -8,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from assay.data.encode import Encoded
 from assay.errors import BudgetError, DivergenceError
 from assay.train import loop
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.loop import Batch, BestWeights, epoch_order, fit, member_losses, predict
+from assay.train.loop import Batch, BestWeights, average_score, epoch_order, fit, member_losses, predict
 from assay.train.schedule import warm_cosine
 from assay.train.watch import Unwatched
 
@@ -361,3 +363,20 @@ def test_prediction_runs_in_blocks_without_a_seam(network, batch, monkeypatch):
     torch.testing.assert_close(predict(made, rows.inputs), whole)
     assert made.training
     assert predict(made, rows.inputs[:0]).shape == (1, 0, 2)
+
+
+def test_the_score_of_an_epoch_is_that_of_the_members_average():
+    empty = torch.zeros(4, 0)
+    inputs = Encoded(empty, empty, torch.zeros(4, 0, dtype=torch.int32))
+    logits = torch.tensor(
+        [[[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 3.0]]]
+    )
+    classes = Batch(inputs, torch.tensor([0, 1, 0, 1]), None)
+    assert average_score(logits, classes) == pytest.approx(0.75)
+    weighted = Batch(inputs, torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 1.0, 6.0, 0.0]))
+    assert average_score(logits, weighted) == pytest.approx(0.25)
+    values = Batch(inputs, torch.tensor([0.0, 1.0, 2.0, 3.0]), None)
+    assert average_score(values.target.view(1, 4, 1), values) == pytest.approx(1.0)
+    assert average_score(torch.full((2, 4, 1), 1.5), values) == pytest.approx(0.0)
+    constant = Batch(inputs, torch.ones(4), None)
+    assert math.isnan(average_score(torch.zeros(1, 4, 1), constant))

@@ -167,12 +167,13 @@ class Bundle:
         return chosen
 
     def verify(self) -> float:
-        """Answer the stored probe rows and compare: the largest difference from the stored answers.
+        """Check every file's sum again, answer the stored probe rows, and give the largest difference from the answers.
 
         Raises:
             ParityError: it is above the tolerance: this machine or its onnxruntime computes something else.
-            BundleError: the bundle has no probe.
+            BundleError: a file was changed, or the bundle has no probe.
         """
+        check_files(self.directory, self.manifest)
         path = self.directory / PROBE
         if PROBE not in self.manifest.files:
             raise BundleError(f"a bundle that verifies itself holds {PROBE}", "this one does not", "Save it anew.")

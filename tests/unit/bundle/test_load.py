@@ -308,3 +308,11 @@ def test_pandas_columns_with_missing_cells_are_read(bundle, binary):
     found = bundle.predict(frame.iloc[::-1])
     expected = bundle.predict(binary.frame.reverse())
     np.testing.assert_allclose(found["probability_true"], expected["probability_true"], atol=1e-6)
+
+
+def test_verify_sees_a_file_changed_since_loading(copy):
+    bundle = load(copy)
+    assert bundle.verify() <= 1e-5
+    (copy / SCHEMA).write_text("{}")
+    with pytest.raises(BundleError, match=r"schema\.json must be the file that was saved"):
+        bundle.verify()

@@ -10,7 +10,7 @@ from assay.records import Record
 class TrainConfig(Record):
     """The training loop: AdamW, cosine schedule with warm-up, clipping, early stopping."""
 
-    epochs: int = Field(30, ge=1, le=10_000, description="Most passes over the training rows.")
+    epochs: int = Field(60, ge=1, le=10_000, description="Most passes over the training rows.")
     batch: int = Field(256, ge=1, description="Rows a step.")
     lr: float = Field(2e-3, gt=0.0, le=10.0, description="Highest learning rate.")
     warmup: float = Field(0.05, ge=0.0, lt=1.0, description="Share of the steps in which the learning rate rises.")

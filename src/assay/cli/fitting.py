@@ -49,7 +49,7 @@ COMMANDS = {"fit": FitCommand}
 def fit(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="The table: a file, a glob or a folder.", show_default="from --config"),
+        typer.Argument(metavar="DATA", help="The table: a file or a glob.", show_default="from --config"),
     ] = None,
     overrides: Annotated[
         list[str] | None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from assay.data.audit import Finding
     from assay.data.schema import Schema
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="The table: a file, a glob or a folder.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="The table: a file or a glob.")]
 Target = Annotated[str, typer.Option(metavar="COL", help=take.TARGET)]
 
 _ROWS_SHOWN = 10

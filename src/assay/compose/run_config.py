@@ -51,7 +51,7 @@ def parse_budget(text: str | float | None) -> float | None:
 class TableConfig(Record):
     """Which files and columns a run is about: what `assay fit` takes as arguments, kept in the config file."""
 
-    data: str | None = Field(None, min_length=1, description="The table: a file, a glob or a directory of files.")
+    data: str | None = Field(None, min_length=1, description="The table: a file or a glob of files.")
     test: str | None = Field(None, min_length=1, description="A file of test rows of its own.")
     valid: str | None = Field(None, min_length=1, description="A file of validation rows of its own.")
     target: str | None = Field(None, min_length=1, description="The column to predict.")
@@ -60,7 +60,7 @@ class TableConfig(Record):
     group: str | None = Field(None, min_length=1, description="Rows with equal values here stay in one part.")
     time: str | None = Field(None, min_length=1, description="The column with the time of a row; splits are in time.")
     weight: str | None = Field(None, min_length=1, description="The column with the weight of a row.")
-    sensitive: tuple[str, ...] = Field((), description="Columns whose groups are compared in the report.")
+    sensitive: tuple[str, ...] = Field((), description="Columns to mark as sensitive in the report and the card.")
     drop: tuple[str, ...] = Field((), description="Columns that are left out.")
     kinds: dict[str, Kind] = Field({}, description="What a column holds, where the inferred kind is wrong.")
 

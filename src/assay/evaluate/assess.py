@@ -112,7 +112,7 @@ def assess(
         for baseline in baselines
     ]
     compared = comparisons(schema.task, [baseline.name for baseline in baselines], tests, config.confidence)
-    _write_verdicts(ledger, schema.task, scores, compared, config.confidence)
+    _write_verdicts(ledger, schema, scores, compared, config.confidence)
     roc, precision_recall = _curves(schema, truth, weight, outputs)
     return Assessment(
         scores=scores,
@@ -190,10 +190,10 @@ def _score(
 
 
 def _write_verdicts(
-    ledger: Ledger, task: Task, scores: Sequence[ModelScores], compared: Sequence[Comparison], confidence: float
+    ledger: Ledger, schema: Schema, scores: Sequence[ModelScores], compared: Sequence[Comparison], confidence: float
 ) -> None:
     network = scores[0]
-    _note_intervals(ledger, network, confidence)
+    _note_intervals(ledger, network, confidence, schema.group)
     if "evaluate.baselines" not in ledger:
         names = ", ".join(model.name for model in scores[1:])
         outcome = Outcome.APPLIED if names else Outcome.SKIPPED
@@ -203,7 +203,7 @@ def _write_verdicts(
         ledger.record("evaluate.paired-test", Outcome.APPLIED, reason, value=max(c.p_value for c in compared))
     else:
         ledger.record("evaluate.paired-test", Outcome.NOT_APPLICABLE, "there is no baseline to compare with")
-    if task is Task.REGRESSION:
+    if schema.task is Task.REGRESSION:
         reason = "a regression has no probabilities; RMSE is itself proper for the mean"
         ledger.record("evaluate.proper-score", Outcome.NOT_APPLICABLE, reason)
         return
@@ -215,14 +215,16 @@ def _write_verdicts(
     ledger.record("evaluate.proper-score", Outcome.APPLIED, reason, value=value["log_loss"])
 
 
-def _note_intervals(ledger: Ledger, network: ModelScores, confidence: float) -> None:
+def _note_intervals(ledger: Ledger, network: ModelScores, confidence: float, group: str | None) -> None:
     bounded = [score for score in network.scores if score.estimate.low is not None]
     methods = sorted({score.estimate.method for score in bounded})
     bare = [f"{score.label} ({score.estimate.method})" for score in network.scores if score.estimate.low is None]
     told = f"{len(bounded)} of {len(network.scores)} scores have a {confidence:.0%} interval: {', '.join(methods)}"
-    if bare:
-        reason = f"{told}; without: {', '.join(bare)}"
-        ledger.record("evaluate.intervals", Outcome.WARNED, reason, value=len(bounded))
+    told += f"; without: {', '.join(bare)}" if bare else ""
+    if group is not None:
+        told += f"; they take rows as independent, and rows of one {group!r} are not: the truth is less certain"
+    if bare or group is not None:
+        ledger.record("evaluate.intervals", Outcome.WARNED, told, value=len(bounded))
     else:
         ledger.record("evaluate.intervals", Outcome.APPLIED, told, value=len(bounded))
 

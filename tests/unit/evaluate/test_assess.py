@@ -25,7 +25,7 @@ def made(task, rows=400, spread=(0.5, 2.0)):
     return truth, [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in logits]
 
 
-def assessed(task, rows=400, weight=None, models=2):
+def assessed(task, rows=400, weight=None, models=2, group=None):
     truth, predictions = made(task, rows)
     names = ["network", "linear model"][:models]
     outputs = [
@@ -33,7 +33,7 @@ def assessed(task, rows=400, weight=None, models=2):
         for name, prediction in zip(names, predictions, strict=False)
     ]
     ledger = Ledger()
-    schema = Schema(columns=(), target="t", task=task, task_reason="", classes=CLASSES[task])
+    schema = Schema(columns=(), target="t", task=task, task_reason="", classes=CLASSES[task], group=group)
     return assess(schema, truth, weight, outputs, EvaluateConfig(bootstrap=400), seed=0, ledger=ledger), ledger, truth
 
 
@@ -55,6 +55,12 @@ def test_every_model_has_every_score_and_the_network_is_compared(task, weighted)
     assert ledger["evaluate.paired-test"].reason.startswith("better against linear model")
     proper = Outcome.NOT_APPLICABLE if task is Task.REGRESSION else Outcome.APPLIED
     assert ledger["evaluate.proper-score"].outcome is proper
+
+
+def test_rows_of_one_group_are_not_independent_and_the_ledger_says_so():
+    verdict = assessed(Task.BINARY, group="patient")[1]["evaluate.intervals"]
+    assert verdict.outcome is Outcome.WARNED
+    assert "rows of one 'patient' are not" in verdict.reason
 
 
 def test_a_binary_task_has_curves_of_every_model():

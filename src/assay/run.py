@@ -36,8 +36,11 @@ from assay.train.model import Model, train_model
 from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import staged
 
-#: Seconds held back from training for what follows it: intervals, export with its parity check, the report.
-_AFTER_TRAINING = 12.0
+#: Seconds that the export with its parity check and the report take, and those of the intervals for each million pairs
+#: of a test row and a model at 1,000 bootstrap samples (above `_MOST_PAIRS` fewer samples are taken).
+_SAVING = 6.0
+_SCORING = 90.0
+_MOST_PAIRS = 200_000
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.3
 #: Validation rows on which the saved model is compared with the trained one.
@@ -128,14 +131,15 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
         with stage("encode"):
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
         with stage("baselines"):
+            after = _seconds_after_training(split, config)
             baselines = fit_baselines(
-                split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget),
+                split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
             model = train_model(
                 encoder, split.train, split.valid, schema, config.model, config.train, seed=seed, ledger=ledger,
-                budget=budget.holding(_AFTER_TRAINING), watch=Recorder(watch, directory / "metrics.jsonl"),
+                budget=budget.holding(after), watch=Recorder(watch, directory / "metrics.jsonl"),
             )  # fmt: skip
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
@@ -175,9 +179,16 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
     return report
 
 
-def _baseline_seconds(budget: Budget) -> float | None:
+def _seconds_after_training(split: Split, config: RunConfig) -> float:
+    """What is held back from training for what follows it: intervals, export, parity check, report."""
+    rows = len(split.valid if split.test is None else split.test)
+    pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
+    return _SAVING + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000
+
+
+def _baseline_seconds(budget: Budget, after: float) -> float | None:
     """How long the baselines may take; None without a budget."""
-    return None if math.isinf(budget.left) else max((budget.left - _AFTER_TRAINING) * _BASELINE_SHARE, 1.0)
+    return None if math.isinf(budget.left) else max((budget.left - after) * _BASELINE_SHARE, 1.0)
 
 
 def _training(model: Model) -> Training:

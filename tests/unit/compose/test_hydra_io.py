@@ -34,7 +34,7 @@ def test_nothing_given_is_the_defaults():
 def test_presets_are_priced_and_differ():
     assert changed(compose("quick")) == {
         "preset": "quick",
-        "budget": 20.0,
+        "budget": 30.0,
         "model.members": 1,
         "train.epochs": 15,
         "train.patience": 4,
@@ -50,7 +50,7 @@ def test_presets_are_priced_and_differ():
         "train.patience": 25,
     }
     assert list(preset_prices()) == list(PRESETS)
-    assert [price.partition(":")[0] for price in preset_prices().values()] == ["20 s", "60 s", "10 min"]
+    assert [price.partition(":")[0] for price in preset_prices().values()] == ["30 s", "60 s", "10 min"]
 
 
 def test_defaults_give_way_to_preset_then_file_then_overrides(file):

@@ -66,7 +66,7 @@ def test_defaults_give_way_to_preset_then_file_then_overrides(file):
 
 def test_a_preset_comes_from_override_argument_or_file(file):
     path = file("preset: quick\n")
-    assert compose(file=path).budget == 20.0
+    assert compose(file=path).budget == 30.0
     assert compose("best", path).preset == "best"
     assert compose(file=path, overrides=["preset=best"]).train.epochs == 200
     assert compose("best", None, ["preset=best"]).preset == "best"
@@ -147,7 +147,7 @@ def test_a_host_applications_hydra_is_left_as_it_was(tmp_path):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(tmp_path), version_base="1.2"):
         hydra, base, stored = GlobalHydra.instance().hydra, getbase(), dict(ConfigStore.instance().repo)
-        assert compose("quick").budget == 20.0
+        assert compose("quick").budget == 30.0
         assert GlobalHydra.instance().hydra is hydra
         assert getbase() == base
         assert dict(ConfigStore.instance().repo) == stored

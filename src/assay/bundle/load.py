@@ -15,7 +15,7 @@ import polars as pl
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import RESERVED, Input, cells_of, feed
+from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import BundleError, DataError, ParityError
@@ -199,13 +199,21 @@ class Bundle:
     def _ask(self, frame: pl.DataFrame) -> tuple[NDArray[Any], Counter[str]]:
         """The answers, and how many cells of each numeric column were read as missing."""
         numeric = [item.name for item in self.manifest.inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
-        blocks, unread = [], Counter[str]()
-        for start in range(0, max(frame.height, 1), _BLOCK):
+        unread = Counter[str]()
+        blocks = [] if frame.height else [self._no_answers(frame)]
+        for start in range(0, frame.height, _BLOCK):
             arrays = feed(frame.slice(start, _BLOCK), self.manifest.inputs)
             unread.update({name: int(np.isnan(arrays[name]).sum()) for name in numeric})
             blocks.append(self._session.run(self._outputs, arrays)[0])
         answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return answers.reshape(-1) if self.manifest.task is Task.REGRESSION else answers, unread
+
+    def _no_answers(self, frame: pl.DataFrame) -> NDArray[Any]:
+        """The answers for no rows: onnxruntime's batched products fail on them."""
+        check_columns(frame, self.manifest.inputs)
+        if self.manifest.task is Task.REGRESSION:
+            return np.empty(0, np.float64)
+        return np.empty((0, len(self.manifest.classes)), np.float32)
 
 
 def _labels(manifest: Manifest) -> pl.Series:

@@ -29,7 +29,7 @@ from assay.train.watch import Unwatched
 MIXED = {
     "a b": Kind.NUMBER,
     "prediction": Kind.NUMBER,
-    "^odd$": Kind.NUMBER,
+    "^odd": Kind.NUMBER,
     'q"uote': Kind.CATEGORY,
     "zip": Kind.CATEGORY,
     "emoji🙂": Kind.BOOLEAN,
@@ -64,7 +64,7 @@ def mixed_frame(rows: int = 200, seed: int = 0) -> pl.DataFrame:
         [
             number.set(pl.Series(rng.random(rows) < 0.2), None),
             pl.Series("prediction", rng.integers(1_700_000_000, 1_700_000_500, rows)),
-            pl.Series("^odd$", rng.lognormal(size=rows)),
+            pl.Series("^odd", rng.lognormal(size=rows)),
             pl.Series('q"uote', words).set(pl.Series(rng.random(rows) < 0.1), None),
             pl.Series("zip", rng.integers(1, 6, rows)),
             pl.Series("emoji🙂", np.where(rng.random(rows) < 0.5, "yes", "no")).set(

@@ -64,7 +64,7 @@ def test_binary(small_run):
 def test_multiclass(tmp_path):
     frame = table("tabular/letter.csv.gz", 3000)
     run = fit(frame, "class", tmp_path, "train.lr=0.01")
-    assert run.report().schema_.task == "multiclass"
+    assert run.report().table_schema.task == "multiclass"
     assert value(run, "accuracy") > 0.4 > value(run, "accuracy", 1)
     answers = run.predict(frame)
     assert answers.columns == ["prediction", *[f"probability_{chr(65 + place)}" for place in range(26)]]
@@ -99,7 +99,7 @@ def test_a_split_in_time_with_dates(tmp_path):
 def test_groups_weights_and_sensitive_columns(tmp_path):
     frame = table("tabular/adult_train.csv.gz", 1500).with_columns(weight=1.0 + pl.int_range(pl.len()) % 3)
     run = fit(frame, "income", tmp_path, group="occupation", weight="weight", sensitive=["sex"], drop=["fnlwgt"])
-    schema = run.report().schema_
+    schema = run.report().table_schema
     assert (schema.group, schema.weight, schema.sensitive, schema.dropped) == (
         "occupation",
         "weight",
@@ -114,7 +114,7 @@ def test_groups_weights_and_sensitive_columns(tmp_path):
 def test_free_text(tmp_path):
     frame = table("text/sms_spam.csv.gz", 2500)
     run = fit(frame, "label", tmp_path, "train.lr=0.01", positive="spam")
-    assert run.report().schema_["text"].kind == "text"
+    assert run.report().table_schema["text"].kind == "text"
     assert value(run, "auroc") > 0.9
     spam = run.predict({"text": ["Free entry! WIN a prize, call now 09061701461", "see you at home tonight, love"]})
     assert spam["probability_spam"][0] > spam["probability_spam"][1]

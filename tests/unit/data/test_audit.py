@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from assay.errors import AuditError
 from assay.ledger import Ledger, Outcome
 from assay.practices import PRACTICES
 
-REAL = Path("/work/shared/data/tabular")
+REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "tabular"
 AUDIT = {practice.id for practice in PRACTICES.values() if practice.stage == "audit"}
 
 

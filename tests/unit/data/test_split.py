@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from assay.data.schema import Column, Kind, Schema, Task
 from assay.data.split import Split, seal
 from assay.ledger import Ledger, Outcome
 
-REAL = Path("/work/shared/data/tabular")
+REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "tabular"
 SHARES = np.array([0.7, 0.2, 0.1])
 
 

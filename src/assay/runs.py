@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,16 +127,13 @@ def read_if_given(source: Any) -> Table | None:  # noqa: ANN401
 
 def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:
     """The verdicts on what reading found: kinds of columns and spellings of missing."""
-    kinds: dict[str, int] = {}
-    for column in schema.columns:
-        kinds[column.kind.value] = kinds.get(column.kind.value, 0) + 1
-    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]))
+    kinds = Counter(column.kind.value for column in schema.columns)
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     reason = f"{len(schema.columns)} columns of {table.source.rows:,} rows: {counted}"
     ledger.record("data.types", Outcome.APPLIED, reason, value=len(schema.columns))
-    spellings: dict[str, int] = {}
+    spellings = Counter[str]()
     for column in schema.columns:
-        for spelling, count in column.missing_spellings.items():
-            spellings[spelling] = spellings.get(spelling, 0) + count
+        spellings.update(column.missing_spellings)
     if spellings:
         told = ", ".join(f"{count:,} cells {spelling!r}" for spelling, count in spellings.items())
         reason, total = f"read as missing: {told}", sum(spellings.values())

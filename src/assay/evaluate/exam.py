@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.data.split import Split
@@ -49,11 +52,14 @@ def sit(
         rows = split.valid
         reason = "no test part was asked for: the scores are on validation rows and flatter the model"
         ledger.record("split.sealed-test", Outcome.SKIPPED, reason)
-    outputs = [_network_output(model, rows, schema)]
-    outputs += [_baseline_output(baseline, rows) for baseline in baselines]
+    begun = perf_counter()
+    raw = model.outputs(rows.frame)
+    answers = _answers(model, raw)
+    network = Output("network", "network", _described(model), answers, model.trained.seconds, perf_counter() - begun)
+    outputs = [network, *(_baseline_output(baseline, rows) for baseline in baselines)]
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
-    on_valid = _network_output(model, split.valid, schema).prediction
+    on_valid = answers if rows is split.valid else _answers(model, model.outputs(split.valid.frame))
     valid_score = Scorer(schema.task, split.valid.target, on_valid).values(split.valid.weight, (measure.id,))[
         measure.id
     ]
@@ -61,24 +67,23 @@ def sit(
     note_gap(valid_score, on_test, measure, ledger=ledger)
     if model.head.temperature is None or not config.calibrate:
         return found, None
-    before, after = apply_temperature(model.outputs(rows.frame), 1.0), outputs[0].prediction
     calibration = describe_calibration(
-        model.head.temperature, rows.target, before, after, rows.weight, ledger=ledger,
+        model.head.temperature, rows.target, apply_temperature(raw, 1.0), answers, rows.weight, ledger=ledger,
         confidence=config.confidence,
     )  # fmt: skip
     return found, calibration
 
 
-def _network_output(model: Model, rows: Rows, schema: Schema) -> Output:
-    begun = perf_counter()
-    if schema.is_classification:
-        assert model.head.temperature is not None
-        prediction = apply_temperature(model.outputs(rows.frame), model.head.temperature)
-    else:
-        prediction = model.values(rows.frame)
+def _answers(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (n, classes), or values (n,), from the raw outputs of every member."""
+    if model.head.temperature is None:
+        return model.in_units(raw)
+    return apply_temperature(raw, model.head.temperature)
+
+
+def _described(model: Model) -> str:
     size = f"{model.members} networks averaged" if model.members > 1 else "one network"
-    described = f"{size}, {model.parameters:,} parameters"
-    return Output("network", "network", described, prediction, model.trained.seconds, perf_counter() - begun)
+    return f"{size}, {model.parameters:,} parameters"
 
 
 def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:

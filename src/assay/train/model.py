@@ -51,11 +51,15 @@ class Model:
         found: NDArray[np.float32] = predict(self.network, self.encoder.encode(frame)).numpy()
         return found
 
-    def values(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """A regression's answers in the target's units, (n,)."""
-        mean = self.outputs(frame).astype(np.float64).mean(0)[:, 0]
+    def in_units(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
+        """A regression's answers in the target's units, (n,), from `outputs`."""
+        mean = raw.astype(np.float64).mean(0)[:, 0]
         answers: NDArray[np.float64] = mean * self.head.deviation + self.head.mean
         return answers
+
+    def values(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """A regression's answers for raw rows in the target's units, (n,)."""
+        return self.in_units(self.outputs(frame))
 
     def with_temperature(self, temperature: float) -> Model:
         """The same model with calibrated probabilities."""

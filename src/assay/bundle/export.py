@@ -29,7 +29,7 @@ from assay.errors import ParityError
 from assay.evaluate.record import Parity
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Answer, Head
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 
 _OPSET = 20
 #: Inner names begin so, apart from the columns, which keep theirs.
@@ -38,7 +38,7 @@ _CORE = f"{_INNER}core:"
 
 
 def export(
-    encoder: Encoder, network: TableNetwork, head: Head, schema: Schema, probe: pl.DataFrame, directory: Path
+    encoder: Encoder, network: Network, head: Head, schema: Schema, probe: pl.DataFrame, directory: Path
 ) -> tuple[Parity, tuple[str, str | None]]:
     """Write model.onnx, weights.safetensors and probe.parquet into `directory`, checked.
 

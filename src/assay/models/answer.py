@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.data.encode import Encoder
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Answer(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, encoder: Encoder, network: TableNetwork, head: Head) -> None:
+    def __init__(self, encoder: Encoder, network: Network, head: Head) -> None:
         super().__init__()
         self.preprocess = encoder.preprocess
         self.network = network

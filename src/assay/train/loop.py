@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from assay.data.encode import Encoded
 from assay.errors import BudgetError, DivergenceError
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.optim import build_optimiser, clip_members, member_norms
@@ -59,7 +59,7 @@ class Trained:
 
 
 def fit(
-    network: TableNetwork, train: Batch, valid: Batch, config: TrainConfig, *, seed: int, budget: Budget, watch: Watch
+    network: Network, train: Batch, valid: Batch, config: TrainConfig, *, seed: int, budget: Budget, watch: Watch
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
 
@@ -76,13 +76,12 @@ def fit(
         )
     run = _Run(network, train, valid, config, seed, budget)
     interrupted = False
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator; the caller's is left as it was
-        try:
-            while not run.stopped:
-                watch.epoch(run.epoch(), run.epochs_planned)
-        except KeyboardInterrupt:
-            run.interrupt()
-            interrupted = True
+    try:
+        while not run.stopped:
+            watch.epoch(run.epoch(), run.epochs_planned)
+    except KeyboardInterrupt:
+        run.interrupt()
+        interrupted = True
     return run.finish(interrupted)
 
 
@@ -90,13 +89,13 @@ class _Run:
     """The state of one fit."""
 
     def __init__(
-        self, network: TableNetwork, train: Batch, valid: Batch, config: TrainConfig, seed: int, budget: Budget
+        self, network: Network, train: Batch, valid: Batch, config: TrainConfig, seed: int, budget: Budget
     ) -> None:
         self.network, self.train, self.valid, self.config, self.seed, self.budget = (
             network, train, valid, config, seed, budget,
         )  # fmt: skip
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.members = network.features.members
+        self.members = network.members
         self.optimiser = build_optimiser(network, config)
         self.steps_per_epoch = -(-len(train) // config.batch)
         self.horizon = self.steps_per_epoch * config.epochs
@@ -115,7 +114,7 @@ class _Run:
     def epoch(self) -> Epoch:
         """Train one pass (or until the horizon), validate, and remember the best."""
         shuffled = self.train[epoch_order(len(self.train), self.seed, len(self.history))]
-        torch.manual_seed(_epoch_seed(self.seed, len(self.history)))
+        self.network.noise.seed([_epoch_seed(self.seed + m, len(self.history)) for m in range(self.members)])
         todo = min(self.steps_per_epoch, self.horizon - self.step)
         losses, norms, rates = torch.zeros(todo), torch.zeros(todo), [0.0] * todo
         self.network.train()

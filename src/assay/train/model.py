@@ -17,7 +17,7 @@ from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
 from assay.models.build import build
 from assay.models.config import ModelConfig
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.loop import Batch, Trained, fit, member_losses, predict
@@ -32,7 +32,7 @@ class Model:
     """A trained network with all it needs to answer raw rows."""
 
     encoder: Encoder
-    network: TableNetwork
+    network: Network
     head: Head
     trained: Trained
 
@@ -44,7 +44,7 @@ class Model:
     @property
     def members(self) -> int:
         """Networks that are averaged."""
-        return self.network.features.members
+        return self.network.members
 
     def outputs(self, frame: pl.DataFrame) -> NDArray[np.float32]:
         """Raw outputs of every member for raw rows, (members, n, outputs): logits, or standardised values."""
@@ -88,7 +88,8 @@ def train_model(
     head = _head(train, schema)
     batches = [_batch(encoder, rows, schema, head) for rows in (train, valid)]
     prior = _prior(train, schema)
-    network = build(model, encoder.layout, batches[0].inputs.numbers, outputs=len(prior), prior=prior, seed=seed)
+    seeds = range(seed, seed + model.members)
+    network = build(model, encoder.layout, batches[0].inputs.numbers, outputs=len(prior), prior=prior, seeds=seeds)
     first_loss = float(member_losses(predict(network, batches[1].inputs), batches[1], 0.0).mean())
     trained = fit(network, batches[0], batches[1], config, seed=seed, budget=budget, watch=watch)
     found = Model(encoder, network, head, trained)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.data.batches import Batch, Resident
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
@@ -18,9 +19,13 @@ from assay.models.answer import Head
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.network import Network
+from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.loop import Batch, Trained, fit, member_losses, predict
+from assay.train.device import choose_device
+from assay.train.loop import Trained, fit, predict
+from assay.train.losses import member_losses
+from assay.train.members import alike
 from assay.train.watch import Watch
 
 #: Validation loss / training loss from which overfitting is warned of.
@@ -85,13 +90,20 @@ def train_model(
         DivergenceError: the numbers are no longer finite.
         BudgetError: no time is left to train.
     """
-    head = _head(train, schema)
+    head, device = _head(train, schema), choose_device(config.device)
     batches = [_batch(encoder, rows, schema, head) for rows in (train, valid)]
     prior = _prior(train, schema)
     seeds = range(seed, seed + model.members)
     network = build(model, encoder.layout, batches[0].inputs.numbers, outputs=len(prior), prior=prior, seeds=seeds)
-    first_loss = float(member_losses(predict(network, batches[1].inputs), batches[1], 0.0).mean())
-    trained = fit(network, batches[0], batches[1], config, seed=seed, budget=budget, watch=watch)
+    first_loss = float(member_losses(predict(network, batches[1].inputs), batches[1], heads=network.heads).mean())
+    network.to(device)
+    network.noise.to(device)
+    learned, held = (Resident(batch.to(device)) for batch in batches)
+    batch = rows_a_step(config, learned, network)
+    fitted = config.model_copy(update={"lr": config.lr * scaled_rate(config, batch)})
+    members = alike(model.members, fitted, dropout=model.dropout, seed=seed)
+    trained = fit(network, learned, held, fitted, members, seed=seed, budget=budget, watch=watch)
+    network.to("cpu")
     found = Model(encoder, network, head, trained)
     _write_verdicts(ledger, found, model, config, seed, first_loss)
     _write_budget(ledger, found.trained, budget)

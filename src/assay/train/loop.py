@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from assay.data.batches import BLOCK_ROWS, Batch, Source
 from assay.data.encode import Encoded
@@ -201,7 +201,7 @@ def _finish(run: Training, interrupted: bool) -> Trained:
     )
 
 
-def predict(network: Network, inputs: Encoded, rows: int = BLOCK_ROWS) -> Tensor:
+def predict(network: nn.Module, inputs: Encoded, rows: int = BLOCK_ROWS) -> Tensor:
     """Outputs of all members for all rows, (M * heads, n, outputs), in blocks, without gradients, on the host."""
     was_training = network.training
     network.eval()

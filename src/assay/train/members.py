@@ -36,22 +36,6 @@ def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tupl
     )
 
 
-def fold_weights(folds: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Row weights that make `count` members the folds of one cross-validation.
-
-    Args:
-        folds: the fold of each row, from 0, int64 (n,).
-        count: folds, of which member m is trained without fold m.
-
-    Returns:
-        What each member is trained on, (count, n), 0 in its own fold and scaled to a mean of one elsewhere, and what it
-        is judged on, (count, n), 1 in its own fold.
-    """
-    held = torch.stack([folds == fold for fold in range(count)]).float()
-    kept = 1.0 - held
-    return kept / kept.mean(1, keepdim=True).clamp_min(1e-12), held
-
-
 def bootstrap_weights(rows: int, seeds: Sequence[int]) -> Tensor:
     """Poisson(1) row weights of a bag for each seed, (M, n): the bootstrap for many rows (Oza & Russell, AISTATS 2001)."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]

@@ -31,6 +31,7 @@ class Epoch(Record):
     rows_per_second: float | None = None
     memory_mb: float | None = None
     skipped: int = 0
+    network: str = ""
 
 
 class Watch(Protocol):
@@ -63,6 +64,30 @@ class Unwatched:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class Named:
+    """Writes the name of the network into each epoch, and passes everything on to another watch."""
+
+    def __init__(self, watch: Watch, name: str) -> None:
+        self.watch = watch
+        self.name = name
+
+    def stage(self, name: str) -> None:
+        """Pass on."""
+        self.watch.stage(name)
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Pass on with the name."""
+        self.watch.epoch(record.model_copy(update={"network": self.name}), of)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self.watch.note(text)
+
+    def close(self) -> None:
+        """Pass on."""
+        self.watch.close()
 
 
 class Recorder:

@@ -27,7 +27,7 @@ class AuditConfig(Record):
 class SplitConfig(Record):
     """How rows are divided into training, validation and test rows."""
 
-    valid: float = Field(0.2, gt=0.0, lt=1.0, description="Share of rows for validation.")
+    valid: float = Field(0.1, gt=0.0, lt=1.0, description="Share of rows for validation.")
     test: float = Field(0.1, ge=0.0, lt=1.0, description="Share of rows sealed for the test; 0 makes no test part.")
     stratify: bool = Field(True, description="Keep the mix of classes, or of target quantiles, in every part.")
     keep_duplicates_together: bool = Field(True, description="Equal rows go to one part.")

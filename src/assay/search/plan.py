@@ -14,7 +14,7 @@ from assay.models.config import ModelConfig
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.recipes import RECIPES, overlaid
+from assay.train.recipes import RECIPES, network_options, training_options
 
 
 @dataclass(frozen=True)

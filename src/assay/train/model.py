@@ -135,10 +135,11 @@ def train_network(
     device = choose_device(config.device)
 
     def make(seeds: Sequence[int]) -> Network:
-        numbers, target = found.train.inputs.numbers, found.train.target
+        rows, target = found.train.inputs, found.train.target
         return build(
-            model, found.encoder.layout, numbers, outputs=found.outputs, prior=found.prior, seeds=seeds, targets=target
-        )
+            model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
+            targets=target, rows=rows,
+        )  # fmt: skip
 
     seeds = [seed + place for place in range(found.folds or model.members)]
     network = make(seeds)

@@ -63,7 +63,9 @@ def ours(inputs, target, valid, valid_target, epochs: int, members: int) -> int:
     config = TrainConfig(
         epochs=epochs, batch=BATCH, lr=RATE, weight_decay=DECAY, clip_norm=CLIP, warmup=0.0, patience=epochs
     )
-    network = build(model, Layout(INPUTS, 0, ()), inputs, outputs=CLASSES, prior=torch.zeros(CLASSES), seed=0)
+    network = build(
+        model, Layout(INPUTS, 0, ()), inputs, outputs=CLASSES, prior=torch.zeros(CLASSES), seeds=range(members)
+    )
     train, held = batch(inputs, target), batch(valid, valid_target)
     return fit(network, train, held, config, seed=0, budget=Budget(None), watch=Unwatched()).steps
 

@@ -179,6 +179,19 @@ def take(rows: Rows, mask: np.ndarray, part: Part) -> Rows:
     return rows.at(np.flatnonzero(mask), part)
 
 
+def joined(train: Rows, valid: Rows) -> Rows:
+    """Training and validation rows as one part, training rows first."""
+    weights = None
+    if train.weight is not None and valid.weight is not None:
+        weights = np.concatenate([train.weight, valid.weight])
+    target = np.concatenate([train.target, valid.target])
+    positions = np.concatenate([train.positions, valid.positions])
+    if train.index is not None and valid.index is not None and train.cells is valid.cells:
+        return Rows("train", train.cells, target, weights, positions, np.concatenate([train.index, valid.index]))
+    cells = pl.concat([train.frame, valid.frame], how="vertical_relaxed")
+    return Rows("train", cells, target, weights, positions)
+
+
 def fingerprint(rows: Rows) -> str:
     """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions."""
     digest = hashlib.sha256()

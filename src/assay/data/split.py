@@ -161,7 +161,7 @@ def seal(
     left_out = _record_left_out(table, whole, {part: (files[part], rows) for part, rows in given.items()}, ledger)
 
     parts = _parts_to_cut(config, given, len(whole))
-    units = _units(whole, schema, config.keep_duplicates_together)
+    units = units_of(whole, schema, config.keep_duplicates_together)
     assigned = _assign(whole, units, schema, config, parts, seed)
     cut = {part: take(whole, assigned == i, part) for i, part in enumerate(parts)} | given
     check_classes(cut, given, schema)
@@ -194,7 +194,7 @@ def seal(
 # Units and parts
 
 
-def _units(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
+def units_of(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
     """Dense unit ids, shape (n,): connected components of `same group` and `equal features and target`."""
     n = len(rows)
     duplicates = np.arange(n)
@@ -234,7 +234,8 @@ def _parts_to_cut(config: SplitConfig, given: dict[Part, Rows], rows: int) -> di
     parts = {part: share / total for part, share in left.items()}
     held = {part: config.limited(share, rows) for part, share in parts.items() if part != "train"}
     if any(held[part] < parts[part] for part in held):
-        parts = {"train": 1.0 - sum(held.values()), **held}
+        parts |= held
+        parts["train"] = 1.0 - sum(held.values())
     return parts
 
 

@@ -155,7 +155,8 @@ def _bytes_of(series: pl.Series) -> memoryview:
 
 def _physical(dtype: pl.DataType) -> np.dtype[np.generic]:
     """The NumPy type that the cells of a column lie in."""
-    return pl.Series(dtype=dtype).to_physical().to_numpy().dtype
+    physical: np.dtype[np.generic] = pl.Series(dtype=dtype).to_physical().to_numpy().dtype
+    return physical
 
 
 def _words(path: Path, rows: slice | np.ndarray) -> pl.Series:

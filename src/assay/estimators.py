@@ -451,7 +451,7 @@ def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) 
 def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledger) -> tuple[Rows, Rows]:
     """Training and validation rows; the same rows twice where too few differ to hold some out."""
     names = [column.name for column in schema.features]
-    units = row_groups(whole.frame.select(names).with_columns(pl.Series(schema.target, whole.target)))
+    units = row_groups(whole.frame.select(names), pl.Series(whole.target))
     different = int(units.max()) + 1
     strata = rarest_class(whole.target, units)[0] if schema.is_classification else target_bins(whole.target, units)
     ledger.record("split.sealed-test", Outcome.NOT_APPLICABLE, "an estimator holds no test rows: its caller judges it")

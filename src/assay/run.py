@@ -126,7 +126,7 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
             schema = infer(table, request.hints)
             note_reading(schema, table, ledger)
         with stage("audit"):
-            share = config.data.split.test
+            share = config.data.split.limited(config.data.split.test, table.source.rows)
             audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)

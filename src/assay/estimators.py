@@ -145,6 +145,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         train, valid = _parts(_in_order(frame, target, weight), schema, fraction, seed, ledger)
         if given["batch_size"] == "auto":
             given["batch_size"] = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, len(train) // _STEPS_AN_EPOCH))
+        given["name"] = "mlp"
         given["patience"] = min(given["patience"], given["epochs"])
         network, training = _checked(ModelConfig, given), _checked(TrainConfig, given)
         _note_left_out(schema, ledger)

@@ -47,6 +47,9 @@ class ModelConfig(Record):
     frequency_scale: float = Field(
         0.1, gt=0.0, le=100.0, description="Deviation of the initial frequencies, for periodic and pbld."
     )
+    frequency_spread: float = Field(
+        1.0, ge=1.0, le=1000.0, description="Frequency scale of the last member as a multiple of the first one's."
+    )
     heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
     attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")
     members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from assay.models.config import Family, ModelConfig, Numbers
 
-_WAVES = frozenset({"frequencies", "frequency_scale"})
+_WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})

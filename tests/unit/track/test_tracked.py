@@ -1,4 +1,4 @@
-import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -268,7 +268,7 @@ def interrupts_once_something_is_waited_for(tracked):
     while tracked._queue.empty():
         time.sleep(0.01)
     time.sleep(0.2)
-    _thread.interrupt_main()
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 def test_ctrl_c_while_waiting_gives_up_the_trackers_and_not_the_run():

@@ -30,8 +30,8 @@ from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
-            tracked.start()
 from assay.search.portfolio import search
+from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model

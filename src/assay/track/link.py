@@ -14,7 +14,7 @@ from assay.track.tracker import Message
 from assay.track.writer import Reply
 
 #: What the trackers' packages would send home unless told otherwise; what the user has set stands.
-_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
+TELEMETRY = {"MLFLOW_DISABLETELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Link(Protocol):
@@ -40,7 +40,7 @@ class ProcessLink:
     def __init__(self, config: TrackConfig, log: Path) -> None:
         # -P and the path of this process: its imports are found just where they would be found here.
         command = [sys.executable, "-P", "-m", "assay.track.writer", config.model_dump_json()]
-        environment = {**_TELEMETRY, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {**TELEMETRY, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with log.open("wb") as printed:
             self.process = subprocess.Popen(  # noqa: S603  # our own module
                 command,

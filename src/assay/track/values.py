@@ -8,15 +8,19 @@ import time
 from collections import Counter
 
 from assay.evaluate.record import ModelScores, Report
-from assay.records import Record
 from assay.track.tracker import Point
+from assay.train.watch import Epoch
 
 
-def numbers_of(record: Record) -> dict[str, float]:
-    """Every field of a record that is a finite number, by its name; new fields are logged without a word here."""
+def numbers_of(record: Epoch) -> dict[str, float]:
+    """Every field of an epoch that is a finite number, by its name; new fields are logged without a word here.
+
+    Where a run trains several networks the name of the network comes before it: `recipe/train_loss`.
+    """
+    group = f"{_word(record.network)}/" if record.network else ""
     pairs = ((name, getattr(record, name)) for name in type(record).model_fields)
     return {
-        name: float(value)
+        group + name: float(value)
         for name, value in pairs
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }

@@ -18,6 +18,7 @@ class WeightsAndBiases:
 
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
+        self._groups: set[str] = set()
         self._mode = config.wandb_mode or os.environ.get("WANDB_MODE") or "offline"
         self._wandb = require("wandb", "Tracking in Weights & Biases")
         # Its own telemetry looks at the settings of the process, not of the run: offline must be said to both.
@@ -39,9 +40,16 @@ class WeightsAndBiases:
         self.place = self._run.url if self._mode == "online" else str(Path(self._run.dir).parent)
 
     def epochs(self, points: Sequence[Point]) -> None:
-        """Log each point at its step and its own time."""
+        """Log each point at its own time, over its epoch.
+
+        W&B's own step must never fall, but epochs begin anew with each network of a run: so they are an axis.
+        """
         for point in points:
-            self._run.log({**point.values, "_timestamp": point.time}, step=point.step)
+            for group in {name.rpartition("/")[0] for name in point.values} - self._groups:
+                within = f"{group}/" if group else ""
+                self._run.define_metric(f"{within}*", step_metric=f"{within}epoch")
+                self._groups.add(group)
+            self._run.log({**point.values, "_timestamp": point.time})
 
     def finish(self, scores: Point) -> None:
         """Put the scores into the summary and close the run."""

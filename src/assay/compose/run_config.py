@@ -19,6 +19,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.models.config import ModelConfig
 from assay.records import Record
 from assay.search.config import EnsembleConfig
+from assay.track.config import TrackConfig
 from assay.train.config import TrainConfig
 
 Preset = Literal["quick", "standard", "best"]
@@ -109,6 +110,7 @@ class RunConfig(Record):
     train: TrainConfig = TrainConfig()
     ensemble: EnsembleConfig = EnsembleConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    track: TrackConfig = TrackConfig()
 
     @field_validator("budget", mode="before")
     @classmethod

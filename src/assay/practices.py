@@ -131,6 +131,8 @@ _ALL = (
               "Caruana et al., Ensemble Selection (ICML 2004)", "share of each network"),
     _practice("search.folds", "search", "Small tables are cross-validated: every row judges and teaches.",
               "Kohavi, A study of cross-validation (IJCAI 1995)", "folds"),
+    _practice("search.bagging", "search", "Members learn from bootstrap samples, which makes them disagree.",
+              "Breiman, Bagging Predictors (Machine Learning 1996)", "members"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

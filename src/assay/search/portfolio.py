@@ -78,9 +78,10 @@ def search(
     """
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, budget)
     found, judge = _examples(encoder, split, schema, planned, dealing, seed)
+    found = replace(found, bagged=ensemble.bagging)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)
-    _write(ledger, whole, networks, planned, seed, budget)
+    _write(ledger, whole, networks, planned, ensemble, seed, budget)
     return whole
 
 
@@ -270,7 +271,13 @@ def only(trained: TrainedNetwork, members: Sequence[int]) -> Network:
 
 
 def _write(
-    ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], planned: Plan, seed: int, budget: Budget
+    ledger: Ledger,
+    whole: Model,
+    networks: Sequence[TrainedNetwork],
+    planned: Plan,
+    ensemble: EnsembleConfig,
+    seed: int,
+    budget: Budget,
 ) -> None:
     leading = max(whole.parts, key=lambda part: part.share)
     first = next(each for each in networks if each.part.name == leading.name)
@@ -282,6 +289,11 @@ def _write(
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {trained}", value=len(networks))
     reason = f"greedy weights on rows they did not learn from: {told}"
     ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    if ensemble.bagging:
+        reason = "each member learned from a Poisson bootstrap of the training rows"
+        ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
+    else:
+        ledger.record("search.bagging", Outcome.SKIPPED, "members share the rows; ensemble.bagging=true resamples them")
     if planned.folds > 1:
         reason = (
             f"{planned.folds} folds trained as members of one run; every row is judged by networks that had not seen it"

@@ -151,7 +151,7 @@ def train_network(
     )
     network.to(device)
     network.noise.to(device)
-    train, valid = found.on(device, model.members)
+    train, valid = found.on(device, model.members, seeds)
     rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": rate})
     if vary:

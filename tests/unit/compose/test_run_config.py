@@ -71,7 +71,7 @@ def test_flat_shows_what_is_set_of_the_table():
 def test_options_tell_type_range_and_default():
     known = {option.key: option for option in options()}
     epochs = known["train.epochs"]
-    assert epochs.allowed_in_words == "a whole number, at least 1, at most 10000"
+    assert epochs.allowed_in_words == "a whole number, at least 1, at most 100000"
     assert epochs.shown_default == str(TrainConfig().epochs)
     assert known["model.name"].allowed_in_words == "one of mlp, perceptron"
     assert known["evaluate.baselines"].is_list

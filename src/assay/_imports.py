@@ -19,9 +19,18 @@ _EXTRA_OF = {
     "threadpoolctl": "train",
     "yaml": "train",
     "jinja2": "train",
+    "einops": "train",
+    "schedulefree": "train",
     "fastexcel": "excel",
     "pandas": "pandas",
     "pyarrow": "pandas",
+    "tensorboard": "track",
+    "wandb": "track",
+    "mlflow": "track",
+    "sqlalchemy": "track",
+    "alembic": "track",
+    "keras": "keras",
+    "pytorch_lightning": "lightning",
 }
 
 

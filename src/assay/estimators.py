@@ -145,6 +145,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         train, valid = _parts(_in_order(frame, target, weight), schema, fraction, seed, ledger)
         if given["batch_size"] == "auto":
             given["batch_size"] = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, len(train) // _STEPS_AN_EPOCH))
+        given["name"] = "mlp"
         given["patience"] = min(given["patience"], given["epochs"])
         network, training = _checked(ModelConfig, given), _checked(TrainConfig, given)
         _note_left_out(schema, ledger)
@@ -451,7 +452,7 @@ def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) 
 def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledger) -> tuple[Rows, Rows]:
     """Training and validation rows; the same rows twice where too few differ to hold some out."""
     names = [column.name for column in schema.features]
-    units = row_groups(whole.frame.select(names).with_columns(pl.Series(schema.target, whole.target)))
+    units = row_groups(whole.frame.select(names), pl.Series(whole.target))
     different = int(units.max()) + 1
     strata = rarest_class(whole.target, units)[0] if schema.is_classification else target_bins(whole.target, units)
     ledger.record("split.sealed-test", Outcome.NOT_APPLICABLE, "an estimator holds no test rows: its caller judges it")

@@ -23,7 +23,7 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
-from assay.evaluate.record import Reference, Report, Training
+from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.ledger import Ledger
 from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
@@ -34,6 +34,7 @@ from assay.search.portfolio import search
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
+from assay.train.part import Part
 from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import staged
 
@@ -125,7 +126,7 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
             schema = infer(table, request.hints)
             note_reading(schema, table, ledger)
         with stage("audit"):
-            share = config.data.split.test
+            share = config.data.split.limited(config.data.split.test, table.source.rows)
             audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
@@ -204,6 +205,28 @@ def _training(model: Model) -> Training:
         parameters=model.parameters,
         members=model.members,
         interrupted=trained.interrupted,
+        parts=tuple(_part(part) for part in model.parts),
+    )
+
+
+def _part(part: Part) -> TrainedPart:
+    trained = part.trained
+    model = part.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    train = part.train.model_dump(mode="json", exclude_defaults=True)
+    options = {f"model.{key}": value for key, value in model.items()} | {f"train.{k}": v for k, v in train.items()}
+    return TrainedPart(
+        name=part.name,
+        share=part.share,
+        members=part.members,
+        parameters=part.parameters,
+        epochs=len(trained.epochs),
+        best_epoch=trained.best_epoch,
+        valid_loss=min(trained.best_losses),
+        seconds=trained.seconds,
+        stopped=trained.stopped,
+        options={
+            key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()
+        },
     )
 
 

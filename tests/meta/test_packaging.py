@@ -44,7 +44,7 @@ def test_the_wheel_says_what_it_is(wheel):
     text = wheel.read(meta).decode()
     assert "License-Expression: Apache-2.0" in text
     assert "Requires-Python: >=3.11" in text
-    for extra in ("train", "excel", "pandas", "all"):
+    for extra in ("train", "excel", "pandas", "track", "keras", "lightning", "all"):
         assert f"Provides-Extra: {extra}\n" in text
     base = [line for line in text.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert sorted(line.split()[1].partition(">")[0] for line in base) == [

@@ -42,7 +42,7 @@ class _Layer:
 def compose(preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
     """The configuration from a preset, a YAML file and overrides such as `train.lr=3e-4`.
 
-    The preset is the one in the overrides, else `preset`, else the file's, else `standard`.
+    The preset is the one in the overrides, else `preset`, else the file's, else `quick`.
 
     Raises:
         ConfigError: an option or value is unknown, out of range, given twice, or the file is not usable.
@@ -196,7 +196,7 @@ def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) ->
             f"--preset {given} and {from_overrides.places['preset']} were given",
             "Remove one of them.",
         )
-    chosen = named or given or from_file.leaves.get("preset") or "standard"
+    chosen = named or given or from_file.leaves.get("preset") or "quick"
     if chosen not in PRESETS:
         prices = "; ".join(f"{name}: {price}" for name, price in preset_prices().items())
         raise ConfigError(

@@ -98,7 +98,7 @@ class TableConfig(Record):
 class RunConfig(Record):
     """Every option of a run. `budget` is in seconds, None for no limit."""
 
-    preset: Preset = Field("standard", description="Starting values, named by their price.")
+    preset: Preset = Field("quick", description="Starting values, named by their price.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Every random choice follows from it.")
     budget: float | None = Field(
         60.0, gt=0.0, description="Time allowed: 60s, 10m, 1.5h, 90 (seconds), or none for no limit."

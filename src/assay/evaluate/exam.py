@@ -96,8 +96,13 @@ def _validation_answers(model: Model) -> NDArray[np.float64]:
 
 
 def _described(model: Model) -> str:
-    size = f"{model.members} networks averaged" if model.members > 1 else "one network"
-    return f"{size}, {model.parameters:,} parameters"
+    """`realmlp 60 % (3 members), mlp 40 % (1 member), 120,000 parameters`."""
+    if len(model.parts) == 1:
+        (part,) = model.parts
+        what = f"{part.name}, {model.members} networks averaged" if model.members > 1 else f"{part.name}, one network"
+    else:
+        what = ", ".join(f"{part.name} {part.share:.0%} ({part.members} of {model.members})" for part in model.parts)
+    return f"{what}, {model.parameters:,} parameters"
 
 
 def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:

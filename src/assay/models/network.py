@@ -70,27 +70,57 @@ class Dropout(nn.Module):
 
     Each member has its share. It is rounded to a 65,536th, and what is kept is scaled by exactly that share.
 
+    factor: what `Network.set_dropout` multiplies shares by here, up to a share of 0.9.
+
     Shapes: (M * h, ...) to the same.
     """
 
     _LEVELS = 1 << 16
+    _MOST = 0.9
 
-    def __init__(self, share: float, noise: Noise) -> None:
+    def __init__(self, share: float, noise: Noise, factor: float = 1.0) -> None:
         super().__init__()
-        self.noise = noise
-        self.shares: tuple[float, ...] = (share,) * len(noise)
+        self.noise, self.factor = noise, factor
+        self.shares: tuple[float, ...] = ()
+        self.set([share] * len(noise))
+
+    def set(self, shares: Sequence[float]) -> None:
+        """Give each member its share, before the factor."""
+        self.shares = tuple(min(share * self.factor, max(share, self._MOST)) for share in shares)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is dropped: in evaluation, or where no member has a share."""
+        return not self.training or not any(self.shares) or not self.noise.strength
 
     def forward(self, rows: Tensor) -> Tensor:
         """Drop units while training; the shape stays."""
-        if not self.training or not any(self.shares) or not self.noise.strength:
+        if self.is_idle:
             return rows
         members = len(self.shares)
-        dropped = [round(share * self.noise.strength * self._LEVELS) for share in self.shares]
-        least = torch.tensor(dropped, device=rows.device) - self._LEVELS // 2
-        scale = torch.tensor([self._LEVELS / (self._LEVELS - count) for count in dropped], device=rows.device)
         bits = self.noise.bits((members, rows.numel() // members))
-        kept = (bits >= least.to(torch.int16).unsqueeze(1)) * scale.to(rows.dtype).unsqueeze(1)
-        return rows * kept.view(rows.shape)
+        return rows * self._mask(bits, rows.dtype).view(rows.shape)
+
+    def _mask(self, bits: Tensor, dtype: torch.dtype) -> Tensor:
+        """0 where dropped, 1 / (1 - share) where kept, of the shape of `bits` (M, units).
+
+        In floating-point arithmetic throughout: torch compares and multiplies across types several times slower.
+        """
+        kind = torch.float64 if dtype == torch.float64 else torch.float32
+        most = self._LEVELS - 1
+        dropped = [min(round(share * self.noise.strength * self._LEVELS), most) for share in self.shares]
+        below = [count - self._LEVELS // 2 - 1 for count in dropped]  # the largest bits that are dropped
+        scale = [self._LEVELS / (self._LEVELS - count) for count in dropped]
+        each = torch.tensor([below, scale], dtype=kind).to(bits.device).unsqueeze(2)
+        return bits.to(kind).sub_(each[0]).clamp_(0.0, 1.0).mul_(each[1]).to(dtype)
+
+
+class MemberModule(nn.Module):
+    """Base of the parts of a network that learn: every parameter leads with the axis M."""
+
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        """Initialise each member from its own generator."""
+        raise NotImplementedError
 
 
 class Network(nn.Module):
@@ -99,12 +129,17 @@ class Network(nn.Module):
     Every parameter and every learned running statistic leads with the axis M; other buffers are fixed when the network
     is built. A member may hold several heads that share weights and are averaged as further answers (TabM's k).
 
+    starts_at_prior: whether outputs are the prior itself right after `reset`, on any rows, or only near it.
+    rows_at_once: rows that bound the work space of one call without gradients.
+
     Shapes:
         numbers (n, N) float32, extras (n, X) float32, codes (n, C) int32 or int64.
         returns (M * heads, n, outputs): logits or standardised values, member m's heads in rows m * heads and on.
     """
 
     heads: int = 1
+    starts_at_prior: bool = True
+    rows_at_once: int = 8192
 
     def __init__(self, members: int) -> None:
         super().__init__()
@@ -132,14 +167,19 @@ class Network(nn.Module):
         self.noise.seed([int(torch.randint(1 << 62, (), generator=generator)) for generator in generators])
 
     def initialise(self, generators: Sequence[torch.Generator], prior: Tensor) -> None:
-        """Draw each member's parameters from its generator, without gradients; `reset` calls it."""
-        raise NotImplementedError
+        """Draw each member's parameters from its generator, without gradients; `reset` calls it.
+
+        This resets every `MemberModule` in it; a network extends it by what it starts its outputs with.
+        """
+        for module in self.modules():
+            if isinstance(module, MemberModule):
+                module.reset(generators)
 
     def set_dropout(self, shares: Sequence[float]) -> None:
         """Give each member its dropout share, in every Dropout that is not 0 for all."""
         for module in self.modules():
             if isinstance(module, Dropout) and any(module.shares):
-                module.shares = tuple(shares)
+                module.set(shares)
 
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """Factors of (learning rate, weight decay) of each parameter by name: matrices decay, vectors do not."""

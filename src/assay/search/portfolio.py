@@ -76,7 +76,7 @@ def search(
         DivergenceError: no network kept finite numbers.
         BudgetError: no time is left to train.
     """
-    planned = plan(split, encoder.layout, schema, model, train, ensemble, budget)
+    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, budget)
     found, judge = _examples(encoder, split, schema, planned, dealing, seed)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)

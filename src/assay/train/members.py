@@ -6,7 +6,7 @@ What members share is the size of a batch, the order of the rows and the shape o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,6 +33,25 @@ def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tupl
     return tuple(
         Member(seed + place, config.lr, config.decay, dropout, config.label_smoothing, config.patience)
         for place in range(count)
+    )
+
+
+#: Factors of the learning rate and of the dropout share that varied members take in turn.
+_VARIATIONS = ((1.0, 1.0), (0.5, 0.0), (1.5, 1.5), (1.0, 0.5), (0.7, 2.0), (2.0, 1.0), (0.7, 0.5), (1.5, 0.0))
+_MOST_DROPOUT = 0.5
+
+
+def varied(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
+    """Members that differ in learning rate and dropout as well: the first has the settings asked for.
+
+    Wenzel et al., Hyperparameter Ensembles for Robustness and Uncertainty Quantification (NeurIPS 2020): such members
+    disagree more, and the weights drop those that a setting does not suit.
+    """
+    members = alike(count, config, dropout=dropout, seed=seed)
+    factors = [_VARIATIONS[place % len(_VARIATIONS)] for place in range(count)]
+    return tuple(
+        replace(member, lr=member.lr * rate, dropout=min(member.dropout * share, _MOST_DROPOUT))
+        for member, (rate, share) in zip(members, factors, strict=True)
     )
 
 

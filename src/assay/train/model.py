@@ -26,7 +26,7 @@ from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
 from assay.train.loop import Trained, fit, predict
 from assay.train.losses import member_losses
-from assay.train.members import alike
+from assay.train.members import alike, varied
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_verdicts
 from assay.train.state import Checkpoints
@@ -121,11 +121,13 @@ def train_network(
     seed: int,
     budget: Budget,
     watch: Watch,
+    vary: bool = False,
     checkpoints: Checkpoints | None = None,
 ) -> TrainedNetwork:
     """The members of one network family, each with the weights of its best epoch.
 
-    With folds there is a member for each fold, else there are `model.members` that differ in their seed.
+    With folds there is a member for each fold, else there are `model.members` that differ in their seed, and where they
+    may `vary` in learning rate and dropout as well.
 
     Raises:
         DivergenceError: the numbers are no longer finite.
@@ -135,10 +137,11 @@ def train_network(
     device = choose_device(config.device)
 
     def make(seeds: Sequence[int]) -> Network:
-        numbers, target = found.train.inputs.numbers, found.train.target
+        rows, target = found.train.inputs, found.train.target
         return build(
-            model, found.encoder.layout, numbers, outputs=found.outputs, prior=found.prior, seeds=seeds, targets=target
-        )
+            model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
+            targets=target, rows=rows,
+        )  # fmt: skip
 
     seeds = [seed + place for place in range(found.folds or model.members)]
     network = make(seeds)
@@ -148,7 +151,7 @@ def train_network(
     train, valid = found.on(device)
     rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": rate})
-    members = alike(len(seeds), fitted, dropout=model.dropout, seed=seed)
+    members = (varied if vary else alike)(len(seeds), fitted, dropout=model.dropout, seed=seed)
     trained = fit(
         network, train, valid, fitted, members, seed=seed, budget=budget, watch=watch, checkpoints=checkpoints
     )

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import CYCLES, Encoder
+from assay.data.encode import Encoder
 from assay.data.inputs import MISSING, UNKNOWN
+from assay.data.learn import CYCLES
 from assay.data.read import Source, Table
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task

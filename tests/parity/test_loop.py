@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from assay.data.batches import Batch, Resident, epoch_order
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.data.batches import Batch, Resident, epoch_order
 from assay.train.loop import fit
 from assay.train.members import alike
 from assay.train.watch import Unwatched

@@ -60,7 +60,8 @@ class Flat:
 
     def norms(self) -> Tensor:
         """Norm of each member's gradient, (M,)."""
-        return torch.linalg.vector_norm(self.gradient, dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self.gradient, dim=1)
+        return norms
 
     def row(self, value: Callable[[str, nn.Parameter], float]) -> Tensor:
         """A number for each parameter, by its name, spread over its columns: (1, P)."""

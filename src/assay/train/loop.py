@@ -1,6 +1,7 @@
 """The training loop: fit -> epoch -> step.
 
-Tensors stay on the device, rows are shuffled once an epoch and then sliced, and nothing waits for a number inside a step.
+Tensors stay on the device, rows are shuffled once an epoch and then sliced, and on an accelerator nothing waits for a
+number inside a step.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from assay.train.watch import Epoch, Watch
 class Trained:
     """What a fit ends with; the network holds the best weights of each member.
 
-    best_epochs: the epoch each member's weights are from. lost: members that never had finite numbers, now copies of the
-    best. clipped: share of the members' steps whose gradient was clipped. skipped: members' steps without a finite gradient.
+    best_epochs: the epoch each member's weights are from.
+    lost: members that never had finite numbers, now copies of the best.
+    clipped: share of the members' steps whose gradient was clipped.
+    skipped: members' steps without a finite gradient.
     """
 
     epochs: tuple[Epoch, ...]

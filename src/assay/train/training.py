@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import resource
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -71,7 +70,7 @@ class Training:
         self.notes: list[str] = []
         self.step = self.place = 0
         self.stopped = ""
-        self._before, self._began = 0.0, time.monotonic()
+        self._before, self._began = 0.0, budget.clock()
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -104,7 +103,7 @@ class Training:
     @property
     def seconds(self) -> float:
         """Seconds of training, those before a resume included."""
-        return self._before + time.monotonic() - self._began
+        return self._before + self.budget.clock() - self._began
 
     def open_epoch(self) -> None:
         """Make ready for the steps of an epoch, or for the rest of the one a checkpoint was written in."""
@@ -115,7 +114,7 @@ class Training:
             self._losses, self._norms = (torch.zeros(size, device=self.device) for _ in range(2))
             self._rate = self._update_ratio = 0.0
         self._opened = False
-        self._epoch_began, self._first_place = time.monotonic(), self.place
+        self._epoch_began, self._first_place = self.budget.clock(), self.place
         self.network.train()
 
     def batches(self) -> Iterator[Batch]:
@@ -176,7 +175,7 @@ class Training:
 
     def close_epoch(self) -> Epoch:
         """Validate, keep what is best, and tell of the epoch."""
-        trained = time.monotonic() - self._epoch_began
+        trained = self.budget.clock() - self._epoch_began
         steps = self.place - self._first_place
         judged, loss, score = self._validate()
         number = len(self.history) + 1
@@ -224,14 +223,14 @@ class Training:
         Raises:
             DivergenceError: no member has a finite loss.
         """
-        began = time.monotonic()
+        began = self.budget.clock()
         self.averaged.after_epoch(self.step / max(self.pace.horizon, 1))
         with self.averaged.in_place():
             outputs, rows = self._validation_outputs()
         losses = member_losses(outputs, rows, heads=self.network.heads)
         finite = losses.isfinite()
         if not bool(finite.any()):
-            self._raise_divergence()
+            self._raise_divergence(float(losses[0]))
         judged = losses
         if self.config.select == "metric":  # ties of the error rate go to the lower loss
             judged = member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
@@ -240,7 +239,7 @@ class Training:
             if bool(finite.all())
             else math.nan
         )
-        self.pace.after_validation(self.step, time.monotonic() - began)
+        self.pace.after_validation(self.step, self.budget.clock() - began)
         return torch.where(finite, judged, torch.inf), float(losses[finite].mean()), score
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
@@ -257,8 +256,8 @@ class Training:
         weight = torch.cat(weights, dim=-1) if weights else None
         return torch.cat(outputs, dim=1), Batch(rows.inputs, torch.cat(targets), weight)
 
-    def _raise_divergence(self) -> None:
-        """Say at which step and rate the numbers were lost.
+    def _raise_divergence(self, judged: float = 0.0) -> None:
+        """Say at which step and rate the numbers were lost; `judged` is the validation loss.
 
         Raises:
             DivergenceError: always.
@@ -271,9 +270,12 @@ class Training:
         skipped = int(self.guard.skipped.max())
         rate = self._rate * max(m.lr for m in self.members)
         since = "from the first step on" if first == 1 else f"first at step {first}"
+        came = f"{since} the loss was {float(losses[place]):.4g}"
+        if not len(bad):
+            came = f"after step {self.step} the validation loss was {judged:.4g}, with the last training loss finite,"
         raise DivergenceError(
             "training must keep finite numbers",
-            f"{since} the loss was {float(losses[place]):.4g} and the gradient norm {float(norms[place]):.4g} "
+            f"{came} and the gradient norm {float(norms[place]):.4g} "
             f"(one step before: {before}) at a learning rate of {rate:.3g}; {skipped} steps were skipped in all",
             f"Lower the learning rate, for example train.lr={self.config.lr / 10:.1g}, or clip harder with "
             "train.clip_norm=0.5; check the data for extreme values with `assay audit`.",

@@ -56,9 +56,9 @@ def test_a_classifier_learns_and_its_first_loss_is_the_priors():
     outputs = model.outputs(valid.frame)
     assert outputs.shape == (2, 100, 2)
     assert (outputs.mean(0).argmax(1) == valid.target).mean() > 0.9
-    assert (model.members, model.head.temperature) == (2, 1.0)
+    assert (model.members, model.head.temperatures) == (2, (1.0, 1.0))
     assert model.parameters == sum(parameter.numel() for parameter in model.network.parameters())
-    assert model.with_temperature(2.5).head.temperature == 2.5
+    assert model.hotter(2.5).head.temperatures == (2.5, 2.5)
 
 
 def test_a_regression_answers_in_the_targets_units():

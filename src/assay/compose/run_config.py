@@ -207,17 +207,14 @@ def _parts(annotation: object) -> tuple[object, tuple[str, ...], list[object]]:
     """The type of `int | Literal["auto"]` or `float | None`, the words beside it, and the limits of the type itself."""
     if get_origin(annotation) not in (Union, UnionType):
         return annotation, (), []
-    parts = get_args(annotation)
-    types = [part for part in parts if part is not type(None) and get_origin(part) is not Literal]
-    if not types:  # such as `Literal["a", "b"] | None`
-        return parts[0], (), []
-    inner = types[0]
-    words = [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    inner = next((part for part in parts if get_origin(part) is not Literal), parts[0])
+    words = [str(choice) for part in parts if part is not inner for choice in get_args(part)]
     limits: list[object] = []
     if get_origin(inner) is Annotated:
         inner, *annotations = get_args(inner)
         limits = [each for note in annotations for each in (note.metadata if isinstance(note, FieldInfo) else [note])]
-    if type(None) in parts and inner in (int, float, bool):  # a text may itself be called none
+    if type(None) in get_args(annotation) and inner is not str:  # a text may itself be called none
         words.append("none")
     return inner, tuple(words), limits
 

@@ -106,11 +106,6 @@ class TrainConfig(Record):
         30.0, ge=0.0, description="Seconds between checkpoints; 0 writes one after each step."
     )
 
-    @field_validator("momentum", "beta1", "beta2", "alpha", "epsilon", mode="before")
-    @classmethod
-    def _none_is_the_optimisers_own(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.strip().casefold() == "none" else value
-
     @model_validator(mode="after")
     def _options_fit_together(self) -> TrainConfig:
         # A value at its default asks for nothing: records with every value in them must load as well.

@@ -47,7 +47,9 @@ def network():
     """A function that makes a network: two outputs, or one for a regression."""
 
     def make(seed: int = 0, *, outputs: int = 2, seeds=None, **config) -> Network:
-        settings = ModelConfig(**{"width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config)
+        settings = ModelConfig(
+            **{"name": "mlp", "width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config
+        )
         numbers = make_batch(256, 0).inputs.numbers
         seeds = range(seed, seed + settings.members) if seeds is None else seeds
         return build(settings, LAYOUT, numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=seeds)

@@ -13,7 +13,7 @@ def guard(network):
     """A function that makes a guard over a network whose gradient is drawn."""
 
     def make(members=1, **options):
-        made = network(members=members, batch_norm=True)
+        made = network(members=members, norm="batch")
         flat = Flat(made, members)
         flat.gradient.copy_(torch.randn(flat.gradient.shape, generator=torch.Generator().manual_seed(3)))
         decayed = flat.row(lambda name, _: float(name.endswith(("weight", "table"))))

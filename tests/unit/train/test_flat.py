@@ -7,7 +7,7 @@ from assay.train.flat import Flat
 
 
 def test_parameters_become_views_of_one_matrix(network):
-    made = network(members=3, batch_norm=True)
+    made = network(members=3, norm="batch")
     before = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
     flat = Flat(made, 3)
     assert flat.weights.shape == (3, sum(p.numel() for p in before.values()) // 3)

@@ -177,7 +177,7 @@ def test_a_full_batch_is_one_step_an_epoch_in_the_rows_own_order(network, run, t
 
 
 def test_rows_can_be_taken_one_by_one(network, run, batch, valid):
-    made = network(batch_norm=True)
+    made = network(norm="batch")
     trained = run(made, batch(20, 0), valid, batch=1, epochs=2)
     assert trained.steps == 40
     assert bool(weights(made).isfinite().all())

@@ -30,9 +30,10 @@ from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
+from assay.search.portfolio import search
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
-from assay.train.model import Model, train_model
+from assay.train.model import Model
 from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import staged
 
@@ -137,19 +138,20 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
-            model = train_model(
-                encoder, split.train, split.valid, schema, config.model, config.train, seed=seed, ledger=ledger,
-                budget=budget.holding(after), watch=Recorder(watch, directory / "metrics.jsonl"),
+            model = search(
+                encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+                seed=seed, budget=budget.holding(after), watch=Recorder(watch, directory / "metrics.jsonl"),
+                ledger=ledger,
             )  # fmt: skip
         with stage("calibrate"):
-            model = calibrate(model, split.valid, config.evaluate, schema, ledger)
+            model = calibrate(model, config.evaluate, schema, ledger)
         with stage("evaluate"):
             found, calibration = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
         with stage("save"):
             bundle = directory / "model"
             bundle.mkdir()
             probe = split.valid.frame.head(_PROBE_ROWS)
-            parity, outputs = export(encoder, model.network, model.head, schema, probe, bundle)
+            parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
             report = Report(
@@ -197,7 +199,7 @@ def _training(model: Model) -> Training:
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         steps=trained.steps,
-        seconds=trained.seconds,
+        seconds=model.seconds,
         stopped=trained.stopped,
         parameters=model.parameters,
         members=model.members,

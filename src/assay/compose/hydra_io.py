@@ -54,8 +54,10 @@ def compose(preset: str | None = None, file: Path | None = None, overrides: Sequ
     content = _composed(name, from_file, [f"{key}={text}" for key, text in grammar.items() if key != "preset"])
     places = {**from_file.places, **from_overrides.places}
     check_leaves({key: _leaf(content, key) for key in places}, places)
+    # What nobody set stays unset in the records: a recipe has values of its own for it.
+    said = _nested({key: _leaf(content, key) for key in (*_preset_leaves(name), *places) if key != "preset"})
     # The file's text is only read once by people: column names never pass through Hydra's grammar.
-    return validated({**content, "preset": name, "table": from_file.table}, places)
+    return validated({**said, "preset": name, "table": from_file.table}, places)
 
 
 def preset_prices() -> dict[str, str]:
@@ -63,6 +65,13 @@ def preset_prices() -> dict[str, str]:
     folder = resources.files("assay.compose") / "presets"
     first_lines = {name: (folder / f"{name}.yaml").read_text("utf-8").partition("\n")[0] for name in PRESETS}
     return {name: line.lstrip("# ") for name, line in first_lines.items()}
+
+
+@cache
+def _preset_leaves(name: str) -> tuple[str, ...]:
+    """The keys that a preset sets."""
+    with resources.as_file(resources.files("assay.compose") / "presets" / f"{name}.yaml") as path:
+        return tuple(_file_layer(read_yaml(path, as_text="table")).leaves)
 
 
 def _file_layer(file: YamlFile) -> _Layer:

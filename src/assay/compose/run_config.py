@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from types import UnionType
-from typing import Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import Field, field_validator
@@ -18,6 +18,7 @@ from assay.errors import ConfigError
 from assay.evaluate.config import EvaluateConfig
 from assay.models.config import ModelConfig
 from assay.records import Record
+from assay.search.config import EnsembleConfig
 from assay.train.config import TrainConfig
 
 Preset = Literal["quick", "standard", "best"]
@@ -106,6 +107,7 @@ class RunConfig(Record):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    ensemble: EnsembleConfig = EnsembleConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @field_validator("budget", mode="before")
@@ -160,20 +162,28 @@ def flat(config: RunConfig) -> dict[str, Scalar]:
 
     Of the table section only what is set appears.
     """
-    pairs = _leaves(config.model_dump(mode="json"), "")
+    pairs = _leaves(_said(config), "")
     return {key: value for key, value in pairs if not (key.startswith("table.") and value in (None, ""))}
 
 
 def to_yaml(config: RunConfig) -> str:
     """The resolved configuration as YAML that `assay fit --config` takes."""
     yaml = require("yaml", "Writing a config file")
-    content = config.model_dump(mode="json")
+    content = _said(config)
     # PyYAML writes some line ends as they are and reads them back as blanks; escaping all of Unicode keeps them.
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     if not any(end in text for end in "\x85\u2028\u2029"):
         return text
     escaped: str = yaml.safe_dump(content, sort_keys=False, width=120)
     return escaped
+
+
+def _said(config: RunConfig) -> dict[str, Any]:
+    """Every option with its value; of the network and its training only what was set, for a recipe decides the rest."""
+    content = config.model_dump(mode="json")
+    for section in ("model", "train"):
+        content[section] = getattr(config, section).model_dump(mode="json", exclude_unset=True)
+    return content
 
 
 def _options_of(record: type[Record], prefix: str) -> Iterator[Option]:
@@ -196,6 +206,10 @@ def _without_none(annotation: object) -> object:
 
 def _type_in_words(annotation: object) -> str:
     origin = get_origin(annotation)
+    if origin in (Union, UnionType):  # such as `int | Literal["auto"]`: a number or a word
+        words = [_type_in_words(part) for part in get_args(annotation) if get_origin(part) is not Literal]
+        choices = [str(choice) for part in get_args(annotation) for choice in get_args(part)]
+        return " or ".join([*words, *choices])
     if origin is Literal:
         return "one of"
     if origin is tuple:
@@ -204,8 +218,8 @@ def _type_in_words(annotation: object) -> str:
         return "a mapping"
     if isinstance(annotation, type) and issubclass(annotation, Task):
         return "one of"
-    words: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return words[annotation]
+    named: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return named[annotation]
 
 
 def _allowed(annotation: object, field: FieldInfo) -> str:

@@ -50,6 +50,10 @@ class Encoded:
     def __getitem__(self, rows: slice | Tensor) -> Encoded:
         return Encoded(self.numbers[rows], self.extras[rows], self.codes[rows])
 
+    def to(self, device: torch.device) -> Encoded:
+        """The same rows on `device`."""
+        return Encoded(self.numbers.to(device), self.extras.to(device), self.codes.to(device))
+
 
 @dataclass(frozen=True)
 class Layout:

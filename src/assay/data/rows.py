@@ -132,6 +132,20 @@ def take(rows: Rows, mask: np.ndarray, part: Part) -> Rows:
     return Rows(part, rows.frame[index], rows.target[index], weight, rows.positions[index])
 
 
+def joined(train: Rows, valid: Rows) -> Rows:
+    """Training and validation rows as one part, training rows first."""
+    weights = None
+    if train.weight is not None and valid.weight is not None:
+        weights = np.concatenate([train.weight, valid.weight])
+    return Rows(
+        "train",
+        pl.concat([train.frame, valid.frame], how="vertical_relaxed"),
+        np.concatenate([train.target, valid.target]),
+        weights,
+        np.concatenate([train.positions, valid.positions]),
+    )
+
+
 def fingerprint(rows: Rows) -> str:
     """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions."""
     digest = hashlib.sha256()

@@ -160,7 +160,7 @@ def seal(
     left_out = _record_left_out(table, whole, {part: (files[part], rows) for part, rows in given.items()}, ledger)
 
     parts = _parts_to_cut(config, given)
-    units = _units(whole, schema, config.keep_duplicates_together)
+    units = units_of(whole, schema, config.keep_duplicates_together)
     assigned = _assign(whole, units, schema, config, parts, seed)
     cut = {part: take(whole, assigned == i, part) for i, part in enumerate(parts)} | given
     check_classes(cut, given, schema)
@@ -193,7 +193,7 @@ def seal(
 # Units and parts
 
 
-def _units(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
+def units_of(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
     """Dense unit ids, shape (n,): connected components of `same group` and `equal features and target`."""
     n = len(rows)
     duplicates = np.arange(n)

@@ -92,42 +92,18 @@ class MemberEmbedding(nn.Module):
         starts = torch.tensor([0, *vocabularies[:-1]], dtype=torch.int64).cumsum(0)
         member_starts = torch.arange(members, dtype=torch.int64).view(-1, 1, 1) * self.total
         self.register_buffer("offsets", starts + member_starts)
-        self.table = nn.Parameter(torch.empty(members * self.total, length))
+        self.table = nn.Parameter(torch.empty(members, self.total, length))
         self._silent = [int(start) + code for start in starts for code in (UNKNOWN, MISSING)]
 
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Normal vectors of unit expected length, each member from its own generator."""
-        for member, generator in enumerate(generators):
-            rows = self.table.data[member * self.total : (member + 1) * self.total]
-            nn.init.normal_(rows, std=1.0 / math.sqrt(self.length), generator=generator)
-            rows[self._silent] = 0.0
+        for table, generator in zip(self.table.data, generators, strict=True):
+            nn.init.normal_(table, std=1.0 / math.sqrt(self.length), generator=generator)
+            table[self._silent] = 0.0
 
     def forward(self, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table).flatten(2)
-
-
-class Dropout(nn.Module):
-    """Dropout (Srivastava et al., JMLR 2014) from 16 random bits a unit, a fifth of the cost of a Bernoulli draw.
-
-    The share dropped is rounded to a 65,536th, and what is kept is scaled by exactly that share. The bits come from
-    torch's default generator.
-    """
-
-    _LEVELS = 1 << 16
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.dropped = round(share * self._LEVELS)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Drop units while training; the shape stays."""
-        if not self.training or not self.dropped:
-            return rows
-        words = torch.empty(-(-rows.numel() // 4), dtype=torch.int64)
-        bits = words.random_(-(1 << 63), None).view(torch.int16)[: rows.numel()].view(rows.shape)
-        kept = bits >= self.dropped - self._LEVELS // 2
-        return rows * kept * (self._LEVELS / (self._LEVELS - self.dropped))
+        return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table.flatten(0, 1)).flatten(2)
 
 
 class PiecewiseLinear(nn.Module):

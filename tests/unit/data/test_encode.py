@@ -179,7 +179,7 @@ def test_what_comes_out_is_finite_whatever_goes_in(scale, clip, training, later)
         found = encoder.encode(pl.DataFrame(values, schema=list(kinds)))
         assert found.numbers.isfinite().all()
         assert found.extras.isfinite().all()
-        widened = Features(encoder.layout, found.numbers, ModelConfig(number_bins=4))
+        widened = Features(1, encoder.layout, found.numbers, ModelConfig(number_bins=4))
         assert widened(found.numbers, found.extras, found.codes).isfinite().all()
 
 

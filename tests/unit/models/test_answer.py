@@ -31,7 +31,7 @@ def encoder():
 def answers(encoder, head, outputs):
     config = ModelConfig(width=8, members=3, number_bins=4)
     numbers = encoder.encode(FRAME).numbers
-    network = build(config, encoder.layout, numbers, outputs=outputs, prior=torch.zeros(outputs), seed=0).eval()
+    network = build(config, encoder.layout, numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=range(3)).eval()
     torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
     raw = matrices(FRAME, encoder.inputs)
     encoded = encoder.encode(FRAME)

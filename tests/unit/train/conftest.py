@@ -6,7 +6,7 @@ import torch
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 from assay.train.loop import Batch
 
 LAYOUT = Layout(numbers=3, extras=1, vocabularies=(5,))
@@ -41,9 +41,9 @@ def valid() -> Batch:
 def network():
     """A function that makes a network: two outputs, or one for a regression."""
 
-    def make(seed: int = 0, *, outputs: int = 2, **config) -> TableNetwork:
+    def make(seed: int = 0, *, outputs: int = 2, **config) -> Network:
         settings = ModelConfig(**{"width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config)
-        numbers = make_batch(256, 0).inputs.numbers
-        return build(settings, LAYOUT, numbers, outputs=outputs, prior=torch.zeros(outputs), seed=seed)
+        numbers, seeds = make_batch(256, 0).inputs.numbers, range(seed, seed + settings.members)
+        return build(settings, LAYOUT, numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=seeds)
 
     return make

@@ -113,26 +113,32 @@ def hand_channels_last(work: Work) -> Answer:
 
 
 def assay_table(work: Work) -> Answer:
-    """assay's engine: with validation, metrics, early stopping, best weights and a cosine rate."""
+    """assay's engine: with validation, metrics, clipping, early stopping, best weights and a cosine rate."""
+    from assay.data.batches import Batch, Resident
     from assay.data.encode import Encoded, Layout
     from assay.models.build import build
     from assay.models.config import ModelConfig
     from assay.train.budget import Budget
     from assay.train.config import TrainConfig
-    from assay.train.loop import Batch, fit
+    from assay.train.loop import fit
+    from assay.train.members import alike
     from assay.train.watch import Unwatched
 
-    def batch(numbers: Tensor, labels: Tensor) -> Batch:
+    def rows(numbers: Tensor, labels: Tensor) -> Resident:
         empty = torch.zeros((len(numbers), 0))
-        return Batch(Encoded(numbers, empty, empty.int()), labels, None)
+        return Resident(Batch(Encoded(numbers, empty, empty.int()), labels, None))
 
-    model = ModelConfig(layers=2, width=WIDTH, dropout=0.0, number_bins=0, members=work.members)
+    model = ModelConfig(layers=2, width=WIDTH, dropout=0.0, number_bins=0)
     config = TrainConfig(
-        epochs=work.epochs, batch=work.batch, lr=RATE, weight_decay=DECAY, warmup=0.0, patience=work.epochs
-    )
-    made = build(model, Layout(32, 0, ()), work.inputs, outputs=2, prior=torch.zeros(2), seed=0)
-    rows, valid = batch(work.inputs, work.target), batch(work.valid, work.valid_target)
-    fit(made, rows, valid, config, seed=0, budget=Budget(None), watch=Unwatched())
+        epochs=work.epochs, batch=work.batch, lr=RATE, weight_decay=DECAY, warmup=0.0, patience=work.epochs,
+        threads=torch.get_num_threads(),
+    )  # fmt: skip
+    members = alike(work.members, config, dropout=0.0, seed=0)
+    made = build(model, Layout(32, 0, ()), work.inputs, outputs=2, prior=torch.zeros(2), seeds=range(work.members))
+    fit(
+        made, rows(work.inputs, work.target), rows(work.valid, work.valid_target), config, members, seed=0,
+        budget=Budget(None), watch=Unwatched(),
+    )  # fmt: skip
     none = torch.zeros((len(work.valid), 0))
     return lambda numbers: made(numbers, none, none.int()).softmax(-1).mean(0)
 

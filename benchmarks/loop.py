@@ -76,7 +76,10 @@ class Candidate:
             return
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        spent = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self.process.args)} ended within a turn")
+        spent = json.loads(line)
         self.times.append(Times(spent["cpu"], spent["wall"]))
         self.accuracy = spent["accuracy"]
 

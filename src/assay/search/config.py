@@ -26,4 +26,3 @@ class EnsembleConfig(Record):
     bagging: bool = Field(
         False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
     )
-    trees: bool = Field(False, description="Let gradient-boosted trees join the networks in the model that is saved.")

@@ -49,7 +49,7 @@ WRONG = [
     ("budget=soon", "Examples: 60s, 10m, 1.5h"),
     ("budget=0", "a budget must be a time above 0"),
     ("budget=true", "budget must be a number"),
-    ("preset=fast", "(quick: About a minute"),
+    ("preset=fast", "quick: 1 min"),
     ("+train.lr=1", "begins with '+'"),
     ("++train.lr=1", "begins with '+'"),
     ("~train.lr", "begins with '~'"),

@@ -44,7 +44,7 @@ def test_narrow_categories_are_one_hot_and_wide_ones_vectors():
 
 
 def test_features_have_names_in_the_order_of_the_matrix():
-    wide = tuple(["unknown", "missing", *(f"c{place}" for place in range(ONE_HOT_CODES - 1))])
+    wide = ("unknown", "missing", *(f"c{place}" for place in range(ONE_HOT_CODES - 1)))
     names = EncodedNames(
         ("age", "pay"), ("age: is missing",), (("hue", ("unknown", "missing", "red", "=")), ("zip", wide))
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from assay.data.encode import CYCLES, Encoder
+from assay.data.encode import Encoder
+from assay.data.learn import CYCLES
 from assay.data.schema import Kind
 
 _CYCLE_OF = {period: name for name, period in CYCLES.items()}

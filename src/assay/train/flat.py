@@ -83,8 +83,10 @@ class Flat:
             parameter.data = parameter.detach().clone(memory_format=torch.contiguous_format)
 
     def unused(self) -> list[str]:
-        """Names of the parameters that had no gradient when the first were gathered."""
-        return list(self._first_without or ())
+        """Names of the parameters that the first backward pass gave no gradient."""
+        if self._first_without is not None:
+            return list(self._first_without)
+        return [name for name, parameter in self.named if parameter.grad is None]
 
     @contextmanager
     def lent(self) -> Iterator[None]:

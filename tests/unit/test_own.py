@@ -34,9 +34,10 @@ def linear(inputs, outputs):
 
 def test_a_preset_is_not_what_somebody_asked_for():
     assert asked_by_hand(compose("best"), "model") == {}
-    chosen = compose("best", overrides=["model.width=64", "train.lr=0.1", "model.members=8"])
+    chosen = compose("quick", overrides=["model.width=64", "train.lr=0.1", "evaluate.bootstrap=200"])
     assert asked_by_hand(chosen, "model") == {"width": 64}
     assert asked_by_hand(chosen, "train") == {"lr": 0.1}
+    assert asked_by_hand(chosen, "evaluate") == {}  # as quick has it
     assert asked_by_hand(RunConfig(model=ModelConfig(members=2)), "model") == {"members": 2}
 
 
@@ -46,7 +47,7 @@ def test_a_preset_is_not_what_somebody_asked_for():
         ("standard", [], True, 1),
         ("standard", ["model.members=3"], True, 3),
         ("standard", ["model.members=3"], False, 3),
-        ("best", [], True, 8),
+        ("best", [], True, 1),
         ("best", [], False, 1),
         ("quick", [], True, 1),
     ],

@@ -16,8 +16,8 @@ import assay
 ONE = ["model.name=mlp", "model.members=4", "ensemble.folds=1"]
 ADULT = Path(__file__).parents[1] / "examples" / "adult"
 
-# What pytest, scikit-learn and torch set while they run or are first imported.
-_NOT_OURS = ("PYTEST_", "KMP_", "TORCHINDUCTOR_")
+# What pytest, scikit-learn, torch, Lightning and Keras set while they run or are first imported.
+_NOT_OURS = ("PYTEST_", "KMP_", "TORCHINDUCTOR_", "PYTORCH_NVML_BASED_CUDA_CHECK", "TF_FORCE_GPU_ALLOW_GROWTH")
 _PATIENCE = 2.0  # seconds a thread has to end by itself
 
 # A busy machine is no failure; and what continuous integration finds, it finds again.

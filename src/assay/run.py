@@ -25,11 +25,13 @@ from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.ledger import Ledger
+from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
+from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
@@ -54,6 +56,7 @@ def fit(
     data: Any,  # noqa: ANN401  # whatever read() takes
     target: str | None = None,
     *,
+    model: Any = None,  # noqa: ANN401  # whatever open_model() takes
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
     out: str | os.PathLike[str] | None = None,
@@ -80,6 +83,8 @@ def fit(
     Args:
         data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob) or a frame (Polars, pandas, Arrow, NumPy).
         target: the column to predict.
+        model: a model of your own: a torch module, a LightningModule or a Keras model, or a class or function that
+            makes one from `inputs` and `outputs`. By default assay chooses one.
         test, valid: files or frames of their own for the sealed test rows and the validation rows.
         out: a new directory; by default the next `runs/<name>-<n>`.
         kinds: kinds of columns, overruling what is inferred: `{"age": "number"}`.
@@ -111,7 +116,8 @@ def fit(
         "time": time, "weight": weight, "sensitive": tuple(sensitive),
     }  # fmt: skip
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
-    request = Request(data, test, valid, with_table(composed, said), tuple(references))
+    check_model(composed, model)
+    request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
     with staged(None if out is None else Path(out), request.name) as (staging, final):
         report = _build(request, staging, final, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(final, load(final), report)
@@ -135,6 +141,7 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
         with stage("encode"):
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
+            own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
             after = _seconds_after_training(split, config)
             baselines = fit_baselines(
@@ -143,11 +150,17 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
             )  # fmt: skip
         with stage("train"):
             tracked.start()
-            model = search(
-                encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                seed=seed, budget=budget.holding(after), watch=Recorder(tracked, directory / "metrics.jsonl"),
-                ledger=ledger,
-            )  # fmt: skip
+            left, recorder = budget.holding(after), Recorder(tracked, directory / "metrics.jsonl")
+            if own is not None:
+                model = search_own(
+                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging, seed=seed, budget=left,
+                    watch=recorder, ledger=ledger,
+                )  # fmt: skip
+            else:
+                model = search(
+                    encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+                    seed=seed, budget=left, watch=recorder, ledger=ledger,
+                )  # fmt: skip
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)
         with stage("evaluate"):

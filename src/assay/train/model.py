@@ -72,7 +72,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Learned numbers, all networks and members together."""
-        return sum(parameter.numel() for parameter in self.ensemble.parameters())
+        return sum(parameter.numel() for parameter in self.ensemble.parameters() if parameter.requires_grad)
 
     @property
     def members(self) -> int:

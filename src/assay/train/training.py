@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,8 +17,9 @@ from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
-from assay.train.device import allowed_cores, choose_precision, faster_threads
+from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.flat import Flat
+from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
 from assay.train.optim import build_optimiser
@@ -45,6 +45,7 @@ class Training:
         seed: int,
         budget: Budget,
         checkpoints: Checkpoints | None,
+        own: OwnSteps | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
@@ -55,7 +56,6 @@ class Training:
         rates, decays = [m.lr for m in members], [m.weight_decay for m in members]
         self.batch = rows_a_step(config, train, network)
         self.rows_a_step = self.batch * config.accumulate
-        self.optimiser = build_optimiser(self.flat, config, factors, rates, decays)
         decayed = self.flat.row(lambda name, _: factors.get(name, (1.0, 0.0))[1])
         self.guard = GradientGuard(self.flat, config, decayed)
         self.averaged = Averaged(self.flat, config)
@@ -70,7 +70,9 @@ class Training:
         self.notes: list[str] = []
         self.step = self.place = 0
         self.stopped = ""
-        self._before, self._began = 0.0, budget.clock()
+        self._before, self._began, self.own = 0.0, budget.clock(), own
+        brought = None if own is None else own.attach(self)
+        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,8 @@ class Training:
             size = self.steps_per_epoch
             self._losses, self._norms = (torch.zeros(size, device=self.device) for _ in range(2))
             self._rate = self._update_ratio = 0.0
+        if self.own is not None and not self._opened:
+            self.own.log.clear()  # what a trial logged
         self._opened = False
         self._epoch_began, self._first_place = self.budget.clock(), self.place
         self.network.train()
@@ -142,14 +146,18 @@ class Training:
 
     def losses(self, rows: Batch) -> Tensor:
         """Training loss of each member, (M,)."""
-        return self.losses_of(self.outputs(rows), rows)
+        return self.losses_of(self.outputs(rows), rows) if self.own is None else self.own.losses(rows, self.place)
 
     def losses_of(self, outputs: Tensor, rows: Batch) -> Tensor:
         """Training loss of each member, (M,), from outputs."""
-        return member_losses(outputs, rows, self._smoothing, self.network.heads)
+        losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
+        penalty = self.network.penalty()
+        return losses if penalty is None else losses + penalty
 
     def rates(self) -> tuple[float, float]:
         """Factors of the learning rate and of what eases off, for the step to come."""
+        if self.own is not None and self.own.optimises:
+            return self.own.rate / max(m.lr for m in self.members), 1.0
         ease = flat_cosine(self.step / max(self.pace.horizon, 1)) if self.config.easing == "flat_cosine" else 1.0
         self.network.noise.strength = ease
         return factor(self.step, self.pace.horizon, self.config) * self.plateau.factor, ease
@@ -204,6 +212,7 @@ class Training:
             rows_per_second=rows_per_second,
             memory_mb=peak_memory_mb(),
             skipped=int(self.guard.skipped.sum()),
+            logged={} if self.own is None else self.own.close_epoch(loss),
         )
 
     def _score_name(self) -> str:
@@ -393,9 +402,3 @@ class Training:
         named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
         named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
         return named | {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
-
-
-def peak_memory_mb() -> float:
-    """Most memory the process has had resident so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -72,6 +72,7 @@ class Training:
         self.step = self.place = 0
         self.stopped = ""
         self._before, self._began = 0.0, time.monotonic()
+        self._end_is_saved = False
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -312,7 +313,7 @@ class Training:
 
     def save_end(self) -> None:
         """Write a last checkpoint, so that a run of several networks is not trained again from here."""
-        if self.checkpoints is not None and self.history:
+        if self.checkpoints is not None and self.history and not self._end_is_saved:
             self._save(self.checkpoints)
 
     def _save(self, checkpoints: Checkpoints) -> None:
@@ -323,13 +324,14 @@ class Training:
             place=self.place,
             horizon=self.pace.horizon,
             seconds=self.seconds,
+            used=self.budget.used,
             counters=self._counters(),
             history=tuple(record.model_dump_json() for record in self.history),
             stopped=self.stopped,
             python_random=python,
             threads=torch.get_num_threads(),
         )
-        checkpoints.write(progress, self._tensors() | generators)
+        checkpoints.save(progress, self._tensors() | generators)
 
     def _counters(self) -> dict[str, float]:
         return {
@@ -379,6 +381,7 @@ class Training:
         self._rate, self._update_ratio = progress.counters["rate"], progress.counters["update_ratio"]
         self.history = [Epoch.model_validate_json(text) for text in progress.history]
         self.step, self.place, self.stopped = progress.step, progress.place, progress.stopped
+        self._end_is_saved = bool(progress.stopped)
         self._before = progress.seconds
         self.pace.resume(progress.step, progress.horizon)
         torch.set_num_threads(min(progress.threads, allowed_cores()))

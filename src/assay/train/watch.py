@@ -41,7 +41,7 @@ class Watch(Protocol):
         """A stage such as `train` begins."""
 
     def epoch(self, record: Epoch, of: int) -> None:
-        """An epoch of at most `of` has ended."""
+        """An epoch of at most `of` has ended, now or before the run was taken up again."""
 
     def note(self, text: str) -> None:
         """Something the user should know."""
@@ -91,11 +91,15 @@ class Named:
 
 
 class Recorder:
-    """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch."""
+    """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch.
+
+    The file is begun anew with the first epoch: a run that goes on is told of the epochs before.
+    """
 
     def __init__(self, watch: Watch, path: Path) -> None:
         self.watch = watch
         self.path = path
+        self._mode: Literal["w", "a"] = "w"
 
     def stage(self, name: str) -> None:
         """Pass on."""
@@ -103,8 +107,9 @@ class Recorder:
 
     def epoch(self, record: Epoch, of: int) -> None:
         """Write a line and pass on."""
-        with self.path.open("a", encoding="utf-8") as stream:
+        with self.path.open(self._mode, encoding="utf-8") as stream:
             stream.write(record.model_dump_json() + "\n")
+        self._mode = "a"
         self.watch.epoch(record, of)
 
     def note(self, text: str) -> None:

@@ -140,7 +140,7 @@ class SourceFile(Record):
 
 
 class RequestFile(Record):
-    """`request.json`: all that another process needs to go on with a run. `objects` names the sources without a path."""
+    """`request.json`: all that another process needs to go on with a run; `objects` names sources without a path."""
 
     format: int = 1
     versions: dict[str, str]

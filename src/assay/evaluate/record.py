@@ -143,7 +143,7 @@ class Parity(Record):
 
 
 class Resumption(Record):
-    """A run that had been ended went on: when, from which step of all networks, and after how many seconds of the run."""
+    """A run that had been ended went on: when, from which step of all networks, after how many seconds of the run."""
 
     at: str
     step: int

@@ -70,7 +70,7 @@ def fit(
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
 
-    A training that goes on from a checkpoint tells the watch of the epochs before it first, so that every watch sees all.
+    A training that goes on from a checkpoint first tells the watch of the epochs before, so that it sees them all.
 
     Args:
         network: `len(members)` networks.

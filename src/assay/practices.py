@@ -123,7 +123,7 @@ _ALL = (
     _practice("train.overfitting", "train", "The gap between training and validation loss is watched.",
               "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
     _practice("run.resumable", "train", "A run can be stopped at any moment and goes on exactly.",
-              "Mohan et al., CheckFreq (FAST 2021)", "checkpoints written, times resumed, from which steps"),
+              "Mohan et al., CheckFreq (FAST 2021)", "times resumed, from which steps"),
     # search
     _practice("search.recipes", "search", "Networks known to work on such data are tried, as the time allows.",
               "Erickson et al., TabArena (NeurIPS 2025)", "networks trained"),

@@ -156,11 +156,13 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("train"):
             every = config.train.checkpoint_every
             checkpoints = Checkpoints(work.checkpoints, known.identity, every, tell=watch.note)
+            recorder = Recorder(watch, work.metrics)
             model = search(
                 encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                seed=seed, budget=budget.having_used(known.used).holding(after),
-                watch=Recorder(watch, work.metrics), ledger=ledger, checkpoints=checkpoints,
+                seed=seed, budget=budget.having_used(known.used).holding(after), watch=recorder, ledger=ledger,
+                checkpoints=checkpoints,
             )  # fmt: skip
+            recorder.flush()
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)

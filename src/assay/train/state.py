@@ -68,9 +68,8 @@ class Saved:
 
 @dataclass
 class Tally:
-    """What became of the checkpoints of a run: how many were written, how many were not, and why the last was not."""
+    """Checkpoints of a run that could not be written, and why the last could not."""
 
-    written: int = 0
     refused: int = 0
     reason: str = ""
 
@@ -162,7 +161,6 @@ class Checkpoints:
         for old in [*self._found()[_KEPT:], *self.directory.glob("step-*.partial")]:
             shutil.rmtree(old)
         self._last = time.monotonic()
-        self.tally.written += 1
 
     def latest(self) -> Saved | None:
         """The newest undamaged checkpoint, or None where there is none at all.
@@ -275,14 +273,13 @@ def standing(directory: Path) -> Standing:
 
 def note_resumable(ledger: Ledger, checkpoints: Checkpoints, resumed: Sequence[int]) -> None:
     """The verdict on stopping and going on; `resumed` holds the step each time the run went on."""
-    tally = checkpoints.tally
-    count = f"{tally.written:,} checkpoint{'' if tally.written == 1 else 's'} written"
-    places = ", ".join(f"{step:,}" for step in resumed)
+    tally, outcome = checkpoints.tally, Outcome.APPLIED
+    every = f"every {checkpoints.every:g} s" if checkpoints.every else "after every step"
     times = "once" if len(resumed) == 1 else f"{len(resumed)} times"
-    history = f"went on {times}, from step {places}" if resumed else "never stopped"
-    reason, outcome = f"{count}, {checkpoints.every:g} s apart; the run {history}", Outcome.APPLIED
+    places = f"step {', '.join(f'{step:,}' for step in resumed)}"
+    reason = f"a checkpoint {every}; the run was {f'resumed {times}, from {places}' if resumed else 'never stopped'}"
     if tally.refused:
-        reason += f"; {tally.refused:,} could not be written ({tally.reason})"
+        reason += f"; {tally.refused:,} checkpoints could not be written ({tally.reason})"
         outcome = Outcome.WARNED
     ledger.record("run.resumable", outcome, reason, value=len(resumed))
 

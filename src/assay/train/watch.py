@@ -93,13 +93,16 @@ class Named:
 class Recorder:
     """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch.
 
-    The file is begun anew with the first epoch: a run that goes on is told of the epochs before.
+    The file is begun anew with the first epoch, for a run that goes on is told of the epochs before. What a full disk
+    keeps back is said once and written with a later epoch.
     """
 
     def __init__(self, watch: Watch, path: Path) -> None:
         self.watch = watch
         self.path = path
-        self._mode: Literal["w", "a"] = "w"
+        self._end = 0
+        self._held = b""
+        self._said = False
 
     def stage(self, name: str) -> None:
         """Pass on."""
@@ -107,10 +110,29 @@ class Recorder:
 
     def epoch(self, record: Epoch, of: int) -> None:
         """Write a line and pass on."""
-        with self.path.open(self._mode, encoding="utf-8") as stream:
-            stream.write(record.model_dump_json() + "\n")
-        self._mode = "a"
+        self._held += f"{record.model_dump_json()}\n".encode()
+        try:
+            self.flush()
+        except OSError as error:
+            if not self._said:
+                self.note(f"the epochs could not be written ({error.strerror}: {self.path}); it is tried again")
+            self._said = True
         self.watch.epoch(record, of)
+
+    def flush(self) -> None:
+        """Write what is still to be written.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        if not self._held:
+            return
+        with self.path.open("r+b" if self._end else "wb") as stream:
+            stream.seek(self._end)
+            stream.truncate()
+            stream.write(self._held)
+        self._end += len(self._held)
+        self._held = b""
 
     def note(self, text: str) -> None:
         """Pass on."""

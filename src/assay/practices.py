@@ -128,6 +128,8 @@ _ALL = (
               "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
     _practice("train.tracked", "train", "Every run is logged where its team looks.",
               _GUIDE + ", Setting up experiment tracking", "epochs logged, by tracker"),
+    _practice("run.resumable", "train", "A run can be stopped at any moment and goes on exactly.",
+              "Mohan et al., CheckFreq (FAST 2021)", "times resumed, from which steps"),
     # search
     _practice("search.recipes", "search", "Networks known to work on such data are tried, as the time allows.",
               "Erickson et al., TabArena (NeurIPS 2025)", "networks trained"),

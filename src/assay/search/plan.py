@@ -120,7 +120,10 @@ def _folds(
 
 def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     """Options that were set and mean nothing to the network."""
-    return unused_options(RECIPES[name].model.name) & model.model_fields_set
+    family = RECIPES[name].model.name
+    assert family != "auto"
+    assert family != "own"
+    return unused_options(family) & model.model_fields_set
 
 
 def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int) -> Job:

@@ -28,6 +28,14 @@ class Budget:
         """Seconds that remain; negative when overrun."""
         return self.seconds - self.used
 
+    def part(self, share: float) -> Budget:
+        """A share of what is left now."""
+        return Budget(self.used + self.left * share, self.started)
+
+    def having_used(self, seconds: float) -> Budget:
+        """The same budget with at least `seconds` gone: those that a run had used when it was ended."""
+        return Budget(self.seconds, min(self.started, time.monotonic() - seconds))
+
     def holding(self, seconds: float) -> Budget:
         """The same budget with `seconds` held back for what comes after."""
         return Budget(self.seconds - seconds, self.started, self.clock)

@@ -77,6 +77,8 @@ def fit(
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
 
+    A training that goes on from a checkpoint first tells the watch of the epochs before, so that it sees them all.
+
     Args:
         network: `len(members)` networks.
         train, valid: rows on the device of the network; a weight (M, n) gives each member rows of its own.
@@ -95,15 +97,19 @@ def fit(
         TerminatedError: SIGTERM came; a checkpoint was written.
         KeyboardInterrupt: interrupted before the first step.
     """
-    _check_time(budget)
+    _check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
         run = Training(network, train, valid, config, members, seed, budget, checkpoints, own)
         run.begin(lambda: trial_step(run))
         try:
+            for record in run.history:
+                watch.epoch(record, run.epochs_planned)
             while not run.stopped:
                 watch.epoch(epoch(run, termination), run.epochs_planned)
             run.save_end()
+            if termination.asked:  # in the last validation
+                raise _terminated(run)
         except KeyboardInterrupt:
             run.interrupt()
             interrupted = True
@@ -167,8 +173,9 @@ def trial_step(run: Training) -> None:
         tensor.copy_(statistics[name])
 
 
-def _check_time(budget: Budget) -> None:
-    if budget.left <= 0:
+def _check_time(budget: Budget, checkpoints: Checkpoints | None) -> None:
+    """Refuse to begin without time; what goes on from a checkpoint has weights to end with."""
+    if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
         raise BudgetError(
             "the budget must leave time to train",
             f"{budget.used:.0f} s had passed before the first step, and what follows training needs the rest",
@@ -180,10 +187,12 @@ def _terminated(run: Training) -> KeyboardInterrupt | TerminatedError:
     """What ends a run on SIGTERM: a checkpoint if there is a place for one, else what Ctrl-C does."""
     if run.checkpoints is None:
         return KeyboardInterrupt()
+    newest = run.checkpoints.newest
+    done = "No checkpoint could be written, so it must be begun anew."
     return TerminatedError(
         "a run must be left to end by itself",
         f"it was asked to end (SIGTERM) after {run.step:,} steps",
-        "A checkpoint holds what was done: go on with `assay fit --resume` and the run's directory.",
+        done if newest is None else f"The checkpoint of step {newest:,} holds what was done.",
     )
 
 

@@ -71,6 +71,7 @@ class Training:
         self.step = self.place = 0
         self.stopped = ""
         self._before, self._began, self.own = 0.0, budget.clock(), own
+        self._end_is_saved = False
         brought = None if own is None else own.attach(self)
         self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
 
@@ -323,7 +324,7 @@ class Training:
 
     def save_end(self) -> None:
         """Write a last checkpoint, so that a run of several networks is not trained again from here."""
-        if self.checkpoints is not None and self.history:
+        if self.checkpoints is not None and self.history and not self._end_is_saved:
             self._save(self.checkpoints)
 
     def _save(self, checkpoints: Checkpoints) -> None:
@@ -334,13 +335,14 @@ class Training:
             place=self.place,
             horizon=self.pace.horizon,
             seconds=self.seconds,
+            used=self.budget.used,
             counters=self._counters(),
             history=tuple(record.model_dump_json() for record in self.history),
             stopped=self.stopped,
             python_random=python,
             threads=torch.get_num_threads(),
         )
-        checkpoints.write(progress, self._tensors() | generators)
+        checkpoints.save(progress, self._tensors() | generators)
 
     def _counters(self) -> dict[str, float]:
         return {
@@ -390,6 +392,7 @@ class Training:
         self._rate, self._update_ratio = progress.counters["rate"], progress.counters["update_ratio"]
         self.history = [Epoch.model_validate_json(text) for text in progress.history]
         self.step, self.place, self.stopped = progress.step, progress.place, progress.stopped
+        self._end_is_saved = bool(progress.stopped)
         self._before = progress.seconds
         self.pace.resume(progress.step, progress.horizon)
         torch.set_num_threads(min(progress.threads, allowed_cores()))

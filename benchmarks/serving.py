@@ -42,7 +42,8 @@ def eager(bundle) -> Callable[[pl.DataFrame], np.ndarray]:
     encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
     numbers = encoder.encode(split.train.frame).numbers
     classes = len(schema.classes)
-    network = build(config.model, encoder.layout, numbers, outputs=classes, prior=torch.zeros(classes), seed=0)
+    seeds = range(config.model.members)
+    network = build(config.model, encoder.layout, numbers, outputs=classes, prior=torch.zeros(classes), seeds=seeds)
     answer = Answer(encoder, network, Head(temperature=1.0)).eval()
     answer.load_state_dict(load_file(bundle.directory / "weights.safetensors"))
 

@@ -12,6 +12,8 @@ from hypothesis import settings
 
 import assay
 
+#: Options of one small network: what is tested is not what the plan would choose.
+ONE = ["model.name=mlp", "model.members=4", "ensemble.folds=1"]
 ADULT = Path(__file__).parents[1] / "examples" / "adult"
 
 # What pytest, scikit-learn and torch set while they run or are first imported.
@@ -63,4 +65,6 @@ def adult_small(adult_train) -> pl.DataFrame:
 def small_run(adult_small, tmp_path_factory) -> assay.Run:
     """A finished run on `adult_small`, made once a session; nothing may change its directory."""
     out = tmp_path_factory.mktemp("small") / "run"
-    return assay.fit(adult_small, target="income", out=out, overrides=["train.epochs=8", "evaluate.bootstrap=100"])
+    return assay.fit(
+        adult_small, target="income", out=out, overrides=ONE + ["train.epochs=8", "evaluate.bootstrap=100"]
+    )

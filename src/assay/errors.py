@@ -5,7 +5,9 @@ AssayError                       exit code 1
 │   ├── DataError                a file, a table or a column of it
 │   ├── ConfigError              an option, a key or a value
 │   ├── BundleError              a bundle or run directory
+│   ├── CheckpointError          a checkpoint that a run cannot go on from
 │   └── MissingExtraError        an optional package (also an ImportError)
+├── TerminatedError              exit code 143: the run was asked to end; a checkpoint holds what was done
 └── GateError                    exit code 3: a gate said no
     ├── AuditError               the audit, under --strict
     ├── ParityError              the exported model does not agree with the trained one
@@ -54,8 +56,18 @@ class BundleError(InputError, ValueError):
     """A bundle or run directory is missing, damaged or of a format this version does not know."""
 
 
+class CheckpointError(InputError, ValueError):
+    """A checkpoint is damaged, or of another version, configuration or data."""
+
+
 class MissingExtraError(InputError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class TerminatedError(AssayError):
+    """The run was asked to end (SIGTERM); what was done is in a checkpoint."""
+
+    exit_code = 143
 
 
 class GateError(AssayError):

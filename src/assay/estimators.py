@@ -39,7 +39,7 @@ from assay.data.kinds import distinct_counts, infer_column
 from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError, DataError
-from assay.evaluate.calibrate import apply_temperature, fit_temperature
+from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.config import Activation, ModelConfig
 from assay.records import Record
@@ -145,6 +145,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         train, valid = _parts(_in_order(frame, target, weight), schema, fraction, seed, ledger)
         if given["batch_size"] == "auto":
             given["batch_size"] = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, len(train) // _STEPS_AN_EPOCH))
+        given["name"] = "mlp"
+        given["patience"] = min(given["patience"], given["epochs"])
         network, training = _checked(ModelConfig, given), _checked(TrainConfig, given)
         _note_left_out(schema, ledger)
         with using_threads(training.threads):
@@ -158,7 +160,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=3)
         self.model_, self.schema_, self.ledger_ = model, schema, ledger.close()
         # In double precision an answer does not depend on which other rows are asked about at the same time.
-        self._network = deepcopy(model.network).double()
+        self._network = deepcopy(model.ensemble).double()
         self.n_iter_ = len(model.trained.epochs)
 
     def _outputs(self, frame: pl.DataFrame) -> Floats:
@@ -237,8 +239,9 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:  # noqa: ANN401
         """The probability of each class in the order of `classes_`, float64 (n, classes)."""
         frame = self._rows(X)
-        assert self.model_.head.temperature is not None
-        return apply_temperature(self._outputs(frame), self.model_.head.temperature)
+        head = self.model_.head
+        assert head.temperatures is not None
+        return mixed_probabilities(self._outputs(frame), head.temperatures, head.shares)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401
         """The likeliest class of each row, (n,), in the type of the training labels."""
@@ -269,7 +272,7 @@ class AssayRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Floats:  # noqa: ANN401
         """The value of each row in the target's units, float64 (n,)."""
         frame = self._rows(X)
-        standardised: Floats = self._outputs(frame).mean(axis=0)[:, 0]
+        standardised = np.average(self._outputs(frame)[:, :, 0], axis=0, weights=self.model_.head.shares)
         return standardised * self.model_.head.deviation + self.model_.head.mean
 
 
@@ -449,7 +452,7 @@ def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) 
 def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledger) -> tuple[Rows, Rows]:
     """Training and validation rows; the same rows twice where too few differ to hold some out."""
     names = [column.name for column in schema.features]
-    units = row_groups(whole.frame.select(names).with_columns(pl.Series(schema.target, whole.target)))
+    units = row_groups(whole.frame.select(names), pl.Series(whole.target))
     different = int(units.max()) + 1
     strata = rarest_class(whole.target, units)[0] if schema.is_classification else target_bins(whole.target, units)
     ledger.record("split.sealed-test", Outcome.NOT_APPLICABLE, "an estimator holds no test rows: its caller judges it")
@@ -479,13 +482,14 @@ def _note_left_out(schema: Schema, ledger: Ledger) -> None:
 def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Model:
     """The model with the temperature that suits the validation rows, where these are not the training rows."""
     practice = "evaluate.calibration"
-    if model.head.temperature is None:
+    if not model.head.is_classifier:
         ledger.record(practice, Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
     if not apart:
         ledger.record(practice, Outcome.SKIPPED, "no rows are held out, and on training rows it would be too sure")
         return model
-    temperature = fit_temperature(model.outputs(valid.frame), valid.target, valid.weight)
+    seen = model.validation
+    temperature = fit_temperature(seen.outputs, seen.target, seen.weight)
     reason = f"temperature {temperature:.2f} from {len(valid):,} validation rows"
     ledger.record(practice, Outcome.APPLIED, reason, value=temperature)
-    return model.with_temperature(temperature)
+    return model.hotter(temperature)

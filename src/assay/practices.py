@@ -122,6 +122,17 @@ _ALL = (
               _GUIDE, "seconds used of seconds allowed"),
     _practice("train.overfitting", "train", "The gap between training and validation loss is watched.",
               "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
+    _practice("train.tracked", "train", "Every run is logged where its team looks.",
+              _GUIDE + ", Setting up experiment tracking", "epochs logged, by tracker"),
+    # search
+    _practice("search.recipes", "search", "Networks known to work on such data are tried, as the time allows.",
+              "Erickson et al., TabArena (NeurIPS 2025)", "networks trained"),
+    _practice("search.ensemble", "search", "Networks are weighted by what they get right on rows they did not see.",
+              "Caruana et al., Ensemble Selection (ICML 2004)", "share of each network"),
+    _practice("search.folds", "search", "Small tables are cross-validated: every row judges and teaches.",
+              "Kohavi, A study of cross-validation (IJCAI 1995)", "folds"),
+    _practice("search.bagging", "search", "Members learn from bootstrap samples, which makes them disagree.",
+              "Breiman, Bagging Predictors (Machine Learning 1996)", "members"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

@@ -23,16 +23,19 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
-from assay.evaluate.record import Reference, Report, Training
+from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.ledger import Ledger
 from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
+from assay.search.portfolio import search
+from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
-from assay.train.model import Model, train_model
+from assay.train.model import Model
+from assay.train.part import Part
 from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import staged
 
@@ -110,21 +113,23 @@ def fit(
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(data, test, valid, with_table(composed, said), tuple(references))
     with staged(None if out is None else Path(out), request.name) as (staging, final):
-        report = _build(request, staging, final.name, watch or Unwatched(), Budget(request.config.budget, started))
+        report = _build(request, staging, final, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(final, load(final), report)
 
 
-def _build(request: Request, directory: Path, name: str, watch: Watch, budget: Budget) -> Report:
-    """The paragraph: data flows down the page, everything is written into `directory`."""
-    config, ledger, clock = request.config, Ledger(), Stopwatch(watch)
-    seed, stage = config.seed, clock.stage
-    with using_threads(config.train.threads) as threads:
+def _build(request: Request, directory: Path, final: Path, watch: Watch, budget: Budget) -> Report:
+    """The paragraph: data flows down the page, everything is written into `directory`, to be moved to `final`."""
+    config, ledger, seed = request.config, Ledger(), request.config.seed
+    tracked = Tracked(watch, config.track, final, flat(config), directory / "tracking.log")
+    clock = Stopwatch(tracked)
+    stage = clock.stage
+    with tracked, using_threads(config.train.threads) as threads:
         with stage("read"):
             table, valid, test = read(request.data), read_if_given(request.valid), read_if_given(request.test)
             schema = infer(table, request.hints)
             note_reading(schema, table, ledger)
         with stage("audit"):
-            share = config.data.split.test
+            share = config.data.split.limited(config.data.split.test, table.source.rows)
             audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
@@ -137,23 +142,26 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
-            model = train_model(
-                encoder, split.train, split.valid, schema, config.model, config.train, seed=seed, ledger=ledger,
-                budget=budget.holding(after), watch=Recorder(watch, directory / "metrics.jsonl"),
+            tracked.start()
+            model = search(
+                encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+                seed=seed, budget=budget.holding(after), watch=Recorder(tracked, directory / "metrics.jsonl"),
+                ledger=ledger,
             )  # fmt: skip
         with stage("calibrate"):
-            model = calibrate(model, split.valid, config.evaluate, schema, ledger)
+            model = calibrate(model, config.evaluate, schema, ledger)
         with stage("evaluate"):
             found, calibration = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
         with stage("save"):
             bundle = directory / "model"
             bundle.mkdir()
             probe = split.valid.frame.head(_PROBE_ROWS)
-            parity, outputs = export(encoder, model.network, model.head, schema, probe, bundle)
+            parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
+            tracked.settle(ledger)
             report = Report(
-                name=name,
+                name=final.name,
                 command=request.command,
                 config=flat(config),
                 source=table.source,
@@ -176,6 +184,7 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 provenance=provenance(clock, seed=seed, threads=threads),
             )
             _write(directory, report, model, split, outputs, config)
+            tracked.finish(report)
     return report
 
 
@@ -197,11 +206,33 @@ def _training(model: Model) -> Training:
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         steps=trained.steps,
-        seconds=trained.seconds,
+        seconds=model.seconds,
         stopped=trained.stopped,
         parameters=model.parameters,
         members=model.members,
         interrupted=trained.interrupted,
+        parts=tuple(_part(part) for part in model.parts),
+    )
+
+
+def _part(part: Part) -> TrainedPart:
+    trained = part.trained
+    model = part.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    train = part.train.model_dump(mode="json", exclude_defaults=True)
+    options = {f"model.{key}": value for key, value in model.items()} | {f"train.{k}": v for k, v in train.items()}
+    return TrainedPart(
+        name=part.name,
+        share=part.share,
+        members=part.members,
+        parameters=part.parameters,
+        epochs=len(trained.epochs),
+        best_epoch=trained.best_epoch,
+        valid_loss=min(trained.best_losses),
+        seconds=trained.seconds,
+        stopped=trained.stopped,
+        options={
+            key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()
+        },
     )
 
 

@@ -88,7 +88,7 @@ def audit(
     schema, ledger = infer(table, hints or Hints(target=target)), Ledger()
     note_reading(schema, table, ledger)
     checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
-    share = settings.split.test
+    share = settings.split.limited(settings.split.test, table.source.rows)
     return schema, examine(table, schema, checks, ledger, valid=given_valid, test=given_test, test_share=share), ledger
 
 

@@ -31,7 +31,9 @@ def make_schema(table, task=Task.BINARY, classes=("a", "b"), kinds=(), **parts):
 
 
 def cut(table, schema, valid=None, test=None, **config):
-    return seal(table, schema, SplitConfig(**config), seed=0, ledger=Ledger(), valid=valid, test=test)
+    return seal(
+        table, schema, SplitConfig(**({"valid": 0.2} | config)), seed=0, ledger=Ledger(), valid=valid, test=test
+    )
 
 
 def good(n=40):

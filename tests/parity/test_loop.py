@@ -7,12 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from assay.data.batches import Batch, Resident, epoch_order
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.loop import Batch, epoch_order, fit
+from assay.train.loop import fit
+from assay.train.members import alike
 from assay.train.watch import Unwatched
 
 ROWS, NUMBERS, BATCH, EPOCHS, RATE, DECAY, WARMUP = 200, 5, 32, 4, 0.01, 0.1, 0.2
@@ -80,8 +82,10 @@ def test_the_loop_gives_the_losses_of_a_plain_loop(regression, batch_norm):
     dtype = torch.float64 if batch_norm else torch.float32
     rows, valid = make_rows(0, regression, dtype), make_rows(1, regression, dtype)
     outputs = 1 if regression else 2
-    config = ModelConfig(width=16, layers=2, dropout=0.0, number_bins=0, batch_norm=batch_norm, members=1)
-    network = build(config, Layout(NUMBERS, 0, ()), rows[0], outputs=outputs, prior=torch.zeros(outputs), seed=3)
+    config = ModelConfig(
+        name="mlp", width=16, layers=2, dropout=0.0, number_bins=0, norm="batch" if batch_norm else "none", members=1
+    )
+    network = build(config, Layout(NUMBERS, 0, ()), rows[0], outputs=outputs, prior=torch.zeros(outputs), seeds=[3])
     network.to(dtype)
     reference = plain(network, batch_norm).to(dtype)
 
@@ -91,13 +95,18 @@ def test_the_loop_gives_the_losses_of_a_plain_loop(regression, batch_norm):
     clip = 1.0 if regression else 0.5
     expected = plain_fit(reference, rows, valid, loss_of, clip)
     train, check = (
-        Batch(
-            Encoded(numbers, torch.empty(ROWS, 0, dtype=dtype), torch.empty(ROWS, 0, dtype=torch.int32)), target, None
+        Resident(
+            Batch(
+                Encoded(numbers, torch.empty(ROWS, 0, dtype=dtype), torch.empty(ROWS, 0, dtype=torch.int32)),
+                target,
+                None,
+            )
         )
         for numbers, target in (rows, valid)
     )
     settings = TrainConfig(epochs=EPOCHS, batch=BATCH, lr=RATE, weight_decay=DECAY, warmup=WARMUP, clip_norm=clip)
-    trained = fit(network, train, check, settings, seed=0, budget=Budget(None), watch=Unwatched())
+    members = alike(1, settings, dropout=0.0, seed=0)
+    trained = fit(network, train, check, settings, members, seed=0, budget=Budget(None), watch=Unwatched())
     found = [(epoch.train_loss, epoch.valid_loss) for epoch in trained.epochs]
     assert 0 < trained.clipped < 1
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=0.0, atol=1e-6)

@@ -29,7 +29,7 @@ from assay.errors import ParityError
 from assay.evaluate.record import Parity
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Answer, Head
-from assay.models.tabular import TableNetwork
+from assay.models.ensemble import Ensemble
 
 _OPSET = 20
 #: Inner names begin so, apart from the columns, which keep theirs.
@@ -38,7 +38,7 @@ _CORE = f"{_INNER}core:"
 
 
 def export(
-    encoder: Encoder, network: TableNetwork, head: Head, schema: Schema, probe: pl.DataFrame, directory: Path
+    encoder: Encoder, ensemble: Ensemble, head: Head, schema: Schema, probe: pl.DataFrame, directory: Path
 ) -> tuple[Parity, tuple[str, str | None]]:
     """Write model.onnx, weights.safetensors and probe.parquet into `directory`, checked.
 
@@ -51,7 +51,7 @@ def export(
     Raises:
         ParityError: the file does not give the network's answers.
     """
-    answer = Answer(encoder, network, head).eval()
+    answer = Answer(encoder, ensemble, head).eval()
     names = _output_names(encoder.inputs, schema)
     model = _whole_graph(answer, encoder.inputs, schema, names)
     onnx.checker.check_model(model)

@@ -62,7 +62,7 @@ def fit(
         str | None, typer.Option(metavar="TIME", help="60s, 10m, 1.5h or none.", show_default="the preset's")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, standard or best.", show_default="standard")
+        str | None, typer.Option(metavar="NAME", help="quick, standard or best.", show_default="quick")
     ] = None,
     out: Annotated[
         Path | None,

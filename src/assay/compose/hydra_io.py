@@ -42,7 +42,7 @@ class _Layer:
 def compose(preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
     """The configuration from a preset, a YAML file and overrides such as `train.lr=3e-4`.
 
-    The preset is the one in the overrides, else `preset`, else the file's, else `standard`.
+    The preset is the one in the overrides, else `preset`, else the file's, else `quick`.
 
     Raises:
         ConfigError: an option or value is unknown, out of range, given twice, or the file is not usable.
@@ -54,8 +54,10 @@ def compose(preset: str | None = None, file: Path | None = None, overrides: Sequ
     content = _composed(name, from_file, [f"{key}={text}" for key, text in grammar.items() if key != "preset"])
     places = {**from_file.places, **from_overrides.places}
     check_leaves({key: _leaf(content, key) for key in places}, places)
+    # What nobody set stays unset in the records: a recipe has values of its own for it.
+    said = _nested({key: _leaf(content, key) for key in (*_preset_leaves(name), *places) if key != "preset"})
     # The file's text is only read once by people: column names never pass through Hydra's grammar.
-    return validated({**content, "preset": name, "table": from_file.table}, places)
+    return validated({**said, "preset": name, "table": from_file.table}, places)
 
 
 def preset_prices() -> dict[str, str]:
@@ -63,6 +65,13 @@ def preset_prices() -> dict[str, str]:
     folder = resources.files("assay.compose") / "presets"
     first_lines = {name: (folder / f"{name}.yaml").read_text("utf-8").partition("\n")[0] for name in PRESETS}
     return {name: line.lstrip("# ") for name, line in first_lines.items()}
+
+
+@cache
+def _preset_leaves(name: str) -> tuple[str, ...]:
+    """The keys that a preset sets."""
+    with resources.as_file(resources.files("assay.compose") / "presets" / f"{name}.yaml") as path:
+        return tuple(_file_layer(read_yaml(path, as_text="table")).leaves)
 
 
 def _file_layer(file: YamlFile) -> _Layer:
@@ -103,7 +112,7 @@ def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
             "each option must be set once", f"{key} is there twice, the second time in {place}", "Remove one of them."
         )
     layer.places[key] = place
-    layer.leaves[key] = _several(key, value) if isinstance(value, str) else value
+    layer.leaves[key] = _meant(key, value) if isinstance(value, str) else value
     check_leaves({key: layer.leaves[key]}, layer.places)
 
 
@@ -149,6 +158,8 @@ def _parsed(option: Option, text: str, override: str) -> tuple[str, object]:
             text = f"[{text}]"
             parsed = _parser().parse_override(f"{option.key}={text}")
         value = parsed.value()
+        if _is_none(option, value):
+            text, value = "null", None
     except (errors.HydraException, ValueError):
         refuse_value(option.key, text, override)
     if parsed.is_sweep_override():
@@ -165,9 +176,16 @@ def _parser() -> Any:  # noqa: ANN401  # Hydra has no types
     return require("hydra.core.override_parser.overrides_parser", _PURPOSE).OverridesParser.create()
 
 
-def _several(key: str, value: str) -> object:
-    """`a,b` as the list it stands for, where the option takes a list."""
-    return [part.strip() for part in value.split(",")] if option_called(key, key).is_list else value
+def _meant(key: str, value: str) -> object:
+    """`a,b` as a list where the option takes one, and `none` as no value where there may be none."""
+    option = option_called(key, key)
+    if _is_none(option, value):
+        return None
+    return [part.strip() for part in value.split(",")] if option.is_list else value
+
+
+def _is_none(option: Option, value: object) -> bool:
+    return "none" in option.words and isinstance(value, str) and value.casefold() == "none"
 
 
 def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) -> str:
@@ -178,7 +196,7 @@ def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) ->
             f"--preset {given} and {from_overrides.places['preset']} were given",
             "Remove one of them.",
         )
-    chosen = named or given or from_file.leaves.get("preset") or "standard"
+    chosen = named or given or from_file.leaves.get("preset") or "quick"
     if chosen not in PRESETS:
         prices = "; ".join(f"{name}: {price}" for name, price in preset_prices().items())
         raise ConfigError(

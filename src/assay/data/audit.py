@@ -12,7 +12,7 @@ from assay.data.columns import target_values
 from assay.data.config import AuditConfig
 from assay.data.findings import Checked, Finding, Severity, View
 from assay.data.read import Table
-from assay.data.rows import given_files
+from assay.data.rows import given_files, sample_of
 from assay.data.schema import Schema
 from assay.errors import AuditError
 from assay.ledger import Ledger, Outcome
@@ -75,9 +75,8 @@ def examine(
     files = given_files(valid, test)
     target = target_values(table.frame[schema.target], schema)
     known = np.flatnonzero(target >= 0 if schema.is_classification else ~np.isnan(target))
-    sample = known
-    if len(known) > SAMPLE_ROWS:
-        sample = np.sort(np.random.default_rng(0).choice(known, SAMPLE_ROWS, replace=False))
+    drawn = sample_of(len(known), SAMPLE_ROWS)
+    sample = known if drawn is None else known[drawn]
     test_rows = round(len(known) * test_share) if test is None else test.frame.height
     view = View(table.frame, schema, config, target, sample, files, test_rows)
 

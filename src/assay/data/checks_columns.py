@@ -22,6 +22,7 @@ from assay.data.findings import (
     numbers_of,
 )
 from assay.data.schema import Column, Kind
+from assay.data.stored import gather
 from assay.ledger import Outcome
 
 #: Quantile bins of a number, folds and prior weight (rows) of the cross-validated encoding.
@@ -245,7 +246,8 @@ def outliers(view: View) -> Checked:
     """Cells of number columns beyond Tukey's outer fence, and infinite cells.
 
     The fence is Q1 - 3 IQR to Q3 + 3 IQR. Where the middle half of a column is one value (a count that is mostly 0),
-    the fence is that of the rows with other values, and there is none if these are few or have no spread either.
+    the fence is that of the rows with other values, and there is none if these are few or have no spread either. Of a
+    large table the fence is that of a sample; the cells beyond it are counted in all rows.
     """
     practice = "audit.outliers"
     far: dict[str, int] = {}
@@ -254,10 +256,12 @@ def outliers(view: View) -> Checked:
     columns = [column for column in view.schema.features if column.kind is Kind.NUMBER]
     if not columns:
         return Checked(practice, "there is no number column", outcome=Outcome.NOT_APPLICABLE)
+    fence_of = f", the fence being that of {len(view.sample):,} random rows" if view.sampled else ""
     for column in columns:
         values = numbers_of(view.frame[column.name], column)
         infinite = np.isinf(values)
-        beyond = _beyond_fence(values) & ~infinite
+        low, high = _fence(values[view.sample] if fence_of else values)
+        beyond = ((values < low) | (values > high)) & ~infinite
         if infinite.any():
             endless[column.name] = int(infinite.sum())
             endless_rows |= infinite
@@ -265,28 +269,35 @@ def outliers(view: View) -> Checked:
             far[column.name] = int(beyond.sum())
             far_rows |= beyond
     total = sum(far.values())
-    found = tuple(_outlier_findings(practice, far, endless, np.flatnonzero(far_rows), np.flatnonzero(endless_rows)))
-    reason = f"no cell of {count_of(len(columns), 'number column')} beyond the outer fence"
+    rows = np.flatnonzero(far_rows), np.flatnonzero(endless_rows)
+    found = tuple(_outlier_findings(practice, far, endless, *rows, fence_of))
+    reason = f"no cell of {count_of(len(columns), 'number column')} beyond the outer fence{fence_of}"
     return Checked(practice, reason, float(total), found, rows=np.flatnonzero(far_rows | endless_rows) + 1)
 
 
-def _beyond_fence(values: np.ndarray) -> np.ndarray:
+def _fence(values: np.ndarray) -> tuple[float, float]:
+    """Tukey's outer fence; without limits where there is none."""
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
-        return np.zeros(len(values), dtype=bool)
+        return -np.inf, np.inf
     low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75])
     if low == high:
         others = finite[finite != middle]
         if len(others) < FENCE_ROWS:
-            return np.zeros(len(values), dtype=bool)
+            return -np.inf, np.inf
         low, high = np.quantile(others, [0.25, 0.75])
         low, high = min(low, middle), max(high, middle)
     reach = 3.0 * (high - low)
-    return np.asarray((values < low - reach) | (values > high + reach))
+    return float(low - reach), float(high + reach)
 
 
 def _outlier_findings(
-    practice: str, far: dict[str, int], endless: dict[str, int], far_rows: np.ndarray, endless_rows: np.ndarray
+    practice: str,
+    far: dict[str, int],
+    endless: dict[str, int],
+    far_rows: np.ndarray,
+    endless_rows: np.ndarray,
+    fence_of: str,
 ) -> Iterator[Finding]:
     if endless:
         yield Finding(
@@ -302,7 +313,7 @@ def _outlier_findings(
         yield Finding(
             check=practice,
             severity=Severity.NOTE,
-            what=f"{count_of(sum(far.values()), 'cell')} lie beyond the outer fence (3 IQR): {named(far)}",
+            what=f"{count_of(sum(far.values()), 'cell')} lie beyond the outer fence (3 IQR{fence_of}): {named(far)}",
             do="Correct them if they are errors; true values may stay, the scaling and the smooth clip tame them.",
             count=sum(far.values()),
             columns=tuple(far),
@@ -321,7 +332,7 @@ def mixed_types(view: View) -> Checked:
     for name in mixed:
         where |= unreadable(view.frame[name], view.schema[name])
     rows = np.flatnonzero(where)
-    examples = _examples(view.frame[rows[:1000]], mixed, view)
+    examples = _examples(gather(view.frame.select(list(mixed)), rows[:1000]), mixed, view)
     kinds = ", ".join(f"{name!r} ({view.schema[name].kind})" for name in list(mixed)[:8])
     finding = Finding(
         check=practice,

@@ -21,6 +21,7 @@ from assay.data.findings import (
 )
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind
+from assay.data.stored import Frame
 from assay.errors import nearest
 from assay.ledger import Outcome
 
@@ -40,7 +41,7 @@ def shared_rows(view: View) -> Checked:
     practice = "audit.cross-file-duplicates"
     if not view.files:
         return Checked(practice, _ALONE, outcome=Outcome.NOT_APPLICABLE)
-    tables: dict[str, pl.DataFrame] = {"data": view.frame} | {part: t.frame for part, t in view.files.items()}
+    tables: dict[str, Frame] = {"data": view.frame} | {part: t.frame for part, t in view.files.items()}
     # `columns` of a frame is built anew at each call, which counts for wide tables.
     common = set.intersection(*(set(frame.columns) for frame in tables.values()))
     columns = [column for column in view.schema.features if column.name in common]
@@ -79,19 +80,41 @@ def _shared_finding(practice: str, part: str, other: str, shared: np.ndarray, n:
 
 
 def _groups_across(
-    tables: dict[str, pl.DataFrame], columns: list[Column], view: View, labelled: bool
+    tables: dict[str, Frame], columns: list[Column], view: View, labelled: bool
 ) -> dict[str, np.ndarray]:
     """`row_groups` over all files at once, cut back into the files."""
-    same = {c.name for c in columns if len({frame[c.name].dtype for frame in tables.values()}) == 1}
-    frames = []
-    for frame in tables.values():
-        cells = [frame[c.name] if c.name in same else _understood(frame[c.name], c).alias(c.name) for c in columns]
-        if labelled:
-            cells.append(pl.Series(view.schema.target, target_values(frame[view.schema.target], view.schema)))
-        frames.append(pl.DataFrame(cells))
-    groups = row_groups(pl.concat(frames))
+    frames = list(tables.values())
+    more = []
+    if labelled:
+        targets = [target_values(frame[view.schema.target], view.schema) for frame in frames]
+        more.append(pl.Series(np.concatenate(targets)))
+    groups = row_groups(_Joined(frames, columns), *more)
     ends = np.cumsum([frame.height for frame in frames])[:-1]
     return dict(zip(tables, np.split(groups, ends), strict=True))
+
+
+class _Joined:
+    """The columns of several files below each other, made when asked for."""
+
+    def __init__(self, frames: list[Frame], columns: list[Column]) -> None:
+        self._frames = frames
+        self._columns = {column.name: column for column in columns}
+
+    @property
+    def height(self) -> int:
+        """Rows of all files."""
+        return sum(frame.height for frame in self._frames)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names that the files share."""
+        return list(self._columns)
+
+    def __getitem__(self, name: str) -> pl.Series:
+        parts = [frame[name] for frame in self._frames]
+        if len({part.dtype for part in parts}) > 1:
+            parts = [_understood(part, self._columns[name]) for part in parts]
+        return pl.concat([part.alias("cells") for part in parts])
 
 
 def _understood(series: pl.Series, column: Column) -> pl.Series:
@@ -218,7 +241,7 @@ def _differences(practice: str, part: Part, view: View) -> list[Finding]:
     return found
 
 
-def _retyped(frame: pl.DataFrame, view: View) -> tuple[list[str], dict[str, int]]:
+def _retyped(frame: Frame, view: View) -> tuple[list[str], dict[str, int]]:
     """Feature columns of another type, and the unreadable cells of the others."""
     retyped: list[str] = []
     partly: dict[str, int] = {}

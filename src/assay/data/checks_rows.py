@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from assay.data.columns import as_category, row_groups
+from assay.data.columns import as_category, repeats_of, row_groups
 from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, numbers_of
 from assay.data.schema import Kind
+from assay.data.stored import gather
 from assay.ledger import Outcome
 
 #: Share of copies from which duplicates are a warning rather than a note, and from which the table is called coarse.
@@ -25,6 +26,8 @@ FEW_OF_CLASS = 10
 #: Agreement of neighbouring rows' targets (autocorrelation of ranks, or kappa) that is noted, its least z, the least
 #: rows, and the agreement that only sorting by the target gives.
 ALIKE, FAR_FROM_CHANCE, FEWEST_NEIGHBOURS, SORTED = 0.2, 5.0, 50, 0.9
+#: Rows from the first on that are looked at for it at most.
+MOST_NEIGHBOURS = 1_000_000
 Z95 = 1.959963984540054
 
 
@@ -32,9 +35,7 @@ def duplicates(view: View) -> Checked:
     """Rows that are equal to an earlier row in all feature columns and the target."""
     practice = "audit.duplicates"
     n = view.frame.height
-    groups = row_groups(_with_target(view))
-    first = np.unique(groups, return_index=True)[1]
-    copies = np.setdiff1d(np.arange(n), first)
+    copies = repeats_of(row_groups(view.features, pl.Series(view.target)))
     if not len(copies):
         return Checked(practice, f"no copies among {n:,} rows", 0.0)
     share = len(copies) / n
@@ -83,12 +84,13 @@ def near_duplicates(view: View) -> Checked:
 
 def _near(view: View, limit: int) -> np.ndarray:
     """Positions of the rows among the first `limit` that have a near duplicate, ascending."""
-    rows = np.unique(row_groups(_with_target(view).head(limit)), return_index=True)[1]
+    head = gather(view.features, slice(0, limit))
+    rows = np.setdiff1d(np.arange(limit), repeats_of(row_groups(head, pl.Series(view.target[:limit]))))
     numbers: list[np.ndarray] = []
     hashes: list[np.ndarray] = []
     total = pl.Series(view.target[rows]).hash(seed=0).to_numpy().copy()
     for seed, column in enumerate(view.schema.features, start=1):
-        cells = view.frame[column.name].gather(rows)
+        cells = head[column.name].gather(rows)
         if column.kind is Kind.NUMBER:
             numbers.append(numbers_of(cells, column))
             hashes.append(pl.Series(numbers[-1]).hash(seed=seed).to_numpy())
@@ -131,15 +133,17 @@ def conflicting_labels(view: View) -> Checked:
     if not view.feature_names:
         return Checked(practice, "there is no feature column", outcome=Outcome.NOT_APPLICABLE)
     known = np.flatnonzero(view.known)
-    groups = row_groups(view.frame.select(view.feature_names))[known]
-    target = view.target[known]
-    order = np.lexsort((target, groups))
-    new_pair = (np.diff(groups[order]) != 0) | (np.diff(target[order]) != 0)
-    pairs = np.bincount(groups[order][np.append(True, new_pair)], minlength=int(groups.max(initial=0)) + 1)
-    conflict = known[pairs[groups] > 1]
-    best, measure = _ceiling(groups, target, view.schema.is_classification)
+    groups = row_groups(view.features)
+    alike = np.flatnonzero(view.known & (np.bincount(groups) > 1)[groups])
+    # Only rows that share their features with another can contradict it.
+    shared, target = groups[alike], view.target[alike]
+    order = np.lexsort((target, shared))
+    new_pair = (np.diff(shared[order]) != 0) | (np.diff(target[order]) != 0)
+    pairs = np.bincount(shared[order][np.append(True, new_pair)[: len(order)]], minlength=len(groups))
+    conflict = alike[pairs[shared] > 1]
     if not len(conflict):
         return Checked(practice, f"no equal rows with different targets among {len(known):,}", 0.0)
+    best, measure = _ceiling(groups[known], view.target[known], view.schema.is_classification)
     share = len(conflict) / len(known)
     what = (
         f"{count_of(len(conflict), 'row')} ({100 * share:.3g} %) have the same features as a row with another target; "
@@ -258,7 +262,7 @@ def time_order(view: View) -> Checked:
 
 def _order_of_targets(view: View, practice: str) -> Checked:
     """Without a date column: whether neighbouring rows have alike targets, a sign of rows in order of time."""
-    target = view.target[view.known]
+    target = view.target[view.known][:MOST_NEIGHBOURS]
     if len(target) < FEWEST_NEIGHBOURS:
         return Checked(practice, "there is no date column, and few rows", outcome=Outcome.NOT_APPLICABLE)
     if view.schema.is_classification:
@@ -269,7 +273,10 @@ def _order_of_targets(view: View, practice: str) -> Checked:
         ranks = pl.Series(target).rank().to_numpy()
         spread = float(ranks.var())
         alike = float(((ranks[1:] - ranks.mean()) * (ranks[:-1] - ranks.mean())).mean()) / max(spread, 1e-12)
-    reason = f"there is no date column; neighbouring rows' targets agree {alike:.2f} beyond chance (0 none, 1 all)"
+    among = f" among the first {len(target):,}" if len(target) < view.known.sum() else ""
+    reason = (
+        f"there is no date column; neighbouring rows' targets agree {alike:.2f} beyond chance{among} (0 none, 1 all)"
+    )
     if alike >= SORTED:
         return Checked(
             practice, f"there is no date column; the rows are sorted by the target (agreement {alike:.2f})", 0.0
@@ -292,7 +299,3 @@ def _in_order(times: np.ndarray) -> bool:
     steps = np.diff(times[~np.isnan(times)])
     moving = steps[steps != 0]
     return len(moving) > 1 and max((moving > 0).mean(), (moving < 0).mean()) >= 0.999
-
-
-def _with_target(view: View) -> pl.DataFrame:
-    return view.frame.select(view.feature_names).with_columns(pl.Series(view.schema.target, view.target))

@@ -8,13 +8,15 @@ short columns go cell by cell through plain Python, long ones through Polars, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+
+from assay.data.stored import Columns
 
 if TYPE_CHECKING:
     from assay.data.schema import Schema
@@ -45,6 +47,9 @@ _DECIMAL_COMMA: Final = re.compile(
 )
 _WHOLE_FLOAT: Final = r"^(-?[1-9][0-9]*|0)\.0+$"
 _WHOLE_FLOAT_CELL: Final = re.compile(_WHOLE_FLOAT)
+
+#: Mixes the hashes of a row's columns, so that their order counts (the golden ratio in 64 bits).
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 _TRUE_WORDS: Final = frozenset({"true", "yes", "y", "t", "on", "1", "1.0"})
 _FALSE_WORDS: Final = frozenset({"false", "no", "n", "f", "off", "0", "0.0"})
@@ -110,6 +115,15 @@ def as_category(series: pl.Series) -> pl.Series:
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.to_string("iso:strict")
     return _strings(series)
+
+
+def category_counts(series: pl.Series) -> pl.DataFrame:
+    """The rows of each category, the most frequent first, ties by their text: columns `category` and `rows`."""
+    # Spelt alike after they are counted: there are fewer spellings than cells.
+    raw = series.alias("cell").drop_nulls().value_counts(name="rows")
+    named = pl.DataFrame([as_category(raw["cell"]).alias("category"), raw["rows"]]).drop_nulls()
+    counts = named.group_by("category").agg(pl.col("rows").sum())
+    return counts.sort(["rows", "category"], descending=[True, False])
 
 
 def category_cells(series: pl.Series) -> list[str | None]:
@@ -182,32 +196,58 @@ def target_values(series: pl.Series, schema: Schema) -> np.ndarray:
     return codes_or_null.fill_null(-1).to_numpy(writable=True)
 
 
-def row_groups(frame: pl.DataFrame) -> np.ndarray:
+def row_groups(frame: Columns, *more: pl.Series) -> np.ndarray:
     """Numbers that are equal exactly where rows are equal: int64, shape (n,), dense, in order of first occurrence.
 
     Missing cells equal each other, as do NaN. Rows are grouped by a 64-bit hash, and every row is then compared with
-    the first of its group column by column, so that a collision of hashes cannot join different rows; memory stays at
-    a few numbers a row.
+    the first of its group column by column, so that a collision of hashes cannot join different rows. One column is
+    looked at at a time; memory stays at a few numbers a row.
+
+    Args:
+        frame: columns of the rows.
+        more: further columns of them.
     """
-    if frame.height == 0 or frame.width == 0:
-        return np.zeros(frame.height, dtype=np.int64)
-    return groups_of_hashes(frame, frame.hash_rows(seed=0))
+    # A frame without columns has no height of its own.
+    hashes = np.zeros(len(more[0]) if more else frame.height, dtype=np.uint64)
+    for column in _each(frame, more):
+        hashes *= _ODD
+        hashes += column.hash(seed=0).to_numpy()
+    return groups_of_hashes(hashes, frame, *more)
 
 
-def groups_of_hashes(frame: pl.DataFrame, hashes: pl.Series) -> np.ndarray:
-    """`row_groups` of `frame`, given a hash of each row that equal rows share; collisions are found and undone."""
-    first = _first_positions(hashes)
-    repeats = np.flatnonzero(first != np.arange(len(first)))
+def groups_of_hashes(hashes: np.ndarray, frame: Columns, *more: pl.Series) -> np.ndarray:
+    """`row_groups`, given a hash of each row that equal rows share; collisions are found and undone."""
+    first = np.arange(len(hashes))
+    # Most rows of most tables are alone with their hash, which sorted numbers tell quickest.
+    ordered = np.sort(hashes)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if not len(shared):
+        return first
+    alike = np.flatnonzero(pl.Series(hashes).is_in(pl.Series(shared).implode()).to_numpy())
+    first[alike] = alike[_first_positions(pl.Series(hashes[alike]))]
+    repeats = alike[first[alike] != alike]
     equal = np.ones(len(repeats), dtype=bool)
-    for column in frame if len(repeats) else ():
+    for column in _each(frame, more):
         pairs = column.gather(first[repeats]).eq_missing(column.gather(repeats))
         equal &= pairs.to_numpy()
     if not equal.all():
         collided = np.flatnonzero(np.isin(first, np.unique(first[repeats[~equal]])))
-        first[collided] = collided[_first_of_equal_rows(frame[collided])]
-    is_first = first == np.arange(len(first))
-    numbers = np.cumsum(is_first, dtype=np.int64) - 1
+        cells = [column.gather(collided) for column in _each(frame, more)]
+        first[collided] = collided[_first_of_equal_rows(pl.DataFrame(cells))]
+    numbers = np.cumsum(first == np.arange(len(first)), dtype=np.int64) - 1
     return np.asarray(numbers[first], dtype=np.int64)
+
+
+def repeats_of(groups: np.ndarray) -> np.ndarray:
+    """Positions of the rows that equal an earlier one, ascending, given `row_groups`."""
+    return np.flatnonzero(groups[1:] <= np.maximum.accumulate(groups)[:-1]) + 1
+
+
+def _each(frame: Columns, more: tuple[pl.Series, ...]) -> Iterator[pl.Series]:
+    """The columns, one at a time."""
+    yield from (frame[name] for name in frame.columns)
+    yield from more
 
 
 def _first_positions(keys: pl.Series) -> np.ndarray:

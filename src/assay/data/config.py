@@ -27,8 +27,11 @@ class AuditConfig(Record):
 class SplitConfig(Record):
     """How rows are divided into training, validation and test rows."""
 
-    valid: float = Field(0.2, gt=0.0, lt=1.0, description="Share of rows for validation.")
+    valid: float = Field(0.1, gt=0.0, lt=1.0, description="Share of rows for validation.")
     test: float = Field(0.1, ge=0.0, lt=1.0, description="Share of rows sealed for the test; 0 makes no test part.")
+    most_held_out: int = Field(
+        100_000, ge=0, description="Rows of the validation part, and of the test part, at most; 0 sets no limit."
+    )
     stratify: bool = Field(True, description="Keep the mix of classes, or of target quantiles, in every part.")
     keep_duplicates_together: bool = Field(True, description="Equal rows go to one part.")
 
@@ -37,6 +40,10 @@ class SplitConfig(Record):
         if self.valid + self.test >= 1.0:
             raise ValueError(f"valid + test must be below 1 (got {self.valid} + {self.test})")
         return self
+
+    def limited(self, share: float, rows: int) -> float:
+        """What may be held out of so many rows, of which `share` is asked for."""
+        return min(share, self.most_held_out / rows) if self.most_held_out else share
 
 
 class EncodeConfig(Record):
@@ -60,6 +67,11 @@ class EncodeConfig(Record):
 class DataConfig(Record):
     """The data stage."""
 
+    memory: int = Field(
+        1000,
+        ge=1,
+        description="MB that a table read from a file, or its encoding, may take in memory; larger ones lie in files.",
+    )
     audit: AuditConfig = AuditConfig()
     split: SplitConfig = SplitConfig()
     encode: EncodeConfig = EncodeConfig()

@@ -16,15 +16,12 @@ from torch import Tensor, nn
 
 from assay.data import columns
 from assay.data.config import EncodeConfig
-from assay.data.inputs import LARGEST, Input, Matrices, cells_of, matrices
+from assay.data.inputs import LARGEST, Input, matrices, values_of
+from assay.data.learn import Knots, Learned, Plan, learn
 from assay.data.rows import Rows
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
 from assay.ledger import Ledger, Outcome
 
-#: Seconds of the cycles a date is laid on.
-CYCLES = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
-#: A date whose training values span less than this many turns of a cycle says nothing about that cycle.
-_LEAST_TURNS = 1.5
 #: Scaled numbers end here, also without a clip: their squares still fit into float32.
 _FURTHEST = 1e18
 #: Rows times columns times knots that quantile scaling takes at once; 2^24 are 128 MB.
@@ -50,6 +47,10 @@ class Encoded:
     def __getitem__(self, rows: slice | Tensor) -> Encoded:
         return Encoded(self.numbers[rows], self.extras[rows], self.codes[rows])
 
+    def to(self, device: torch.device) -> Encoded:
+        """The same rows on `device`."""
+        return Encoded(self.numbers.to(device), self.extras.to(device), self.codes.to(device))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -73,14 +74,13 @@ class QuantileScale(nn.Module):
     rises: Tensor
     lowest: Tensor
 
-    def __init__(self, training: np.ndarray, knots: int) -> None:
+    def __init__(self, knots: list[Knots], most: int) -> None:
+        """`knots` of each column, at most `most` and one more."""
         super().__init__()
-        columns_ = training.shape[1]
-        starts, widths, rises = np.zeros((columns_, knots)), np.ones((columns_, knots)), np.zeros((columns_, knots))
-        lowest = np.zeros(columns_)
-        levels = np.linspace(0.0, 1.0, knots + 1)
-        for column in range(columns_):
-            edges, scores = _quantile_knots(training[:, column], levels)
+        shape = len(knots), most
+        starts, widths, rises = np.zeros(shape), np.ones(shape), np.zeros(shape)
+        lowest = np.zeros(len(knots))
+        for column, (edges, scores) in enumerate(knots):
             steps = len(edges) - 1
             lowest[column] = scores[0]
             starts[column, :steps] = edges[:-1]
@@ -95,17 +95,6 @@ class QuantileScale(nn.Module):
         """Scale; see the class."""
         ramps = ((values.unsqueeze(-1) - self.starts) * self.inverse_widths).clamp(0.0, 1.0)
         return self.lowest + (ramps * self.rises).sum(-1)
-
-
-def _quantile_knots(values: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct quantiles of `values` and their normal scores; ties get the score of their middle rank."""
-    finite = _known(values)
-    if not len(finite):
-        return np.array([0.0]), np.array([0.0])
-    edges, first = np.unique(np.quantile(finite, levels), return_index=True)
-    last = np.append(first[1:], len(levels)) - 1
-    middle = np.clip((levels[first] + levels[last]) / 2, 1e-3, 1 - 1e-3)
-    return edges, math.sqrt(2.0) * torch.erfinv(torch.from_numpy(2 * middle - 1)).numpy()
 
 
 class Preprocess(nn.Module):
@@ -129,19 +118,17 @@ class Preprocess(nn.Module):
     dates: Tensor
     periods: Tensor
 
-    def __init__(self, training: np.ndarray, plan: _Plan, config: EncodeConfig) -> None:
+    def __init__(self, learned: Learned, plan: Plan, config: EncodeConfig) -> None:
         super().__init__()
-        learned = _learn(training, plan, config)
         self.clip = config.clip
         self.text_sizes = plan.text_sizes
-        self.quantile = (
-            QuantileScale(training[:, plan.trends], config.quantiles) if config.scale == "quantile" else None
-        )
+        knots = [learned.knots[column] for column in plan.trends if column in learned.knots]
+        self.quantile = QuantileScale(knots, config.quantiles) if config.scale == "quantile" else None
         # A buffer, because the exporter writes plain numbers as float32, where this one is infinite.
         self.register_buffer("largest", torch.tensor(LARGEST, dtype=torch.float64))
-        self.register_buffer("fill", torch.from_numpy(learned.fill))
-        self.register_buffer("center", torch.from_numpy(learned.center))
-        self.register_buffer("scale", torch.from_numpy(learned.scale))
+        self.register_buffer("fill", torch.tensor(learned.fill, dtype=torch.float64))
+        self.register_buffer("center", torch.tensor(learned.center, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(learned.scale, dtype=torch.float64))
         self.register_buffer("flagged", torch.tensor(learned.flagged, dtype=torch.int64))
         self.register_buffer("trends", torch.tensor(plan.trends, dtype=torch.int64))
         self.register_buffer("booleans", torch.tensor(plan.booleans, dtype=torch.int64))
@@ -186,77 +173,6 @@ def _unit_length(text: Tensor) -> Tensor:
     return text / (text.square().sum(1, keepdim=True).sqrt() + 1e-6)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which columns of `Matrices.values` are what; `trends` become scaled numbers."""
-
-    trends: list[int]
-    booleans: list[int]
-    dates: list[int]
-    text_sizes: list[int]
-
-
-@dataclass(frozen=True)
-class _Learned:
-    """What Preprocess learned from the training values, per column of them."""
-
-    fill: np.ndarray
-    center: np.ndarray
-    scale: np.ndarray
-    flagged: list[int]
-    cycle_columns: list[int]
-    cycle_periods: list[float]
-
-
-def _learn(training: np.ndarray, plan: _Plan, config: EncodeConfig) -> _Learned:
-    width = training.shape[1]
-    fill, center, scale = np.zeros(width), np.zeros(width), np.ones(width)
-    flagged, cycles = [], []
-    for column in range(width):
-        values = training[:, column]
-        finite = _known(values)
-        if not len(finite):
-            scale[column] = 0.0  # nothing is known of this column, so it must say nothing later
-            continue
-        if len(finite) < len(values) and config.missing_flags:
-            flagged.append(column)
-        fill[column] = np.median(finite)
-        method = "standard" if column in plan.booleans or config.scale == "quantile" else config.scale
-        center[column], scale[column] = _center_and_scale(finite, method)
-        if column in plan.dates:
-            span = finite.max() - finite.min()
-            whole_days = bool((finite % CYCLES["day"] == 0).all())
-            kept = [name for name, period in CYCLES.items() if span >= _LEAST_TURNS * period]
-            cycles += [(column, CYCLES[name]) for name in kept if not (name == "day" and whole_days)]
-    return _Learned(fill, center, scale, flagged, [c for c, _ in cycles], [p for _, p in cycles])
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    """The values that are not missing, as `Preprocess` takes them."""
-    known: np.ndarray = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
-    return known
-
-
-def _center_and_scale(finite: np.ndarray, method: str) -> tuple[float, float]:
-    """Centre and factor of a column; a column without spread gets the factor 0, so that it says nothing."""
-    low, high = float(finite.min()), float(finite.max())
-    if method == "none":
-        return 0.0, 1.0
-    if low == high:  # the deviation of equal values may come out above zero by rounding
-        return low, 0.0
-    if method == "unit":
-        center, spread = low, high - low
-    elif method == "symmetric":
-        center, spread = (low + high) / 2, (high - low) / 2
-    elif method == "robust":
-        lower, center, upper = (float(q) for q in np.quantile(finite, (0.25, 0.5, 0.75)))
-        spread = upper - lower or (high - low) / 2
-    else:
-        above = finite - low  # a sum of large numbers would lose their digits
-        center, spread = low + float(above.mean()), float(above.std())
-    return center, 1.0 / spread if spread > 0 and np.isfinite(1.0 / spread) else 0.0
-
-
 class Encoder:
     """Vocabularies and Preprocess, learned from training rows: `encode` turns rows into the network's inputs."""
 
@@ -274,13 +190,15 @@ class Encoder:
         """
         if train.part != "train":
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
-        inputs = tuple(_plan_input(train.frame, column, config) for column in _input_order(schema))
-        raw = matrices(train.frame, inputs)
+        counted = [_plan_input(train, column, config) for column in _input_order(schema)]
+        inputs = tuple(item for item, _ in counted)
         plan = _plan_values(inputs, schema)
-        preprocess = Preprocess(raw.values, plan, config)
+        numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+        learned = learn((values_of(train.column(item.name), item) for item in numeric), plan, config)
+        preprocess = Preprocess(learned, plan, config)
         vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
         encoder = cls(inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies))
-        _write_verdicts(ledger, encoder, raw, plan, config)
+        _write_verdicts(ledger, encoder, len(train), learned, sum(merged for _, merged in counted), plan, config)
         return encoder
 
     def encode(self, frame: pl.DataFrame) -> Encoded:
@@ -306,50 +224,51 @@ def _input_order(schema: Schema) -> list[Column]:
     return [column for kind in FEATURE_KINDS for column in features if column.kind is kind]
 
 
-def _plan_input(frame: pl.DataFrame, column: Column, config: EncodeConfig) -> Input:
+def _plan_input(train: Rows, column: Column, config: EncodeConfig) -> tuple[Input, int]:
+    """The input that a column becomes, and how many cells of a category share the slot for unknown."""
     name = column.name
     if column.kind is Kind.CATEGORY:
-        return Input(name=name, kind=column.kind, categories=_vocabulary(cells_of(frame, name), config))
+        categories, merged = _vocabulary(train.column(name), config)
+        return Input(name=name, kind=column.kind, categories=categories), merged
     if column.kind is Kind.TEXT:
-        return Input(name=name, kind=column.kind, buckets=config.text_buckets, ngrams=config.text_ngrams)
-    return Input(name=name, kind=column.kind, format=column.format)
+        return Input(name=name, kind=column.kind, buckets=config.text_buckets, ngrams=config.text_ngrams), 0
+    return Input(name=name, kind=column.kind, format=column.format), 0
 
 
-def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[str, ...]:
-    """The categories with a vector of their own: the most frequent ones, ties by their text."""
-    counts = columns.as_category(series).drop_nulls().alias("category").value_counts(name="rows")
-    kept = counts.filter(pl.col("rows") >= config.min_category_rows).sort(
-        ["rows", "category"], descending=[True, False]
-    )
-    return tuple(kept.get_column("category").head(config.max_categories).sort().to_list())
+def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[tuple[str, ...], int]:
+    """The categories with a vector of their own - the most frequent ones, ties by their text - and the other cells."""
+    counts = columns.category_counts(series)
+    kept = counts.filter(pl.col("rows") >= config.min_category_rows).head(config.max_categories)
+    merged = int(counts["rows"].to_numpy().sum() - kept["rows"].to_numpy().sum())
+    return tuple(kept["category"].sort().to_list()), merged
 
 
-def _plan_values(inputs: tuple[Input, ...], schema: Schema) -> _Plan:
+def _plan_values(inputs: tuple[Input, ...], schema: Schema) -> Plan:
     numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
     places = {kind: [i for i, item in enumerate(numeric) if item.kind is kind] for kind in FEATURE_KINDS}
     # The time that orders the rows has no trend the network may use: test rows are later than all it has seen.
     trending = [i for i in places[Kind.DATETIME] if numeric[i].name != schema.time]
     timeless = [i for i in places[Kind.NUMBER] if numeric[i].name != schema.time]
     texts = [item.buckets for item in inputs if item.kind is Kind.TEXT]
-    return _Plan(timeless + trending, places[Kind.BOOLEAN], places[Kind.DATETIME], texts)
+    return Plan(timeless + trending, places[Kind.BOOLEAN], places[Kind.DATETIME], texts)
 
 
-def _write_verdicts(ledger: Ledger, encoder: Encoder, raw: Matrices, plan: _Plan, config: EncodeConfig) -> None:
-    """What the encoder learned and applied, practice by practice."""
-    rows, preprocess = len(raw.values), encoder.preprocess
+def _write_verdicts(
+    ledger: Ledger, encoder: Encoder, rows: int, learned: Learned, merged: int, plan: Plan, config: EncodeConfig
+) -> None:
+    """What the encoder learned from so many `rows` and applied, practice by practice."""
+    sample = "" if learned.sampled is None else f", by a random sample of {learned.sampled:,} of the training rows"
     ledger.record("encode.train-only", Outcome.PASSED, f"learned from {rows:,} training rows and no others", value=rows)
-    incomplete = int((~np.isfinite(raw.values)).any(axis=0).sum())
-    if incomplete:
+    if learned.incomplete:
         flags = "with a flag" if config.missing_flags else "without a flag"
-        reason = f"{incomplete} columns filled with the training median, {flags}"
-        ledger.record("encode.impute", Outcome.APPLIED, reason, value=incomplete)
+        reason = f"{learned.incomplete} columns filled with the training median, {flags}{sample}"
+        ledger.record("encode.impute", Outcome.APPLIED, reason, value=learned.incomplete)
     else:
         ledger.record("encode.impute", Outcome.NOT_APPLICABLE, "no number is missing in the training rows")
     if plan.trends:
         scaled = Outcome.SKIPPED if config.scale == "none" else Outcome.APPLIED
-        ledger.record(
-            "encode.scale", scaled, f"{config.scale} scaling of {len(plan.trends)} columns", value=len(plan.trends)
-        )
+        reason = f"{config.scale} scaling of {len(plan.trends)} columns{sample}"
+        ledger.record("encode.scale", scaled, reason, value=len(plan.trends))
         clipped = Outcome.APPLIED if config.clip else Outcome.SKIPPED
         ledger.record("encode.clip", clipped, f"smooth limit at {config.clip:g} scaled units", value=config.clip)
     categories = [item for item in encoder.inputs if item.kind is Kind.CATEGORY]
@@ -357,14 +276,13 @@ def _write_verdicts(ledger: Ledger, encoder: Encoder, raw: Matrices, plan: _Plan
         kept = sum(len(item.categories) for item in categories)
         reason = f"{len(categories)} columns, {kept:,} categories, each column with a slot for unknown and for missing"
         ledger.record("encode.embeddings", Outcome.APPLIED, reason, value=len(categories))
-        merged = int((raw.codes == 0).sum())
         reason = (
             f"{merged:,} training cells of categories with fewer than {config.min_category_rows} rows, or beyond the "
             f"{config.max_categories:,} most frequent, share the slot for unknown"
         )
         ledger.record("encode.rare-categories", Outcome.APPLIED if merged else Outcome.PASSED, reason, value=merged)
     if plan.dates:
-        reason = f"{len(plan.dates)} columns laid on {len(preprocess.dates)} cycles"
+        reason = f"{len(plan.dates)} columns laid on {len(learned.cycle_columns)} cycles"
         ledger.record("encode.dates", Outcome.APPLIED, reason, value=len(plan.dates))
     if plan.text_sizes:
         reason = (

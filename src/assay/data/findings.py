@@ -14,6 +14,7 @@ from assay.data.config import AuditConfig
 from assay.data.read import Table
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind, Schema
+from assay.data.stored import Frame, cells_at
 from assay.ledger import ROWS_KEPT, Outcome
 from assay.records import Record
 
@@ -67,7 +68,7 @@ class View:
     test_rows: rows the test part will have, 0 if there is to be none.
     """
 
-    frame: pl.DataFrame
+    frame: Frame
     schema: Schema
     config: AuditConfig
     target: np.ndarray
@@ -86,6 +87,11 @@ class View:
         return [column.name for column in self.schema.features]
 
     @property
+    def features(self) -> Frame:
+        """The table with its feature columns only."""
+        return self.frame.select(self.feature_names)
+
+    @property
     def sampled(self) -> str:
         """Words that say so where the statistics rest on a sample."""
         n = int(self.known.sum())
@@ -95,8 +101,7 @@ class View:
         """Feature columns, one at a time, cut to the sample."""
         whole = len(self.sample) == self.frame.height
         for column in self.schema.features:
-            series = self.frame[column.name]
-            yield column, series if whole else series.gather(self.sample)
+            yield column, self.frame[column.name] if whole else cells_at(self.frame, column.name, self.sample)
 
 
 def numbers_of(series: pl.Series, column: Column) -> np.ndarray:

@@ -10,6 +10,7 @@ from assay.data.inputs import RESERVED
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.read import Table
 from assay.data.schema import Column, Hints, Kind, Schema
+from assay.data.stored import Frame
 from assay.data.target import infer_target
 from assay.errors import DataError, nearest
 
@@ -28,8 +29,8 @@ def infer(table: Table, hints: Hints) -> Schema:
     _check_hints(table, hints)
     distinct = distinct_counts(table.frame)
     columns = [
-        infer_column(series, distinct[series.name], hints.kinds.get(series.name), table.source.decimal)
-        for series in table.frame
+        infer_column(table.frame[name], distinct[name], hints.kinds.get(name), table.source.decimal)
+        for name in table.frame.columns
     ]
     target = infer_target(table.frame[hints.target], next(c for c in columns if c.name == hints.target), hints)
     columns = [target.column if column.name == hints.target else column for column in columns]
@@ -82,7 +83,7 @@ def _check_hints(table: Table, hints: Hints) -> None:
             )
 
 
-def _check_parts(frame: pl.DataFrame, schema: Schema) -> None:
+def _check_parts(frame: Frame, schema: Schema) -> None:
     """Refuse a schema without features, a weight that is none, and a time that has no order."""
     if not schema.features:
         reasons = "; ".join(f"{c.name!r} is {c.reason}" for c in schema.columns[:4] if c.name != schema.target)

@@ -92,15 +92,22 @@ def _array(series: pl.Series, item: Input) -> np.ndarray:
         return np.array(words, dtype=object).reshape(-1, 1)
     if item.kind is Kind.TEXT:
         return hashed_ngrams(columns.as_text(series).to_list(), item.buckets, item.ngrams)
-    return _values(series, item).reshape(-1, 1)
+    return values_of(series, item).reshape(-1, 1)
 
 
-def _values(series: pl.Series, item: Input) -> np.ndarray:
+def values_of(series: pl.Series, item: Input) -> np.ndarray:
+    """A number, boolean or date as float64 (n,); NaN where it is missing."""
     if item.kind is Kind.BOOLEAN:
         return columns.as_boolean(series)
     if item.kind is Kind.DATETIME:
         return columns.as_datetime(series, item.format)
     return columns.as_number(series, item.format)
+
+
+def known_values(values: np.ndarray) -> np.ndarray:
+    """The values that are not missing, as the network's first step takes them."""
+    known: np.ndarray = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
+    return known
 
 
 def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
@@ -116,7 +123,7 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
     rows = frame.height
     values = np.empty((rows, len(numeric)), np.float64)
     for position, item in enumerate(numeric):
-        values[:, position] = _values(cells_of(frame, item.name), item)
+        values[:, position] = values_of(cells_of(frame, item.name), item)
     codes = np.empty((rows, len(categories)), np.int64)
     for position, item in enumerate(categories):
         codes[:, position] = look_up(columns.as_category(cells_of(frame, item.name)), item.categories)

@@ -21,6 +21,7 @@ from assay.data.columns import (
     missing_counts,
 )
 from assay.data.schema import Column, Kind
+from assay.data.stored import Columns
 from assay.errors import DataError
 
 #: Distinct cells that a format is guessed from; the guess is then checked on all of them.
@@ -90,17 +91,18 @@ class _Fit:
     share: float
 
 
-def distinct_counts(frame: pl.DataFrame) -> dict[str, int]:
+def distinct_counts(frame: Columns) -> dict[str, int]:
     """Distinct cells of each column, missing ones not counted; 0 for columns of strings, which are counted elsewhere.
 
     In tables of more than a million rows a count above ten thousand is an estimate (HyperLogLog, about 1 %), which is
     ten times quicker and enough to tell the kind.
     """
     counts = dict.fromkeys(frame.columns, 0)
-    for series in frame:
+    for name in counts:
+        series = frame[name]
         if series.dtype != pl.String:
             cells = _present(series)
-            counts[series.name] = cells.n_unique() if len(cells) <= _COUNTED_ROWS else _about_distinct(cells)
+            counts[name] = cells.n_unique() if len(cells) <= _COUNTED_ROWS else _about_distinct(cells)
     return counts
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import polars as pl
 
 from assay.data import columns
-from assay.data.inputs import LARGEST, Input, cells_of, matrices
-from assay.data.rows import Rows
+from assay.data.inputs import Input, known_values, values_of
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind
 from assay.records import Record
 
+#: Rows that quantiles are taken of at most.
+SAMPLE_ROWS = 1_000_000
 _LEVELS = np.linspace(0.0, 1.0, 21)
 _CATEGORIES = 100
 
@@ -42,23 +44,24 @@ class Profile(Record):
 
 def profile(train: Rows, inputs: tuple[Input, ...], classes: int) -> Profile:
     """Describe the training rows; `classes` is 0 for a regression."""
-    numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
-    values = matrices(train.frame, tuple(numeric)).values
-    described = {item.name: _numbers(item, values[:, place]) for place, item in enumerate(numeric)}
-    for item in inputs:
-        if item.name not in described:
-            described[item.name] = _words(item, cells_of(train.frame, item.name))
+    places = sample_of(len(train), SAMPLE_ROWS)
+    described = [_described(item, train.column(item.name), places) for item in inputs]
     if classes:
         target = np.bincount(train.target, minlength=classes) / len(train)
     else:
         target = np.quantile(train.target, _LEVELS)
-    return Profile(
-        rows=len(train), columns=tuple(described[i.name] for i in inputs), target=tuple(float(x) for x in target)
-    )
+    return Profile(rows=len(train), columns=tuple(described), target=tuple(float(x) for x in target))
 
 
-def _numbers(item: Input, values: np.ndarray) -> ColumnProfile:
-    known = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
+def _described(item: Input, series: pl.Series, places: np.ndarray | None) -> ColumnProfile:
+    if item.kind in (Kind.CATEGORY, Kind.TEXT):
+        return _words(item, series)
+    return _numbers(item, values_of(series, item), places)
+
+
+def _numbers(item: Input, values: np.ndarray, places: np.ndarray | None) -> ColumnProfile:
+    """Statistics of all values; the quantiles of a large table are those of the rows at `places`."""
+    known = known_values(values)
     missing = len(values) - len(known)
     if not len(known):
         return ColumnProfile(name=item.name, kind=item.kind, missing=missing)
@@ -68,21 +71,28 @@ def _numbers(item: Input, values: np.ndarray) -> ColumnProfile:
         missing=missing,
         mean=float(known.mean()),
         deviation=float(known.std()),
-        quantiles=tuple(float(q) for q in np.quantile(known, _LEVELS)),
+        quantiles=tuple(float(q) for q in _quantiles(known, values, places)),
     )
+
+
+def _quantiles(known: np.ndarray, values: np.ndarray, places: np.ndarray | None) -> np.ndarray:
+    drawn = known if places is None else known_values(values[places])
+    found = np.quantile(drawn if len(drawn) else known, _LEVELS)
+    found[0], found[-1] = known.min(), known.max()
+    return np.asarray(found)
 
 
 def _words(item: Input, series: pl.Series) -> ColumnProfile:
     """Counts of categories; of a text only whether there is one."""
     if item.kind is Kind.TEXT:
         return ColumnProfile(name=item.name, kind=item.kind, missing=int((columns.as_text(series) == "").sum()))
-    cells = columns.as_category(series)
-    counts = cells.drop_nulls().alias("category").value_counts(name="rows").sort("rows", "category", descending=True)
+    counts = columns.category_counts(series)
     kept = counts.head(_CATEGORIES)
+    total = int(counts["rows"].to_numpy().sum())
     return ColumnProfile(
         name=item.name,
         kind=item.kind,
-        missing=cells.null_count(),
+        missing=len(series) - total,
         categories=dict(zip(kept["category"].to_list(), kept["rows"].to_list(), strict=True)),
-        other=int(counts["rows"].to_numpy().sum() - kept["rows"].to_numpy().sum()),
+        other=total - int(kept["rows"].to_numpy().sum()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,30 +13,73 @@ import polars as pl
 from assay.data.columns import as_category, as_datetime, as_number, target_values
 from assay.data.read import Table
 from assay.data.schema import Kind, Schema
+from assay.data.stored import Frame, Stored, cells_at, gather
 from assay.errors import DataError, nearest
 
 Part = Literal["train", "valid", "test"]
 NAMES: dict[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
 
 
+#: Rows whose cells are taken out of a table at once.
+BLOCK_ROWS = 65_536
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table: `frame` has all columns of the schema but the target, cells as read.
+    """Some rows of a table: where their cells are found, and their target and weight.
 
     part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
+    cells: a table with all columns of the schema but the target, in memory or in files; nobody copies it.
     target: class positions (int64) or values (float64), shape (n,).
     weight: row weights (float64), shape (n,), or None.
     positions: 0-based row numbers in the source, int64, shape (n,).
+    index: where the rows stand in `cells`, int64, shape (n,); None where they are all of it, in its order.
     """
 
     part: Part
-    frame: pl.DataFrame
+    cells: Frame
     target: np.ndarray
     weight: np.ndarray | None
     positions: np.ndarray
+    index: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The cells of all rows, in memory: for parts that are small enough."""
+        if self.index is None:
+            return self.cells if isinstance(self.cells, pl.DataFrame) else gather(self.cells, slice(0, len(self)))
+        return gather(self.cells, self.index)
+
+    def column(self, name: str) -> pl.Series:
+        """One column of these rows."""
+        return self.cells[name] if self.index is None else cells_at(self.cells, name, self.index)
+
+    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[pl.DataFrame]:
+        """The cells of all rows in their order, so many rows at a time."""
+        for start in range(0, len(self), rows):
+            stop = min(start + rows, len(self))
+            yield gather(self.cells, slice(start, stop) if self.index is None else self.index[start:stop])
+
+    def at(self, places: np.ndarray, part: Part | None = None) -> Rows:
+        """The rows at these places among these, as rows of `part`."""
+        return Rows(
+            part or self.part,
+            self.cells,
+            self.target[places],
+            None if self.weight is None else self.weight[places],
+            self.positions[places],
+            places if self.index is None else self.index[places],
+        )
+
+
+def sample_of(rows: int, most: int, seed: int = 0) -> np.ndarray | None:
+    """Places of `most` of so many rows, ascending, drawn at random; None where there are no more than that."""
+    if rows <= most:
+        return None
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False, shuffle=False))
 
 
 def given_files(valid: Table | None, test: Table | None) -> dict[Part, Table]:
@@ -59,15 +102,8 @@ def complete(table: Table, schema: Schema, part: Part) -> Rows:
     target = target_values(raw, schema)
     if schema.is_classification:
         known = target >= 0
-        labels = as_category(raw)
-        unknown = ~known & labels.is_not_null().to_numpy()
-        if unknown.any():
-            names = ", ".join(repr(name) for name in labels.filter(pl.Series(unknown)).unique().sort().to_list()[:10])
-            raise DataError(
-                f"every class of {schema.target!r} in the {NAMES[part]} file must be one of {listed(schema.classes)}",
-                f"{int(unknown.sum())} rows have {names} ({rows_text(unknown)})",
-                "Add such rows to the training file, or correct the spelling.",
-            )
+        if not known.all():
+            _check_classes_are_known(raw, np.flatnonzero(~known), schema, part)
     else:
         known = ~np.isnan(target)
         if np.isinf(target).any():
@@ -77,15 +113,24 @@ def complete(table: Table, schema: Schema, part: Part) -> Rows:
                 "Correct or remove these rows.",
             )
     frame = table.frame.select([c.name for c in schema.columns if c.name != schema.target])
-    weight = _weights(frame, schema, part)
-    positions = np.flatnonzero(known)
-    if known.all():
-        return Rows(part, frame, target, weight, positions)
-    weight = None if weight is None else weight[positions]
-    return Rows(part, frame[positions], target[positions], weight, positions)
+    whole = Rows(part, frame, target, _weights(frame, schema, part), np.arange(len(target)))
+    return whole if known.all() else whole.at(np.flatnonzero(known))
 
 
-def _weights(frame: pl.DataFrame, schema: Schema, part: Part) -> np.ndarray | None:
+def _check_classes_are_known(raw: pl.Series, missing: np.ndarray, schema: Schema, part: Part) -> None:
+    """Refuse cells of the target that are neither missing nor a class; `missing` are the rows without a class."""
+    labels = as_category(raw.gather(missing))
+    unknown = labels.is_not_null().to_numpy()
+    if unknown.any():
+        names = ", ".join(repr(name) for name in labels.drop_nulls().unique().sort().to_list()[:10])
+        raise DataError(
+            f"every class of {schema.target!r} in the {NAMES[part]} file must be one of {listed(schema.classes)}",
+            f"{int(unknown.sum())} rows have {names} ({rows_text(unknown, missing)})",
+            "Add such rows to the training file, or correct the spelling.",
+        )
+
+
+def _weights(frame: Frame, schema: Schema, part: Part) -> np.ndarray | None:
     if schema.weight is None:
         return None
     weight = as_number(frame[schema.weight], schema[schema.weight].format)
@@ -121,21 +166,37 @@ def with_columns(table: Table, schema: Schema, part: Part) -> Table:
             f"it lacks {listed(needed)}",
             f"Rename or add them. {hints}".strip(),
         )
+    if not missing:
+        return table
+    if isinstance(table.frame, Stored):
+        return Table(table.frame.with_empty(missing), table.source)
     empty = [pl.lit(None, dtype=pl.String).alias(name) for name in missing]
-    return Table(table.frame.with_columns(empty), table.source) if empty else table
+    return Table(table.frame.with_columns(empty), table.source)
 
 
 def take(rows: Rows, mask: np.ndarray, part: Part) -> Rows:
     """The rows where `mask` holds, as rows of `part`."""
-    index = np.flatnonzero(mask)
-    weight = None if rows.weight is None else rows.weight[index]
-    return Rows(part, rows.frame[index], rows.target[index], weight, rows.positions[index])
+    return rows.at(np.flatnonzero(mask), part)
+
+
+def joined(train: Rows, valid: Rows) -> Rows:
+    """Training and validation rows as one part, training rows first."""
+    weights = None
+    if train.weight is not None and valid.weight is not None:
+        weights = np.concatenate([train.weight, valid.weight])
+    target = np.concatenate([train.target, valid.target])
+    positions = np.concatenate([train.positions, valid.positions])
+    if train.index is not None and valid.index is not None and train.cells is valid.cells:
+        return Rows("train", train.cells, target, weights, positions, np.concatenate([train.index, valid.index]))
+    cells = pl.concat([train.frame, valid.frame], how="vertical_relaxed")
+    return Rows("train", cells, target, weights, positions)
 
 
 def fingerprint(rows: Rows) -> str:
     """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions."""
     digest = hashlib.sha256()
-    for column in rows.frame.get_columns():
+    for name in rows.cells.columns:
+        column = rows.column(name)
         digest.update(f"{column.name!r}:{column.dtype}:{len(column)}".encode())
         digest.update(np.packbits(column.is_null().to_numpy()).tobytes())
         if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
@@ -144,7 +205,8 @@ def fingerprint(rows: Rows) -> str:
         else:
             text = column.cast(pl.String).fill_null("")
             digest.update(text.str.len_bytes().to_numpy().astype(np.int64).tobytes())
-            digest.update("".join(text.to_list()).encode())
+            for start in range(0, len(text), BLOCK_ROWS):
+                digest.update("".join(text.slice(start, BLOCK_ROWS).to_list()).encode())
     digest.update(np.ascontiguousarray(rows.target).tobytes())
     if rows.weight is not None:
         digest.update(np.ascontiguousarray(rows.weight).tobytes())
@@ -159,7 +221,8 @@ def times(rows: Rows, schema: Schema, name: str) -> np.ndarray:
     """
     column = schema[name]
     dated = column.kind is Kind.DATETIME
-    times = as_datetime(rows.frame[name], column.format) if dated else as_number(rows.frame[name], column.format)
+    cells = rows.column(name)
+    times = as_datetime(cells, column.format) if dated else as_number(cells, column.format)
     bad = ~np.isfinite(times)
     if bad.any():
         raise DataError(

@@ -148,6 +148,7 @@ def seal(
     would have none. With a time column the oldest units train and the latest test; a unit counts by its last row, so
     that nothing learned from is later than the border, and units with equal times stay on one side. When one part comes
     from a file, the shares of the others keep their ratio: with `test` given, valid is `valid / (1 - test)` of `table`.
+    Of a large table the validation and test parts take no more than `most_held_out` rows each; the rest trains.
 
     Raises:
         DataError: too few rows or too few of a class, columns missing from a given file, a class that training does
@@ -159,8 +160,8 @@ def seal(
     check_rows(whole, schema)
     left_out = _record_left_out(table, whole, {part: (files[part], rows) for part, rows in given.items()}, ledger)
 
-    parts = _parts_to_cut(config, given)
-    units = _units(whole, schema, config.keep_duplicates_together)
+    parts = _parts_to_cut(config, given, len(whole))
+    units = units_of(whole, schema, config.keep_duplicates_together)
     assigned = _assign(whole, units, schema, config, parts, seed)
     cut = {part: take(whole, assigned == i, part) for i, part in enumerate(parts)} | given
     check_classes(cut, given, schema)
@@ -172,7 +173,7 @@ def seal(
         ledger.record("split.sealed-test", Outcome.SKIPPED, "no test part was asked for (test share 0)")
     sealed = Sealed(cut["test"], ledger) if "test" in cut else None
     plan = SplitRecord(
-        policy=_policy(schema, config, parts, files),
+        policy=_policy(schema, config, parts, len(whole), files),
         seed=seed,
         train_rows=len(cut["train"]),
         valid_rows=len(cut["valid"]),
@@ -193,28 +194,49 @@ def seal(
 # Units and parts
 
 
-def _units(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
+def units_of(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
     """Dense unit ids, shape (n,): connected components of `same group` and `equal features and target`."""
     n = len(rows)
     duplicates = np.arange(n)
     if keep_duplicates and schema.features:
         names = [column.name for column in schema.features]
-        duplicates = row_groups(rows.frame.select(names).with_columns(pl.Series(schema.target, rows.target)))
+        duplicates = row_groups(_Columns(rows, names), pl.Series(rows.target))
     if schema.group is None:
         return duplicates
-    groups = as_category(rows.frame[schema.group])
+    groups = as_category(rows.column(schema.group))
     codes = groups.rank("dense").cast(pl.Int64).to_numpy().astype(np.float64) if len(groups) else np.empty(0)
     alone = np.isnan(codes)
     codes[alone] = np.nanmax(codes, initial=0.0) + 1.0 + np.arange(alone.sum())
     return connected(np.unique(codes, return_inverse=True)[1], duplicates)
 
 
-def _parts_to_cut(config: SplitConfig, given: dict[Part, Rows]) -> dict[Part, float]:
-    """The parts cut from the main table with their shares, which sum to 1; training always is one."""
+class _Columns:
+    """The columns of some rows, made when asked for."""
+
+    def __init__(self, rows: Rows, names: list[str]) -> None:
+        self._rows = rows
+        self.columns = names
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self._rows.column(name)
+
+
+def _parts_to_cut(config: SplitConfig, given: dict[Part, Rows], rows: int) -> dict[Part, float]:
+    """The parts cut from the main table of so many rows with their shares, which sum to 1; training always is one."""
     shares: dict[Part, float] = {"train": 1.0 - config.valid - config.test, "valid": config.valid, "test": config.test}
     left: dict[Part, float] = {part: share for part, share in shares.items() if part not in given and share > 0.0}
     total = sum(left.values())
-    return {part: share / total for part, share in left.items()}
+    parts = {part: share / total for part, share in left.items()}
+    held = {part: config.limited(share, rows) for part, share in parts.items() if part != "train"}
+    if any(held[part] < parts[part] for part in held):
+        parts |= held
+        parts["train"] = 1.0 - sum(held.values())
+    return parts
 
 
 def _assign(
@@ -326,7 +348,7 @@ def _groups_in_several_parts(cut: dict[Part, Rows], schema: Schema) -> list[str]
     """Names of groups that more than one part has; only given files can cause it."""
     if schema.group is None:
         return []
-    names = [as_category(rows.frame[schema.group]).drop_nulls().unique() for rows in cut.values()]
+    names = [as_category(rows.column(schema.group)).drop_nulls().unique() for rows in cut.values()]
     merged = pl.concat([name.rename("group") for name in names]).to_frame()
     return merged.group_by("group").len().filter(pl.col("len") > 1)["group"].sort().to_list()
 
@@ -360,9 +382,11 @@ def _moment(value: float, schema: Schema) -> str:
 # Words
 
 
-def _policy(schema: Schema, config: SplitConfig, parts: dict[Part, float], files: dict[Part, Table]) -> str:
+def _policy(schema: Schema, config: SplitConfig, parts: dict[Part, float], rows: int, files: dict[Part, Table]) -> str:
     """One line that says how the rows were divided."""
     shares = ", ".join(f"{NAMES[part]} {100 * share:.3g} %" for part, share in parts.items())
+    if config.most_held_out and any(round(share * rows) == config.most_held_out for share in parts.values()):
+        shares += f" (at most {config.most_held_out:,} rows are held out a part)"
     if schema.time is not None:
         how = f"in time by {schema.time!r}"
     elif not config.stratify:

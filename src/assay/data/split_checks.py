@@ -30,7 +30,7 @@ def check_rows(rows: Rows, schema: Schema) -> None:
             f"there are {len(rows)}",
             "Add rows.",
         )
-    if len(np.unique(rows.target)) < 2:
+    if (rows.target == rows.target[0]).all():
         raise DataError(
             f"the target {schema.target!r} must have at least two different values",
             "all rows have the same",

@@ -39,7 +39,9 @@ def infer_target(series: pl.Series, column: Column, hints: Hints) -> Target:
         DataError: there is nothing to learn (all missing, one value, one row in a class), or the cells do not suit the
             task.
     """
-    distinct = as_category(series).drop_nulls().n_unique()
+    # Numbers were counted when the column was; words are reduced to the different ones before they are spelt alike.
+    numbers = series.dtype.is_numeric()
+    distinct = column.distinct if numbers else as_category(series.unique()).drop_nulls().n_unique()
     if distinct < 2:
         came = "every cell is missing" if distinct == 0 else f"every value is {as_category(series).drop_nulls()[0]!r}"
         raise DataError(f"the target {series.name!r} must have at least two values", came, "Name another target.")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.data.columns import as_boolean, as_category, as_datetime, as_number, as_text
-from assay.data.rows import Rows
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.evaluate.config import Baseline, EvaluateConfig
 from assay.evaluate.metrics import Floats, Ints
@@ -53,7 +53,7 @@ class FittedBaseline:
 
     def predict(self, rows: Rows) -> Floats:
         """Probabilities (n, K) or values (n,) for `rows`, whose target is not looked at."""
-        return self.answer(rows.frame)
+        return np.concatenate([self.answer(block) for block in rows.blocks()])
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,9 @@ def fit_baselines(
     taken = _sample(train, schema, config.baseline_rows, seed)
     fitted, missed = [], []
     with _limited(threads):
-        reader = _Reader(taken.frame, schema)
-        task = _Task(
-            reader, reader.read(taken.frame), taken.target, taken.weight, len(schema.classes), seed, float("inf")
-        )
+        frame = taken.frame
+        reader = _Reader(frame, schema)
+        task = _Task(reader, reader.read(frame), taken.target, taken.weight, len(schema.classes), seed, float("inf"))
         for kind in (k for k in _ORDER if k in config.baselines):
             share = LINEAR_SHARE_OF_TIME if kind == "linear" else 1.0
             deadline = float("inf") if seconds is None else begun + share * seconds
@@ -148,16 +147,8 @@ def _limited(threads: int) -> Any:  # noqa: ANN401  # threadpoolctl has no types
 def _sample(train: Rows, schema: Schema, most: int, seed: int) -> Rows:
     """At most `most` of the training rows, fewer for wide tables, in their own order."""
     limit = min(most, max(1000, CELLS // max(len(schema.features), 1)))
-    if len(train) <= limit:
-        return train
-    kept = np.sort(np.random.default_rng(seed).choice(len(train), limit, replace=False))
-    return replace(
-        train,
-        frame=train.frame[kept],
-        target=train.target[kept],
-        weight=None if train.weight is None else train.weight[kept],
-        positions=train.positions[kept],
-    )
+    kept = sample_of(len(train), limit, seed)
+    return train if kept is None else train.at(kept)
 
 
 def _write_verdict(ledger: Ledger, fitted: list[FittedBaseline], missed: list[str]) -> None:

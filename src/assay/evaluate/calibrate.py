@@ -5,6 +5,7 @@ Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), sectio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,24 @@ from assay.ledger import Ledger, Outcome
 COLDEST, HOTTEST = 0.05, 20.0
 
 
-def apply_temperature(logits: NDArray[Any], temperature: float) -> Floats:
-    """Probabilities (n, classes): softmax of logits (members, n, classes) / temperature, averaged over members."""
-    scaled = np.asarray(logits, np.float64) / temperature
+def mixed_probabilities(logits: NDArray[Any], temperatures: Sequence[float], shares: Sequence[float]) -> Floats:
+    """Probabilities (n, classes): softmax of logits (A, n, classes) over each answer's temperature, weighted by shares."""
+    scaled = np.asarray(logits, np.float64) / np.asarray(temperatures, np.float64)[:, None, None]
     scaled -= scaled.max(axis=2, keepdims=True)
     np.exp(scaled, out=scaled)
     scaled /= scaled.sum(axis=2, keepdims=True)
-    return np.asarray(scaled.mean(axis=0), np.float64)
+    return np.asarray(np.tensordot(np.asarray(shares, np.float64), scaled, axes=1), np.float64)
 
 
-def fit_temperature(logits: NDArray[Any], target: NDArray[Any], weight: Floats | None = None) -> float:
+def apply_temperature(logits: NDArray[Any], temperature: float) -> Floats:
+    """Probabilities (n, classes): softmax of logits (members, n, classes) / temperature, averaged over members."""
+    members = len(logits)
+    return mixed_probabilities(logits, [temperature] * members, [1.0 / members] * members)
+
+
+def fit_temperature(
+    logits: NDArray[Any], target: NDArray[Any], weight: Floats | None = None, shares: Sequence[float] | None = None
+) -> float:
     """The temperature that minimises the log loss of the averaged members on these rows.
 
     A row counts by 1 / (N + 2) as the likeliest other class, N being the rows of its class: few rows without an error
@@ -41,19 +50,23 @@ def fit_temperature(logits: NDArray[Any], target: NDArray[Any], weight: Floats |
         logits: (members, n, classes), a column for each class (two for a binary task).
         target: class positions, (n,).
         weight: row weights, (n,).
+        shares: weight of each member in the average; equal where not given.
     """
     if not len(target) or (weight is not None and not np.any(weight > 0)):
         return 1.0
     optimize = require("scipy.optimize", "temperature scaling")
     precise, rows = np.asarray(logits, np.float64), np.arange(len(target))
     relative = np.ones(len(target)) if weight is None else weight / weight.mean()
-    rivals = apply_temperature(precise, 1.0)
+    members = len(precise)
+    parts = [1.0 / members] * members if shares is None else shares
+    rivals = mixed_probabilities(precise, [1.0] * members, parts)
     rivals[rows, target] = -1.0
     rival = rivals.argmax(axis=1)
     doubt = 1.0 / (np.bincount(target, weights=relative)[target] + 2.0)
 
     def loss(log_temperature: float) -> float:
-        probabilities = np.maximum(apply_temperature(precise, float(np.exp(log_temperature))), np.finfo(float).tiny)
+        temperatures = [float(np.exp(log_temperature))] * members
+        probabilities = np.maximum(mixed_probabilities(precise, temperatures, parts), np.finfo(float).tiny)
         surprise = -(1.0 - doubt) * np.log(probabilities[rows, target]) - doubt * np.log(probabilities[rows, rival])
         return float(np.average(surprise, weights=relative))
 

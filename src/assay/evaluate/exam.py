@@ -13,7 +13,7 @@ from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
-from assay.evaluate.calibrate import apply_temperature, describe_calibration, fit_temperature
+from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
 from assay.evaluate.record import Calibration
@@ -21,15 +21,18 @@ from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
 
-def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
-    """The model with the temperature that fits the validation rows best."""
+def calibrate(model: Model, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
+    """The model with the temperature that fits best the rows it did not learn from."""
     if not schema.is_classification:
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
     if not config.calibrate:
         ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=false")
         return model
-    return model.with_temperature(fit_temperature(model.outputs(valid.frame), valid.target, valid.weight))
+    seen = model.validation
+    assert seen.temperatures is not None
+    logits = seen.outputs / np.asarray(seen.temperatures, np.float32)[:, None, None]
+    return model.hotter(fit_temperature(logits, seen.target, seen.weight, seen.shares))
 
 
 def sit(
@@ -55,35 +58,51 @@ def sit(
     begun = perf_counter()
     raw = model.outputs(rows.frame)
     answers = _answers(model, raw)
-    network = Output("network", "network", _described(model), answers, model.trained.seconds, perf_counter() - begun)
+    network = Output("network", "network", _described(model), answers, model.seconds, perf_counter() - begun)
     outputs = [network, *(_baseline_output(baseline, rows) for baseline in baselines)]
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
-    on_valid = answers if rows is split.valid else _answers(model, model.outputs(split.valid.frame))
-    valid_score = Scorer(schema.task, split.valid.target, on_valid).values(split.valid.weight, (measure.id,))[
+    seen = model.validation
+    valid_score = Scorer(schema.task, seen.target, _validation_answers(model)).values(seen.weight, (measure.id,))[
         measure.id
     ]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
-    if model.head.temperature is None or not config.calibrate:
+    head = model.head
+    if head.temperatures is None or not config.calibrate:
         return found, None
+    plain = mixed_probabilities(raw, [1.0] * len(raw), head.shares)
+    overall = float(np.average(head.temperatures, weights=head.shares))
     calibration = describe_calibration(
-        model.head.temperature, rows.target, apply_temperature(raw, 1.0), answers, rows.weight, ledger=ledger,
-        confidence=config.confidence,
-    )  # fmt: skip
+        overall, rows.target, plain, answers, rows.weight, ledger=ledger, confidence=config.confidence
+    )
     return found, calibration
 
 
 def _answers(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probabilities (n, classes), or values (n,), from the raw outputs of every member."""
-    if model.head.temperature is None:
+    if model.head.temperatures is None:
         return model.in_units(raw)
-    return apply_temperature(raw, model.head.temperature)
+    return mixed_probabilities(raw, model.head.temperatures, model.head.shares)
+
+
+def _validation_answers(model: Model) -> NDArray[np.float64]:
+    """The same for the rows of validation."""
+    seen = model.validation
+    if seen.temperatures is None:
+        mean = np.average(seen.outputs[:, :, 0].astype(np.float64), axis=0, weights=seen.shares)
+        return np.asarray(mean * model.head.deviation + model.head.mean, np.float64)
+    return mixed_probabilities(seen.outputs, seen.temperatures, seen.shares)
 
 
 def _described(model: Model) -> str:
-    size = f"{model.members} networks averaged" if model.members > 1 else "one network"
-    return f"{size}, {model.parameters:,} parameters"
+    """`realmlp 60 % (3 members), mlp 40 % (1 member), 120,000 parameters`."""
+    if len(model.parts) == 1:
+        (part,) = model.parts
+        what = f"{part.name}, {model.members} networks averaged" if model.members > 1 else f"{part.name}, one network"
+    else:
+        what = ", ".join(f"{part.name} {part.share:.0%} ({part.members} of {model.members})" for part in model.parts)
+    return f"{what}, {model.parameters:,} parameters"
 
 
 def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:

@@ -100,8 +100,26 @@ class ResidualPicture(Record):
     predicted: tuple[float, ...]
 
 
+class TrainedPart(Record):
+    """One network of the model: its share of the answer, and what it was made with where that is not the default."""
+
+    name: str
+    share: float
+    members: int
+    parameters: int
+    epochs: int
+    best_epoch: int
+    valid_loss: float
+    seconds: float
+    stopped: str
+    options: dict[str, str | int | float | bool | None]
+
+
 class Training(Record):
-    """How the network was trained. `stopped` says why training ended, `interrupted` that it was by Ctrl-C."""
+    """How the networks were trained. `stopped` says why training ended, `interrupted` that it was by Ctrl-C.
+
+    Epochs, best epoch, steps and `stopped` are those of the network with the largest share; `parts` has all of them.
+    """
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
@@ -111,6 +129,7 @@ class Training(Record):
     parameters: int
     members: int
     interrupted: bool = False
+    parts: tuple[TrainedPart, ...] = ()
 
 
 class Parity(Record):

@@ -1,57 +1,67 @@
-"""The whole answer as one module: preprocessing, network and head, as it is exported."""
+"""The whole answer as one module: preprocessing, networks and head, as it is exported."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from assay.data.encode import Encoder
-from assay.models.tabular import TableNetwork
+from assay.models.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
 class Head:
-    """What turns the network's outputs into answers.
+    """What turns the networks' outputs into answers.
 
-    temperature: logits are divided by it (classification), or None (regression).
+    shares: weight of each of the A answers in the mean, summing to 1.
+    temperatures: each answer's logits are divided by its own (classification), or None (regression).
     mean, deviation: of the training target (regression): answers are outputs * deviation + mean.
     """
 
-    temperature: float | None
+    shares: tuple[float, ...]
+    temperatures: tuple[float, ...] | None
     mean: float = 0.0
     deviation: float = 1.0
 
     @property
-    def scale(self) -> float:
-        """Factor of the outputs."""
-        return self.deviation if self.temperature is None else 1.0 / self.temperature
+    def is_classifier(self) -> bool:
+        """Whether answers are probabilities."""
+        return self.temperatures is not None
+
+    def hotter(self, temperature: float) -> Head:
+        """The same with all temperatures multiplied."""
+        assert self.temperatures is not None
+        return replace(self, temperatures=tuple(each * temperature for each in self.temperatures))
 
 
 class Answer(nn.Module):
-    """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out; members are averaged.
+    """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out: the weighted mean of all answers.
 
     Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32; probabilities are float32, values float64.
     """
 
     scale: Tensor
+    shares: Tensor
     shift: Tensor
 
-    def __init__(self, encoder: Encoder, network: TableNetwork, head: Head) -> None:
+    def __init__(self, encoder: Encoder, ensemble: Ensemble, head: Head) -> None:
         super().__init__()
         self.preprocess = encoder.preprocess
-        self.network = network
-        self.is_classifier = head.temperature is not None
+        self.ensemble = ensemble
+        self.is_classifier = head.is_classifier
         # In float64 for values: float32 knows a target of 1.7e9 only to 128.
         dtype = torch.float32 if self.is_classifier else torch.float64
-        self.register_buffer("scale", torch.tensor(head.scale, dtype=dtype))
+        scales = [1.0 / each for each in head.temperatures] if head.temperatures else [head.deviation]
+        self.register_buffer("scale", torch.tensor(scales, dtype=dtype).view(-1, 1, 1))
+        self.register_buffer("shares", torch.tensor(head.shares, dtype=dtype).view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         numbers, extras = self.preprocess(values, texts)
-        outputs: Tensor = self.network(numbers, extras, codes)
+        outputs: Tensor = self.ensemble(numbers, extras, codes)
         if self.is_classifier:
-            return (outputs * self.scale).softmax(-1).mean(0)
-        return outputs.double().mean(0) * self.scale + self.shift
+            return ((outputs * self.scale).softmax(-1) * self.shares).sum(0)
+        return (outputs.double() * self.shares).sum(0) * self.scale[0] + self.shift

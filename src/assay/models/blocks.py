@@ -1,57 +1,137 @@
 """Layers with a leading member axis: M networks computed as one batched product.
 
 Shape legend: M members, n rows, D inputs of a layer, H its outputs, C category columns, V codes, E vector length.
-A layer's parameters lead with M; rows come as (n, D), shared by all members, or as (M, n, D).
+A layer's parameters lead with M; rows come as (M, n, D), or as `Inputs`, where what all members share stands once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from assay.data.inputs import MISSING, UNKNOWN
-from assay.models.config import Activation
+from assay.models.config import Activation, Initialisation, Norm
+from assay.models.network import MemberModule
 
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
-    "gelu": functional.gelu,
-    "silu": functional.silu,
-    "mish": functional.mish,
-    "selu": functional.selu,
-    "tanh": torch.tanh,
-    "leaky_relu": functional.leaky_relu,
-}
+Generators = Sequence[torch.Generator]
 
 
-#: Limits of bins that keep float32 finite: the width of a bin, and how many widths an open one reaches.
-_NARROWEST, _FURTHEST = 1e-30, 1e6
+class Inputs(NamedTuple):
+    """The inputs of a network's first layer.
+
+    shared: what no member changes, (n, S).
+    own: what each member computes, (M, n, O), or None where nothing is. Columns: shared first, then own.
+    """
+
+    shared: Tensor
+    own: Tensor | None
+
+    def joined(self) -> Tensor:
+        """All columns side by side: (M, n, S + O), or (1, n, S) where members own nothing."""
+        shared = self.shared.unsqueeze(0)
+        if self.own is None:
+            return shared
+        return torch.cat([shared.expand(len(self.own), -1, -1), self.own], dim=2)
 
 
-class MemberLinear(nn.Module):
-    """A linear layer of each member, as one `baddbmm`: (M, n, D) to (M, n, H)."""
+def linear(bias: Tensor, rows: Tensor | Inputs, weight: Tensor, scale: float = 1.0) -> Tensor:
+    """`scale * rows @ weight + bias` of each member: weight (M, D, H), bias (M, 1, H); returns (M, n, H).
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    Shared inputs are read in place by every member's product; copying them M times would cost as much as a thin layer.
+    """
+    if weight.shape[2] == 1:
+        return _single_output(bias, rows, weight * scale if scale != 1.0 else weight)
+    if isinstance(rows, Tensor):
+        return torch.baddbmm(bias, rows, weight, alpha=scale)
+    members, size = len(weight), rows.shared.shape[1]
+    shared = rows.shared.expand(members, -1, -1)
+    if rows.own is None:
+        return torch.baddbmm(bias, shared, weight, alpha=scale)
+    upper, lower = weight.split([size, rows.own.shape[2]], dim=1)
+    product = torch.baddbmm(bias, rows.own, lower, alpha=scale)
+    return torch.baddbmm(product, shared, upper, alpha=scale) if size else product
+
+
+def _single_output(bias: Tensor, rows: Tensor | Inputs, weight: Tensor) -> Tensor:
+    """The same for one output.
+
+    As sums, because torch computes a single member's product with a vector in another way than several members', and the
+    last bits would differ.
+    """
+    inputs = rows if isinstance(rows, Tensor) else rows.joined()
+    return (inputs * weight.transpose(1, 2)).sum(2, keepdim=True) + bias
+
+
+class MemberLinear(MemberModule):
+    """A linear layer of each member, as one `baddbmm`: (M, n, D) or `Inputs` to (M, n, H)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int, initialisation: Initialisation = "he") -> None:
         super().__init__()
+        self.initialisation = initialisation
         self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
-    def reset(self, generators: Sequence[torch.Generator]) -> None:
-        """He initialisation (He et al., ICCV 2015), each member from its own generator; biases zero."""
-        bound = math.sqrt(6.0 / max(self.weight.shape[1], 1))
-        for member, generator in enumerate(generators):
-            nn.init.uniform_(self.weight.data[member], -bound, bound, generator=generator)
+    def reset(self, generators: Generators) -> None:
+        """Draw weights as `initialisation` says, each member from its own generator; biases are zero."""
+        for weight, generator in zip(self.weight.data, generators, strict=True):
+            draw_weights(weight, self.initialisation, generator)
         nn.init.zeros_(self.bias)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def start(self, prior: Tensor) -> None:
+        """Make every output the prior, (outputs,) or (M, outputs).
+
+        With zero weights the first loss is the prior's entropy (Karpathy, A Recipe for Training Neural Networks, 2019).
+        """
+        nn.init.zeros_(self.weight)
+        self.bias.copy_(prior.view(-1, 1, prior.shape[-1]))
+
+    def forward(self, rows: Tensor | Inputs) -> Tensor:
         """Compute; see the class for shapes."""
-        return torch.baddbmm(self.bias, rows, self.weight)
+        return linear(self.bias, rows, self.weight)
 
 
-class MemberBatchNorm(nn.Module):
+def draw_weights(weight: Tensor, initialisation: Initialisation, generator: torch.Generator) -> None:
+    """Fill one member's weights (D, H) in place.
+
+    he: variance 2 / D (He et al., ICCV 2015); xavier: 2 / (D + H) (Glorot & Bengio, AISTATS 2010); lecun: 1 / D (LeCun
+    et al., Efficient BackProp, 1998); all uniform. orthogonal: Saxe et al., ICLR 2014.
+    """
+    inputs, outputs = weight.shape
+    if initialisation == "orthogonal":
+        if weight.numel():
+            nn.init.orthogonal_(weight, generator=generator)
+        return
+    variances = {"he": 2.0 / max(inputs, 1), "xavier": 2.0 / (inputs + outputs), "lecun": 1.0 / max(inputs, 1)}
+    bound = math.sqrt(3.0 * variances[initialisation])
+    nn.init.uniform_(weight, -bound, bound, generator=generator)
+
+
+def draw_uniform(parameter: Tensor, inputs: int, generators: Generators) -> None:
+    """Fill (M, ...) between -1 and 1 over the root of `inputs`, torch's own default for linear layers."""
+    bound = 1.0 / math.sqrt(max(inputs, 1))
+    for part, generator in zip(parameter.data, generators, strict=True):
+        nn.init.uniform_(part, -bound, bound, generator=generator)
+
+
+class DefaultLinear(MemberLinear):
+    """A linear layer that starts as torch's own, with biases at zero if wished."""
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, zero_bias: bool = False) -> None:
+        super().__init__(members, inputs, outputs)
+        self.zero_bias = zero_bias
+
+    def reset(self, generators: Generators) -> None:
+        """Weights and biases uniform between -1 and 1 over the root of the inputs."""
+        draw_uniform(self.weight, self.weight.shape[1], generators)
+        nn.init.zeros_(self.bias) if self.zero_bias else draw_uniform(self.bias, self.weight.shape[1], generators)
+
+
+class MemberBatchNorm(MemberModule):
     """Batch normalisation of each member's units (Ioffe & Szegedy, ICML 2015): (M, n, H) to (M, n, H)."""
 
     mean: Tensor
@@ -65,123 +145,164 @@ class MemberBatchNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(members, 1, units))
         self.register_buffer("variance", torch.ones(members, 1, units))
 
+    def reset(self, generators: Generators) -> None:
+        """No change to the units, and no rows seen."""
+        for one, zero in ((self.gain, self.shift), (self.variance, self.mean)):
+            nn.init.ones_(one)
+            nn.init.zeros_(zero)
+
     def forward(self, rows: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        mean, variance = self.mean, self.variance
-        if self.training and rows.shape[1] > 1:
-            mean = rows.mean(1, keepdim=True)
-            variance = rows.var(1, keepdim=True, correction=0)
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.momentum)
-                self.variance.lerp_(variance * (rows.shape[1] / (rows.shape[1] - 1)), self.momentum)
-        return (rows - mean) * (variance + self.epsilon).rsqrt() * self.gain + self.shift
+        if not self.training or rows.shape[1] < 2:
+            scale = self.gain * (self.variance + self.epsilon).rsqrt()
+            return torch.addcmul(self.shift, rows - self.mean, scale)
+        mean = rows.mean(1, keepdim=True)
+        centred = rows - mean
+        variance = centred.square().mean(1, keepdim=True)
+        with torch.no_grad():
+            self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
+            unbiased = variance * (rows.shape[1] / (rows.shape[1] - 1))
+            self.variance.lerp_(unbiased.to(self.variance.dtype), self.momentum)
+        return torch.addcmul(self.shift, centred, self.gain * (variance + self.epsilon).rsqrt())
 
 
-class MemberEmbedding(nn.Module):
+class MemberLayerNorm(MemberModule):
+    """Layer normalisation of each row (Ba, Kiros & Hinton, 2016): (M, n, H) to (M, n, H)."""
+
+    def __init__(self, members: int, units: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.units, self.epsilon = units, epsilon
+        self.gain = nn.Parameter(torch.ones(members, 1, units))
+        self.shift = nn.Parameter(torch.zeros(members, 1, units))
+
+    def reset(self, generators: Generators) -> None:
+        """No change to the normalised units."""
+        nn.init.ones_(self.gain)
+        nn.init.zeros_(self.shift)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
+        normal = functional.layer_norm(rows, (self.units,), eps=self.epsilon)
+        return torch.addcmul(self.shift, normal, self.gain)
+
+
+def build_norm(norm: Norm, members: int, units: int) -> nn.Module:
+    """The normalisation that `norm` names, of (M, n, units)."""
+    if norm == "none":
+        return nn.Identity()
+    return MemberBatchNorm(members, units) if norm == "batch" else MemberLayerNorm(members, units)
+
+
+class MemberEmbedding(MemberModule):
     """Vectors of categories, all columns in one table: codes (n, C) to (M, n, C * E).
 
     Guo & Berkhahn, Entity Embeddings of Categorical Variables (2016). The vectors of unknown and missing start at zero:
     where training has none of them, they say nothing.
+
+    deviation: of the initial vectors' entries; by default such that a vector has unit expected length.
     """
 
     offsets: Tensor
 
-    def __init__(self, members: int, vocabularies: tuple[int, ...], length: int) -> None:
+    def __init__(
+        self, members: int, vocabularies: tuple[int, ...], length: int, deviation: float | None = None
+    ) -> None:
         super().__init__()
         self.total, self.length = sum(vocabularies), length
+        self.deviation = 1.0 / math.sqrt(length) if deviation is None else deviation
         starts = torch.tensor([0, *vocabularies[:-1]], dtype=torch.int64).cumsum(0)
         member_starts = torch.arange(members, dtype=torch.int64).view(-1, 1, 1) * self.total
         self.register_buffer("offsets", starts + member_starts)
-        self.table = nn.Parameter(torch.empty(members * self.total, length))
+        self.table = nn.Parameter(torch.empty(members, self.total, length))
         self._silent = [int(start) + code for start in starts for code in (UNKNOWN, MISSING)]
 
-    def reset(self, generators: Sequence[torch.Generator]) -> None:
-        """Normal vectors of unit expected length, each member from its own generator."""
-        for member, generator in enumerate(generators):
-            rows = self.table.data[member * self.total : (member + 1) * self.total]
-            nn.init.normal_(rows, std=1.0 / math.sqrt(self.length), generator=generator)
-            rows[self._silent] = 0.0
+    def reset(self, generators: Generators) -> None:
+        """Normal vectors, each member from its own generator."""
+        for table, generator in zip(self.table.data, generators, strict=True):
+            nn.init.normal_(table, std=self.deviation, generator=generator)
+            table[self._silent] = 0.0
 
     def forward(self, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table).flatten(2)
+        return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table.flatten(0, 1)).flatten(2)
 
 
-class Dropout(nn.Module):
-    """Dropout (Srivastava et al., JMLR 2014) from 16 random bits a unit, a fifth of the cost of a Bernoulli draw.
+class OneHot(nn.Module):
+    """Categories as zeros and ones, all columns side by side: codes (n, C) to (n, `outputs`); nothing is learned.
 
-    The share dropped is rounded to a 65,536th, and what is kept is scaled by exactly that share. The bits come from
-    torch's default generator.
-    """
-
-    _LEVELS = 1 << 16
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.dropped = round(share * self._LEVELS)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Drop units while training; the shape stays."""
-        if not self.training or not self.dropped:
-            return rows
-        words = torch.empty(-(-rows.numel() // 4), dtype=torch.int64)
-        bits = words.random_(-(1 << 63), None).view(torch.int16)[: rows.numel()].view(rows.shape)
-        kept = bits >= self.dropped - self._LEVELS // 2
-        return rows * kept * (self._LEVELS / (self._LEVELS - self.dropped))
-
-
-class PiecewiseLinear(nn.Module):
-    """Piecewise-linear encoding of numbers: (n, N) to (n, total bins).
-
-    Each number becomes one value a bin: 0 below the bin, 1 above it, the position within it inside; the outer bins are
-    open, so that values beyond the training range go on growing (Gorishniy et al., On Embeddings for Numerical Features
-    in Tabular Deep Learning, NeurIPS 2022, section 3.1). Bins are quantiles of the training rows.
+    An unknown category is all zeros, a missing one has a column of its own, the last of its block. Two known categories
+    can share one column, as 1 and -1 (RealMLP, appendix A.1).
     """
 
     column: Tensor
-    start: Tensor
-    inverse_width: Tensor
-    floor: Tensor
-    ceiling: Tensor
+    plus: Tensor
+    minus: Tensor
 
-    def __init__(self, numbers: Tensor, bins: int) -> None:
+    def __init__(self, vocabularies: tuple[int, ...], *, signed: bool) -> None:
         super().__init__()
-        column, start, width, floor, ceiling = [], [], [], [], []
-        for position in range(numbers.shape[1]):
-            edges = bin_edges(numbers[:, position], bins)
-            for place in range(len(edges) - 1):
-                column.append(position)
-                start.append(edges[place])
-                width.append(edges[place + 1] - edges[place])
-                floor.append(-_FURTHEST if place == 0 else 0.0)
-                ceiling.append(_FURTHEST if place == len(edges) - 2 else 1.0)
+        column, plus, minus = [], [], []
+        self.sizes: list[int] = []
+        self.missing: list[int] = []
+        for place, size in enumerate(vocabularies):
+            known = list(range(MISSING + 1, size))
+            pairs = [(known[0], known[1])] if signed and len(known) == 2 else [(code, -1) for code in known]
+            pairs.append((MISSING, -1))
+            column += [place] * len(pairs)
+            plus += [code for code, _ in pairs]
+            minus += [code for _, code in pairs]
+            self.sizes.append(len(pairs))
+            self.missing.append(len(column) - 1)
         self.outputs = len(column)
         self.register_buffer("column", torch.tensor(column, dtype=torch.int64))
-        self.register_buffer("start", torch.tensor(start))
-        self.register_buffer("inverse_width", 1.0 / torch.tensor(width).clamp_min(_NARROWEST))
-        self.register_buffer("floor", torch.tensor(floor))
-        self.register_buffer("ceiling", torch.tensor(ceiling))
+        self.register_buffer("plus", torch.tensor(plus, dtype=torch.int64))
+        self.register_buffer("minus", torch.tensor(minus, dtype=torch.int64))
 
-    def forward(self, numbers: Tensor) -> Tensor:
+    def forward(self, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        inside = (numbers.index_select(1, self.column) - self.start) * self.inverse_width
-        return torch.minimum(torch.maximum(inside, self.floor), self.ceiling)
+        code = codes.index_select(1, self.column)
+        return (code == self.plus).float() - (code == self.minus).float()
 
 
-def bin_edges(values: Tensor, bins: int) -> list[float]:
-    """Edges of at most `bins` bins with about equally many training values; at least one bin.
+class _Mish(torch.autograd.Function):
+    """x * tanh(softplus(x)), written with one exponential, and with its slope kept for the way back.
 
-    A value that fills more than a bin alone (a spike, such as many zeros) gets an edge of its own, and the other edges
-    are quantiles of the rest: plain quantiles would all fall on the spike.
+    With e = exp(x) and p = e * (e + 2), tanh(softplus(x)) is p / (p + 2), and its slope 4 e (e + 1) / (p + 2)^2. Both
+    ways together take a third of torch's time. From x = 20 on, the factor is 1 in float32 and float64 squares stay finite.
     """
-    ordered, counts = values.unique(return_counts=True)
-    if len(ordered) <= bins + 1:
-        edges = ordered
-    else:
-        heavy = counts > len(values) / bins
-        rest = values[~torch.isin(values, ordered[heavy])]
-        levels = torch.linspace(0, 1, max(bins + 1 - int(heavy.sum()), 2))
-        ranks = (levels * (len(rest) - 1)).round().long()
-        edges = torch.cat([ordered[heavy], rest.sort().values[ranks]]).unique()
-    kept = [float(edge) for edge in edges]
-    return kept if len(kept) > 1 else [kept[0], kept[0] + 1.0]
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
+        exponential = rows.clamp(max=20.0).exp_()
+        product = (exponential + 2.0).mul_(exponential)
+        inverse = (product + 2.0).reciprocal_()
+        factor = product.mul_(inverse)
+        slope = torch.addcmul(exponential, exponential, exponential).mul_(inverse).mul_(inverse).mul_(4.0)
+        ctx.save_for_backward(slope.mul_(rows).add_(factor))
+        return factor * rows
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        (slope,) = ctx.saved_tensors
+        return gradient * slope
+
+
+def mish(rows: Tensor) -> Tensor:
+    """Mish (Misra, BMVC 2020), quick where gradients are wanted."""
+    if rows.requires_grad and rows.dtype in (torch.float32, torch.float64):
+        found: Tensor = _Mish.apply(rows)  # type: ignore[no-untyped-call]
+        return found
+    return functional.mish(rows)
+
+
+#: `auto` is what most families take; one that wants another resolves it itself.
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "auto": functional.relu,
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "mish": mish,
+    "selu": functional.selu,
+    "elu": functional.elu,
+    "tanh": torch.tanh,
+    "leaky_relu": functional.leaky_relu,
+}

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from torch import Tensor
 
-from assay.data.encode import Layout
+from assay.data.encode import Encoded, Layout
 from assay.models.config import ModelConfig
-from assay.models.tabular import TableNetwork
+from assay.models.ft_transformer import FtTransformer
+from assay.models.mlp import Mlp
+from assay.models.network import Network
+from assay.models.realmlp import RealMlp
+from assay.models.resnet import ResNet
+from assay.models.tabm import TabM
 
-Builder = Callable[[Layout, Tensor, int, ModelConfig], TableNetwork]
+Builder = Callable[[int, Layout, Tensor, int, ModelConfig], Network]
 
-NETWORKS: Mapping[str, Builder] = MappingProxyType({"mlp": TableNetwork, "perceptron": TableNetwork})
+#: All families but realmlp, which is fitted to whole rows when it is built.
+NETWORKS: Mapping[str, Builder] = MappingProxyType(
+    {
+        "perceptron": Mlp,
+        "mlp": Mlp,
+        "resnet": ResNet,
+        "ft_transformer": FtTransformer,
+        "tabm": TabM,
+        "tabm_mini": TabM,
+    }
+)
 
 
 def build(
-    config: ModelConfig, layout: Layout, training_numbers: Tensor, *, outputs: int, prior: Tensor, seed: int
-) -> TableNetwork:
-    """The network that `config` names, initialised from `seed`.
+    config: ModelConfig,
+    layout: Layout,
+    training_numbers: Tensor,
+    *,
+    outputs: int,
+    prior: Tensor,
+    seeds: Sequence[int],
+    targets: Tensor | None = None,
+    rows: Encoded | None = None,
+) -> Network:
+    """The network that `config` names with a member for each of `seeds` (whatever `config.members` says).
 
     training_numbers: scaled numbers of the training rows, (n, N), from which bins are learned.
-    prior: starting output, (outputs,): log class shares, or zero for a standardised target.
+    prior: starting output, (outputs,) or (M, outputs): log class shares, or zero for a standardised target.
+    targets: of the training rows, (n,) classes or standardised values; a realmlp's answers keep to their range.
+    rows: all inputs of training rows, to which a realmlp fits its initial weights.
+
+    Raises:
+        ValueError: `config` leaves the family open, or a realmlp is given no rows.
     """
-    network = NETWORKS[config.name](layout, training_numbers, outputs, config)
-    network.reset(seed, prior)
+    if config.name == "realmlp":
+        if rows is None or not len(rows):
+            raise ValueError("a realmlp needs training rows to fit its initial weights to: give rows")
+        network: Network = RealMlp(len(seeds), layout, training_numbers, outputs, config, rows, targets)
+    elif config.name == "auto":
+        raise ValueError("the family must be chosen before a network is built; config.name is still 'auto'")
+    else:
+        network = NETWORKS[config.name](len(seeds), layout, training_numbers, outputs, config)
+    network.reset(seeds, prior)
     return network

@@ -8,20 +8,48 @@ from pydantic import Field
 
 from assay.records import Record
 
-Activation = Literal["relu", "gelu", "silu", "mish", "selu", "tanh", "leaky_relu"]
+Family = Literal["perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"]
+Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
+Norm = Literal["none", "batch", "layer"]
+Initialisation = Literal["he", "xavier", "lecun", "orthogonal"]
+Numbers = Literal["plain", "piecewise", "piecewise_embedded", "piecewise_residual", "periodic", "pbld"]
 
 
 class ModelConfig(Record):
     """The network: its family, its size and how its inputs are widened."""
 
-    name: Literal["mlp", "perceptron"] = Field("mlp", description="Network family; a perceptron has no hidden layer.")
-    layers: int = Field(2, ge=1, le=8, description="Hidden layers of the mlp.")
-    width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer.")
-    activation: Activation = Field("relu", description="Activation of the hidden layers.")
-    dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Share of hidden units dropped while training.")
-    batch_norm: bool = Field(False, description="Batch normalisation before each activation.")
+    name: Literal["auto", "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"] = Field(
+        "auto", description="Network family; a perceptron has no hidden layer, and auto leaves the choice to assay."
+    )
+    layers: int = Field(2, ge=1, le=16, description="Hidden layers, or blocks of a resnet or ft_transformer.")
+    width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer, or length of a token.")
+    expansion: float = Field(
+        2.0, gt=0.0, le=8.0, description="Units inside a block of a resnet or ft_transformer, as a multiple of width."
+    )
+    activation: Activation = Field(
+        "auto", description="Activation; auto is selu (classes) or mish (numbers) in a realmlp and relu elsewhere."
+    )
+    dropout: float = Field(
+        0.1, ge=0.0, lt=1.0, description="Share of hidden units dropped while training; attention drops twice it."
+    )
+    norm: Norm = Field("none", description="Normalisation of hidden units, over the batch or over the layer.")
+    initialisation: Initialisation = Field("he", description="How initial weights are drawn.")
     embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category.")
+    numbers: Numbers = Field(
+        "piecewise",
+        description="How a number is widened: not at all, with bins beside it, or to a vector of bins or of waves.",
+    )
     number_bins: int = Field(
         48, ge=0, le=256, description="Piecewise-linear bins a number is widened to; 0 leaves numbers as they are."
     )
+    number_embedding: int = Field(16, ge=2, le=256, description="Length of the vector of a number.")
+    frequencies: int = Field(16, ge=1, le=256, description="Waves of a number, for periodic and pbld.")
+    frequency_scale: float = Field(
+        0.1, gt=0.0, le=100.0, description="Deviation of the initial frequencies, for periodic and pbld."
+    )
+    frequency_spread: float = Field(
+        1.0, ge=1.0, le=1000.0, description="Frequency scale of the last member as a multiple of the first one's."
+    )
+    heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
+    attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")
     members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")

@@ -21,6 +21,7 @@ def summarise(report: Report, console: Console) -> None:
     for label, text in (
         ("Task", story.asked(report)),
         ("Data", story.audited(report)),
+        ("Model", story.network(report).description),
         ("Scores", _scores_line(report)),
     ):
         _say(console, label, text)

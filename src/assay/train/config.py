@@ -2,21 +2,131 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from assay.records import Record
 
+OptimiserName = Literal["adamw", "adam", "sgd", "rmsprop", "muon"]
+ScheduleName = Literal[
+    "constant", "step", "multistep", "exponential", "cosine", "restarts", "one_cycle", "plateau", "coslog4",
+    "flat_cosine",
+]  # fmt: skip
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+
+#: Options that belong to some optimisers or schedules only, and to which.
+OPTIMISERS_OF = {
+    "momentum": ("sgd", "rmsprop", "muon"),
+    "nesterov": ("sgd", "muon"),
+    "beta1": ("adamw", "adam", "muon"),
+    "beta2": ("adamw", "adam", "muon"),
+    "alpha": ("rmsprop",),
+    "epsilon": ("adamw", "adam", "rmsprop", "muon"),
+    "weight_decay": ("adamw", "sgd", "rmsprop", "muon"),
+}
+SCHEDULES_OF = {
+    "gamma": ("step", "multistep", "exponential", "plateau"),
+    "step_share": ("step",),
+    "milestones": ("multistep",),
+    "cycles": ("restarts",),
+    "plateau_patience": ("plateau",),
+}
+
 
 class TrainConfig(Record):
-    """The training loop: AdamW, cosine schedule with warm-up, clipping, early stopping."""
+    """The training loop: optimiser, schedule, stability, regularisation, and what is kept."""
 
-    epochs: int = Field(60, ge=1, le=10_000, description="Most passes over the training rows.")
-    batch: int = Field(256, ge=1, description="Rows a step.")
-    lr: float = Field(2e-3, gt=0.0, le=10.0, description="Highest learning rate.")
+    epochs: int = Field(60, ge=1, le=100_000, description="Most passes over the training rows.")
+    batch: Annotated[int, Field(ge=1)] | Literal["auto", "full"] = Field(
+        "auto", description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory."
+    )
+    accumulate: int = Field(1, ge=1, le=4096, description="Batches whose gradients are added up for one step.")
+    # Optimiser.
+    optimiser: OptimiserName = Field("adamw", description="How gradients become steps.")
+    lr: float = Field(2e-3, gt=0.0, le=100.0, description="Highest learning rate.")
+    momentum: float | None = Field(
+        None, ge=0.0, lt=1.0, description="Momentum of sgd (none: 0.9), rmsprop, muon (0.95)."
+    )
+    nesterov: bool | None = Field(None, description="Nesterov's momentum of sgd (none: false), muon (none: true).")
+    beta1: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean gradient (Adam; none: 0.9).")
+    beta2: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (Adam; none: 0.999).")
+    alpha: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (rmsprop; none: 0.99).")
+    epsilon: float | None = Field(
+        None, gt=0.0, le=1.0, description="Added to the root of the mean square (none: 1e-8)."
+    )
+    # Schedule.
+    schedule: ScheduleName = Field("cosine", description="How the learning rate moves after the warm-up.")
     warmup: float = Field(0.05, ge=0.0, lt=1.0, description="Share of the steps in which the learning rate rises.")
-    weight_decay: float = Field(1e-2, ge=0.0, description="Decoupled weight decay (L2); biases and norms are exempt.")
-    l1: float = Field(0.0, ge=0.0, description="L1 penalty on weights.")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="Label smoothing of classes.")
+    gamma: float = Field(
+        0.1, gt=0.0, lt=1.0, description="Factor at a step, a milestone or a plateau; at the end of exponential."
+    )
+    step_share: float = Field(0.3, gt=0.0, lt=1.0, description="Share of the steps between two falls (step).")
+    milestones: tuple[float, ...] = Field(
+        (0.5, 0.75), description="Shares of the steps at which the rate falls (multistep)."
+    )
+    cycles: int = Field(3, ge=1, le=1000, description="Cosines one after another (restarts).")
+    plateau_patience: int = Field(5, ge=1, description="Epochs without a better loss before the rate falls (plateau).")
+    # Stability.
     clip_norm: float = Field(1.0, ge=0.0, description="Largest norm of a member's gradient; 0 switches clipping off.")
-    patience: int = Field(10, ge=1, description="Epochs without a better validation loss before training stops.")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 lets assay choose.")
+    clip_value: float = Field(0.0, ge=0.0, description="Largest size of one number of the gradient; 0 switches it off.")
+    clip_adaptive: float = Field(
+        0.0, ge=0.0, description="Largest norm of a unit's gradient as a share of its weights' norm; 0 switches it off."
+    )
+    skip_limit: int = Field(
+        10, ge=0, description="Steps with a gradient that is not finite that are skipped before training stops."
+    )
+    precision: PrecisionName = Field("auto", description="Arithmetic of the products; auto takes what is fastest here.")
+    # Regularisation.
+    weight_decay: float = Field(1e-2, ge=0.0, description="Decoupled weight decay; biases and norms are exempt.")
+    l2: float = Field(0.0, ge=0.0, description="L2 penalty on weights, half the square, within the gradient.")
+    l1: float = Field(0.0, ge=0.0, description="L1 penalty on weights.")
+    easing: Literal["constant", "flat_cosine"] = Field(
+        "constant", description="How weight decay and dropout move: constant, or to zero over the second half."
+    )
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="Label smoothing of classes.")
+    mixup: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of mixup on rows; 0 switches it off.")
+    ema: float = Field(
+        0.0, ge=0.0, lt=1.0, description="Decay of a running mean of the weights that is tested and kept; 0 is off."
+    )
+    swa: float = Field(
+        0.0, ge=0.0, lt=1.0, description="Share of the training, at its end, whose weights are averaged; 0 is off."
+    )
+    patience: int = Field(10, ge=1, description="Epochs without a better validation loss before a member stops.")
+    select: Literal["loss", "metric"] = Field(
+        "loss", description="What the kept epoch is best in: the validation loss, or the error rate (classes)."
+    )
+    # Where and how often.
+    device: DeviceName = Field(
+        "auto", description="Where training computes; auto takes an accelerator where there is one."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0 times one against all and keeps the faster.")
+    checkpoint_every: float = Field(
+        30.0, ge=0.0, description="Seconds between checkpoints; 0 writes one after each step."
+    )
+
+    @model_validator(mode="after")
+    def _options_fit_together(self) -> TrainConfig:
+        # A value at its default asks for nothing: records with every value in them must load as well.
+        asked = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        for name, owners in OPTIMISERS_OF.items():
+            if name in asked and self.optimiser not in owners and getattr(self, name) != 0.0:
+                raise ValueError(f"{name} is an option of {', '.join(owners)}, not of {self.optimiser}")
+        for name, owners in SCHEDULES_OF.items():
+            if name in asked and self.schedule not in owners:
+                raise ValueError(f"{name} is an option of the schedule {', '.join(owners)}, not of {self.schedule}")
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("nesterov needs a momentum above 0")
+        if self.ema and self.swa:
+            raise ValueError("ema and swa both average the weights; choose one")
+        if list(self.milestones) != sorted(set(self.milestones)) or not all(0.0 < m < 1.0 for m in self.milestones):
+            raise ValueError(f"milestones must rise between 0 and 1 (got {self.milestones})")
+        if self.batch == "full" and self.accumulate > 1:
+            raise ValueError("a full batch leaves nothing to accumulate")
+        return self
+
+    @property
+    def decay(self) -> float:
+        """Decoupled weight decay as it is applied: plain Adam has none."""
+        return 0.0 if self.optimiser == "adam" else self.weight_decay

@@ -1,26 +1,36 @@
-"""Where training computes: the threads it may use."""
+"""Where training computes: the device, the threads it may use, and the arithmetic of its products."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import torch
+from torch import Tensor
+
+from assay.errors import ConfigError
+from assay.train.config import DeviceName, PrecisionName
+
+#: Steps timed with each number of threads; the first is not counted.
+_TIMED = 4
+#: How much faster more threads must be to be kept.
+_WORTH = 0.95
+#: Loss scaling of float16: where it starts, and the good steps after which it doubles (torch's GradScaler).
+_FIRST_SCALE, _GOOD_STEPS = 2.0**16, 2000
 
 
 @contextmanager
 def using_threads(asked: int) -> Iterator[int]:
-    """Let torch use `asked` threads, never more than the process may use; 0 asks for one.
-
-    One is the right number for networks of this size: a second thread gains little on an idle machine and costs many
-    times over on a busy one, and the same number everywhere keeps the bits the same.
+    """Let torch use `asked` threads, never more than the process may use; 0 begins with one.
 
     Yields:
         How many it uses. Afterwards torch has the number it had before.
     """
     before = torch.get_num_threads()
-    threads = min(asked or 1, len(os.sched_getaffinity(0)))
+    threads = min(asked or 1, allowed_cores())
     torch.set_num_threads(threads)
     try:
         yield threads
@@ -28,7 +38,151 @@ def using_threads(asked: int) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
+def allowed_cores() -> int:
+    """Cores this process may use: its affinity, its control group's quota, and OMP_NUM_THREADS where that is set."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota()
+    cores = cores if quota is None else min(cores, max(1, int(quota)))
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores
+
+
+def _quota() -> float | None:
+    """Cores that the control group grants (version 2), or None where it sets no limit."""
+    try:
+        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+    except (OSError, ValueError):
+        return None
+    return None if allowed == "max" else int(allowed) / int(period)
+
+
 def free_cores() -> int:
     """Cores that this process may use and that others leave free just now; at least one."""
-    allowed = len(os.sched_getaffinity(0))
-    return max(1, allowed - round(max(os.getloadavg()[0] - 1.0, 0.0)))
+    return max(1, allowed_cores() - round(max(os.getloadavg()[0] - 1.0, 0.0)))
+
+
+def faster_threads(step: Callable[[], object], most: int) -> int:
+    """One or `most` threads, whichever runs `step` sooner; torch is left with that number.
+
+    Where cores are shared with other work, threads that wait for each other lose, and one is kept.
+    """
+    if most <= 1:
+        torch.set_num_threads(1)
+        return 1
+    seconds = {threads: _seconds(step, threads) for threads in (1, most)}
+    chosen = most if seconds[most] < _WORTH * seconds[1] else 1
+    torch.set_num_threads(chosen)
+    return chosen
+
+
+def _seconds(step: Callable[[], object], threads: int) -> float:
+    torch.set_num_threads(threads)
+    step()
+    begun = time.perf_counter()
+    for _ in range(_TIMED):
+        step()
+    return time.perf_counter() - begun
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device asked for; `auto` takes an accelerator where there is one.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((kind for kind in ("cuda", "mps") if there[kind]), "cpu"))
+    if not there[name]:
+        raise ConfigError(
+            "the device asked for must be there",
+            f"train.device={name}, but torch sees none",
+            "Leave train.device=auto, or install a torch build and driver for it.",
+        )
+    return torch.device(name)
+
+
+class Precision:
+    """The arithmetic of the products; weights and sums stay in float32.
+
+    float16 needs its loss scaled, so that small gradients do not vanish (Micikevicius et al., ICLR 2018, section 3.2).
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+        self.scale = torch.tensor(_FIRST_SCALE if dtype is torch.float16 else 1.0, device=device)
+        self._good = torch.zeros((), device=device)
+
+    @property
+    def name(self) -> str:
+        """`float32`, `bfloat16` or `float16`."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def scales(self) -> bool:
+        """Whether the loss is scaled."""
+        return self.dtype is torch.float16
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which forward passes run."""
+        return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, self.dtype)
+
+    def after_step(self, finite: Tensor) -> None:
+        """Move the scale: half after a step that was not finite (a 0-d bool), double after many that were."""
+        if not self.scales:
+            return
+        self._good = torch.where(finite, self._good + 1.0, 0.0)
+        grown = torch.where(self._good >= _GOOD_STEPS, self.scale * 2.0, self.scale)
+        self._good = torch.where(self._good >= _GOOD_STEPS, 0.0, self._good)
+        self.scale = torch.where(finite, grown, self.scale * 0.5)
+
+
+def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
+    """The arithmetic asked for; `auto` takes a 16-bit type only where the hardware computes in it.
+
+    Raises:
+        ConfigError: the hardware would only be slower with it.
+    """
+    fast = _fast_types(device)
+    if name == "auto":
+        return Precision(device, fast[0] if fast else torch.float32)
+    dtype: torch.dtype = getattr(torch, name)
+    if dtype is not torch.float32 and dtype not in fast:
+        flags = "AVX-512 BF16 or AMX" if device.type == "cpu" else "a GPU that computes in it"
+        raise ConfigError(
+            f"train.precision={name} must be faster than float32 here",
+            f"it needs {flags}, and without it is about five times slower",
+            "Leave train.precision=auto.",
+        )
+    return Precision(device, dtype)
+
+
+def _fast_types(device: torch.device) -> list[torch.dtype]:
+    """16-bit types that the device multiplies faster than float32, the better one first."""
+    if device.type == "cuda":
+        return [torch.bfloat16, torch.float16] if torch.cuda.get_device_capability(device)[0] >= 8 else [torch.float16]
+    if device.type == "cpu" and {"avx512_bf16", "amx_bf16"} & _cpu_flags():
+        return [torch.bfloat16]
+    return []
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device, or on the machine within the control group's limit."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    page = os.sysconf("SC_PAGE_SIZE")
+    free = page * os.sysconf("SC_AVPHYS_PAGES")
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text("ascii"))
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text("ascii"))
+    except (OSError, ValueError):
+        return free
+    return min(free, max(limit - used, 0))

@@ -1,59 +1,92 @@
-"""Train the network of a table: rows to batches, options to a module, the loop, and what the ledger says of it."""
+"""Train the networks of a table: examples and options to a trained module, and the model that answers raw rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
-from assay.ledger import Ledger, Outcome
+from assay.ledger import Ledger
 from assay.models.answer import Head
 from assay.models.build import build
 from assay.models.config import ModelConfig
-from assay.models.tabular import TableNetwork
+from assay.models.ensemble import Ensemble
+from assay.models.network import Network
+from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.loop import Batch, Trained, fit, member_losses, predict
+from assay.train.device import choose_device
+from assay.train.examples import Examples, examples
+from assay.train.loop import Trained, fit, predict
+from assay.train.losses import member_losses
+from assay.train.members import alike, varied
+from assay.train.part import Part
+from assay.train.part_verdicts import write_budget, write_verdicts
+from assay.train.state import Checkpoints
 from assay.train.watch import Watch
 
-#: Validation loss / training loss from which overfitting is warned of.
-_OVERFIT_RATIO = 1.25
+
+@dataclass(frozen=True)
+class Validation:
+    """What the networks answer for rows they did not learn from.
+
+    outputs: raw outputs, (A', n, outputs); with folds, of the member that had not seen the row.
+    shares, temperatures: weight of each of the A' answers in the mean, and its temperature (None for values).
+    target: class positions, or values in the target's units, (n,). weight: (n,) or None.
+    """
+
+    outputs: NDArray[np.float32]
+    shares: tuple[float, ...]
+    temperatures: tuple[float, ...] | None
+    target: NDArray[Any]
+    weight: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with all it needs to answer raw rows."""
+    """Trained networks with all that is needed to answer raw rows."""
 
     encoder: Encoder
-    network: TableNetwork
+    ensemble: Ensemble
     head: Head
-    trained: Trained
+    parts: tuple[Part, ...]
+    validation: Validation
+
+    @property
+    def trained(self) -> Trained:
+        """How the network with the largest share was trained."""
+        return max(self.parts, key=lambda part: part.share).trained
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, all networks together."""
+        return sum(part.trained.seconds for part in self.parts)
 
     @property
     def parameters(self) -> int:
-        """Learned numbers, all members together."""
-        return sum(parameter.numel() for parameter in self.network.parameters())
+        """Learned numbers, all networks and members together."""
+        return sum(parameter.numel() for parameter in self.ensemble.parameters())
 
     @property
     def members(self) -> int:
         """Networks that are averaged."""
-        return self.network.features.members
+        return self.ensemble.members
 
     def outputs(self, frame: pl.DataFrame) -> NDArray[np.float32]:
-        """Raw outputs of every member for raw rows, (members, n, outputs): logits, or standardised values."""
-        found: NDArray[np.float32] = predict(self.network, self.encoder.encode(frame)).numpy()
+        """Raw outputs for raw rows, (A, n, outputs): logits, or standardised values."""
+        found: NDArray[np.float32] = predict(self.ensemble, self.encoder.encode(frame)).numpy()
         return found
 
     def in_units(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
         """A regression's answers in the target's units, (n,), from `outputs`."""
-        mean = raw.astype(np.float64).mean(0)[:, 0]
+        mean = np.average(raw[:, :, 0].astype(np.float64), axis=0, weights=self.head.shares)
         answers: NDArray[np.float64] = mean * self.head.deviation + self.head.mean
         return answers
 
@@ -61,9 +94,78 @@ class Model:
         """A regression's answers for raw rows in the target's units, (n,)."""
         return self.in_units(self.outputs(frame))
 
-    def with_temperature(self, temperature: float) -> Model:
-        """The same model with calibrated probabilities."""
-        return replace(self, head=replace(self.head, temperature=temperature))
+    def hotter(self, temperature: float) -> Model:
+        """The same model with calibrated probabilities: all temperatures multiplied."""
+        validation = self.validation
+        assert validation.temperatures is not None
+        warm = replace(validation, temperatures=tuple(each * temperature for each in validation.temperatures))
+        return replace(self, head=self.head.hotter(temperature), validation=warm)
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network as it comes from training; `make` builds an untrained one of its kind from seeds."""
+
+    network: Network
+    part: Part
+    first_loss: float
+    make: Callable[[Sequence[int]], Network]
+
+
+def train_network(
+    found: Examples,
+    name: str,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    vary: bool = False,
+    checkpoints: Checkpoints | None = None,
+) -> TrainedNetwork:
+    """The members of one network family, each with the weights of its best epoch.
+
+    There are `model.members` that differ in their seed and, where they may `vary`, in learning rate and dropout; with
+    folds there is one of each of these for each fold, variant by variant.
+
+    Raises:
+        DivergenceError: the numbers are no longer finite.
+        BudgetError: no time is left to train.
+        ConfigError: the device is not there, or the batch is larger than the rows.
+    """
+    device = choose_device(config.device)
+
+    def make(seeds: Sequence[int]) -> Network:
+        rows, target = found.train.inputs, found.train.target
+        return build(
+            model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
+            targets=target, rows=rows,
+        )  # fmt: skip
+
+    folds = max(found.folds, 1)
+    seeds = [seed + place for place in range(model.members * folds)]
+    network = make(seeds)
+    first_loss = float(
+        member_losses(predict(network, found.valid.inputs), found.judged(model.members), heads=network.heads).mean()
+    )
+    network.to(device)
+    network.noise.to(device)
+    train, valid = found.on(device, model.members, seeds)
+    rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
+    fitted = config.model_copy(update={"lr": rate})
+    if vary:
+        members = varied(len(seeds), folds, fitted, dropout=model.dropout, seed=seed)
+    else:
+        members = alike(len(seeds), fitted, dropout=model.dropout, seed=seed)
+    trained = fit(
+        network, train, valid, fitted, members, seed=seed, budget=budget, watch=watch, checkpoints=checkpoints
+    )
+    network.to("cpu")
+    network.noise.to("cpu")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    part = Part(name, model, fitted, trained, len(seeds), parameters)
+    return TrainedNetwork(network, part, first_loss, make)
 
 
 def train_model(
@@ -79,118 +181,21 @@ def train_model(
     watch: Watch,
     ledger: Ledger,
 ) -> Model:
-    """A network trained on `train`, its best epoch chosen on `valid`.
+    """One network trained on `train`, its best epoch chosen on `valid`; all its answers weigh the same.
 
     Raises:
         DivergenceError: the numbers are no longer finite.
         BudgetError: no time is left to train.
     """
-    head = _head(train, schema)
-    batches = [_batch(encoder, rows, schema, head) for rows in (train, valid)]
-    prior = _prior(train, schema)
-    network = build(model, encoder.layout, batches[0].inputs.numbers, outputs=len(prior), prior=prior, seed=seed)
-    first_loss = float(member_losses(predict(network, batches[1].inputs), batches[1], 0.0).mean())
-    trained = fit(network, batches[0], batches[1], config, seed=seed, budget=budget, watch=watch)
-    found = Model(encoder, network, head, trained)
-    _write_verdicts(ledger, found, model, config, seed, first_loss)
-    _write_budget(ledger, found.trained, budget)
-    return found
-
-
-def _head(train: Rows, schema: Schema) -> Head:
-    if schema.is_classification:
-        return Head(temperature=1.0)
-    weight = _relative(train.weight)
-    mean = float(np.average(train.target, weights=weight))
-    deviation = float(np.sqrt(np.average((train.target - mean) ** 2, weights=weight)))
-    return Head(temperature=None, mean=mean, deviation=deviation or 1.0)
-
-
-def _batch(encoder: Encoder, rows: Rows, schema: Schema, head: Head) -> Batch:
-    relative = _relative(rows.weight)
-    weight = None if relative is None else torch.from_numpy(relative).float()
-    if schema.is_classification:
-        target = torch.from_numpy(rows.target.astype(np.int64))
-    else:
-        target = torch.from_numpy((rows.target - head.mean) / head.deviation).float()
-    return Batch(encoder.encode(rows.frame), target, weight)
-
-
-def _relative(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """Row weights with a mean of one: only their ratios count, whatever unit they were given in."""
-    if weight is None:
-        return None
-    shares = weight / weight.max()
-    return np.asarray(shares / shares.mean(), np.float64)
-
-
-def _prior(train: Rows, schema: Schema) -> Tensor:
-    """Where the output starts: log shares of the classes (each counted once more), or zero."""
-    if not schema.is_classification:
-        return torch.zeros(1)
-    counts = np.bincount(train.target, weights=_relative(train.weight), minlength=len(schema.classes)) + 1.0
-    return torch.from_numpy(np.log(counts / counts.sum())).float()
-
-
-def _write_verdicts(
-    ledger: Ledger, found: Model, model: ModelConfig, config: TrainConfig, seed: int, first_loss: float
-) -> None:
-    trained, applied = found.trained, Outcome.APPLIED
-    last = trained.epochs[-1] if trained.epochs else None
-    ledger.record("train.seeded", applied, f"every random choice follows from seed {seed}", value=seed)
-    reason = f"the first validation loss, {first_loss:.4f}, is that of the training prior"
-    ledger.record("model.prior-bias", applied, reason, value=first_loss)
-    single = "one network; model.members=4 trains four and averages them"
-    averaged = f"{model.members} networks with seeds {seed} to {seed + model.members - 1}, averaged"
-    outcome = applied if model.members > 1 else Outcome.SKIPPED
-    ledger.record("model.members", outcome, averaged if model.members > 1 else single, value=model.members)
-    reason = f"AdamW with decay {config.weight_decay:g} on weights, none on biases and norms"
-    ledger.record("train.adamw", applied, reason, value=config.weight_decay)
-    reason = (
-        f"cosine to zero over {trained.horizon:,} steps from {config.lr:g}, warm-up over {config.warmup:.0%} of them"
-    )
-    ledger.record("train.schedule", applied, reason, value=config.lr)
-    if config.clip_norm:
-        reason = f"norm at most {config.clip_norm:g}; {trained.clipped:.1%} of {trained.steps:,} steps were clipped"
-        ledger.record("train.clipping", applied, reason, value=trained.clipped)
-    else:
-        ledger.record("train.clipping", Outcome.SKIPPED, "switched off with train.clip_norm=0")
-    reason = f"patience {config.patience} epochs; training ended after {len(trained.epochs)} because {trained.stopped}"
-    ledger.record("train.early-stopping", applied, reason, value=len(trained.epochs))
-    reason = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)} (each member its own best)"
-    ledger.record("train.best-weights", applied, reason, value=trained.best_epoch)
-    held = model.dropout or config.weight_decay or config.l1
-    reason = f"dropout {model.dropout:g}, weight decay {config.weight_decay:g}, L1 {config.l1:g}"
-    ledger.record("train.regularisation", applied if held else Outcome.SKIPPED, reason, value=model.dropout)
-    reason = f"all {trained.steps:,} steps had a finite loss and gradient"
-    ledger.record("train.finite", Outcome.PASSED, reason, value=trained.steps)
-    if model.number_bins and found.encoder.layout.numbers:
-        reason = f"{found.encoder.layout.numbers} numbers widened to at most {model.number_bins} quantile bins each"
-        ledger.record("encode.numeric-embeddings", applied, reason, value=model.number_bins)
-    elif found.encoder.layout.numbers:
-        ledger.record("encode.numeric-embeddings", Outcome.SKIPPED, "switched off with model.number_bins=0")
-    if last is not None and last.train_loss > 0:
-        _write_gap(ledger, last.valid_loss / last.train_loss)
-
-
-def _write_gap(ledger: Ledger, ratio: float) -> None:
-    reason = f"in the last epoch the validation loss was {ratio:.2f} times the training loss"
-    if ratio > _OVERFIT_RATIO:
-        advice = "; more dropout or weight decay may help (the best epoch's weights were kept)"
-        ledger.record("train.overfitting", Outcome.WARNED, reason + advice, value=ratio)
-    else:
-        ledger.record("train.overfitting", Outcome.PASSED, reason, value=ratio)
-
-
-def _write_budget(ledger: Ledger, trained: Trained, budget: Budget) -> None:
-    if np.isinf(budget.seconds):
-        ledger.record("train.budget", Outcome.NOT_APPLICABLE, "no time budget was given", value=trained.seconds)
-    elif trained.limited_by_budget:
-        reason = (
-            f"the schedule was shortened to {trained.horizon:,} steps to fit the time left; such a run depends on the "
-            "machine's speed and is repeated exactly only with the same number of steps"
-        )
-        ledger.record("train.budget", Outcome.APPLIED, reason, value=trained.seconds)
-    else:
-        reason = f"training took {trained.seconds:.1f} s and did not need to be shortened"
-        ledger.record("train.budget", Outcome.PASSED, reason, value=trained.seconds)
+    found = examples(encoder, train, valid, schema)
+    one = train_network(found, model.name, model, config, seed=seed, budget=budget, watch=watch)
+    answers = one.network.members * one.network.heads
+    shares = (1.0 / answers,) * answers
+    temperatures = (1.0,) * answers if schema.is_classification else None
+    head = Head(shares, temperatures, found.units.mean, found.units.deviation)
+    outputs = predict(one.network, found.valid.inputs).numpy()
+    validation = Validation(outputs, shares, temperatures, valid.target, valid.weight)
+    whole = Model(encoder, Ensemble([one.network]), head, (one.part,), validation)
+    write_verdicts(ledger, one.part, encoder.layout.numbers, one.first_loss, seed)
+    write_budget(ledger, one.part.trained, budget)
+    return whole

@@ -1,32 +1,264 @@
-"""The optimiser: AdamW with decay on weights only, and clipping of each member's gradient."""
+"""Optimisers on the matrix of all members' parameters: each member has a rate, a decay and a state of its own.
+
+Written here rather than taken from `torch.optim`, because there a rate belongs to whole tensors, and because its fused
+kernels round differently where a tensor ends, so that a member trained in company would not equal one trained alone.
+Parity with `torch.optim` is tested.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assay.train.config import TrainConfig
+from assay.train.flat import Flat
+
+Factors = Mapping[str, tuple[float, float]]
+
+#: Coefficients and rounds of the Newton-Schulz iteration of Muon.
+_QUINTIC, _ROUNDS = (3.4445, -4.7750, 2.0315), 5
 
 
-def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov & Hutter, ICLR 2019); biases, norms and other vectors are exempt from decay."""
-    decayed: list[nn.Parameter] = []
-    exempt: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        (decayed if name.endswith(("weight", "table")) else exempt).append(parameter)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+class Optimiser(Protocol):
+    """What turns the gradient into a step. `state` names every tensor that a resumed run needs."""
+
+    steps: int
+
+    def step(self, rate: float, ease: float) -> None:
+        """Step with the members' rates times `rate` and their decays times `ease`."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors to save; `restore` copies them back."""
+
+    def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from `state` after `steps` steps."""
 
 
-def member_norms(parameters: list[nn.Parameter], members: int) -> Tensor:
-    """Norm of each member's gradient over all its parameters, (members,)."""
-    squares = [p.grad.reshape(members, -1).square().sum(1) for p in parameters if p.grad is not None]
-    return torch.stack(squares).sum(0).sqrt()
+class _OnMatrix:
+    """Rates and decays of each member and column, and the state of an optimiser."""
+
+    def __init__(
+        self, flat: Flat, factors: Factors, rates: Sequence[float], decays: Sequence[float], slots: Sequence[str]
+    ) -> None:
+        self.flat, self.steps = flat, 0
+        self.slots = {slot: torch.zeros_like(flat.weights) for slot in slots}
+        rate_factor, decay_factor = (
+            flat.row(lambda name, _, place=place: factors.get(name, (1.0, 0.0))[place])  # type: ignore[misc]
+            for place in (0, 1)
+        )
+        column = torch.tensor(rates, dtype=flat.weights.dtype, device=flat.weights.device).view(-1, 1)
+        # Broadcast from a column where all parameters learn alike: one stream of memory less a step.
+        plain = bool((rate_factor == 1.0).all())
+        self.rate = column if plain else column * rate_factor
+        decay = torch.tensor(decays, dtype=column.dtype, device=column.device).view(-1, 1)
+        self.shrink = column * rate_factor * decay * decay_factor if any(decays) else None
+        self._room = torch.empty_like(flat.weights)
+
+    def step(self, rate: float, ease: float) -> None:
+        """See `Optimiser`."""
+        self.steps += 1
+        weights = self.flat.weights
+        if self.shrink is not None:
+            weights.addcmul_(weights, self.shrink, value=-rate * ease)
+        self._move(rate)
+
+    def _move(self, rate: float) -> None:
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Optimiser`."""
+        return dict(self.slots)
+
+    def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """See `Optimiser`."""
+        self.steps = steps
+        for slot, tensor in self.slots.items():
+            tensor.copy_(state[slot])
 
 
-def clip_members(parameters: list[nn.Parameter], norms: Tensor, limit: float) -> None:
-    """Scale each member's gradient to at most `limit` (Pascanu et al., ICML 2013); `norms` from `member_norms`."""
-    factors = (limit / (norms + 1e-6)).clamp(max=1.0)
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad.view(len(norms), -1).mul_(factors.unsqueeze(1))
+class Adam(_OnMatrix):
+    """Adam (Kingma & Ba, ICLR 2015), with decoupled decay AdamW (Loshchilov & Hutter, ICLR 2019, algorithm 2)."""
+
+    def __init__(
+        self,
+        flat: Flat,
+        factors: Factors,
+        rates: Sequence[float],
+        decays: Sequence[float],
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        slots: Sequence[str] = ("mean", "square"),
+    ) -> None:
+        super().__init__(flat, factors, rates, decays, slots)
+        self.betas, self.epsilon = betas, epsilon
+
+    def _move(self, rate: float) -> None:
+        self._move_by(self._direction(), rate)
+
+    def _direction(self) -> Tensor:
+        """The mean gradient over its root mean square, bias-corrected but for a factor; in the work space."""
+        gradient, mean, square = self.flat.gradient, self.slots["mean"], self.slots["square"]
+        first, second = self.betas
+        mean.lerp_(gradient, 1.0 - first)
+        square.mul_(second).addcmul_(gradient, gradient, value=1.0 - second)
+        torch.sqrt(square, out=self._room)
+        self._room.add_(self.epsilon * math.sqrt(1.0 - second**self.steps))
+        return torch.div(mean, self._room, out=self._room)
+
+    def _move_by(self, direction: Tensor, rate: float) -> None:
+        first, second = self.betas
+        correction = math.sqrt(1.0 - second**self.steps) / (1.0 - first**self.steps)
+        self.flat.weights.addcmul_(direction, self.rate, value=-rate * correction)
+
+
+class Sgd(_OnMatrix):
+    """Gradient descent, with momentum (Polyak, 1964) or Nesterov's (Sutskever et al., ICML 2013), as torch's SGD."""
+
+    def __init__(
+        self,
+        flat: Flat,
+        factors: Factors,
+        rates: Sequence[float],
+        decays: Sequence[float],
+        *,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(flat, factors, rates, decays, ("velocity",) if momentum else ())
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def _move(self, rate: float) -> None:
+        direction = self.flat.gradient
+        if self.momentum:
+            velocity = self.slots["velocity"].mul_(self.momentum).add_(direction)
+            direction = direction.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
+        self.flat.weights.addcmul_(direction, self.rate, value=-rate)
+
+
+class RmsProp(_OnMatrix):
+    """RMSProp (Tieleman & Hinton, Coursera lecture 6.5, 2012), as torch's."""
+
+    def __init__(
+        self,
+        flat: Flat,
+        factors: Factors,
+        rates: Sequence[float],
+        decays: Sequence[float],
+        *,
+        alpha: float = 0.99,
+        momentum: float = 0.0,
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(flat, factors, rates, decays, ("square", "velocity") if momentum else ("square",))
+        self.alpha, self.momentum, self.epsilon = alpha, momentum, epsilon
+
+    def _move(self, rate: float) -> None:
+        gradient, square = self.flat.gradient, self.slots["square"]
+        square.mul_(self.alpha).addcmul_(gradient, gradient, value=1.0 - self.alpha)
+        torch.sqrt(square, out=self._room).add_(self.epsilon)
+        direction = torch.div(gradient, self._room, out=self._room)
+        if self.momentum:
+            direction = self.slots["velocity"].mul_(self.momentum).add_(direction)
+        self.flat.weights.addcmul_(direction, self.rate, value=-rate)
+
+
+class Muon(Adam):
+    """Muon (Jordan et al., 2024) for the matrices of hidden layers, AdamW for everything else.
+
+    A matrix steps along the orthogonal factor of its momentum, found by five Newton-Schulz iterations, scaled to the
+    size of an AdamW step (Liu et al., Muon is Scalable for LLM Training, 2025, section 2.2), so that one rate serves
+    both.
+    `matrices` are the places of the parameters (M, a, b) that count as hidden.
+    """
+
+    def __init__(
+        self,
+        flat: Flat,
+        factors: Factors,
+        rates: Sequence[float],
+        decays: Sequence[float],
+        *,
+        matrices: Sequence[int],
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(
+            flat, factors, rates, decays, betas=betas, epsilon=epsilon, slots=("mean", "square", "velocity")
+        )
+        self.momentum, self.nesterov, self.matrices = momentum, nesterov, matrices
+
+    def _move(self, rate: float) -> None:
+        first, second = self.betas
+        gradient = self.flat.gradient
+        velocity = self.slots["velocity"].lerp_(gradient, 1.0 - self.momentum)
+        looked_ahead = torch.lerp(gradient, velocity, self.momentum) if self.nesterov else velocity
+        direction = self._direction()
+        undone = (1.0 - first**self.steps) / math.sqrt(1.0 - second**self.steps)
+        for place in self.matrices:
+            columns, shape = self.flat.columns[place], self.flat.named[place][1].shape
+            matrix = looked_ahead[:, columns].view(shape)
+            scale = 0.2 * math.sqrt(max(shape[-2:])) * undone  # `_move_by` multiplies Adam's correction in again
+            direction[:, columns] = (orthogonal(matrix) * scale).view(len(direction), -1)
+        self._move_by(direction, rate)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The orthogonal factor of each matrix (..., a, b), nearly: singular values between 0.7 and 1.2 (Jordan, 2024)."""
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    found = matrices if wide else matrices.mT
+    found = found / torch.linalg.matrix_norm(found, keepdim=True).clamp_min(1e-7)
+    a, b, c = _QUINTIC
+    for _ in range(_ROUNDS):
+        gram = found @ found.mT
+        found = a * found + (b * gram + c * gram @ gram) @ found
+    turned: Tensor = found if wide else found.mT
+    return turned
+
+
+def build_optimiser(
+    flat: Flat, config: TrainConfig, factors: Factors, rates: Sequence[float], decays: Sequence[float]
+) -> Optimiser:
+    """The optimiser that `config` names.
+
+    Args:
+        flat: the parameters.
+        config: names and constants.
+        factors: of a parameter's rate and decay, by its name.
+        rates: highest learning rate of each member.
+        decays: decoupled weight decay of each member.
+    """
+    betas = _or(config.beta1, 0.9), _or(config.beta2, 0.999)
+    epsilon = _or(config.epsilon, 1e-8)
+    if config.optimiser == "sgd":
+        momentum = _or(config.momentum, 0.9)
+        return Sgd(flat, factors, rates, decays, momentum=momentum, nesterov=bool(config.nesterov))
+    if config.optimiser == "rmsprop":
+        alpha, momentum = _or(config.alpha, 0.99), _or(config.momentum, 0.0)
+        return RmsProp(flat, factors, rates, decays, alpha=alpha, momentum=momentum, epsilon=epsilon)
+    if config.optimiser == "muon":
+        return Muon(
+            flat, factors, rates, decays, matrices=_hidden(flat, factors), momentum=_or(config.momentum, 0.95),
+            nesterov=config.nesterov is not False, betas=betas, epsilon=epsilon,
+        )  # fmt: skip
+    return Adam(flat, factors, rates, decays, betas=betas, epsilon=epsilon)
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _hidden(flat: Flat, factors: Factors) -> list[int]:
+    """Places of the matrices (M, a, b) that Muon steps: neither embeddings nor the last layer."""
+    decayed = [
+        place
+        for place, (name, parameter) in enumerate(flat.named)
+        if parameter.ndim == 3 and factors.get(name, (1.0, 0.0))[1] and name.endswith("weight")
+    ]
+    return decayed[:-1]

@@ -12,8 +12,10 @@ class Epoch(Record):
     """One epoch of training.
 
     Losses are means over rows (and members) in nats, or in squared target deviations. The validation score is the
-    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is
-    the median over the epoch's steps, before clipping.
+    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is the median over the
+    epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of the weights'
+    size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
+    training began.
     """
 
     epoch: int
@@ -25,6 +27,11 @@ class Epoch(Record):
     score_name: Literal["accuracy", "R2"]
     learning_rate: float
     gradient_norm: float
+    update_ratio: float | None = None
+    rows_per_second: float | None = None
+    memory_mb: float | None = None
+    skipped: int = 0
+    network: str = ""
 
 
 class Watch(Protocol):
@@ -57,6 +64,30 @@ class Unwatched:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class Named:
+    """Writes the name of the network into each epoch, and passes everything on to another watch."""
+
+    def __init__(self, watch: Watch, name: str) -> None:
+        self.watch = watch
+        self.name = name
+
+    def stage(self, name: str) -> None:
+        """Pass on."""
+        self.watch.stage(name)
+
+    def epoch(self, record: Epoch, of: int) -> None:
+        """Pass on with the name."""
+        self.watch.epoch(record.model_copy(update={"network": self.name}), of)
+
+    def note(self, text: str) -> None:
+        """Pass on."""
+        self.watch.note(text)
+
+    def close(self) -> None:
+        """Pass on."""
+        self.watch.close()
 
 
 class Recorder:

@@ -119,9 +119,9 @@ def make(
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=0, budget=Budget(None), watch=Unwatched(), ledger=Ledger(),
     )  # fmt: skip
     if schema.is_classification:
-        trained = trained.with_temperature(1.3)
+        trained = trained.hotter(1.3)
     directory.mkdir()
-    parity, outputs = export(encoder, trained.network, trained.head, schema, valid.frame, directory)
+    parity, outputs = export(encoder, trained.ensemble, trained.head, schema, valid.frame, directory)
     documents = {SCHEMA: schema.to_json(), CONFIG: "seed: 0\n", REPORT: "{}", PAGE: "<html></html>", CARD: "# card\n"}
     documents[REFERENCE] = profile(train, encoder.inputs, len(schema.classes)).to_json()
     for name, text in documents.items():

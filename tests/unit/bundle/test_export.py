@@ -20,7 +20,7 @@ from assay.models.answer import Answer
 
 
 def ask_torch(made, frame) -> np.ndarray:
-    answer = Answer(made.model.encoder, made.model.network, made.model.head).eval()
+    answer = Answer(made.model.encoder, made.model.ensemble, made.model.head).eval()
     raw = matrices(frame, made.model.encoder.inputs)
     with torch.inference_mode():
         out = answer(torch.from_numpy(raw.values), torch.from_numpy(raw.codes), torch.from_numpy(raw.texts))
@@ -144,7 +144,7 @@ def test_hardening_adds_an_empty_row_and_unseen_categories(binary):
 
 def test_the_weights_are_all_there(made):
     tensors = load_file(made.directory / WEIGHTS)
-    answer = Answer(made.model.encoder, made.model.network, made.model.head)
+    answer = Answer(made.model.encoder, made.model.ensemble, made.model.head)
     assert tensors.keys() == answer.state_dict().keys()
     for name, tensor in answer.state_dict().items():
         np.testing.assert_array_equal(tensors[name], tensor.numpy())
@@ -172,13 +172,13 @@ def test_a_file_that_answers_otherwise_is_not_saved_in_silence(numbers_only, tmp
         raise AssertionError("the head's bias is in the file")
     monkeypatch.setattr(exporting, "_whole_graph", lambda *arguments: saved)
     with pytest.raises(ParityError, match="must answer as the trained network"):
-        export(model.encoder, model.network, model.head, numbers_only.schema, numbers_only.frame, tmp_path)
+        export(model.encoder, model.ensemble, model.head, numbers_only.schema, numbers_only.frame, tmp_path)
     assert not (tmp_path / PROBE).exists()
 
 
 def test_exporting_prints_nothing(text_only, tmp_path, capfd, caplog):
     model = text_only.model
-    export(model.encoder, model.network, model.head, text_only.schema, text_only.frame.head(5), tmp_path)
+    export(model.encoder, model.ensemble, model.head, text_only.schema, text_only.frame.head(5), tmp_path)
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelname != "DEBUG"]
 

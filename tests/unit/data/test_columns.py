@@ -201,9 +201,9 @@ def test_row_groups_are_equal_exactly_where_rows_are(rows: list[tuple[float | No
     expected = [seen.setdefault(key, len(seen)) for key in keys]
     assert row_groups(frame).tolist() == expected
     # Every hash collides with every other, and with half of the others.
-    assert groups_of_hashes(frame, pl.Series([7] * len(rows), dtype=pl.UInt64)).tolist() == expected
+    assert groups_of_hashes(np.full(len(rows), 7, np.uint64), frame).tolist() == expected
     parity = pl.Series([number % 2 for number in expected], dtype=pl.UInt64)
-    assert groups_of_hashes(frame, parity).tolist() == expected
+    assert groups_of_hashes(parity, frame).tolist() == expected
 
 
 def test_row_groups_of_no_rows_is_empty() -> None:

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import CYCLES, Encoder
+from assay.data.encode import Encoder
 from assay.data.inputs import MISSING, UNKNOWN
+from assay.data.learn import CYCLES
 from assay.data.read import Source, Table
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
@@ -179,7 +180,7 @@ def test_what_comes_out_is_finite_whatever_goes_in(scale, clip, training, later)
         found = encoder.encode(pl.DataFrame(values, schema=list(kinds)))
         assert found.numbers.isfinite().all()
         assert found.extras.isfinite().all()
-        widened = Features(encoder.layout, found.numbers, ModelConfig(number_bins=4))
+        widened = Features(1, encoder.layout, found.numbers, ModelConfig(number_bins=4))
         assert widened(found.numbers, found.extras, found.codes).isfinite().all()
 
 

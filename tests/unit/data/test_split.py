@@ -48,7 +48,9 @@ def make_schema(table, target="y", *, group=None, time=None, weight=None, number
 
 def cut(table, schema, *, seed=0, ledger=None, valid=None, test=None, **config) -> Split:
     ledger = ledger if ledger is not None else Ledger()
-    return seal(table, schema, SplitConfig(**config), seed=seed, ledger=ledger, valid=valid, test=test)
+    return seal(
+        table, schema, SplitConfig(**({"valid": 0.2} | config)), seed=seed, ledger=ledger, valid=valid, test=test
+    )
 
 
 def positions(split: Split):
@@ -310,7 +312,7 @@ def test_weights_travel_with_their_rows():
 def test_no_test_part_when_none_is_wanted():
     table = two_classes()
     ledger = Ledger()
-    split = seal(table, make_schema(table), SplitConfig(test=0.0), seed=0, ledger=ledger)
+    split = seal(table, make_schema(table), SplitConfig(valid=0.2, test=0.0), seed=0, ledger=ledger)
     assert split.test is None
     assert (split.record.train_rows, split.record.valid_rows, split.record.sealed_sha256) == (160, 40, None)
     assert ledger["split.sealed-test"].outcome is Outcome.SKIPPED

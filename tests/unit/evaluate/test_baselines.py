@@ -47,7 +47,7 @@ def made(task, rows, seed=0, weight=None, part="train"):
         Task.BINARY: (noisy > 0).astype(int),
         Task.MULTICLASS: np.digitize(noisy, [-0.7, 0.8]),
     }[task]
-    return Rows(part=part, frame=frame, target=target, weight=weight, positions=np.arange(rows))
+    return Rows(part=part, cells=frame, target=target, weight=weight, positions=np.arange(rows))
 
 
 def schema(task, kinds=KINDS, time=None):

@@ -8,7 +8,7 @@ from torch.nn import functional
 from assay.data.encode import Layout
 from assay.models.build import NETWORKS, build
 from assay.models.config import ModelConfig
-from assay.models.tabular import TableNetwork
+from assay.models.network import Network
 
 LAYOUT = Layout(numbers=3, extras=2, vocabularies=(4, 9))
 ACTIVATIONS = ("relu", "gelu", "silu", "mish", "selu", "tanh", "leaky_relu")
@@ -24,10 +24,10 @@ def inputs(rows=32, seed=0, layout=LAYOUT):
     )
 
 
-def made(seed=0, prior=(0.0, 0.0), layout=LAYOUT, **config) -> TableNetwork:
+def made(seed=0, prior=(0.0, 0.0), layout=LAYOUT, **config) -> Network:
     config = ModelConfig(**{"width": 8, "number_bins": 4, "embedding": 3, "members": 1} | config)
-    numbers = inputs(layout=layout)[0]
-    return build(config, layout, numbers, outputs=len(prior), prior=torch.tensor(prior), seed=seed)
+    numbers, seeds = inputs(layout=layout)[0], range(seed, seed + config.members)
+    return build(config, layout, numbers, outputs=len(prior), prior=torch.tensor(prior), seeds=seeds)
 
 
 def trained_a_little(network, steps=5, seed=0):

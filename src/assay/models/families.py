@@ -1,0 +1,68 @@
+"""The families of networks: the best known options of each, and the options each has no use for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from assay.models.config import Family, ModelConfig, Numbers
+
+_WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
+_NUMBERS = _WAVES | {"number_bins", "number_embedding"}
+_ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
+_HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
+
+#: What each family starts from; the user's options go on top.
+DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
+    {
+        "perceptron": ModelConfig(name="perceptron", dropout=0.0),
+        # Ours: two narrow layers on 48 bins a number.
+        "mlp": ModelConfig(name="mlp", activation="relu"),
+        # Gorishniy et al. 2021 and the authors' package: 2 blocks of 192, twice as wide inside, dropout 0.15.
+        "resnet": ModelConfig(
+            name="resnet", layers=2, width=192, expansion=2.0, dropout=0.15, norm="batch", numbers="plain"
+        ),
+        # The same; their three default blocks drop 0.1 (0.2 in attention), 4/3 as wide inside because gated.
+        "ft_transformer": ModelConfig(
+            name="ft_transformer", layers=3, width=192, expansion=4 / 3, dropout=0.1, norm="layer", numbers="plain"
+        ),
+        # Holzmüller et al. 2024, table A.1 (TD).
+        "realmlp": ModelConfig(
+            name="realmlp", layers=3, width=256, dropout=0.15, numbers="pbld", number_embedding=4, frequencies=16,
+            frequency_scale=0.1,
+        ),
+        # Gorishniy et al. 2025 with vectors of bins: 2 layers of 512 and 32 heads there; 256 and 8 for a CPU here.
+        "tabm": ModelConfig(name="tabm", width=256, dropout=0.1, numbers="piecewise_residual", number_embedding=16),
+        "tabm_mini": ModelConfig(
+            name="tabm_mini", width=256, dropout=0.1, numbers="piecewise_residual", number_embedding=16
+        ),
+    }
+)  # fmt: skip
+
+_UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
+    {
+        "perceptron": _HIDDEN | _ONLY_SOME,
+        "mlp": _ONLY_SOME,
+        "resnet": _ONLY_SOME - {"expansion"},
+        "ft_transformer": frozenset({"norm", "initialisation", "embedding", "number_embedding", "heads"}),
+        "realmlp": _ONLY_SOME | {"norm", "initialisation"},
+        "tabm": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
+        "tabm_mini": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
+    }
+)
+
+_UNUSED_OF_NUMBERS: Mapping[Numbers, frozenset[str]] = MappingProxyType(
+    {
+        "plain": _NUMBERS,
+        "piecewise": _NUMBERS - {"number_bins"},
+        "piecewise_embedded": _WAVES,
+        "piecewise_residual": _WAVES,
+        "periodic": frozenset({"number_bins"}),
+        "pbld": frozenset({"number_bins"}),
+    }
+)
+
+
+def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[str]:
+    """Options of `ModelConfig` that mean nothing to a family; with `numbers`, also those its widening has no use for."""
+    return _UNUSED[name] | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])

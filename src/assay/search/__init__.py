@@ -1,0 +1,1 @@
+"""Everything that trains more than one network."""

@@ -1,0 +1,28 @@
+"""Options of what trains several networks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assay.records import Record
+
+Recipe = Literal["auto", "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"]
+
+
+class EnsembleConfig(Record):
+    """Which networks are trained and how their answers are combined."""
+
+    recipes: tuple[Recipe, ...] = Field(
+        ("auto",), description="Network families to train and combine; auto chooses by the data and the time."
+    )
+    folds: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="Folds of a cross-validation whose networks are averaged; 1 trains on one split, 0 is auto.",
+    )
+    bagging: bool = Field(
+        False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
+    )

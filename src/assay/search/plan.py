@@ -1,0 +1,147 @@
+"""Which networks are trained, decided by the data, the time and what the user said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from assay.data.schema import Schema, Task
+from assay.errors import ConfigError
+from assay.models.config import ModelConfig
+from assay.models.families import unused_options
+from assay.search.config import EnsembleConfig
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.recipes import RECIPES, network_options, training_options
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to train: its options, and its share of the time beside those of the other jobs."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig
+    share: float = 1.0
+    vary: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs in the order they are trained, the folds (1: none), and why so."""
+
+    jobs: tuple[Job, ...]
+    folds: int
+    reason: str
+    why_no_folds: str = ""
+
+
+#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of a machine with two
+#: cores: a guess that decides how many members there are, not how long they train.
+_A_MEMBER_MORE = 0.55
+_A_ROW: Mapping[str, float] = MappingProxyType(
+    {"perceptron": 4e-6, "mlp": 14e-6, "resnet": 40e-6, "ft_transformer": 600e-6, "realmlp": 20e-6, "tabm": 100e-6,
+     "tabm_mini": 90e-6}
+)  # fmt: skip
+#: Passes over the rows from which more members, or folds, are worth more than more passes.
+_PASSES, _PASSES_OF_FOLDS = 25, 40
+#: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
+_FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 100_000
+#: Shares of the time beside each other; for numbers and many classes the plain network is rarely the better one.
+_SHARES: Mapping[str, float] = MappingProxyType({"mlp": 0.6, "tabm": 1.2, "tabm_mini": 1.1})
+_SHARE_OF_MLP = 0.3
+#: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
+_LONG, _UNLIMITED = 150.0, 600.0
+#: Options that, when the user sets them, hold for every member alike.
+_SETTLED = frozenset({"lr"})
+#: How far the frequencies of a realmlp's members are spread.
+_SPREAD = 20.0
+
+
+def plan(
+    rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig, budget: Budget
+) -> Plan:
+    """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
+
+    Raises:
+        ConfigError: options contradict each other, or a recipe has no use for one.
+    """
+    seconds = min(budget.left, _UNLIMITED)
+    names, reason = _names(model, ensemble, seconds)
+    shares = {name: _SHARES.get(name, 1.0) for name in names}
+    if "mlp" in shares and schema.task is not Task.BINARY:
+        shares["mlp"] = _SHARE_OF_MLP
+    times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
+    folds, variants, why = _folds(rows, times, schema, ensemble)
+    jobs = []
+    for name in names:
+        members = variants or _members(rows, name, times[name])
+        jobs.append(_job(name, model, train, schema, times[name] / seconds, members))
+    return Plan(tuple(jobs), folds, reason, why)
+
+
+def _names(model: ModelConfig, ensemble: EnsembleConfig, seconds: float) -> tuple[Sequence[str], str]:
+    """The recipes, and why these."""
+    if model.name != "auto":
+        return (model.name,), "as model.name says"
+    if "auto" not in ensemble.recipes:
+        return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
+    kinds = ("realmlp", "mlp") if seconds < _LONG else ("realmlp", "mlp", "tabm")
+    suited = [name for name in kinds if not _useless(name, model)] or ["mlp"]
+    return suited, f"{len(suited)} kinds of networks for {seconds:.0f} s of training"
+
+
+def _cost(rows: int, name: str, members: int, passes: int) -> float:
+    """Seconds of that many passes of a network with its members."""
+    return rows * _A_ROW[name] * passes * (1.0 + _A_MEMBER_MORE * (members - 1))
+
+
+def _members(rows: int, name: str, seconds: float) -> int:
+    """As many members as leave time for enough passes."""
+    return next((count for count in _MEMBERS if _cost(rows, name, count, _PASSES) <= seconds), 1)
+
+
+def _folds(
+    rows: int, times: Mapping[str, float], schema: Schema, ensemble: EnsembleConfig
+) -> tuple[int, int | None, str]:
+    """Folds and variants of each for these rows and the times of the networks; (1, None, why) where there are none."""
+    if ensemble.folds:
+        return ensemble.folds, None if ensemble.folds == 1 else 2, "ensemble.folds=1"
+    if schema.time is not None:
+        return 1, None, "rows have a time, and the latest judge best"
+    if rows < _NO_FOLDS_FROM:
+        for folds, variants in _FOLDS:
+            needed = {name: _cost(rows, name, folds * variants, _PASSES_OF_FOLDS) for name in times}
+            if all(needed[name] <= seconds for name, seconds in times.items()):
+                return folds, variants, ""
+    return 1, None, f"for folds of {rows:,} rows there is not the time"
+
+
+def _useless(name: str, model: ModelConfig) -> frozenset[str]:
+    """Options that were set and mean nothing to the network."""
+    return unused_options(RECIPES[name].model.name) & model.model_fields_set
+
+
+def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int) -> Job:
+    recipe = RECIPES[name]
+    useless = _useless(name, model)
+    try:
+        options = network_options(recipe.model, model.model_copy(update={"name": name}))
+        training = training_options(recipe.train(is_classification=schema.is_classification), train)
+    except ValueError as error:
+        raise ConfigError(
+            f"the options must suit the recipe {name!r}", str(error), "Change one of them, or choose another recipe."
+        ) from None
+    if useless:
+        raise ConfigError(
+            f"every option of the network must mean something to it ({name})",
+            ", ".join(f"model.{option}" for option in sorted(useless)) + " do not",
+            "Leave them out, or choose another network with model.name.",
+        )
+    chosen: dict[str, object] = {}
+    if "members" not in model.model_fields_set:
+        chosen["members"] = members
+    if options.numbers in ("pbld", "periodic") and not {"frequency_scale", "frequency_spread"} & model.model_fields_set:
+        chosen["frequency_spread"] = _SPREAD
+    return Job(name, options.model_copy(update=chosen), training, share, vary=not _SETTLED & train.model_fields_set)

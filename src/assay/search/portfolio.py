@@ -1,0 +1,307 @@
+"""From examples to a model: the networks of a plan are trained one after another and combined by what they got right.
+
+The plan, the training and the weighting are apart: `plan.py` says which networks, `combine.py` how much each counts.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assay.data.config import SplitConfig
+from assay.data.encode import Encoder
+from assay.data.folds import deal_folds
+from assay.data.rows import Rows, joined
+from assay.data.schema import Schema
+from assay.data.split import Split
+from assay.errors import BudgetError, DivergenceError
+from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
+from assay.ledger import Ledger, Outcome
+from assay.models.answer import Head
+from assay.models.config import ModelConfig
+from assay.models.ensemble import Ensemble
+from assay.models.network import Network
+from assay.search.combine import greedy_shares
+from assay.search.config import EnsembleConfig
+from assay.search.plan import Job, Plan, plan
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.examples import Examples, examples, folded
+from assay.train.loop import predict
+from assay.train.model import Model, TrainedNetwork, Validation, train_network
+from assay.train.part_verdicts import write_budget, write_verdicts
+from assay.train.state import Checkpoints
+from assay.train.watch import Named, Watch
+
+#: Share of the time left below which no further network is begun.
+_LEAST_SHARE = 0.08
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Answers that are weighted as one: a member with its heads, or all folds of a variant.
+
+    places: which members of which network. outputs: for the rows of validation, (heads, n, outputs).
+    """
+
+    network: int
+    places: tuple[int, ...]
+    outputs: NDArray[np.float32]
+
+
+def search(
+    encoder: Encoder,
+    split: Split,
+    schema: Schema,
+    model: ModelConfig,
+    train: TrainConfig,
+    ensemble: EnsembleConfig,
+    *,
+    dealing: SplitConfig,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    ledger: Ledger,
+    checkpoints: Checkpoints | None = None,
+) -> Model:
+    """The model: networks trained as planned, weighted greedily on rows they did not learn from.
+
+    Raises:
+        DivergenceError: no network kept finite numbers.
+        BudgetError: no time is left to train.
+    """
+    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, budget)
+    found, judge = _examples(encoder, split, schema, planned, dealing, seed)
+    found = replace(found, bagged=ensemble.bagging)
+    networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
+    whole = combine(networks, found, judge, schema, encoder)
+    _write(ledger, whole, networks, planned, ensemble, seed, budget)
+    return whole
+
+
+def _examples(
+    encoder: Encoder, split: Split, schema: Schema, planned: Plan, dealing: SplitConfig, seed: int
+) -> tuple[Examples, Rows]:
+    """What is learned from, and the rows whose targets are judged by."""
+    if planned.folds < 2:
+        return examples(encoder, split.train, split.valid, schema), split.valid
+    rows = joined(split.train, split.valid)
+    return folded(encoder, rows, schema, deal_folds(rows, schema, dealing, planned.folds, seed)), rows
+
+
+def _train_all(
+    found: Examples,
+    planned: Plan,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    ledger: Ledger,
+    checkpoints: Checkpoints | None,
+) -> list[TrainedNetwork]:
+    """The networks of the plan, in its order, each in its share of the time that is left."""
+    networks: list[TrainedNetwork] = []
+    lost: list[str] = []
+    allowed = budget.left
+    for place, job in enumerate(planned.jobs):
+        if networks and budget.left < _LEAST_SHARE * allowed:
+            lost.append(f"{job.name} (no time was left)")
+            continue
+        try:
+            networks.append(_train(found, job, planned.jobs[place:], seed, budget, watch, checkpoints))
+        except (DivergenceError, BudgetError) as error:
+            if not networks and job is planned.jobs[-1]:
+                raise
+            lost.append(f"{job.name} ({error.came})")
+        if networks and networks[-1].part.trained.interrupted:
+            break
+    if lost:
+        ledger.record("search.recipes", Outcome.WARNED, f"not trained: {', '.join(lost)}", value=len(networks))
+    return networks
+
+
+def _train(
+    found: Examples,
+    job: Job,
+    still: Sequence[Job],
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    checkpoints: Checkpoints | None,
+) -> TrainedNetwork:
+    share = job.share / sum(each.share for each in still)
+    until = budget if math.isinf(budget.left) else Budget(budget.left * share, time.monotonic())
+    return train_network(
+        found, job.name, job.model, job.train, seed=seed, budget=until, watch=Named(watch, job.name), vary=job.vary,
+        checkpoints=None if checkpoints is None else checkpoints.within(job.name),
+    )  # fmt: skip
+
+
+# Weighting ----------------------------------------------------------------------------------------------------------
+
+
+def combine(
+    networks: Sequence[TrainedNetwork], found: Examples, judge: Rows, schema: Schema, encoder: Encoder
+) -> Model:
+    """The networks weighted greedily; members that no share fell to are left out of the model."""
+    weight = _judged_weight(found, judge)
+    outputs = [_outputs(each.network, found) for each in networks]
+    candidates = [c for place, each in enumerate(outputs) for c in _candidates(place, each, found)]
+    temperatures = _temperatures(outputs, found, judge, weight, schema)
+    answers = [_answer(c, temperatures[c.network], found, schema) for c in candidates]
+    shares = greedy_shares(answers, judge.target, weight)
+    kept = [(c, share) for c, share in zip(candidates, shares, strict=True) if share > 0.0]
+    return _model(networks, kept, temperatures, found, judge, weight, schema, encoder)
+
+
+def _judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:
+    """Row weights of validation: rows that no fold is judged on count nothing."""
+    if not found.folds or found.valid.weight is None:
+        return judge.weight
+    return np.asarray(found.valid.weight.sum(0).numpy(), np.float64)
+
+
+def _outputs(network: Network, found: Examples) -> NDArray[np.float32]:
+    """Raw outputs of all members for the rows of validation, (members, heads, n, outputs)."""
+    raw = predict(network, found.valid.inputs)
+    return np.asarray(raw.view(network.members, network.heads, *raw.shape[1:]).numpy())
+
+
+def _candidates(place: int, outputs: NDArray[np.float32], found: Examples) -> list[Candidate]:
+    if not found.folds:
+        return [Candidate(place, (member,), each) for member, each in enumerate(outputs)]
+    assert found.valid.weight is not None
+    judge = found.valid.weight.argmax(0).numpy()
+    candidates = []
+    for first in range(0, len(outputs), found.folds):
+        own = outputs[first + judge, :, np.arange(outputs.shape[2])]  # (n, heads, outputs)
+        candidates.append(Candidate(place, tuple(range(first, first + found.folds)), own.transpose(1, 0, 2)))
+    return candidates
+
+
+def _temperatures(
+    outputs: Sequence[NDArray[np.float32]],
+    found: Examples,
+    judge: Rows,
+    weight: NDArray[np.float64] | None,
+    schema: Schema,
+) -> list[float]:
+    """A temperature for each network, so that the over-sure and the smoothed can be averaged."""
+    if not schema.is_classification:
+        return [1.0] * len(outputs)
+    fitted = []
+    for place, each in enumerate(outputs):
+        answers = np.concatenate([c.outputs for c in _candidates(place, each, found)])
+        fitted.append(fit_temperature(answers, judge.target, weight))
+    return fitted
+
+
+def _answer(candidate: Candidate, temperature: float, found: Examples, schema: Schema) -> NDArray[np.float64]:
+    """Probabilities (n, classes) or values (n,) of a candidate."""
+    heads = len(candidate.outputs)
+    if schema.is_classification:
+        return mixed_probabilities(candidate.outputs, [temperature] * heads, [1.0 / heads] * heads)
+    mean = candidate.outputs[:, :, 0].astype(np.float64).mean(0)
+    return np.asarray(mean * found.units.deviation + found.units.mean, np.float64)
+
+
+def _model(
+    networks: Sequence[TrainedNetwork],
+    kept: Sequence[tuple[Candidate, float]],
+    temperatures: Sequence[float],
+    found: Examples,
+    judge: Rows,
+    weight: NDArray[np.float64] | None,
+    schema: Schema,
+    encoder: Encoder,
+) -> Model:
+    """The model of the candidates that were kept, their networks cut down to the members in it."""
+    modules, shares, heats, parts = [], [], [], []
+    for place, each in enumerate(networks):
+        chosen = [(c, share) for c, share in kept if c.network == place]
+        if not chosen:
+            continue
+        heads = each.network.heads
+        members = [member for c, _ in chosen for member in c.places]
+        modules.append(only(each, members))
+        for c, share in chosen:
+            shares += [share / (len(c.places) * heads)] * (len(c.places) * heads)
+        heats += [temperatures[place]] * (len(members) * heads)
+        own = sum(share for _, share in chosen)
+        parameters = sum(p.numel() for p in modules[-1].parameters())
+        parts.append(replace(each.part, members=len(members), parameters=parameters, share=own))
+    is_classifier = schema.is_classification
+    head = Head(tuple(shares), tuple(heats) if is_classifier else None, found.units.mean, found.units.deviation)
+    return Model(encoder, Ensemble(modules), head, tuple(parts), _validation(kept, temperatures, judge, weight, head))
+
+
+def _validation(
+    kept: Sequence[tuple[Candidate, float]],
+    temperatures: Sequence[float],
+    judge: Rows,
+    weight: NDArray[np.float64] | None,
+    head: Head,
+) -> Validation:
+    ordered = sorted(kept, key=lambda each: each[0].network)
+    shares = [share / len(c.outputs) for c, share in ordered for _ in c.outputs]
+    heats = [temperatures[c.network] for c, _ in ordered for _ in c.outputs]
+    outputs = np.concatenate([c.outputs for c, _ in ordered])
+    return Validation(outputs, tuple(shares), tuple(heats) if head.is_classifier else None, judge.target, weight)
+
+
+def only(trained: TrainedNetwork, members: Sequence[int]) -> Network:
+    """The network with these members alone."""
+    if list(members) == list(range(trained.network.members)):
+        return trained.network
+    smaller = trained.make(members)
+    places = torch.tensor(members)
+    own, whole = smaller.state_dict(), trained.network.state_dict()
+    learned = {name for name, _ in smaller.named_parameters()} | set(smaller.statistics())
+    for name in learned:
+        own[name].copy_(whole[name][places])
+    return smaller.eval()
+
+
+# The ledger ---------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    ledger: Ledger,
+    whole: Model,
+    networks: Sequence[TrainedNetwork],
+    planned: Plan,
+    ensemble: EnsembleConfig,
+    seed: int,
+    budget: Budget,
+) -> None:
+    leading = max(whole.parts, key=lambda part: part.share)
+    first = next(each for each in networks if each.part.name == leading.name)
+    write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
+    write_budget(ledger, leading.trained, budget)
+    told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
+    trained = ", ".join(each.part.name for each in networks)
+    if "search.recipes" not in ledger:
+        ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {trained}", value=len(networks))
+    reason = f"greedy weights on rows they did not learn from: {told}"
+    ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    if ensemble.bagging:
+        reason = "each member learned from a Poisson bootstrap of the training rows"
+        ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
+    else:
+        ledger.record("search.bagging", Outcome.SKIPPED, "members share the rows; ensemble.bagging=true resamples them")
+    if planned.folds > 1:
+        reason = (
+            f"{planned.folds} folds trained as members of one run; every row is judged by networks that had not seen it"
+        )
+        ledger.record("search.folds", Outcome.APPLIED, reason, value=planned.folds)
+    else:
+        ledger.record("search.folds", Outcome.SKIPPED, f"one split: {planned.why_no_folds}", value=1)
+
+
+def _count(members: int) -> str:
+    return f"{members} members" if members > 1 else "1 member"

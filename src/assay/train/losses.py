@@ -1,0 +1,102 @@
+"""Losses and scores of members on a batch.
+
+Shape legend: M members, k heads of a member that share weights, n rows, C classes or 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from assay.data.batches import Batch
+from assay.data.encode import Encoded
+
+
+def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None, heads: int = 1) -> Tensor:
+    """Weighted mean loss of each member, (M,): cross-entropy of logits, or squared error of standardised values.
+
+    The loss of a member with several heads is the mean of its heads' losses, not the loss of their mean (Gorishniy et
+    al., TabM, ICLR 2025, section 3).
+
+    Args:
+        outputs: (M * k, n, C), member by member.
+        rows: with weights (n,), (M, n) or None.
+        smoothing: label smoothing of each member, (M,), or None for none.
+        heads: k.
+    """
+    each = row_losses(outputs, rows.target, None if smoothing is None else smoothing.repeat_interleave(heads))
+    if rows.weight is None:
+        means = each.mean(1)
+    else:
+        weight = rows.weight if rows.weight.ndim == 1 or heads == 1 else rows.weight.repeat_interleave(heads, 0)
+        means = (each * weight).sum(1) / weight.sum(-1).clamp_min(1e-12)
+    return means if heads == 1 else means.view(-1, heads).mean(1)
+
+
+def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None) -> Tensor:
+    """The loss of each row, (M, n); see `member_losses`."""
+    if target.dtype != torch.int64:
+        return (outputs.squeeze(2) - target).square()
+    log_shares = functional.log_softmax(outputs, -1)
+    every = target.expand(len(outputs), -1).reshape(-1)
+    hit = functional.nll_loss(log_shares.flatten(0, 1), every, reduction="none").view(len(outputs), -1)
+    if smoothing is None:
+        return hit
+    share = smoothing.view(-1, 1)
+    return (1.0 - share) * hit - share * log_shares.mean(-1)
+
+
+def member_errors(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
+    """Weighted error rate of each member's mean probabilities, (M,); for values the loss."""
+    if rows.target.dtype != torch.int64:
+        return member_losses(outputs, rows, heads=heads)
+    shares = outputs.softmax(-1).view(-1, heads, *outputs.shape[1:]).mean(1)
+    miss = (shares.argmax(-1) != rows.target).float()
+    if rows.weight is None:
+        return miss.mean(1)
+    return (miss * rows.weight).sum(1) / rows.weight.sum(-1).clamp_min(1e-12)
+
+
+def average_score(outputs: Tensor, rows: Batch) -> float:
+    """Accuracy of the members' mean probabilities, or R2 of their mean value; NaN where the target does not vary.
+
+    Where members are judged on rows of their own, each row counts with the member that did not learn from it.
+    """
+    target, weight = rows.target, torch.ones(len(rows), device=rows.target.device)
+    answers = outputs.softmax(-1) if target.dtype == torch.int64 else outputs
+    if rows.weight is not None and rows.weight.ndim == 2:
+        weight = rows.weight.sum(0)
+        share = rows.weight / weight.clamp_min(1e-12)
+        answers = (answers * share.repeat_interleave(len(outputs) // len(share), 0).unsqueeze(2)).sum(0)
+        answers = answers / (len(outputs) // len(share))
+    else:
+        weight = weight if rows.weight is None else rows.weight
+        answers = answers.mean(0)
+    if target.dtype == torch.int64:
+        return float(((answers.argmax(1) == target) * weight).sum() / weight.sum())
+    spread = (target - (target * weight).sum() / weight.sum()).square()
+    left = (answers.squeeze(1) - target).square()
+    return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
+
+
+def mixed(rows: Batch, alpha: float, generator: torch.Generator) -> tuple[Batch, Batch, float]:
+    """The rows mixed with others of the same batch (Zhang et al., mixup, ICLR 2018).
+
+    Numbers are mixed; a category is taken whole from one of both, with the same share. The loss is to be mixed as well.
+
+    Returns:
+        The mixed rows with their own targets, the same with the partners' targets, and the share of the first.
+    """
+    concentration = torch.full((2,), alpha, dtype=torch.float64)
+    first, second = torch._standard_gamma(concentration, generator=generator).tolist()
+    share = first / max(first + second, 1e-12)
+    partner = torch.randperm(len(rows), generator=generator).to(rows.target.device)
+    other, own = rows[partner], rows.inputs
+    takes_own = torch.rand(own.codes.shape, generator=generator).to(own.codes.device) < share
+    inputs = Encoded(
+        torch.lerp(other.inputs.numbers, own.numbers, share),
+        torch.lerp(other.inputs.extras, own.extras, share),
+        torch.where(takes_own, own.codes, other.inputs.codes),
+    )
+    return Batch(inputs, rows.target, rows.weight), Batch(inputs, other.target, other.weight), share

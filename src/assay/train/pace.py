@@ -1,0 +1,69 @@
+"""How many steps the budget affords: the schedule's horizon is fitted to the speed that is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assay.train.budget import Budget
+
+#: Steps after which the speed is known, sooner if they take this share of the time; then looked at again at this share.
+_TIMED_STEPS, _TIMED_SHARE, _AGAIN_SHARE = 40, 0.1, 0.05
+#: Share of what is left that is planned for: the speed may fall.
+_PLANNED = 0.97
+
+
+@dataclass
+class Pace:
+    """The horizon in steps: `planned`, or fewer when the budget ends sooner."""
+
+    budget: Budget
+    planned: int
+    steps_per_epoch: int
+    horizon: int = field(init=False)
+    validating: float = field(default=0.0, init=False)
+    """Seconds that the last validation took."""
+
+    def __post_init__(self) -> None:
+        self.horizon = self.planned
+        self._began = self._fitted = self.budget.clock()
+        self._allowed = self.budget.left
+        self._validated, self._first = 0.0, 0
+        self._is_known = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the budget shortened the training."""
+        return self.horizon < self.planned
+
+    def resume(self, step: int, horizon: int) -> None:
+        """Go on at `step` with the horizon of before."""
+        self._first, self.horizon = step, horizon
+
+    def after_step(self, step: int) -> None:
+        """Look at the clock now and then, and fit the horizon."""
+        now = self.budget.clock()
+        if not self._is_known:
+            seen = step - self._first >= _TIMED_STEPS or now - self._began > _TIMED_SHARE * self._allowed
+            if seen:
+                self.fit(step)
+        elif self.budget.left <= self.validating:
+            self.horizon = step
+        elif now - self._fitted > _AGAIN_SHARE * self._allowed:
+            self.fit(step)
+
+    def after_validation(self, step: int, seconds: float) -> None:
+        """Take note of what a validation costs; the pace is looked at again."""
+        self.validating = seconds
+        self._validated += seconds
+        if self._is_known and step < self.horizon:
+            self.fit(step)
+
+    def fit(self, step: int) -> None:
+        """Set the horizon to what the budget affords at the speed seen so far."""
+        now = self.budget.clock()
+        self._is_known, self._fitted = True, now
+        a_step = (now - self._began - self._validated) / max(step - self._first, 1)
+        a_step += self.validating / self.steps_per_epoch
+        left = max(self.budget.left - self.validating, 0.0) * _PLANNED
+        affordable = float("inf") if a_step <= 0.0 else step + left / a_step
+        self.horizon = max(int(min(self.planned, affordable)), step)

@@ -1,0 +1,22 @@
+"""One network of a model: how it was made and trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assay.models.config import ModelConfig
+from assay.train.config import TrainConfig
+from assay.train.loop import Trained
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network of a model with its members: how it was made and trained, and its share of the answer."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig
+    trained: Trained
+    members: int
+    parameters: int
+    share: float = 1.0

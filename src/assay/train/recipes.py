@@ -1,0 +1,89 @@
+"""Recipes: a network family with the training its authors found to work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from assay.models.config import Family, ModelConfig
+from assay.models.families import DEFAULTS
+from assay.records import Record
+from assay.train.config import OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
+
+
+class Recipe(Record):
+    """A family's options of the network, and of its training for classes and for numbers; `source` says whose they are."""
+
+    model: ModelConfig
+    classes: TrainConfig
+    numbers: TrainConfig
+    source: str
+
+    def train(self, *, is_classification: bool) -> TrainConfig:
+        """The training for the task."""
+        return self.classes if is_classification else self.numbers
+
+
+def network_options(own: ModelConfig, said: ModelConfig) -> ModelConfig:
+    """The recipe's `own` options of the network with those the user `said` instead."""
+    return ModelConfig.model_validate(_overlaid(own, said))
+
+
+def training_options(own: TrainConfig, said: TrainConfig) -> TrainConfig:
+    """The recipe's `own` options of training with those the user `said` instead.
+
+    What the recipe says of another optimiser or schedule than the user's falls away, and its patience is not longer than
+    the user's epochs.
+
+    Raises:
+        ValueError: the user's options contradict the recipe's.
+    """
+    chosen = _overlaid(own, said)
+    unsaid = own.model_fields_set - said.model_fields_set
+    for part, owners in (("optimiser", OPTIMISERS_OF), ("schedule", SCHEDULES_OF)):
+        name = chosen.get(part, TrainConfig.model_fields[part].default)
+        for option in unsaid & set(owners):
+            if name not in owners[option]:
+                del chosen[option]
+    if "patience" in unsaid and "epochs" in chosen:
+        chosen["patience"] = min(chosen["patience"], chosen["epochs"])
+    return TrainConfig.model_validate(chosen)
+
+
+def _overlaid(own: Record, said: Record) -> dict[str, Any]:
+    chosen = {name: getattr(own, name) for name in own.model_fields_set}
+    return chosen | {name: getattr(said, name) for name in said.model_fields_set}
+
+
+_PLAIN = TrainConfig()
+#: Appendix A of the paper; no early stopping there, the best epoch is kept.
+_REALMLP = TrainConfig(
+    epochs=256, batch=256, lr=0.04, beta2=0.95, schedule="coslog4", warmup=0.0, weight_decay=0.02, easing="flat_cosine",
+    label_smoothing=0.1, clip_norm=0.0, patience=256, select="metric",
+)  # fmt: skip
+#: Section 5.1 of the paper and the authors' example.
+_TABM = TrainConfig(epochs=256, lr=2e-3, schedule="constant", warmup=0.0, weight_decay=3e-4, clip_norm=1.0, patience=16)
+#: Gorishniy et al. 2021, appendix E.
+_RESNET = TrainConfig(epochs=200, lr=3e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
+_FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
+
+
+def _recipe(family: Family, classes: TrainConfig, source: str, numbers: TrainConfig | None = None) -> Recipe:
+    return Recipe(model=DEFAULTS[family], classes=classes, numbers=numbers or classes, source=source)
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "perceptron": _recipe("perceptron", _PLAIN, "Rosenblatt (1958), trained as the mlp"),
+        "mlp": _recipe("mlp", _PLAIN, "assay, with piecewise-linear numbers of Gorishniy et al. (NeurIPS 2022)"),
+        "resnet": _recipe("resnet", _RESNET, "Gorishniy et al. (NeurIPS 2021)"),
+        "ft_transformer": _recipe("ft_transformer", _FT_TRANSFORMER, "Gorishniy et al. (NeurIPS 2021)"),
+        "realmlp": _recipe(
+            "realmlp", _REALMLP, "Holzmueller et al., RealMLP-TD (NeurIPS 2024)",
+            training_options(_REALMLP, TrainConfig(lr=0.2, label_smoothing=0.0, select="loss")),
+        ),
+        "tabm": _recipe("tabm", _TABM, "Gorishniy et al. (ICLR 2025)"),
+        "tabm_mini": _recipe("tabm_mini", _TABM, "Gorishniy et al. (ICLR 2025)"),
+    }
+)  # fmt: skip

@@ -1,0 +1,401 @@
+"""The state of one fit: everything that changes while a network is trained, and how it is saved and taken up again."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from assay.data.batches import Batch, Source, epoch_seed
+from assay.errors import DivergenceError
+from assay.models.network import Network
+from assay.train.average import Averaged
+from assay.train.batch_size import rows_a_step
+from assay.train.budget import Budget
+from assay.train.clip import GradientGuard
+from assay.train.config import TrainConfig
+from assay.train.device import allowed_cores, choose_precision, faster_threads
+from assay.train.flat import Flat
+from assay.train.losses import average_score, member_errors, member_losses
+from assay.train.members import Kept, Member
+from assay.train.optim import build_optimiser
+from assay.train.pace import Pace
+from assay.train.schedule import Plateau, factor, flat_cosine
+from assay.train.state import Checkpoints, Progress, random_state, restore_random_state, seed_all
+from assay.train.watch import Epoch
+
+#: A seed of its own for what mixes rows.
+_MIXING = 7_919
+
+
+class Training:
+    """What a fit works on; `loop.py` says in which order."""
+
+    def __init__(
+        self,
+        network: Network,
+        train: Source,
+        valid: Source,
+        config: TrainConfig,
+        members: Sequence[Member],
+        seed: int,
+        budget: Budget,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.network, self.train, self.valid, self.config = network, train, valid, config
+        self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
+        self.device = next(network.parameters()).device
+        self.precision = choose_precision(config.precision, self.device)
+        self.flat = Flat(network, len(members))
+        factors = network.factors()
+        rates, decays = [m.lr for m in members], [m.weight_decay for m in members]
+        self.batch = rows_a_step(config, train, network)
+        self.rows_a_step = self.batch * config.accumulate
+        self.optimiser = build_optimiser(self.flat, config, factors, rates, decays)
+        decayed = self.flat.row(lambda name, _: factors.get(name, (1.0, 0.0))[1])
+        self.guard = GradientGuard(self.flat, config, decayed)
+        self.averaged = Averaged(self.flat, config)
+        self.kept = Kept(network, self.flat, [m.patience for m in members])
+        self.plateau = Plateau(config)
+        self.steps_per_epoch = -(-len(train) // self.rows_a_step)
+        self.pace = Pace(budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
+        smoothing = [m.label_smoothing for m in members]
+        self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
+        self.mixing = torch.Generator()
+        self.history: list[Epoch] = []
+        self.notes: list[str] = []
+        self.step = self.place = 0
+        self.stopped = ""
+        self._before, self._began = 0.0, budget.clock()
+
+    # How a fit begins ------------------------------------------------------------------------------------------------
+
+    def begin(self, trial: Callable[[], object]) -> None:
+        """Choose the threads and go on from a checkpoint where there is one; `trial` does the work of a step."""
+        self.network.set_dropout([m.dropout for m in self.members])
+        self._seed_epoch()
+        saved = None if self.checkpoints is None else self.checkpoints.latest()
+        if saved is not None:
+            self._restore(saved.progress, dict(saved.tensors))
+        elif not self.config.threads and self.device.type == "cpu":
+            faster_threads(trial, allowed_cores())
+            self._seed_epoch()  # the trial drew dropout masks
+        self._opened = saved is not None and self.place > 0
+
+    def _seed_epoch(self) -> None:
+        """Every random choice of an epoch follows from the seed and its number."""
+        epoch = len(self.history)
+        seed_all(epoch_seed(self.seed, epoch))
+        self.mixing.manual_seed(epoch_seed(self.seed + _MIXING, epoch))
+        self.network.noise.seed([epoch_seed(m.seed, epoch) for m in self.members])
+
+    # An epoch --------------------------------------------------------------------------------------------------------
+
+    @property
+    def epochs_planned(self) -> int:
+        """Epochs until the horizon."""
+        return -(-self.pace.horizon // self.steps_per_epoch)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self._before + self.budget.clock() - self._began
+
+    def open_epoch(self) -> None:
+        """Make ready for the steps of an epoch, or for the rest of the one a checkpoint was written in."""
+        if not self._opened:
+            self._seed_epoch()
+            self.place = 0
+            size = self.steps_per_epoch
+            self._losses, self._norms = (torch.zeros(size, device=self.device) for _ in range(2))
+            self._rate = self._update_ratio = 0.0
+        self._opened = False
+        self._epoch_began, self._first_place = self.budget.clock(), self.place
+        self.network.train()
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of each step that is left in this epoch."""
+        return self.train.epoch(self.seed, len(self.history), self.rows_a_step, self.place)
+
+    def parts(self, rows: Batch) -> Iterator[tuple[Batch, float]]:
+        """The rows in parts of `batch`, each with its share of them, for gradients that are added up."""
+        if len(rows) <= self.batch:
+            yield rows, 1.0
+            return
+        for start in range(0, len(rows), self.batch):
+            part = rows[start : start + self.batch]
+            yield part, len(part) / len(rows)
+
+    @property
+    def is_last_of_epoch(self) -> bool:
+        """Whether the step to come ends the epoch, as far as is known."""
+        return self.place + 1 == self.steps_per_epoch or self.step + 1 == self.pace.horizon
+
+    def outputs(self, rows: Batch) -> Tensor:
+        """Outputs of all members, (M * heads, n, outputs), float32."""
+        outputs: Tensor = self.network(rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes)
+        return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+    def losses(self, rows: Batch) -> Tensor:
+        """Training loss of each member, (M,)."""
+        return self.losses_of(self.outputs(rows), rows)
+
+    def losses_of(self, outputs: Tensor, rows: Batch) -> Tensor:
+        """Training loss of each member, (M,), from outputs."""
+        return member_losses(outputs, rows, self._smoothing, self.network.heads)
+
+    def rates(self) -> tuple[float, float]:
+        """Factors of the learning rate and of what eases off, for the step to come."""
+        ease = flat_cosine(self.step / max(self.pace.horizon, 1)) if self.config.easing == "flat_cosine" else 1.0
+        self.network.noise.strength = ease
+        return factor(self.step, self.pace.horizon, self.config) * self.plateau.factor, ease
+
+    def precision_off(self) -> None:
+        """Undo the scale of the loss in the gathered gradient."""
+        if self.precision.scales:
+            self.flat.gradient.div_(self.precision.scale)
+
+    def note_step(self, losses: Tensor, norms: Tensor, rate: float, before: Tensor | None) -> None:
+        """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
+        self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
+        self._rate = rate
+        if self.precision.scales:
+            self.precision.after_step((losses.isfinite() & norms.isfinite()).all())
+        if before is not None:
+            moved = torch.linalg.vector_norm(self.flat.weights - before, dim=1)
+            self._update_ratio = float((moved / torch.linalg.vector_norm(before, dim=1).clamp_min(1e-12)).mean())
+        self.step += 1
+        self.place += 1
+        if self.guard.gave_up:
+            self._raise_divergence()
+
+    def close_epoch(self) -> Epoch:
+        """Validate, keep what is best, and tell of the epoch."""
+        trained = self.budget.clock() - self._epoch_began
+        steps = self.place - self._first_place
+        judged, loss, score = self._validate()
+        number = len(self.history) + 1
+        improved = self.kept.look(judged, number)
+        self.plateau.look(float(loss))
+        self.history.append(self._record(number, loss, score, steps * self.rows_a_step / max(trained, 1e-9)))
+        self.place = 0
+        self._decide_end(improved)
+        return self.history[-1]
+
+    def _record(self, number: int, loss: float, score: float, rows_per_second: float) -> Epoch:
+        losses, norms = self._losses[: self.place], self._norms[: self.place]
+        finite = losses.isfinite() & norms.isfinite()
+        losses, norms = (losses[finite], norms[finite]) if bool(finite.any()) else (losses, norms)
+        return Epoch(
+            epoch=number,
+            step=self.step,
+            seconds=self.seconds,
+            train_loss=float(losses.mean()),
+            valid_loss=loss,
+            valid_score=score if math.isfinite(score) else None,
+            score_name=self._score_name(),
+            learning_rate=self._rate * max(m.lr for m in self.members),
+            gradient_norm=float(norms.median()),
+            update_ratio=self._update_ratio,
+            rows_per_second=rows_per_second,
+            memory_mb=peak_memory_mb(),
+            skipped=int(self.guard.skipped.sum()),
+        )
+
+    def _score_name(self) -> str:
+        target = next(iter(self.valid.blocks(1))).target
+        return "accuracy" if target.dtype == torch.int64 else "R2"
+
+    def _decide_end(self, improved: bool) -> None:
+        if self.step >= self.pace.horizon:
+            self.stopped = "the time budget was used up" if self.pace.is_limited else "all epochs were run"
+        elif bool(self.kept.stopped.all()) and not improved:
+            patience = max(m.patience for m in self.members)
+            self.stopped = f"the validation loss had not improved for {patience} epochs"
+
+    def _validate(self) -> tuple[Tensor, float, float]:
+        """What members are judged by, (M,); the mean validation loss; accuracy or R2 of the members together.
+
+        Raises:
+            DivergenceError: no member has a finite loss.
+        """
+        began = self.budget.clock()
+        self.averaged.after_epoch(self.step / max(self.pace.horizon, 1))
+        with self.averaged.in_place():
+            outputs, rows = self._validation_outputs()
+        losses = member_losses(outputs, rows, heads=self.network.heads)
+        finite = losses.isfinite()
+        if not bool(finite.any()):
+            self._raise_divergence(float(losses[0]))
+        judged = losses
+        if self.config.select == "metric":  # ties of the error rate go to the lower loss
+            judged = member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
+        score = (
+            average_score(outputs[finite.repeat_interleave(self.network.heads)], rows)
+            if bool(finite.all())
+            else math.nan
+        )
+        self.pace.after_validation(self.step, self.budget.clock() - began)
+        return torch.where(finite, judged, torch.inf), float(losses[finite].mean()), score
+
+    def _validation_outputs(self) -> tuple[Tensor, Batch]:
+        """Outputs of all members for all validation rows, and those rows."""
+        self.network.eval()
+        outputs, targets, weights = [], [], []
+        with torch.inference_mode(), self.precision.autocast():
+            for rows in self.valid.blocks():
+                outputs.append(self.outputs(rows))
+                targets.append(rows.target)
+                if rows.weight is not None:
+                    weights.append(rows.weight)
+        self.network.train()
+        weight = torch.cat(weights, dim=-1) if weights else None
+        return torch.cat(outputs, dim=1), Batch(rows.inputs, torch.cat(targets), weight)
+
+    def _raise_divergence(self, judged: float = 0.0) -> None:
+        """Say at which step and rate the numbers were lost; `judged` is the validation loss.
+
+        Raises:
+            DivergenceError: always.
+        """
+        losses, norms = self._losses[: self.place], self._norms[: self.place]
+        bad = (~(losses.isfinite() & norms.isfinite())).nonzero()
+        place = int(bad[0]) if len(bad) else self.place - 1
+        first = self.step - self.place + place + 1
+        before = f"{float(norms[place - 1]):.3g}" if place else "not known"
+        skipped = int(self.guard.skipped.max())
+        rate = self._rate * max(m.lr for m in self.members)
+        since = "from the first step on" if first == 1 else f"first at step {first}"
+        came = f"{since} the loss was {float(losses[place]):.4g}"
+        if not len(bad):
+            came = f"after step {self.step} the validation loss was {judged:.4g}, with the last training loss finite,"
+        raise DivergenceError(
+            "training must keep finite numbers",
+            f"{came} and the gradient norm {float(norms[place]):.4g} "
+            f"(one step before: {before}) at a learning rate of {rate:.3g}; {skipped} steps were skipped in all",
+            f"Lower the learning rate, for example train.lr={self.config.lr / 10:.1g}, or clip harder with "
+            "train.clip_norm=0.5; check the data for extreme values with `assay audit`.",
+        )
+
+    # How a fit ends --------------------------------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Ctrl-C: keep the best weights so far; before the first epoch ended, the weights as they stand.
+
+        Raises:
+            KeyboardInterrupt: no step was done, there is nothing to keep.
+        """
+        if not self.step:
+            raise KeyboardInterrupt
+        self.stopped = "it was interrupted"
+        if not self.history:
+            self.kept.look(self._validate()[0], 0)
+
+    def finish(self) -> list[int]:
+        """Put the best weights back; the places of members that never had any and are now copies of the best."""
+        lost = self.kept.put_back()
+        self.flat.release()
+        self.network.noise.strength = 1.0
+        self.network.eval()
+        if self.checkpoints is not None:
+            self.notes += self.checkpoints.notes
+        return lost
+
+    # Checkpoints -----------------------------------------------------------------------------------------------------
+
+    def look_after_checkpoints(self, asked_to_end: bool) -> None:
+        """Write a checkpoint when it is time, or when the run is about to end."""
+        if self.checkpoints is not None and (asked_to_end or self.checkpoints.is_due()):
+            self._save(self.checkpoints)
+
+    def save_end(self) -> None:
+        """Write a last checkpoint, so that a run of several networks is not trained again from here."""
+        if self.checkpoints is not None and self.history:
+            self._save(self.checkpoints)
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        python, generators = random_state()
+        progress = Progress(
+            step=self.step,
+            epoch=len(self.history),
+            place=self.place,
+            horizon=self.pace.horizon,
+            seconds=self.seconds,
+            counters=self._counters(),
+            history=tuple(record.model_dump_json() for record in self.history),
+            stopped=self.stopped,
+            python_random=python,
+            threads=torch.get_num_threads(),
+        )
+        checkpoints.write(progress, self._tensors() | generators)
+
+    def _counters(self) -> dict[str, float]:
+        return {
+            "optimiser": self.optimiser.steps,
+            "averaged": self.averaged.seen,
+            "plateau.factor": self.plateau.factor,
+            "plateau.best": min(self.plateau.best, sys.float_info.max),
+            "plateau.waited": self.plateau.waited,
+            "rate": self._rate,
+            "update_ratio": self._update_ratio,
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Every tensor that changes, by name; views where they can be written back into."""
+        named = {f"parameter.{name}": p.detach() for name, p in self.flat.named}
+        named |= {f"statistic.{name}": tensor for name, tensor in self.kept.statistics.items()}
+        named |= {f"optimiser.{name}": tensor for name, tensor in self.optimiser.state().items()}
+        named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
+        named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
+        named |= {"losses": self._losses, "norms": self._norms}
+        named |= {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
+        named |= {"noise": self.network.noise.state(), "mixing": self.mixing.get_state()}
+        return named | {"scale": self.precision.scale}
+
+    def _restore(self, progress: Progress, tensors: dict[str, Tensor]) -> None:
+        """Take up a checkpoint."""
+        self._losses, self._norms = (tensors.pop(name).to(self.device) for name in ("losses", "norms"))
+        self.network.noise.restore(tensors.pop("noise"))
+        self.mixing.set_state(tensors.pop("mixing"))
+        self.precision.scale = tensors.pop("scale").to(self.device)
+        slots = {
+            name.removeprefix("optimiser."): tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith("optimiser.")
+        }
+        self.optimiser.restore(slots, int(progress.counters["optimiser"]))
+        restore_random_state(progress.python_random, tensors)
+        for name, tensor in self._places().items():
+            tensor.copy_(tensors[name])
+        self.averaged.seen = int(progress.counters["averaged"])
+        self.plateau.factor, self.plateau.waited = (
+            progress.counters["plateau.factor"],
+            int(progress.counters["plateau.waited"]),
+        )
+        best = progress.counters["plateau.best"]
+        self.plateau.best = math.inf if best == sys.float_info.max else best
+        self._rate, self._update_ratio = progress.counters["rate"], progress.counters["update_ratio"]
+        self.history = [Epoch.model_validate_json(text) for text in progress.history]
+        self.step, self.place, self.stopped = progress.step, progress.place, progress.stopped
+        self._before = progress.seconds
+        self.pace.resume(progress.step, progress.horizon)
+        torch.set_num_threads(min(progress.threads, allowed_cores()))
+        self.notes.append(f"the run went on from a checkpoint of step {progress.step:,}")
+
+    def _places(self) -> dict[str, Tensor]:
+        """The tensors a checkpoint is copied into."""
+        named = {f"parameter.{name}": p.detach() for name, p in self.flat.named}
+        named |= {f"statistic.{name}": tensor for name, tensor in self.kept.statistics.items()}
+        named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
+        named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
+        return named | {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
+
+
+def peak_memory_mb() -> float:
+    """Most memory the process has had resident so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

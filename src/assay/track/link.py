@@ -40,7 +40,11 @@ class ProcessLink:
     def __init__(self, config: TrackConfig, log: Path) -> None:
         # -P and the path of this process: its imports are found just where they would be found here.
         command = [sys.executable, "-P", "-m", "assay.track.writer", config.model_dump_json()]
-        environment = {**TELEMETRY, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {
+            **TELEMETRY,
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(entry or os.curdir for entry in sys.path),
+        }
         with log.open("wb") as printed:
             self.process = subprocess.Popen(  # noqa: S603  # our own module
                 command,

@@ -37,7 +37,10 @@ class WeightsAndBiases:
             config={"run_directory": run.directory, **run.options},
             settings=settings,
         )
-        self.place = self._run.url if self._mode == "online" else str(Path(self._run.dir).parent)
+        if self._run.disabled:
+            self.place = f"nowhere, for the mode is {self._mode}"
+        else:
+            self.place = str(Path(self._run.dir).parent) if self._run.offline else self._run.url
 
     def epochs(self, points: Sequence[Point]) -> None:
         """Log each point at its own time, over its epoch.

@@ -33,13 +33,17 @@ from assay.workspace import REQUEST, Workspace, partial_of, unfinished
 
 @dataclass(frozen=True)
 class Request:
-    """Sources (paths or objects) and a configuration whose table section says what is known of the columns."""
+    """Sources (paths or objects) and a configuration whose table section says what is known of the columns.
+
+    model: a model of the user's own, or None.
+    """
 
     data: Any
     test: Any
     valid: Any
     config: RunConfig
     references: tuple[Reference, ...]
+    model: object = None
 
     @property
     def hints(self) -> Hints:
@@ -115,6 +119,7 @@ def _words(request: Request) -> list[str]:
     for flag, values in {"--drop": hints.drop, "--sensitive": hints.sensitive}.items():
         words += [word for value in values for word in (flag, shlex.quote(value))]
     words += [word for name, kind in hints.kinds.items() for word in ("--as", shlex.quote(f"{name}={kind}"))]
+    words += [f"<model {type(request.model).__name__}>"] if request.model is not None else []
     return words + (["--task", hints.task.value] if hints.task else [])
 
 

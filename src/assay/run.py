@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.ledger import Ledger
+from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
+from assay.search.own import search_own
 from assay.search.portfolio import search
+from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
@@ -54,6 +58,7 @@ def fit(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
     target: str | None = None,
     *,
+    model: Any = None,  # noqa: ANN401  # whatever open_model() takes
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
     out: str | os.PathLike[str] | None = None,
@@ -81,6 +86,8 @@ def fit(
     Args:
         data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob) or a frame (Polars, pandas, Arrow, NumPy).
         target: the column to predict.
+        model: a model of your own: a torch module, a LightningModule or a Keras model, or a class or function that
+            makes one from `inputs` and `outputs`. By default assay chooses one.
         test, valid: files or frames of their own for the sealed test rows and the validation rows.
         out: a new directory; by default the next `runs/<name>-<n>`.
         resume: the directory of a run that was ended, to go on with. It has all that it was asked for in it; only
@@ -115,7 +122,8 @@ def fit(
     if resume is None:
         composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
         said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
-        request = Request(data, test, valid, with_table(composed, said), tuple(references))
+        check_model(composed, model)
+        request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
         place = opened(None if out is None else Path(out), request.name)
     else:
         options: dict[str, object] = {
@@ -123,6 +131,7 @@ def fit(
             "overrides": tuple(overrides), "references": tuple(references),
         }  # fmt: skip
         request, place = remembered(resume, named, said | options), reopened(Path(resume))
+        request = replace(request, model=model)
     with place as work:
         report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(work.final, load(work.final), report)
@@ -132,9 +141,11 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     """The paragraph: data flows down the page, everything is written into the run's directory."""
     for note in (*work.notes, *begin(work, request)):
         watch.note(note)
-    config, ledger, clock = request.config, Ledger(), Stopwatch(watch)
-    seed, stage = config.seed, clock.stage
-    with using_threads(config.train.threads) as threads:
+    config, ledger, seed = request.config, Ledger(), request.config.seed
+    tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
+    clock = Stopwatch(tracked)
+    stage = clock.stage
+    with tracked, using_threads(config.train.threads) as threads:
         with stage("read"):
             table, valid, test = read(request.data), read_if_given(request.valid), read_if_given(request.test)
             schema = infer(table, request.hints)
@@ -147,6 +158,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
         with stage("encode"):
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
+            own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
             after = _seconds_after_training(split, config)
             baselines = fit_baselines(
@@ -154,14 +166,20 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
+            tracked.start()
             every = config.train.checkpoint_every
             checkpoints = Checkpoints(work.checkpoints, known.identity, every, tell=watch.note)
-            recorder = Recorder(watch, work.metrics)
-            model = search(
-                encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                seed=seed, budget=budget.having_used(known.used).holding(after), watch=recorder, ledger=ledger,
-                checkpoints=checkpoints,
-            )  # fmt: skip
+            left, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
+            if own is not None:
+                model = search_own(
+                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging, seed=seed, budget=left,
+                    watch=recorder, ledger=ledger, checkpoints=checkpoints,
+                )  # fmt: skip
+            else:
+                model = search(
+                    encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+                    seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints,
+                )  # fmt: skip
             recorder.flush()
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
@@ -175,6 +193,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
+            tracked.settle(ledger)
             report = Report(
                 name=work.final.name,
                 command=request.command,
@@ -199,6 +218,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 provenance=provenance(clock, seed=seed, threads=threads, started=known.started, resumed=known.resumed),
             )
             _write(work.directory, report, model, split, outputs, config)
+            tracked.finish(report)
     return report
 
 

@@ -241,7 +241,7 @@ class _Cosines(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,  # noqa: ANN401
         numbers: Tensor,
         frequency: Tensor,
@@ -255,7 +255,7 @@ class _Cosines(torch.autograd.Function):
         return (weight @ cosine).add_(bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401, D102
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         numbers, angle, cosine, weight = ctx.saved_tensors
         gradient = gradient.contiguous()
         falls = (weight.transpose(2, 3) @ gradient).mul_(angle.sin())  # minus the gradient of the angles
@@ -266,8 +266,14 @@ class _Cosines(torch.autograd.Function):
 
 
 def frequency_scales(config: ModelConfig, members: int) -> list[float]:
-    """The scale of each member: from `frequency_scale` to `frequency_spread` times it, in equal ratios."""
-    return [config.frequency_scale * config.frequency_spread ** (place / max(members - 1, 1)) for place in range(members)]
+    """The scale of each member: from `frequency_scale` to `frequency_spread` times it, in equal ratios.
+
+    Where there are more members than configured (the folds of each), neighbours have the same.
+    """
+    variants = min(config.members, members)
+    alike = members // variants
+    ratios = [min(place // alike, variants - 1) / max(variants - 1, 1) for place in range(members)]
+    return [config.frequency_scale * config.frequency_spread**ratio for ratio in ratios]
 
 
 def build_vectors(

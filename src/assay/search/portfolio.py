@@ -43,7 +43,7 @@ _LEAST_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Candidate:
-    """Answers that are weighted as one: a member with its heads, or all folds of a network.
+    """Answers that are weighted as one: a member with its heads, or all folds of a variant.
 
     places: which members of which network. outputs: for the rows of validation, (heads, n, outputs).
     """
@@ -78,9 +78,10 @@ def search(
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(allowed))
     found, judge = _examples(encoder, split, schema, planned, dealing, seed)
+    found = replace(found, bagged=ensemble.bagging)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)
-    _write(ledger, whole, networks, planned, seed, budget)
+    _write(ledger, whole, networks, planned, ensemble, seed, budget)
     return whole
 
 
@@ -137,7 +138,7 @@ def _train(
 ) -> TrainedNetwork:
     own = budget.part(job.share / sum(each.share for each in still))
     return train_network(
-        found, job.name, job.model, job.train, seed=seed, budget=own, watch=Named(watch, job.name),
+        found, job.name, job.model, job.train, seed=seed, budget=own, watch=Named(watch, job.name), vary=job.vary,
         checkpoints=checkpoints,
     )  # fmt: skip
 
@@ -177,8 +178,11 @@ def _candidates(place: int, outputs: NDArray[np.float32], found: Examples) -> li
         return [Candidate(place, (member,), each) for member, each in enumerate(outputs)]
     assert found.valid.weight is not None
     judge = found.valid.weight.argmax(0).numpy()
-    own = outputs[judge, :, np.arange(outputs.shape[2])]  # (n, heads, outputs)
-    return [Candidate(place, tuple(range(len(outputs))), own.transpose(1, 0, 2))]
+    candidates = []
+    for first in range(0, len(outputs), found.folds):
+        own = outputs[first + judge, :, np.arange(outputs.shape[2])]  # (n, heads, outputs)
+        candidates.append(Candidate(place, tuple(range(first, first + found.folds)), own.transpose(1, 0, 2)))
+    return candidates
 
 
 def _temperatures(
@@ -268,7 +272,13 @@ def only(trained: TrainedNetwork, members: Sequence[int]) -> Network:
 
 
 def _write(
-    ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], planned: Plan, seed: int, budget: Budget
+    ledger: Ledger,
+    whole: Model,
+    networks: Sequence[TrainedNetwork],
+    planned: Plan,
+    ensemble: EnsembleConfig,
+    seed: int,
+    budget: Budget,
 ) -> None:
     leading = max(whole.parts, key=lambda part: part.share)
     first = next(each for each in networks if each.part.name == leading.name)
@@ -280,6 +290,11 @@ def _write(
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {trained}", value=len(networks))
     reason = f"greedy weights on rows they did not learn from: {told}"
     ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    if ensemble.bagging:
+        reason = "each member learned from a Poisson bootstrap of the training rows"
+        ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
+    else:
+        ledger.record("search.bagging", Outcome.SKIPPED, "members share the rows; ensemble.bagging=true resamples them")
     if planned.folds > 1:
         reason = (
             f"{planned.folds} folds trained as members of one run; every row is judged by networks that had not seen it"

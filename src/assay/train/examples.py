@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from assay.data.encode import Encoder
 from assay.data.folds import Folds
 from assay.data.rows import Rows
 from assay.data.schema import Schema
-from assay.train.members import weighted
+from assay.train.members import bootstrap_weights, weighted
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Examples:
     prior: where outputs start, (outputs,): log shares of the classes (each counted once more), or zero.
     training: the rows that are trained on, before folds.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
+    bagged: each member learns from a bootstrap sample of its own.
     """
 
     encoder: Encoder
@@ -40,15 +42,33 @@ class Examples:
     train: Batch
     valid: Batch
     folds: int = 0
+    bagged: bool = False
 
     @property
     def outputs(self) -> int:
         """Outputs of a network."""
         return len(self.prior)
 
-    def on(self, device: torch.device) -> tuple[Source, Source]:
-        """Training and validation rows on the device."""
-        return Resident(self.train.to(device)), Resident(self.valid.to(device))
+    def on(self, device: torch.device, variants: int, seeds: Sequence[int]) -> tuple[Source, Source]:
+        """Training and validation rows on the device, weighted for the members that `seeds` are of.
+
+        With folds there are those of each variant in turn; with bags a row counts for a member as often as its Poisson
+        sample has it.
+        """
+        train = self._for(self.train, variants)
+        if self.bagged:
+            bags = bootstrap_weights(len(train), seeds)
+            train = Batch(train.inputs, train.target, weighted(train.weight, bags))
+        return Resident(train.to(device)), Resident(self.judged(variants).to(device))
+
+    def judged(self, variants: int) -> Batch:
+        """The validation rows, with folds weighted for the folds of each variant in turn."""
+        return self._for(self.valid, variants)
+
+    def _for(self, rows: Batch, variants: int) -> Batch:
+        if not self.folds or rows.weight is None:
+            return rows
+        return Batch(rows.inputs, rows.target, rows.weight.repeat(variants, 1))
 
 
 def examples(encoder: Encoder, train: Rows, valid: Rows, schema: Schema) -> Examples:

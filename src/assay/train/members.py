@@ -29,7 +29,7 @@ class Member:
 
 
 def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
-    """`count` members that differ in their seed only: `seed`, `seed + 1`, ... (Lakshminarayanan et al., NeurIPS 2017)."""
+    """`count` members that differ in their seed only, from `seed` on (Lakshminarayanan et al., NeurIPS 2017)."""
     return tuple(
         Member(seed + place, config.lr, config.decay, dropout, config.label_smoothing, config.patience)
         for place in range(count)
@@ -41,14 +41,16 @@ _VARIATIONS = ((1.0, 1.0), (0.5, 0.0), (1.5, 1.5), (1.0, 0.5), (0.7, 2.0), (2.0,
 _MOST_DROPOUT = 0.5
 
 
-def varied(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
+def varied(count: int, alike_each: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
     """Members that differ in learning rate and dropout as well: the first has the settings asked for.
+
+    `alike_each` neighbours have the same settings: the folds of one variant.
 
     Wenzel et al., Hyperparameter Ensembles for Robustness and Uncertainty Quantification (NeurIPS 2020): such members
     disagree more, and the weights drop those that a setting does not suit.
     """
     members = alike(count, config, dropout=dropout, seed=seed)
-    factors = [_VARIATIONS[place % len(_VARIATIONS)] for place in range(count)]
+    factors = [_VARIATIONS[place // alike_each % len(_VARIATIONS)] for place in range(count)]
     return tuple(
         replace(member, lr=member.lr * rate, dropout=min(member.dropout * share, _MOST_DROPOUT))
         for member, (rate, share) in zip(members, factors, strict=True)
@@ -56,7 +58,7 @@ def varied(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tup
 
 
 def bootstrap_weights(rows: int, seeds: Sequence[int]) -> Tensor:
-    """Poisson(1) row weights of a bag for each seed, (M, n): the bootstrap for many rows (Oza & Russell, AISTATS 2001)."""
+    """Poisson(1) row weights of a bag for each seed, (M, n): online bagging (Oza & Russell, AISTATS 2001)."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     return torch.stack([torch.poisson(torch.ones(rows), generator=generator) for generator in generators])
 

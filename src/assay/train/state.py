@@ -1,7 +1,7 @@
 """Checkpoints: all that a training needs to go on with the same bits, written so that a crash cannot spoil them.
 
-A checkpoint is a directory `step-<n>` with `tensors.safetensors` and `state.json`, which holds the sha256 of both. It is
-written under another name, flushed to the disk and renamed; the one before it goes only then. No pickle.
+A checkpoint is a directory `step-<n>` with `tensors.safetensors` and `state.json`, which holds the sha256 of both. It
+is written under another name, flushed to the disk and renamed; the one before it goes only then. No pickle.
 """
 
 from __future__ import annotations
@@ -322,9 +322,10 @@ def seed_all(seed: int) -> None:
 
 
 def random_state() -> tuple[str, dict[str, Tensor]]:
-    """The state of every generator a module may draw from: Python's as JSON, NumPy's, torch's and the devices' as tensors."""
+    """The state of every generator a module may draw from: Python's as JSON, the others' as tensors."""
     name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
     assert name == "MT19937"
+    assert isinstance(keys, np.ndarray)
     tensors = {
         "random.torch": torch.get_rng_state(),
         "random.numpy": torch.from_numpy(keys.astype(np.int64)),

@@ -12,10 +12,10 @@ class Epoch(Record):
     """One epoch of training.
 
     Losses are means over rows (and members) in nats, or in squared target deviations. The validation score is the
-    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is
-    the median over the epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of
-    the weights' size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient
-    since training began.
+    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is the median over the
+    epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of the weights'
+    size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
+    training began. `logged` holds what a module of the user's own logged, as means over the epoch's steps.
     """
 
     epoch: int
@@ -32,6 +32,7 @@ class Epoch(Record):
     memory_mb: float | None = None
     skipped: int = 0
     network: str = ""
+    logged: dict[str, float] = {}
 
 
 class Watch(Protocol):

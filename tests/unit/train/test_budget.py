@@ -20,6 +20,13 @@ def test_seconds_count_from_the_start_given():
     assert Budget(1.0, started=time.monotonic() - 10.0).left < 0
 
 
+def test_the_clock_can_be_another():
+    now = [100.0]
+    budget = Budget(60.0, clock=lambda: now[0])
+    now[0] = 110.0
+    assert (budget.used, budget.left, budget.holding(20.0).left) == (10.0, 50.0, 30.0)
+
+
 def test_seconds_of_an_earlier_process_count():
     budget = Budget(60.0, started=time.monotonic() - 10.0)
     assert budget.having_used(25.0).left == pytest.approx(35.0, abs=0.5)

@@ -17,6 +17,7 @@ PATIENCE = 120.0  # seconds until something must have happened; a busy machine i
 # Polars and onnxruntime are left to the children, for a fork would lose their threads.
 _NURSERY = """
 import json, os, sys
+import assay.cli.app, hydra, jinja2, omegaconf, onnxruntime, rich.console, rich.progress, yaml
 import onnx, onnxscript, scipy.stats, sklearn.ensemble, sklearn.linear_model, torch
 torch.onnx.export(torch.nn.Linear(1, 1), (torch.zeros(1, 1),), dynamo=True, verbose=False)
 

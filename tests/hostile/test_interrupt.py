@@ -1,128 +1,301 @@
-"""Ctrl-C, SIGTERM and SIGKILL at any moment: the best model so far, or nothing; never half a run under its name."""
+"""Ctrl-C, SIGTERM and SIGKILL at any moment: the best model so far, or a run that goes on to the same bits, or nothing;
+never half a run under its name.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import resource
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 import assay
+from assay.errors import DataError, TerminatedError
 from assay.runs import open_run
 from assay.train.watch import Unwatched
 
-ENDLESS = [
-    "model.name=mlp",
-    "model.members=4",
-    "ensemble.folds=1",
-    "train.epochs=10000",
-    "train.patience=10000",
-    "evaluate.baselines=majority",
+SMALL = [
+    "--budget=none", "--seed=3", "ensemble.recipes=mlp,perceptron", "ensemble.folds=1", "model.members=1",
+    "train.epochs=4", "train.patience=4", "train.checkpoint_every=0", "evaluate.baselines=majority",
     "evaluate.bootstrap=100",
-]
-PATIENCE = 120.0  # seconds until a line must come; a busy machine is no failure
+]  # fmt: skip
+ENDLESS = [word.replace("=4", "=10000") for word in SMALL]
+WEIGHTS = Path("model", "weights.safetensors")
+#: What the clock says of an epoch, and the memory.
+MEASURED = ("seconds", "rows_per_second", "memory_mb")
 
 
-class Fit:
-    """`assay fit` in a process of its own, whose progress lines are read as they come."""
-
-    def __init__(self, folder: Path, data: pl.DataFrame) -> None:
-        self.out = folder / "run"
-        data.write_csv(folder / "rows.csv")
-        code = "import sys; from assay.cli import main; sys.exit(main())"
-        command = [
-            sys.executable,
-            "-c",
-            code,
-            "fit",
-            str(folder / "rows.csv"),
-            "--target",
-            "income",
-            "--out",
-            str(self.out),
-        ]
-        self.process = subprocess.Popen(
-            [*command, "--budget", "none", *ENDLESS],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-
-    def wait_for(self, words: str) -> None:
-        """Read standard error up to the line that holds `words`."""
-        limit = time.monotonic() + PATIENCE
-        assert self.process.stderr is not None
-        while (line := self.process.stderr.readline()) and time.monotonic() < limit:
-            if words in line:
-                return
-        pytest.fail(f"no line held {words!r}")
-
-    def send(self, number: signal.Signals) -> tuple[int, str, str]:
-        """Signal the process and wait for its end: exit code and the rest of what it printed."""
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, out, err
+@pytest.fixture(scope="session")
+def rows(adult_small):
+    """Few columns, so that exporting the network does not take long."""
+    return adult_small.select("age", "education", "relationship", "income")
 
 
 @pytest.fixture
-def fit(tmp_path, adult_small):
-    running = Fit(tmp_path, adult_small)
-    yield running
-    running.process.kill()
-    running.process.communicate()
+def folder(tmp_path, rows):
+    rows.write_csv(tmp_path / "rows.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def begin(processes, folder):
+    """Begin `assay fit`, or another verb, in the folder."""
+
+    def begun(*words, options=SMALL):
+        if not words or words[0].startswith("--out"):
+            words = ("fit", "rows.csv", "--target", "income", *(words or ("--out=run",)), *options)
+        return processes.assay(*words, folder=folder)
+
+    return begun
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that nobody ended."""
+
+    weights: bytes
+    epochs: list[dict]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def whole(_nursery, tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("whole")
+    rows.write_csv(folder / "rows.csv")
+    began = time.monotonic()
+    words = ("fit", "rows.csv", "--target", "income", "--out", "run", *SMALL)
+    child = _nursery.assay(*words, folder=folder)
+    assert child.wait() == 0, child.err
+    return Whole((folder / "run" / WEIGHTS).read_bytes(), epochs_of(folder / "run"), time.monotonic() - began)
+
+
+def epochs_of(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in MEASURED} for line in lines]
+
+
+def check_the_same(run: Path, whole: Whole) -> None:
+    assert (run / WEIGHTS).read_bytes() == whole.weights
+    assert epochs_of(run) == whole.epochs
+    assert sorted(path.name for path in run.iterdir()) == [
+        "config.yaml", "metrics.jsonl", "model", "report.html", "report.json",
+    ]  # fmt: skip
+    assert not any("checkpoint" in path.name or path.name.startswith("step-") for path in run.rglob("*"))
+    assert [path.name for path in run.parent.iterdir() if "partial" in path.name] == []
+
+
+# Killed ---------------------------------------------------------------------------------------------------------------
+
+
+def test_killed_again_and_again_a_run_ends_with_the_same_bits(begin, folder, whole):
+    child = begin()
+    child.wait_for("] encode")  # before the first checkpoint
+    assert child.send(signal.SIGKILL) == -signal.SIGKILL
+    assert not (folder / "run").exists()
+    child = begin("fit", "--resume", "run")
+    child.wait_for("epoch 1 of")  # within a network
+    child.send(signal.SIGKILL)
+    assert "note: the run begins anew, for it had written no checkpoint yet" in child.err
+    child = begin("show", "run")
+    assert child.wait() == 2
+    assert "'run' was ended after" in child.err
+    assert "Go on with `assay fit --resume run`." in child.err
+    child = begin("fit", "--resume", "run")
+    child.wait_for("] calibrate")  # after the networks
+    child.send(signal.SIGKILL)
+    child = begin("fit", "--resume", "run")
+    child.wait_for("] save")
+    child.send(signal.SIGKILL)
+    assert not (folder / "run").exists()
+    child = begin("fit", "--resume", "run")
+    assert child.wait() == 0, child.err
+    check_the_same(folder / "run", whole)
+    report = open_run(folder / "run").report()
+    steps = [again.step for again in report.provenance.resumed]
+    last = sum(max(e["step"] for e in whole.epochs if e["network"] == name) for name in ("mlp", "perceptron"))
+    assert (steps[0], *steps[2:]) == (0, last, last)
+    assert 0 < steps[1] < last
+    verdict = next(verdict for verdict in report.ledger if verdict.practice == "run.resumable")
+    assert (verdict.outcome, verdict.value) == ("applied", 4)
+    assert f"resumed 4 times, from step 0, {steps[1]:,}, {last:,}, {last:,}" in verdict.reason
+    assert str(folder) not in (folder / "run" / "report.json").read_text()
+
+
+def kill_at_random(begin, folder, whole, times: int, seed: int) -> None:
+    draw = random.Random(seed)
+    child, killed = begin(), 0
+    while killed < times:
+        time.sleep(draw.uniform(0.0, whole.seconds))
+        if (folder / "run").exists():
+            break
+        killed += child.send(signal.SIGKILL) == -signal.SIGKILL
+        words = ("fit", "--resume", "run") if (folder / ".run.partial" / "request.json").exists() else ()
+        child = begin(*words)
+    child.wait()
+    check_the_same(folder / "run", whole)
+
+
+def test_killed_at_any_moment_a_run_ends_with_the_same_bits(begin, folder, whole):
+    kill_at_random(begin, folder, whole, times=3, seed=time.time_ns())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_many_moments_a_run_ends_with_the_same_bits(begin, folder, whole, seed):
+    kill_at_random(begin, folder, whole, times=6, seed=seed)
+
+
+# Asked to end ---------------------------------------------------------------------------------------------------------
+
+
+def test_sigterm_while_training_leaves_a_run_to_go_on_with_and_a_full_disk_at_its_end_too(begin, folder, whole):
+    child = begin()
+    child.wait_for("epoch 1 of")
+    assert child.send(signal.SIGTERM) == 143
+    assert child.out == ""
+    said = child.err.splitlines()[-1]
+    assert said.startswith("error: a run must be left to end by itself, but it was asked to end (SIGTERM) after ")
+    assert said.endswith("holds what was done. What was trained is kept: go on with `assay fit --resume run`.")
+    child = begin()
+    assert child.wait() == 2
+    assert "Go on with `assay fit --resume run`, or remove .run.partial." in child.err
+    child = begin("fit", "--resume", ".run.partial")
+    child.wait_for("] calibrate")
+    limit_files(child.pid, 10_000)
+    assert child.wait() == 2
+    said = child.err.splitlines()[-1]
+    assert said.startswith("error: there must be room on the disk, but it is full")
+    assert said.endswith("What was trained is kept: go on with `assay fit --resume run`.")
+    child = begin("fit", "--resume", "run")
+    assert child.wait() == 0
+    check_the_same(folder / "run", whole)
+    child = begin("fit", "--resume", "run")
+    assert child.wait() == 2
+    assert child.err.splitlines()[-1].endswith("but 'run' is finished. `assay show run` shows it.")
+
+
+def limit_files(pid: int, size: int) -> None:
+    """Files of the process may be this large: it stands in for a full disk."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_training_saves_the_best_model_so_far(fit, adult_small, number):
-    fit.wait_for("epoch 1 ")
-    code, out, err = fit.send(number)
-    assert code == 130
-    assert "note: training was interrupted; the best model so far was tested and saved." in err
-    assert "Traceback" not in err
-    assert str(fit.out / "model") in out
-    run = open_run(fit.out)
+def test_ended_before_training_nothing_is_left(begin, folder, number):
+    child = begin()
+    child.wait_for("] read")
+    assert child.send(number) == 130
+    assert child.out == ""
+    assert child.err.splitlines()[-1] == "error: interrupted before the work was done."
+    assert "Traceback" not in child.err
+    assert [path.name for path in folder.iterdir() if not path.name.startswith((".o.", ".e."))] == ["rows.csv"]
+
+
+# Ctrl-C ---------------------------------------------------------------------------------------------------------------
+
+
+def test_interrupted_training_saves_the_best_so_far_although_checkpoints_found_the_disk_full(begin, folder, rows):
+    child = begin(options=ENDLESS)
+    child.wait_for("epoch 1 of")
+    limit_files(child.pid, 10_000)
+    child.wait_for("note: a checkpoint could not be written (File too large: ")
+    limit_files(child.pid, resource.RLIM_INFINITY)
+    assert child.send(signal.SIGINT) == 130
+    assert child.err.count("a checkpoint could not be written") == 1
+    assert "note: training was interrupted; the best model so far was tested and saved." in child.err
+    assert "Traceback" not in child.err
+    assert "run/model" in child.out
+    run = open_run(folder / "run")
     assert run.report().training.stopped == "it was interrupted"
     assert run.bundle.verify() <= 1e-5
-    assert set(run.predict(adult_small)["prediction"]) <= {"<=50K", ">50K"}
+    assert set(run.predict(rows)["prediction"]) <= {"<=50K", ">50K"}
+    assert not (folder / ".run.partial").exists()
+    ledger = {verdict.practice: verdict for verdict in run.report().ledger}
+    assert ledger["run.resumable"].outcome == "warned"
+    assert "checkpoints could not be written (File too large)" in ledger["run.resumable"].reason
 
 
-def test_interrupted_before_training_leaves_nothing(fit, tmp_path):
-    fit.wait_for("] read")
-    code, out, err = fit.send(signal.SIGINT)
-    assert code == 130
-    assert out == ""
-    assert err.splitlines()[-1] == "error: interrupted before the work was done."
-    assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_again_it_ends_at_once_and_keeps_what_was_trained(begin, folder, number):
+    child = begin(options=ENDLESS)
+    child.wait_for("epoch 1 of")
+    os.kill(child.pid, signal.SIGINT)
+    child.wait_for("] save")
+    assert child.send(number) == 130
+    assert child.err.splitlines()[-1] == (
+        "error: interrupted before the work was done. What was trained is kept: go on with `assay fit --resume run`."
+    )
+    assert not (folder / "run").exists()
+    assert not (folder / ".run.partial" / "report.json").exists()
+    assert any((folder / ".run.partial" / "checkpoints").rglob("step-*"))
 
 
-def test_a_killed_run_has_no_directory_under_its_name(fit):
-    fit.wait_for("epoch 1 ")
-    code, _, _ = fit.send(signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    assert not fit.out.exists()
+# One at a time --------------------------------------------------------------------------------------------------------
 
 
-class InterruptsAfter(Unwatched):
-    """A watch in which Ctrl-C comes as an epoch ends."""
+def test_a_second_run_does_not_write_to_the_same_directory(begin, folder):
+    first = begin(options=ENDLESS)
+    first.wait_for("] read")
+    os.kill(first.pid, signal.SIGSTOP)  # it has the lock all the same
+    for words in ((), ("fit", "--resume", "run")):
+        second = begin(*words)
+        assert second.wait() == 2
+        assert f"but process {first.pid} is writing to .run.partial. Wait for its end" in second.err
+    shown = begin("show", "run")
+    assert shown.wait() == 2
+    assert "'run' is still running. Wait for its end." in shown.err
+    first.send(signal.SIGKILL)
+    third = begin()  # the lock went with the process; there was no checkpoint
+    third.wait_for("] read")
+    assert "note: what a run had left that was ended before its first checkpoint is removed (.run.partial)" in third.err
 
-    def __init__(self, epoch: int) -> None:
-        self.last = epoch
+
+# In Python ------------------------------------------------------------------------------------------------------------
+
+OVERRIDES = [word for word in SMALL if not word.startswith("--")]
+
+
+class Signals(Unwatched):
+    """A watch in which a signal comes as an epoch ends."""
+
+    def __init__(self, epoch: int, number: int) -> None:
+        self.last, self.number, self.notes = epoch, number, []
 
     def epoch(self, record, of):
         if record.epoch == self.last:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), self.number)
+
+    def note(self, text):
+        self.notes.append(text)
 
 
-def test_an_interrupted_fit_in_python_says_so(adult_small, tmp_path):
-    run = assay.fit(adult_small, "income", out=tmp_path / "run", overrides=ENDLESS, watch=InterruptsAfter(3))
+def test_an_interrupted_fit_in_python_says_so(rows, tmp_path):
+    overrides = [word.replace("=4", "=10000") for word in OVERRIDES]
+    run = assay.fit(rows, "income", out=tmp_path / "run", overrides=overrides, watch=Signals(3, signal.SIGINT))
     assert run.interrupted
     assert len(run.report().training.epochs) == 3
     assert "interrupt" in run.report().training.stopped
     assert run.bundle.verify() <= 1e-5
+
+
+def test_a_fit_on_a_frame_goes_on_with_the_same_frame(rows, tmp_path, monkeypatch, whole):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TerminatedError) as ended:
+        assay.fit(
+            rows, "income", out="run", budget="none", seed=3, overrides=OVERRIDES, watch=Signals(2, signal.SIGTERM)
+        )
+    assert ended.value.__notes__ == [
+        "What was trained is kept: go on in Python with `assay.fit(data, resume='run')` and the same data."
+    ]
+    with pytest.raises(DataError, match="data has other contents now"):
+        assay.fit(rows.head(599), resume="run")
+    watch = Signals(0, 0)
+    run = assay.fit(rows, "income", resume="run", watch=watch)
+    assert watch.notes[0].startswith("the run goes on from step ")
+    assert len(run.report().provenance.resumed) == 2
+    check_the_same(run.directory, whole)

@@ -25,3 +25,18 @@ def test_the_clock_can_be_another():
     budget = Budget(60.0, clock=lambda: now[0])
     now[0] = 110.0
     assert (budget.used, budget.left, budget.holding(20.0).left) == (10.0, 50.0, 30.0)
+
+
+def test_seconds_of_an_earlier_process_count():
+    budget = Budget(60.0, started=time.monotonic() - 10.0)
+    assert budget.having_used(25.0).left == pytest.approx(35.0, abs=0.5)
+    assert budget.having_used(4.0).left == pytest.approx(50.0, abs=0.5)
+    assert budget.having_used(90.0).holding(5.0).left == pytest.approx(-35.0, abs=0.5)
+    assert Budget(None).having_used(25.0).left == math.inf
+
+
+def test_a_part_of_what_is_left_knows_how_long_the_run_has_lasted():
+    part = Budget(60.0, started=time.monotonic() - 10.0).part(0.2)
+    assert part.left == pytest.approx(10.0, abs=0.5)
+    assert part.used == pytest.approx(10.0, abs=0.5)
+    assert Budget(None).part(0.2).left == math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from assay.errors import MissingExtraError
@@ -46,8 +47,22 @@ def require(module: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise MissingExtraError(
-            f"{purpose} needs the package {package!r}",
-            "it is not installed",
-            f"Install it with: pip install 'assay[{_EXTRA_OF[package]}]'",
-        ) from error
+        raise _missing(package, purpose) from error
+
+
+def require_installed(package: str, purpose: str) -> None:
+    """Say which extra brings `package`, which `purpose` will need, without the time that importing it takes.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise _missing(package, purpose)
+
+
+def _missing(package: str, purpose: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{purpose} needs the package {package!r}",
+        "it is not installed",
+        f"Install it with: pip install 'assay[{_EXTRA_OF[package]}]'",
+    )

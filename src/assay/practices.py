@@ -122,6 +122,8 @@ _ALL = (
               _GUIDE, "seconds used of seconds allowed"),
     _practice("train.overfitting", "train", "The gap between training and validation loss is watched.",
               "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
+    _practice("train.tracked", "train", "Every run is logged where its team looks.",
+              _GUIDE + ", Setting up experiment tracking", "epochs logged, by tracker"),
     # search
     _practice("search.recipes", "search", "Networks known to work on such data are tried, as the time allows.",
               "Erickson et al., TabArena (NeurIPS 2025)", "networks trained"),

@@ -31,6 +31,7 @@ from assay.report.page import draw_page
 from assay.request import Request, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
 from assay.search.portfolio import search
+from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
@@ -112,15 +113,17 @@ def fit(
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(data, test, valid, with_table(composed, said), tuple(references))
     with staged(None if out is None else Path(out), request.name) as (staging, final):
-        report = _build(request, staging, final.name, watch or Unwatched(), Budget(request.config.budget, started))
+        report = _build(request, staging, final, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(final, load(final), report)
 
 
-def _build(request: Request, directory: Path, name: str, watch: Watch, budget: Budget) -> Report:
-    """The paragraph: data flows down the page, everything is written into `directory`."""
-    config, ledger, clock = request.config, Ledger(), Stopwatch(watch)
-    seed, stage = config.seed, clock.stage
-    with using_threads(config.train.threads) as threads:
+def _build(request: Request, directory: Path, final: Path, watch: Watch, budget: Budget) -> Report:
+    """The paragraph: data flows down the page, everything is written into `directory`, to be moved to `final`."""
+    config, ledger, seed = request.config, Ledger(), request.config.seed
+    tracked = Tracked(watch, config.track, final, flat(config), directory / "tracking.log")
+    clock = Stopwatch(tracked)
+    stage = clock.stage
+    with tracked, using_threads(config.train.threads) as threads:
         with stage("read"):
             table, valid, test = read(request.data), read_if_given(request.valid), read_if_given(request.test)
             schema = infer(table, request.hints)
@@ -139,9 +142,10 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
+            tracked.start()
             model = search(
                 encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                seed=seed, budget=budget.holding(after), watch=Recorder(watch, directory / "metrics.jsonl"),
+                seed=seed, budget=budget.holding(after), watch=Recorder(tracked, directory / "metrics.jsonl"),
                 ledger=ledger,
             )  # fmt: skip
         with stage("calibrate"):
@@ -155,8 +159,9 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
+            tracked.settle(ledger)
             report = Report(
-                name=name,
+                name=final.name,
                 command=request.command,
                 config=flat(config),
                 source=table.source,
@@ -179,6 +184,7 @@ def _build(request: Request, directory: Path, name: str, watch: Watch, budget: B
                 provenance=provenance(clock, seed=seed, threads=threads),
             )
             _write(directory, report, model, split, outputs, config)
+            tracked.finish(report)
     return report
 
 

@@ -90,7 +90,7 @@ def test_the_help_of_fit_lists_every_key_and_preset(capsys):
     text = capsys.readouterr().out
     for option in options():
         assert f"  {option.key}={option.shown_default}\n" in text
-    assert "quick     30 s" in text
+    assert "quick     1 min" in text
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_help_of_fit_lists_every_key_and_preset(capsys):
         (["fit", "x.csv", "--target", "y", "--budget", "soon"], "Examples: 60s, 10m"),
         (["fit", "x.csv", "--target", "y", "--seed", "1", "seed=2"], "given as 'seed=1' and 'seed=2'"),
         (["fit", "x.csv", "--target", "y", "--seed", "x"], "seed must be a whole number"),
-        (["fit", "x.csv", "--target", "y", "--preset", "fast"], "quick: 30 s"),
+        (["fit", "x.csv", "--target", "y", "--preset", "fast"], "quick: 1 min"),
         (["fit", "x.csv", "y.csv", "--target", "z"], "must be KEY=VALUE, but 'y.csv' was given"),
         (["fit", "train.lr=1", "--target", "y"], "no DATA was given"),
         (["fit", "x.csv", "--target", "y", "--as", "age=nmber"], "Did you mean 'number'?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import Field, field_validator
@@ -19,6 +19,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.models.config import ModelConfig
 from assay.records import Record
 from assay.search.config import EnsembleConfig
+from assay.track.config import TrackConfig
 from assay.train.config import TrainConfig
 
 Preset = Literal["quick", "standard", "best"]
@@ -109,6 +110,7 @@ class RunConfig(Record):
     train: TrainConfig = TrainConfig()
     ensemble: EnsembleConfig = EnsembleConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    track: TrackConfig = TrackConfig()
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -207,8 +209,9 @@ def _without_none(annotation: object) -> object:
 def _type_in_words(annotation: object) -> str:
     origin = get_origin(annotation)
     if origin in (Union, UnionType):  # such as `int | Literal["auto"]`: a number or a word
-        words = [_type_in_words(part) for part in get_args(annotation) if get_origin(part) is not Literal]
-        choices = [str(choice) for part in get_args(annotation) for choice in get_args(part)]
+        words = [_type_in_words(_bare(part)) for part in get_args(annotation) if get_origin(part) is not Literal]
+        literals = [part for part in get_args(annotation) if get_origin(part) is Literal]
+        choices = [str(choice) for part in literals for choice in get_args(part)]
         return " or ".join([*words, *choices])
     if origin is Literal:
         return "one of"
@@ -220,6 +223,11 @@ def _type_in_words(annotation: object) -> str:
         return "one of"
     named: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     return named[annotation]
+
+
+def _bare(annotation: object) -> object:
+    """The type inside an Annotated."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _allowed(annotation: object, field: FieldInfo) -> str:

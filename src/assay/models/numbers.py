@@ -266,8 +266,14 @@ class _Cosines(torch.autograd.Function):
 
 
 def frequency_scales(config: ModelConfig, members: int) -> list[float]:
-    """The scale of each member: from `frequency_scale` to `frequency_spread` times it, in equal ratios."""
-    return [config.frequency_scale * config.frequency_spread ** (place / max(members - 1, 1)) for place in range(members)]
+    """The scale of each member: from `frequency_scale` to `frequency_spread` times it, in equal ratios.
+
+    Where there are more members than configured (the folds of each), neighbours have the same.
+    """
+    variants = min(config.members, members)
+    alike = members // variants
+    ratios = [min(place // alike, variants - 1) / max(variants - 1, 1) for place in range(members)]
+    return [config.frequency_scale * config.frequency_spread**ratio for ratio in ratios]
 
 
 def build_vectors(

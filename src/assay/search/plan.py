@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from assay.data.schema import Schema
 from assay.errors import ConfigError
@@ -23,6 +24,7 @@ class Job:
     model: ModelConfig
     train: TrainConfig
     share: float = 1.0
+    vary: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,29 @@ class Plan:
     why_no_folds: str = ""
 
 
-#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of this kind of
-#: machine: a guess that decides how many members there are, not how long they train.
+#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of a machine with two
+#: cores: a guess that decides how many members there are, not how long they train.
 _A_MEMBER_MORE = 0.55
-_A_ROW = {"perceptron": 4e-6, "mlp": 16e-6, "resnet": 40e-6, "ft_transformer": 600e-6, "realmlp": 24e-6, "tabm": 120e-6,
-          "tabm_mini": 100e-6}  # fmt: skip
-#: Passes over the rows from which more members are worth more than more passes.
-_ENOUGH_PASSES = 40
-#: Folds for small tables, members of a single split, the most first; and the rows from which no folds are dealt.
-_FOLDS, _MEMBERS, _NO_FOLDS_FROM = (8, 5), (8, 4, 2, 1), 100_000
-#: Seconds of training from which a third network is worth its time.
-_LONG = 150.0
-#: What is planned for where no time was given.
-_UNLIMITED = 600.0
+_A_ROW: Mapping[str, float] = MappingProxyType(
+    {"perceptron": 4e-6, "mlp": 14e-6, "resnet": 40e-6, "ft_transformer": 600e-6, "realmlp": 20e-6, "tabm": 100e-6,
+     "tabm_mini": 90e-6}
+)  # fmt: skip
+#: Passes over the rows from which more members, or folds, are worth more than more passes.
+_PASSES, _PASSES_OF_FOLDS = 25, 40
+#: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
+_FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 100_000
+#: Shares of the time beside each other.
+_SHARES: Mapping[str, float] = MappingProxyType({"mlp": 0.6, "tabm": 1.2, "tabm_mini": 1.1})
+#: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
+_LONG, _UNLIMITED = 150.0, 600.0
+#: Options that, when the user sets them, hold for every member alike.
+_SETTLED = frozenset({"lr"})
+#: How far the frequencies of a realmlp's members are spread.
+_SPREAD = 20.0
 
 
 def plan(
-    rows: int,
-    schema: Schema,
-    model: ModelConfig,
-    train: TrainConfig,
-    ensemble: EnsembleConfig,
-    budget: Budget,
+    rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig, budget: Budget
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
 
@@ -65,19 +68,14 @@ def plan(
     """
     seconds = min(budget.left, _UNLIMITED)
     names, reason = _names(model, ensemble, seconds)
-    shares = [_SHARES.get(name, 1.0) for name in names]
-    slowest = max(names, key=lambda name: _A_ROW[name])
-    own = seconds * _SHARES.get(slowest, 1.0) / sum(shares)
-    folds, why = _folds(rows, slowest, own, schema, ensemble)
-    jobs = [
-        _job(name, model, train, schema, share, _members(rows, name, seconds * share / sum(shares)))
-        for name, share in zip(names, shares, strict=True)
-    ]
+    whole = sum(_SHARES.get(name, 1.0) for name in names)
+    times = {name: seconds * _SHARES.get(name, 1.0) / whole for name in names}
+    folds, variants, why = _folds(rows, times, schema, ensemble)
+    jobs = []
+    for name in names:
+        members = variants or _members(rows, name, times[name])
+        jobs.append(_job(name, model, train, schema, times[name] / seconds, members))
     return Plan(tuple(jobs), folds, reason, why)
-
-
-#: Shares of the time beside each other.
-_SHARES = {"mlp": 0.7, "realmlp": 1.0, "tabm": 1.3, "tabm_mini": 1.2}
 
 
 def _names(model: ModelConfig, ensemble: EnsembleConfig, seconds: float) -> tuple[Sequence[str], str]:
@@ -91,27 +89,30 @@ def _names(model: ModelConfig, ensemble: EnsembleConfig, seconds: float) -> tupl
     return suited, f"{len(suited)} kinds of networks for {seconds:.0f} s of training"
 
 
-def _cost(rows: int, name: str, members: int) -> float:
-    """Seconds of enough passes of a network with its members."""
-    return rows * _A_ROW[name] * _ENOUGH_PASSES * (1.0 + _A_MEMBER_MORE * (members - 1))
+def _cost(rows: int, name: str, members: int, passes: int) -> float:
+    """Seconds of that many passes of a network with its members."""
+    return rows * _A_ROW[name] * passes * (1.0 + _A_MEMBER_MORE * (members - 1))
 
 
 def _members(rows: int, name: str, seconds: float) -> int:
     """As many members as leave time for enough passes."""
-    return next((count for count in _MEMBERS if _cost(rows, name, count) <= seconds), 1)
+    return next((count for count in _MEMBERS if _cost(rows, name, count, _PASSES) <= seconds), 1)
 
 
-def _folds(rows: int, slowest: str, seconds: float, schema: Schema, ensemble: EnsembleConfig) -> tuple[int, str]:
-    """The folds for a number of rows and the time that the slowest network has, and why there are none."""
+def _folds(
+    rows: int, times: Mapping[str, float], schema: Schema, ensemble: EnsembleConfig
+) -> tuple[int, int | None, str]:
+    """Folds and variants of each for these rows and the times of the networks; (1, None, why) where there are none."""
     if ensemble.folds:
-        return ensemble.folds, "ensemble.folds=1"
+        return ensemble.folds, None if ensemble.folds == 1 else 2, "ensemble.folds=1"
     if schema.time is not None:
-        return 1, "rows have a time, and the latest judge best"
+        return 1, None, "rows have a time, and the latest judge best"
     if rows < _NO_FOLDS_FROM:
-        for count in _FOLDS:
-            if _cost(rows, slowest, count) <= seconds:
-                return count, ""
-    return 1, f"for folds of {rows:,} rows there is not the time"
+        for folds, variants in _FOLDS:
+            needed = {name: _cost(rows, name, folds * variants, _PASSES_OF_FOLDS) for name in times}
+            if all(needed[name] <= seconds for name, seconds in times.items()):
+                return folds, variants, ""
+    return 1, None, f"for folds of {rows:,} rows there is not the time"
 
 
 def _useless(name: str, model: ModelConfig) -> frozenset[str]:
@@ -119,9 +120,7 @@ def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     return unused_options(RECIPES[name].model.name) & model.model_fields_set
 
 
-def _job(
-    name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int
-) -> Job:
+def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int) -> Job:
     recipe = RECIPES[name]
     useless = _useless(name, model)
     try:
@@ -137,6 +136,9 @@ def _job(
             ", ".join(f"model.{option}" for option in sorted(useless)) + " do not",
             "Leave them out, or choose another network with model.name.",
         )
+    chosen: dict[str, object] = {}
     if "members" not in model.model_fields_set:
-        options = options.model_copy(update={"members": members})
-    return Job(name, options, training, share)
+        chosen["members"] = members
+    if options.numbers in ("pbld", "periodic") and not {"frequency_scale", "frequency_spread"} & model.model_fields_set:
+        chosen["frequency_spread"] = _SPREAD
+    return Job(name, options.model_copy(update=chosen), training, share, vary=not _SETTLED & train.model_fields_set)

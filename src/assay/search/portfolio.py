@@ -45,7 +45,7 @@ _LEAST_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Candidate:
-    """Answers that are weighted as one: a member with its heads, or all folds of a network.
+    """Answers that are weighted as one: a member with its heads, or all folds of a variant.
 
     places: which members of which network. outputs: for the rows of validation, (heads, n, outputs).
     """
@@ -136,7 +136,7 @@ def _train(
     share = job.share / sum(each.share for each in still)
     until = budget if math.isinf(budget.left) else Budget(budget.left * share, time.monotonic())
     return train_network(
-        found, job.name, job.model, job.train, seed=seed, budget=until, watch=Named(watch, job.name),
+        found, job.name, job.model, job.train, seed=seed, budget=until, watch=Named(watch, job.name), vary=job.vary,
         checkpoints=None if checkpoints is None else checkpoints.within(job.name),
     )  # fmt: skip
 
@@ -176,8 +176,11 @@ def _candidates(place: int, outputs: NDArray[np.float32], found: Examples) -> li
         return [Candidate(place, (member,), each) for member, each in enumerate(outputs)]
     assert found.valid.weight is not None
     judge = found.valid.weight.argmax(0).numpy()
-    own = outputs[judge, :, np.arange(outputs.shape[2])]  # (n, heads, outputs)
-    return [Candidate(place, tuple(range(len(outputs))), own.transpose(1, 0, 2))]
+    candidates = []
+    for first in range(0, len(outputs), found.folds):
+        own = outputs[first + judge, :, np.arange(outputs.shape[2])]  # (n, heads, outputs)
+        candidates.append(Candidate(place, tuple(range(first, first + found.folds)), own.transpose(1, 0, 2)))
+    return candidates
 
 
 def _temperatures(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from annotated_types import Ge
+from pydantic import Field, field_validator, model_validator
 
 from assay.records import Record
 
@@ -38,8 +39,8 @@ class TrainConfig(Record):
     """The training loop: optimiser, schedule, stability, regularisation, and what is kept."""
 
     epochs: int = Field(60, ge=1, le=100_000, description="Most passes over the training rows.")
-    batch: int | Literal["auto", "full"] = Field(
-        "auto", ge=1, description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory."
+    batch: Annotated[int, Ge(1)] | Literal["auto", "full"] = Field(
+        "auto", description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory."
     )
     accumulate: int = Field(1, ge=1, le=4096, description="Batches whose gradients are added up for one step.")
     # Optimiser.
@@ -105,11 +106,17 @@ class TrainConfig(Record):
         30.0, ge=0.0, description="Seconds between checkpoints; 0 writes one after each step."
     )
 
+    @field_validator("momentum", "beta1", "beta2", "alpha", "epsilon", mode="before")
+    @classmethod
+    def _none_is_the_optimisers_own(cls, value: object) -> object:
+        return None if isinstance(value, str) and value.strip().casefold() == "none" else value
+
     @model_validator(mode="after")
     def _options_fit_together(self) -> TrainConfig:
-        said = self.model_fields_set
+        fields = TrainConfig.model_fields
+        said = {name for name in self.model_fields_set if getattr(self, name) != fields[name].default}
         for name, owners in OPTIMISERS_OF.items():
-            if name in said and self.optimiser not in owners and getattr(self, name):
+            if name in said and self.optimiser not in owners:
                 raise ValueError(f"{name} is an option of {', '.join(owners)}, not of {self.optimiser}")
         for name, owners in SCHEDULES_OF.items():
             if name in said and self.schedule not in owners:

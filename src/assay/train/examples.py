@@ -46,9 +46,18 @@ class Examples:
         """Outputs of a network."""
         return len(self.prior)
 
-    def on(self, device: torch.device) -> tuple[Source, Source]:
-        """Training and validation rows on the device."""
-        return Resident(self.train.to(device)), Resident(self.valid.to(device))
+    def on(self, device: torch.device, variants: int) -> tuple[Source, Source]:
+        """Training and validation rows on the device; with folds, weighted for the folds of each variant in turn."""
+        return Resident(self._for(self.train, variants).to(device)), Resident(self.judged(variants).to(device))
+
+    def judged(self, variants: int) -> Batch:
+        """The validation rows, with folds weighted for the folds of each variant in turn."""
+        return self._for(self.valid, variants)
+
+    def _for(self, rows: Batch, variants: int) -> Batch:
+        if not self.folds or rows.weight is None:
+            return rows
+        return Batch(rows.inputs, rows.target, rows.weight.repeat(variants, 1))
 
 
 def examples(encoder: Encoder, train: Rows, valid: Rows, schema: Schema) -> Examples:

@@ -41,14 +41,16 @@ _VARIATIONS = ((1.0, 1.0), (0.5, 0.0), (1.5, 1.5), (1.0, 0.5), (0.7, 2.0), (2.0,
 _MOST_DROPOUT = 0.5
 
 
-def varied(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
+def varied(count: int, alike_each: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
     """Members that differ in learning rate and dropout as well: the first has the settings asked for.
+
+    `alike_each` neighbours have the same settings: the folds of one variant.
 
     Wenzel et al., Hyperparameter Ensembles for Robustness and Uncertainty Quantification (NeurIPS 2020): such members
     disagree more, and the weights drop those that a setting does not suit.
     """
     members = alike(count, config, dropout=dropout, seed=seed)
-    factors = [_VARIATIONS[place % len(_VARIATIONS)] for place in range(count)]
+    factors = [_VARIATIONS[place // alike_each % len(_VARIATIONS)] for place in range(count)]
     return tuple(
         replace(member, lr=member.lr * rate, dropout=min(member.dropout * share, _MOST_DROPOUT))
         for member, (rate, share) in zip(members, factors, strict=True)

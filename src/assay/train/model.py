@@ -126,8 +126,8 @@ def train_network(
 ) -> TrainedNetwork:
     """The members of one network family, each with the weights of its best epoch.
 
-    With folds there is a member for each fold, else there are `model.members` that differ in their seed, and where they
-    may `vary` in learning rate and dropout as well.
+    There are `model.members` that differ in their seed and, where they may `vary`, in learning rate and dropout; with
+    folds there is one of each of these for each fold, variant by variant.
 
     Raises:
         DivergenceError: the numbers are no longer finite.
@@ -143,15 +143,21 @@ def train_network(
             targets=target, rows=rows,
         )  # fmt: skip
 
-    seeds = [seed + place for place in range(found.folds or model.members)]
+    folds = max(found.folds, 1)
+    seeds = [seed + place for place in range(model.members * folds)]
     network = make(seeds)
-    first_loss = float(member_losses(predict(network, found.valid.inputs), found.valid, heads=network.heads).mean())
+    first_loss = float(
+        member_losses(predict(network, found.valid.inputs), found.judged(model.members), heads=network.heads).mean()
+    )
     network.to(device)
     network.noise.to(device)
-    train, valid = found.on(device)
+    train, valid = found.on(device, model.members)
     rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": rate})
-    members = (varied if vary else alike)(len(seeds), fitted, dropout=model.dropout, seed=seed)
+    if vary:
+        members = varied(len(seeds), folds, fitted, dropout=model.dropout, seed=seed)
+    else:
+        members = alike(len(seeds), fitted, dropout=model.dropout, seed=seed)
     trained = fit(
         network, train, valid, fitted, members, seed=seed, budget=budget, watch=watch, checkpoints=checkpoints
     )

@@ -7,7 +7,7 @@ from assay.errors import ConfigError
 
 def test_groups_hold_their_options():
     found = groups()
-    assert set(found) == {"data", "data.audit", "data.split", "data.encode", "model", "train", "evaluate"}
+    assert set(found) == {"data", "data.audit", "data.split", "data.encode", "model", "train", "ensemble", "evaluate"}
     assert found["data.audit"][0] == "data.audit.strict"
     assert set(found["data.audit"]) < set(found["data"])
 
@@ -31,7 +31,7 @@ def test_the_option_meant_is_named(typed, meant):
 
 
 def test_an_option_of_a_known_group_gets_the_group():
-    assert nearest_option("train.zzz").startswith("Options there: train.epochs, train.batch, train.lr")
+    assert nearest_option("train.zzz").startswith("Options there: train.epochs, train.batch, train.accumulate")
     assert "model.width" not in nearest_option("train.zzz")
     assert nearest_option("zzz").startswith("There are: preset, seed, budget, data.*, model.*")
 

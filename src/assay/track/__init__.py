@@ -1,0 +1,1 @@
+"""Experiment trackers: TensorBoard, Weights & Biases and MLflow, only when asked for, never on training's way."""

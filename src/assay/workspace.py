@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,6 +58,17 @@ def staged(out: Path | None, name: str) -> Iterator[tuple[Path, Path]]:
             with suppress(OSError):  # not made, or another run uses it
                 parent.rmdir()
         raise
+
+
+@contextmanager
+def scratch(directory: Path | None = None) -> Iterator[Path]:
+    """A folder for what is too large for memory, removed at the end whatever happens.
+
+    It lies within `directory`, whose disk is to hold the run's files anyway - a system's temporary folder is memory on
+    many machines; without one it lies there nevertheless.
+    """
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _partial(final: Path) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import ConfigError
-from assay.workspace import next_run, staged
+from assay.workspace import next_run, scratch, staged
 
 
 def fill(out, name="adult", text="done"):
@@ -108,3 +108,14 @@ def test_runs_at_the_same_time_have_numbers_of_their_own(tmp_path, monkeypatch):
 def test_the_name_of_the_data_is_made_fit_for_a_path(tmp_path, monkeypatch, name, expected):
     monkeypatch.chdir(tmp_path)
     assert str(next_run(name)) == f"runs/{expected}"
+
+
+def test_scratch_goes_whatever_happens(tmp_path):
+    with scratch(tmp_path) as folder:
+        (folder / "columns").write_bytes(b"0")
+        assert folder.parent == tmp_path
+    for error in (OSError, KeyboardInterrupt):
+        with pytest.raises(error), scratch(tmp_path) as folder:
+            (folder / "columns").write_bytes(b"0")
+            raise error
+    assert list(tmp_path.iterdir()) == []

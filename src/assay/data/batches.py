@@ -51,6 +51,9 @@ class Source(Protocol):
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Batch]:
         """All rows in their own order."""
 
+    def to(self, device: torch.device) -> Source:
+        """The same rows, whose batches come on `device`."""
+
 
 @dataclass(frozen=True)
 class Resident:
@@ -60,6 +63,10 @@ class Resident:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def to(self, device: torch.device) -> Resident:
+        """See `Source`."""
+        return Resident(self.rows.to(device))
 
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:
         """See `Source`."""

@@ -1,8 +1,8 @@
 """Encoded rows in files, for tables too large for memory: written once in an order of chance, read a block at a time.
 
 Every row is dealt at random to one of the blocks of a file. An epoch takes the blocks in a random order and shuffles the
-rows within each, so the first epoch is a plain random order of all rows, and later ones differ from that only in which
-rows come near each other. Memory holds one block; the files are read from front to back within it, never row by row.
+rows within each (Xu et al., CorgiPile, SIGMOD 2022, where the blocks are as they come): the first epoch is a plain random
+order of all rows, and later ones differ from that only in which rows come near each other. Memory holds one block.
 """
 
 from __future__ import annotations

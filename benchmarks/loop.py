@@ -1,112 +1,166 @@
-"""CPU time of a training step: `assay.train.loop.fit` against a loop written by hand for the same network.
+"""Rows a second of a training loop: by hand, assay, and the loops of other frameworks, in turn.
 
-The network: 350 numbers, two hidden layers of 128 with ReLU and dropout 0.1, two classes; batches of 256. Both loops
-shuffle once an epoch, take slices, step fused AdamW under a cosine rate, clip the gradient's norm and look at 256
-validation rows an epoch; ours also keeps the best weights, checks every loss and norm, and writes the epochs down. With
-four members ours trains four networks at once; the figure a member is what one of them costs. One thread, in turn.
+The work: a network 32-128-128-2 with ReLU on 51,200 rows in memory, batches of 256, AdamW, five epochs; then a small
+network of two convolutions on 28 x 28 grey images. assay's figures include what the others leave out here: validation
+each epoch, metrics, early stopping and the best weights. Then M networks trained at once, against M runs of one.
+
+Every candidate is a process of its own that stays alive and trains once a turn; turns go round all candidates. Figures
+are medians over the rounds. Frameworks that are not in `--rivals-python` are shown as not installed.
 """
 
-import math
-import time
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from _measure import Times, heading, median_times, one_thread, parser, table
+from _measure import ONE_THREAD, Times, heading, median_times, parser, table, verdict
 
-INPUTS, WIDTH, CLASSES, BATCH, DROPOUT, RATE, DECAY, CLIP = 350, 128, 2, 256, 0.1, 2e-3, 1e-2, 1.0
-
-
-def by_hand(inputs, target, valid, valid_target, epochs: int) -> int:
-    """A plain loop in torch; the number of its steps."""
-    import torch
-    from torch import nn
-
-    torch.manual_seed(0)
-    layers = [nn.Linear(INPUTS, WIDTH), nn.ReLU(), nn.Dropout(DROPOUT)]
-    layers += [nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(WIDTH, CLASSES)]
-    network = nn.Sequential(*layers)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
-    steps = epochs * math.ceil(len(inputs) / BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    loss_of = nn.CrossEntropyLoss()
-    for _ in range(epochs):
-        network.train()
-        order = torch.randperm(len(inputs))
-        rows, labels = inputs[order], target[order]
-        for start in range(0, len(rows), BATCH):
-            optimiser.zero_grad(set_to_none=True)
-            loss_of(network(rows[start : start + BATCH]), labels[start : start + BATCH]).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-            optimiser.step()
-            schedule.step()
-        network.eval()
-        with torch.no_grad():
-            loss_of(network(valid), valid_target)
-    return steps
+SCRIPT = Path(__file__).with_name("_loops.py")
+#: Shown name -> candidate of `_loops.py`; whether it needs the rivals' interpreter.
+TABLE = {
+    "by hand, batches gathered": ("hand", False),
+    "by hand, shuffled slices": ("hand_sliced", False),
+    "assay": ("assay_table", False),
+    "Lightning Trainer, DataLoader": ("lightning", True),
+    "Lightning Trainer, DataLoader of whole batches": ("lightning_sliced", True),
+    "Lightning Fabric, DataLoader": ("fabric", True),
+    "skorch": ("skorch", True),
+    "Keras on torch": ("keras", True),
+    "fastai": ("fastai", True),
+}
+IMAGES = {
+    "by hand, batches gathered": ("hand", False),
+    "by hand, shuffled slices, channels_last": ("hand_channels_last", False),
+    "assay": ("assay_module", False),
+    "Lightning Trainer, DataLoader": ("lightning", True),
+    "Lightning Trainer, DataLoader of whole batches": ("lightning_sliced", True),
+}
+MEMBERS = (1, 4, 8, 16)
+MOST_TIMES, MOST_A_MEMBER = 1.10, 0.5
 
 
-def ours(inputs, target, valid, valid_target, epochs: int, members: int) -> int:
-    """The same with assay; the number of its steps."""
-    import torch
+@dataclass
+class Candidate:
+    """A process that trains once a turn; `absent` says why there is none."""
 
-    from assay.data.encode import Encoded, Layout
-    from assay.models.build import build
-    from assay.models.config import ModelConfig
-    from assay.train.budget import Budget
-    from assay.train.config import TrainConfig
-    from assay.train.loop import Batch, fit
-    from assay.train.watch import Unwatched
+    process: subprocess.Popen[str] | None
+    absent: str = ""
+    times: list[Times] = field(default_factory=list)
+    accuracy: float = 0.0
 
-    def batch(numbers, labels) -> Batch:
-        empty = torch.zeros((len(numbers), 0))
-        return Batch(Encoded(numbers, empty, empty.int()), labels, None)
+    @classmethod
+    def start(cls, python: Path | None, name: str, options: Sequence[object], threads: int) -> "Candidate":
+        if python is None:
+            return cls(None, "not installed")
+        command = [str(python), str(SCRIPT), name, "--threads", str(threads), *map(str, options)]
+        environment = os.environ | ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            )
+            first = process.stdout.readline()
+            errors.seek(0)
+            if not first:
+                raise SystemExit(f"{' '.join(command)} ended:\n{errors.read()[-2_000:]}")
+        why = json.loads(first).get("absent", "")
+        missing = "not yet" if why.startswith("NotImplementedError") else "not installed"
+        return cls(process, missing if why else "")
 
-    model = ModelConfig(layers=2, width=WIDTH, dropout=DROPOUT, number_bins=0, members=members)
-    config = TrainConfig(
-        epochs=epochs, batch=BATCH, lr=RATE, weight_decay=DECAY, clip_norm=CLIP, warmup=0.0, patience=epochs
-    )
-    network = build(
-        model, Layout(INPUTS, 0, ()), inputs, outputs=CLASSES, prior=torch.zeros(CLASSES), seeds=range(members)
-    )
-    train, held = batch(inputs, target), batch(valid, valid_target)
-    return fit(network, train, held, config, seed=0, budget=Budget(None), watch=Unwatched()).steps
+    def turn(self) -> None:
+        if self.absent:
+            return
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self.process.args)} ended within a turn")
+        spent = json.loads(line)
+        self.times.append(Times(spent["cpu"], spent["wall"]))
+        self.accuracy = spent["accuracy"]
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.communicate()
+
+
+def in_turn(candidates: Sequence[Candidate], rounds: int) -> None:
+    """All candidates once a round, so that a change of the machine's speed meets them all."""
+    try:
+        for _ in range(rounds):
+            for each in candidates:
+                each.turn()
+    finally:
+        for each in candidates:
+            each.end()
+
+
+def frameworks(chosen: argparse.Namespace, listed: dict[str, tuple[str, bool]], options: list[object], work: int):
+    """Time the listed loops in one thread and print them as multiples of the first; `work`: rows trained on a turn."""
+    found = {
+        name: Candidate.start(chosen.rivals_python if rival else Path(sys.executable), candidate, options, 1)
+        for name, (candidate, rival) in listed.items()
+    }
+    in_turn(list(found.values()), chosen.rounds)
+    base = median_times(next(iter(found.values())).times)
+    rows = []
+    for name, each in found.items():
+        if each.absent:
+            rows.append((name, each.absent, "", "", "", ""))
+            continue
+        times = median_times(each.times)
+        goal = f"≤ {MOST_TIMES:.2f}: {verdict(times.cpu / base.cpu <= MOST_TIMES)}" if name == "assay" else ""
+        rows.append(
+            (name, f"{work / times.wall:,.0f}", f"{times.wall / base.wall:.2f}", f"{times.cpu / base.cpu:.2f}",
+             f"{each.accuracy:.3f}", goal)
+        )  # fmt: skip
+    table(["loop", "rows a second", "wall, times by hand", "CPU, times by hand", "accuracy", "goal"], rows)
+
+
+def members(chosen: argparse.Namespace, rows: int, epochs: int) -> None:
+    """Cost of a member of M trained at once, against a run of one member with as many threads."""
+    threads = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
+    cells = []
+    for count in threads:
+        found = {
+            m: Candidate.start(
+                Path(sys.executable), "assay_table", ["--rows", rows, "--epochs", epochs, "--members", m], count
+            )
+            for m in MEMBERS
+        }
+        in_turn(list(found.values()), chosen.rounds)
+        times = {m: median_times(each.times) for m, each in found.items()}
+        for m, each in times.items():
+            wall, cpu = (spent / m / alone for spent, alone in ((each.wall, times[1].wall), (each.cpu, times[1].cpu)))
+            goal = f"≤ {MOST_A_MEMBER}: {verdict(wall <= MOST_A_MEMBER)}" if m >= 8 else ""
+            cells.append((count, m, f"{each.wall:.2f}", f"{wall:.2f}", f"{cpu:.2f}", f"{found[m].accuracy:.3f}", goal))
+    head = ["threads", "members", "s wall", "a member: wall, times a run of one", "CPU", "accuracy", "goal"]
+    table(head, cells)
 
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--turns", type=int, default=9, help="turns of each loop")
+    arguments.add_argument("--rounds", type=int, default=7, help="turns of each candidate")
+    arguments.add_argument("--rivals-python", type=Path, metavar="PATH", help="interpreter that has the rivals")
+    arguments.add_argument("--only", choices=("table", "images", "members"), help="this part alone")
     chosen = arguments.parse_args()
-    one_thread()
-    import torch
-
-    torch.set_num_threads(1)
-    heading("Training step, one thread", small=chosen.small)
-    generator = torch.Generator().manual_seed(0)
-    rows, epochs, turns = (2_560, 2, 3) if chosen.small else (25_600, 4, chosen.turns)
-    inputs, valid = (torch.randn((size, INPUTS), generator=generator) for size in (rows, BATCH))
-    target, valid_target = ((part[:, 0] + part[:, 1] > 0).long() for part in (inputs, valid))
-    data = (inputs, target, valid, valid_target)
-    loops = {
-        "by hand": (1, lambda: by_hand(*data, epochs)),
-        "assay, 1 member": (1, lambda: ours(*data, epochs, 1)),
-        "assay, 4 members": (4, lambda: ours(*data, epochs, 4)),
-    }
-    for _, loop in loops.values():
-        loop()
-    times: dict[str, list[Times]] = {name: [] for name in loops}
-    for _ in range(turns):
-        for name, (_, loop) in loops.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            steps = loop()
-            times[name].append(Times((time.process_time() - cpu) / steps, (time.perf_counter() - wall) / steps))
-    found = {name: median_times(each) for name, each in times.items()}
-    base = found["by hand"].cpu
-    table(
-        ["loop", "ms CPU a step", "ms wall a step", "times by hand", "a member, times by hand"],
-        [
-            (name, f"{1e3 * each.cpu:.3f}", f"{1e3 * each.wall:.3f}", f"{each.cpu / base:.2f}",
-             f"{each.cpu / base / loops[name][0]:.2f}")
-            for name, each in found.items()
-        ],
-    )  # fmt: skip
+    rows, images, epochs = (2_560, 640, 1) if chosen.small else (51_200, 6_400, 5)
+    chosen.rounds = 2 if chosen.small else chosen.rounds
+    heading("Training loops, one thread", small=chosen.small)
+    if chosen.only in (None, "table"):
+        print(f"A network 32-128-128-2, {rows:,} rows, batches of 256, {epochs} epochs.\n")
+        frameworks(chosen, TABLE, ["--rows", rows, "--epochs", epochs], rows * epochs)
+    if chosen.only in (None, "images"):
+        print(f"Two convolutions, {images:,} images of 28 x 28, batches of 128, 2 epochs.\n")
+        options = ["--images", "--rows", images, "--batch", 128, "--epochs", 2]
+        frameworks(chosen, IMAGES, options, images * 2)
+    if chosen.only in (None, "members"):
+        print(f"Members: networks 32-128-128-2 trained at once, {rows:,} rows, {min(epochs, 2)} epochs.\n")
+        members(chosen, rows, min(epochs, 2))
 
 
 if __name__ == "__main__":

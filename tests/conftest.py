@@ -12,10 +12,12 @@ from hypothesis import settings
 
 import assay
 
+#: Options of one small network: what is tested is not what the plan would choose.
+ONE = ["model.name=mlp", "model.members=4", "ensemble.folds=1"]
 ADULT = Path(__file__).parents[1] / "examples" / "adult"
 
-# What pytest, scikit-learn and torch set while they run or are first imported.
-_NOT_OURS = ("PYTEST_", "KMP_", "TORCHINDUCTOR_")
+# What pytest, scikit-learn, torch, Lightning and Keras set while they run or are first imported.
+_NOT_OURS = ("PYTEST_", "KMP_", "TORCHINDUCTOR_", "PYTORCH_NVML_BASED_CUDA_CHECK", "TF_FORCE_GPU_ALLOW_GROWTH")
 _PATIENCE = 2.0  # seconds a thread has to end by itself
 
 # A busy machine is no failure; and what continuous integration finds, it finds again.
@@ -63,4 +65,21 @@ def adult_small(adult_train) -> pl.DataFrame:
 def small_run(adult_small, tmp_path_factory) -> assay.Run:
     """A finished run on `adult_small`, made once a session; nothing may change its directory."""
     out = tmp_path_factory.mktemp("small") / "run"
-    return assay.fit(adult_small, target="income", out=out, overrides=["train.epochs=8", "evaluate.bootstrap=100"])
+    return assay.fit(
+        adult_small, target="income", out=out, overrides=ONE + ["train.epochs=8", "evaluate.bootstrap=100"]
+    )
+
+
+@pytest.fixture(scope="session")
+def keras(tmp_path_factory):
+    """Keras on the torch backend; its own configuration file goes to a folder of the tests."""
+    before = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_HOME")}
+    os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path_factory.mktemp("keras"))}
+    try:
+        return pytest.importorskip("keras")
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -14,6 +14,7 @@ _HOME = {
     "Bundle": "assay.bundle.load",
     "Report": "assay.evaluate.record",
     "Run": "assay.runs",
+    "describe_inputs": "assay.own",
     "fit": "assay.run",
     "load": "assay.bundle.load",
 }
@@ -26,6 +27,7 @@ __all__ = [
     "Report",
     "Run",
     "__version__",
+    "describe_inputs",
     "fit",
     "load",
 ]
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from assay.errors import AssayError
     from assay.estimators import AssayClassifier, AssayRegressor
     from assay.evaluate.record import Report
+    from assay.own import describe_inputs
     from assay.run import fit
     from assay.runs import Run
 

@@ -104,6 +104,10 @@ _ALL = (
               _RECIPE, "first loss against the prior's"),
     _practice("model.members", "train", "Several networks with own seeds are trained at once and averaged.",
               "Lakshminarayanan et al., Deep Ensembles (NeurIPS 2017)", "members"),
+    _practice("model.own", "train", "A model of the user's own is examined on real rows before it is trained.",
+              _RECIPE, "parameters that learn"),
+    _practice("model.unused-parameters", "train", "Every parameter that is to learn gets a gradient.",
+              _RECIPE, "parameters without a gradient"),
     _practice("train.seeded", "train", "Every random choice follows from one seed.",
               "Pineau et al., Improving Reproducibility (JMLR 2021)", "seed"),
     _practice("train.adamw", "train", "Weight decay is decoupled from the gradient; biases and norms are exempt.",
@@ -126,6 +130,8 @@ _ALL = (
               "Goodfellow et al., Deep Learning (2016), 5.2", "validation loss / training loss"),
     _practice("train.tracked", "train", "Every run is logged where its team looks.",
               _GUIDE + ", Setting up experiment tracking", "epochs logged, by tracker"),
+    _practice("run.resumable", "train", "A run can be stopped at any moment and goes on exactly.",
+              "Mohan et al., CheckFreq (FAST 2021)", "times resumed, from which steps"),
     # search
     _practice("search.recipes", "search", "Networks known to work on such data are tried, as the time allows.",
               "Erickson et al., TabArena (NeurIPS 2025)", "networks trained"),
@@ -133,6 +139,8 @@ _ALL = (
               "Caruana et al., Ensemble Selection (ICML 2004)", "share of each network"),
     _practice("search.folds", "search", "Small tables are cross-validated: every row judges and teaches.",
               "Kohavi, A study of cross-validation (IJCAI 1995)", "folds"),
+    _practice("search.bagging", "search", "Members learn from bootstrap samples, which makes them disagree.",
+              "Breiman, Bagging Predictors (Machine Learning 1996)", "members"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from assay.evaluate.record import Provenance
+from assay.evaluate.record import Provenance, Resumption
 from assay.train.watch import Watch
 from assay.version import __version__
 
@@ -38,8 +38,17 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
 
 
-def provenance(stopwatch: Stopwatch, *, seed: int, threads: int) -> Provenance:
-    """The facts of this process and machine; peak memory is the process's since it began."""
+def provenance(
+    stopwatch: Stopwatch, *, seed: int, threads: int, started: str | None = None, resumed: tuple[Resumption, ...] = ()
+) -> Provenance:
+    """The facts of this process and machine; peak memory is the process's since it began.
+
+    Args:
+        stopwatch: seconds by stage.
+        seed, threads: what the run worked with.
+        started: when the run was begun, where an earlier process did; by default when the stopwatch was.
+        resumed: each time the run went on after it had been ended.
+    """
     return Provenance(
         assay=__version__,
         versions={"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
@@ -47,9 +56,10 @@ def provenance(stopwatch: Stopwatch, *, seed: int, threads: int) -> Provenance:
         cpu=_cpu(),
         threads=threads,
         seed=seed,
-        started=stopwatch.started.isoformat(timespec="seconds"),
+        started=started or stopwatch.started.isoformat(timespec="seconds"),
         seconds={name: round(seconds, 3) for name, seconds in stopwatch.seconds.items()},
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        resumed=resumed,
     )
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,22 @@ from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.ledger import Ledger
+from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
-from assay.request import Request, resolve, with_table
+from assay.request import Request, begin, recognised, remembered, resolve, with_table
 from assay.runs import Run, note_reading, read_if_given
+from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
 from assay.train.part import Part
+from assay.train.state import Checkpoints, note_resumable
 from assay.train.watch import Recorder, Unwatched, Watch
-from assay.workspace import scratch, staged
+from assay.workspace import Workspace, opened, reopened, scratch
 
 #: Seconds that the export with its parity check and the report take, and those of the intervals for each million pairs
 #: of a test row and a model at 1,000 bootstrap samples (above `_MOST_PAIRS` fewer samples are taken).
@@ -54,12 +58,14 @@ _PROBE_ROWS = 200
 
 
 def fit(
-    data: Any,  # noqa: ANN401  # whatever read() takes
+    data: Any = None,  # noqa: ANN401  # whatever read() takes
     target: str | None = None,
     *,
+    model: Any = None,  # noqa: ANN401  # whatever open_model() takes
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
     out: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
     kinds: dict[str, Kind] | None = None,
     task: Task | str | None = None,
     positive: str | None = None,
@@ -83,8 +89,12 @@ def fit(
     Args:
         data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob) or a frame (Polars, pandas, Arrow, NumPy).
         target: the column to predict.
+        model: a model of your own: a torch module, a LightningModule or a Keras model, or a class or function that
+            makes one from `inputs` and `outputs`. By default assay chooses one.
         test, valid: files or frames of their own for the sealed test rows and the validation rows.
         out: a new directory; by default the next `runs/<name>-<n>`.
+        resume: the directory of a run that was ended, to go on with. It has all that it was asked for in it; only
+            frames are to be given again.
         kinds: kinds of columns, overruling what is inferred: `{"age": "number"}`.
         task: `binary`, `multiclass` or `regression`, overruling what is inferred.
         positive: the positive class of a binary task.
@@ -107,32 +117,45 @@ def fit(
         InputError: something given cannot be used.
         GateError: the audit (strict), the parity check, the budget or training itself said no.
     """
-    composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
     named = {"data": data, "test": test, "valid": valid}
     said: dict[str, object] = {
         "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
         "time": time, "weight": weight, "sensitive": tuple(sensitive),
     }  # fmt: skip
-    said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
-    request = Request(data, test, valid, with_table(composed, said), tuple(references))
-    with staged(None if out is None else Path(out), request.name) as (staging, final):
-        report = _build(request, staging, final, watch or Unwatched(), Budget(request.config.budget, started))
-    return Run(final, load(final), report)
+    if resume is None:
+        composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
+        said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
+        check_model(composed, model)
+        request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
+        place = opened(None if out is None else Path(out), request.name)
+    else:
+        options: dict[str, object] = {
+            "out": out, "preset": preset, "budget": budget, "seed": seed, "strict": strict, "config": config,
+            "overrides": tuple(overrides), "references": tuple(references),
+        }  # fmt: skip
+        request, place = remembered(resume, named, said | options), reopened(Path(resume))
+        request = replace(request, model=model)
+    with place as work:
+        report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started))
+    return Run(work.final, load(work.final), report)
 
 
-def _build(request: Request, directory: Path, final: Path, watch: Watch, budget: Budget) -> Report:
-    """The paragraph: data flows down the page, everything is written into `directory`, to be moved to `final`."""
+def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> Report:
+    """The paragraph: data flows down the page, everything is written into the run's directory."""
+    for note in (*work.notes, *begin(work, request)):
+        watch.note(note)
     config, ledger, seed = request.config, Ledger(), request.config.seed
-    tracked = Tracked(watch, config.track, final, flat(config), directory / "tracking.log")
+    tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
     clock = Stopwatch(tracked)
     stage = clock.stage
-    with tracked, using_threads(config.train.threads) as threads, scratch(directory) as folder:
+    with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
         spill = config.data.spill(folder)
         with stage("read"):
             table = read(request.data, spill=spill)
             valid, test = read_if_given(request.valid, spill), read_if_given(request.test, spill)
             schema = infer(table, request.hints)
             note_reading(schema, table, ledger)
+            known = recognised(work, {"data": table, "valid": valid, "test": test})
         with stage("audit"):
             share = config.data.split.limited(config.data.split.test, table.source.rows)
             audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
@@ -140,6 +163,7 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
         with stage("encode"):
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
+            own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
             after = _seconds_after_training(split, config)
             baselines = fit_baselines(
@@ -148,17 +172,27 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
             )  # fmt: skip
         with stage("train"):
             tracked.start()
-            model = search(
-                encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                seed=seed, budget=budget.holding(after), watch=Recorder(tracked, directory / "metrics.jsonl"),
-                ledger=ledger, spill=spill,
-            )  # fmt: skip
+            every = config.train.checkpoint_every
+            checkpoints = Checkpoints(work.checkpoints, known.identity, every, tell=watch.note)
+            left, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
+            if own is not None:
+                model = search_own(
+                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging, seed=seed, budget=left,
+                    watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
+                )  # fmt: skip
+            else:
+                model = search(
+                    encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+                    seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
+                )  # fmt: skip
+            recorder.flush()
+            note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)
         with stage("evaluate"):
             found, calibration = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
         with stage("save"):
-            bundle = directory / "model"
+            bundle = work.directory / "model"
             bundle.mkdir()
             probe = next(split.valid.blocks(_PROBE_ROWS))
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
@@ -166,7 +200,7 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
         with stage("report"):
             tracked.settle(ledger)
             report = Report(
-                name=final.name,
+                name=work.final.name,
                 command=request.command,
                 config=flat(config),
                 source=table.source,
@@ -186,9 +220,9 @@ def _build(request: Request, directory: Path, final: Path, watch: Watch, budget:
                 residuals=found.residuals,
                 parity=parity,
                 ledger=tuple(ledger.close()),
-                provenance=provenance(clock, seed=seed, threads=threads),
+                provenance=provenance(clock, seed=seed, threads=threads, started=known.started, resumed=known.resumed),
             )
-            _write(directory, report, model, split, outputs, config)
+            _write(work.directory, report, model, split, outputs, config)
             tracked.finish(report)
     return report
 

@@ -25,7 +25,7 @@ from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.record import ModelScores, Report
 from assay.ledger import Ledger, Outcome
-from assay.workspace import scratch, staged
+from assay.workspace import refuse_unfinished, scratch, staged
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Run:
         Raises:
             ConfigError: it exists, or cannot be written.
         """
-        with staged(Path(directory), "model") as (staging, final):
+        final = Path(directory)
+        with staged(final) as staging:
             shutil.copytree(self.bundle.directory, staging, dirs_exist_ok=True)
         return final
 
@@ -101,8 +102,9 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     """The run in a run directory, or in a bundle directory.
 
     Raises:
-        BundleError: there is none, or it is damaged.
+        BundleError: there is none, it is damaged, or the run is not finished.
     """
+    refuse_unfinished(Path(path))
     bundle = load(path)
     return Run(Path(path), bundle, Report.read(bundle.directory / REPORT))
 
@@ -111,9 +113,10 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     """Score a saved model on labelled rows that it was not trained on.
 
     Raises:
-        BundleError: the model cannot be loaded.
+        BundleError: the model cannot be loaded, or its run is not finished.
         DataError: the data cannot be read, or lacks the target or a column of the model.
     """
+    refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
     with scratch() as folder:
         table = read(data, spill=settings.data.spill(folder))

@@ -16,7 +16,14 @@ from assay.cli import main
 from assay.practices import PRACTICES
 from assay.runs import open_run
 
-QUICK = ["train.epochs=3", "evaluate.bootstrap=100", "evaluate.baselines=majority"]
+QUICK = [
+    "model.name=mlp",
+    "model.members=4",
+    "ensemble.folds=1",
+    "train.epochs=3",
+    "evaluate.bootstrap=100",
+    "evaluate.baselines=majority",
+]
 FIT = ["fit", "rows.csv", "--target", "income", "--drop", "fnlwgt", "--seed", "7", *QUICK]
 
 

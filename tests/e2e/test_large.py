@@ -8,7 +8,13 @@ import assay
 from assay.ledger import Outcome
 from assay.train.watch import Unwatched
 
-QUICK = ["train.epochs=2", "train.threads=1", "evaluate.bootstrap=100", "evaluate.baselines=majority", "ensemble.folds=1"]
+QUICK = [
+    "train.epochs=2",
+    "train.threads=1",
+    "evaluate.bootstrap=100",
+    "evaluate.baselines=majority",
+    "ensemble.folds=1",
+]
 
 
 @pytest.fixture(scope="module")

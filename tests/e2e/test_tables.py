@@ -13,7 +13,14 @@ from polars.testing import assert_frame_equal
 import assay
 from assay.practices import PRACTICES
 
-SMALL = ["train.epochs=4", "evaluate.bootstrap=100", "evaluate.baselines=majority"]
+SMALL = [
+    "model.name=mlp",
+    "model.members=4",
+    "ensemble.folds=1",
+    "train.epochs=4",
+    "evaluate.bootstrap=100",
+    "evaluate.baselines=majority",
+]
 DATA = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 #: What makes a browser fetch something: nothing of it may name another place.
 LOADS = re.compile(r"""(?:src|srcset|href|action|data)\s*=\s*["']?(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import""")

@@ -26,8 +26,8 @@ from assay.train.watch import Unwatched
 GOLDEN = Path(__file__).parent / "adult_losses.json"
 ADULT = Path(__file__).parents[2] / "examples" / "adult" / "train.csv.gz"
 MODELS = {
-    "default": ModelConfig(members=1),
-    "members": ModelConfig(members=3, batch_norm=True, activation="gelu", width=32, dropout=0.2),
+    "default": ModelConfig(name="mlp", members=1),
+    "members": ModelConfig(name="mlp", members=3, norm="batch", activation="gelu", width=32, dropout=0.2),
     "perceptron": ModelConfig(name="perceptron", number_bins=0, members=1),
 }
 

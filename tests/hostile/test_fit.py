@@ -17,7 +17,15 @@ import pytest
 from assay.cli import main
 from assay.runs import open_run
 
-QUICK = ["--quiet", "train.epochs=2", "evaluate.bootstrap=100", "evaluate.baselines=majority"]
+QUICK = [
+    "model.name=mlp",
+    "model.members=4",
+    "ensemble.folds=1",
+    "--quiet",
+    "train.epochs=2",
+    "evaluate.bootstrap=100",
+    "evaluate.baselines=majority",
+]
 
 
 @pytest.fixture(autouse=True)

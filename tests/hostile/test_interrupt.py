@@ -16,7 +16,15 @@ import assay
 from assay.runs import open_run
 from assay.train.watch import Unwatched
 
-ENDLESS = ["train.epochs=10000", "train.patience=10000", "evaluate.baselines=majority", "evaluate.bootstrap=100"]
+ENDLESS = [
+    "model.name=mlp",
+    "model.members=4",
+    "ensemble.folds=1",
+    "train.epochs=10000",
+    "train.patience=10000",
+    "evaluate.baselines=majority",
+    "evaluate.bootstrap=100",
+]
 PATIENCE = 120.0  # seconds until a line must come; a busy machine is no failure
 
 

@@ -18,11 +18,11 @@ DISTRIBUTION = {
     "mlflow": "mlflow-skinny",
     "pytorch_lightning": "pytorch-lightning",
 }
-# torch's ONNX exporter imports the first and its event writer the second; Polars takes frames of the third, which come
-# with it; mlflow keeps its tables with the last two.
-CALLED_BY_OTHERS = {"onnxscript", "tensorboard", "pandas", "sqlalchemy", "alembic"}
+# torch's ONNX exporter imports the first; Polars takes frames of the second, which come with it; mlflow keeps its tables
+# with the last two.
+CALLED_BY_OTHERS = {"onnxscript", "pandas", "sqlalchemy", "alembic"}
 # What a network that someone brings is written in, and what the training engine is written against.
-FOR_THE_ENGINE = {"keras", "pytorch-lightning", "einops", "schedulefree", "wandb", "mlflow-skinny"}
+FOR_THE_ENGINE = {"keras", "pytorch-lightning", "einops", "schedulefree"}
 
 
 def name(requirement: str) -> str:

@@ -115,6 +115,9 @@ def workplace(tmp_path, monkeypatch, adult_small, small_run):
         frame.write_csv(folder / name)
         subprocess.run(["gzip", "-n", folder / name], check=True)
     monkeypatch.chdir(tmp_path)
+    # What the guide tells a reader to set before Keras is imported; its own file is not to go home.
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path
 
 

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from assay.data.batches import Batch, Resident, epoch_order
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.data.batches import Batch, Resident, epoch_order
 from assay.train.loop import fit
 from assay.train.members import alike
 from assay.train.watch import Unwatched
@@ -82,7 +82,9 @@ def test_the_loop_gives_the_losses_of_a_plain_loop(regression, batch_norm):
     dtype = torch.float64 if batch_norm else torch.float32
     rows, valid = make_rows(0, regression, dtype), make_rows(1, regression, dtype)
     outputs = 1 if regression else 2
-    config = ModelConfig(width=16, layers=2, dropout=0.0, number_bins=0, batch_norm=batch_norm, members=1)
+    config = ModelConfig(
+        name="mlp", width=16, layers=2, dropout=0.0, number_bins=0, norm="batch" if batch_norm else "none", members=1
+    )
     network = build(config, Layout(NUMBERS, 0, ()), rows[0], outputs=outputs, prior=torch.zeros(outputs), seeds=[3])
     network.to(dtype)
     reference = plain(network, batch_norm).to(dtype)

@@ -397,17 +397,14 @@ def test_the_options_reach_the_network(iris):
 
 
 def test_an_interrupt_keeps_what_was_learned(iris, monkeypatch):
-    from assay.train import loop
+    calls = []
 
-    calm, calls = loop.warm_cosine, []
-
-    def interrupted(step, steps, warmup):
-        calls.append(step)
-        if len(calls) > 30:
+    def interrupted(self, record, of):
+        calls.append(record.epoch)
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        return calm(step, steps, warmup)
 
-    monkeypatch.setattr(loop, "warm_cosine", interrupted)
+    monkeypatch.setattr("assay.estimators.Unwatched.epoch", interrupted)
     with pytest.warns(UserWarning, match="training was interrupted"):
         model = AssayClassifier(**QUICK).fit(*iris)
     assert model.n_iter_ == 3

@@ -25,16 +25,19 @@ from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
 from assay.data.encode import Encoder
 from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices
 from assay.data.schema import Kind, Schema, Task
-from assay.errors import ParityError
+from assay.errors import ConfigError, ParityError
 from assay.evaluate.record import Parity
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Answer, Head
 from assay.models.ensemble import Ensemble
+from assay.models.foreign import ForeignNetwork
+from assay.models.quoting import quoted
 
 _OPSET = 20
 #: Inner names begin so, apart from the columns, which keep theirs.
 _INNER = RESERVED
 _CORE = f"{_INNER}core:"
+_OWN_CAUSE = "Look in the forward of your model for what depends on chance or on the other rows of a batch."
 
 
 def export(
@@ -57,9 +60,17 @@ def export(
     onnx.checker.check_model(model)
     (directory / MODEL).write_bytes(model.SerializeToString())
     # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
-    weights = save({name: tensor.contiguous() for name, tensor in answer.state_dict().items()})
+    weights = save(_state(answer))
     (directory / WEIGHTS).write_bytes(weights)
     return _check_parity(answer, encoder.inputs, schema, probe, directory, names), names
+
+
+def _state(answer: Answer) -> dict[str, Tensor]:
+    """Every tensor by its name; tied ones are copied, for safetensors takes no two names for one memory."""
+    state = answer.state_dict().items()
+    return {
+        name: value.clone(memory_format=torch.contiguous_format) for name, value in state if isinstance(value, Tensor)
+    }
 
 
 def note_bundle(parity: Parity, directory: Path, ledger: Ledger) -> None:
@@ -118,19 +129,33 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
     with warnings.catch_warnings():
         # One name for the rows of all matrices is what is meant.
         warnings.filterwarnings("ignore", message="# The axis name: rows will not be used", category=UserWarning)
-        program = torch.onnx.export(
-            _Present(answer, tuple(present)).eval(),
-            example,
-            dynamo=True,
-            opset_version=_OPSET,
-            dynamic_shapes=(tuple({0: rows} for _ in present),),
-            input_names=present,
-            output_names=["answer"],
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                _Present(answer, tuple(present)).eval(),
+                example,
+                dynamo=True,
+                opset_version=_OPSET,
+                dynamic_shapes=(tuple({0: rows} for _ in present),),
+                input_names=present,
+                output_names=["answer"],
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            if not _is_own(answer):
+                raise
+            raise ConfigError(
+                "a model of your own must be of operations that ONNX has, so that it can be saved without its code",
+                f"the exporter says: {quoted(error)}",
+                "Nothing was saved. Use other operations in its forward.",
+            ) from error
     if program is None:
         raise AssertionError("torch.onnx.export(dynamo=True) returns a program")
     return compose.add_prefix(program.model_proto, _CORE)
+
+
+def _is_own(answer: Answer) -> bool:
+    """Whether a module of the user's own is in it."""
+    return any(isinstance(network, ForeignNetwork) for network in answer.ensemble.networks)
 
 
 class _Present(nn.Module):
@@ -259,7 +284,7 @@ def _check_parity(
         raise ParityError(
             f"the saved model must answer as the trained network, to {TOLERANCE:g}",
             f"on {rows.height} stored rows the largest difference is {difference:.3g}",
-            "Nothing was saved. This is a defect of assay: please report it with the configuration.",
+            f"Nothing was saved. {_OWN_CAUSE if _is_own(answer) else 'This is a defect of assay: please report it.'}",
         )
     answers = {f"{EXPECTED}{place}": expected[:, place] for place in range(expected.shape[1])}
     stored = BytesIO()

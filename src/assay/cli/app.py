@@ -1,6 +1,7 @@
 """`assay`: the verbs put together, and every way a command can end turned into an exit code.
 
-0 done, 1 internal error, 2 the user's input is wrong, 3 a gate failed, 130 interrupted, 141 the reader of a pipe left.
+0 done, 1 internal error, 2 the user's input is wrong, 3 a gate failed, 130 interrupted, 141 the reader of a pipe left,
+143 asked to end while training.
 """
 
 from __future__ import annotations
@@ -118,21 +119,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     sys.excepthook = _internal_error
     if argv is None:
-        # Whoever ends a job politely gets what Ctrl-C gives: the best model so far.
+        # Whoever ends a job politely gets what Ctrl-C gives; while training, a checkpoint to go on from.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         code = _run(arguments)
         sys.stdout.flush()
     except AssayError as error:
-        return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("interrupted before the work was done.", INTERRUPTED)
+        return _say(_with_notes(str(error), error), error.exit_code)
+    except KeyboardInterrupt as error:
+        return _say(_with_notes("interrupted before the work was done.", error), INTERRUPTED)
     except BrokenPipeError:
         _let_go_of_stdout()
         return PIPE_CLOSED
     except OSError as error:
-        return _say(_system_refusal(error), INPUT_ERROR)
+        return _say(_with_notes(_system_refusal(error), error), INPUT_ERROR)
     return code
 
 
@@ -179,6 +180,11 @@ def _system_refusal(error: OSError) -> str:
     raise error
 
 
+def _with_notes(text: str, error: BaseException) -> str:
+    """The text and what was noted on the error on its way here, such as how to go on."""
+    return " ".join([text, *getattr(error, "__notes__", ())])
+
+
 def _say(text: str, code: int) -> int:
     sys.stderr.write(f"error: {text}\n")
     return code
@@ -198,5 +204,5 @@ def _internal_error(kind: type[BaseException], error: BaseException, trace: Trac
     sys.stderr.write(
         f"internal error: {kind.__name__}: {first}\n"
         "This is a fault in assay, not in what you gave. Run it again with ASSAY_TRACEBACK=1 in the environment and "
-        "report what it prints.\n"
+        "report what it prints.\n" + "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,14 @@ def fit(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="A new folder for the run.", show_default="under runs/"),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on with a run that was killed or ended. It knows what it was asked for; give nothing else.",
+            show_default="a new run",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Options in YAML, as `assay init` writes them.", show_default="none"),
@@ -106,8 +115,20 @@ def fit(
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
         "group": group, "time": time, "weight": weight, "sensitive": sensitive, "positive": positive, "task": task,
     }  # fmt: skip
-    resolved = _resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
-    run = _fit(resolved, out, reference, quiet=quiet, started=started)
+    if resume is not None:
+        options = {
+            "preset": preset,
+            "out": out,
+            "config": config,
+            "reference": reference,
+            "budget": budget,
+            "seed": seed,
+        }
+        _refuse_beside_resume({**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]})
+        run = _resume(resume, quiet=quiet, started=started)
+    else:
+        resolved = _resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
+        run = _fit(resolved, out, reference, quiet=quiet, started=started)
     _report(run, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -163,6 +184,30 @@ def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: 
             watch=watch,
             started=started,
         )
+    finally:
+        watch.close()
+
+
+def _refuse_beside_resume(given: Mapping[str, object]) -> None:
+    flags = {"data": "DATA", "kinds": "--as", "KEY=VALUE": "KEY=VALUE"}
+    named = [flags.get(name, f"--{name}") for name, value in given.items() if value not in (None, [], {}, False)]
+    if named:
+        raise ConfigError(
+            "a run that goes on has all that was asked for in its own request",
+            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} given beside --resume",
+            "Leave that out, or start a new run without --resume.",
+        )
+
+
+def _resume(path: Path, *, quiet: bool, started: float) -> Run:
+    from assay.progress import progress_to
+
+    watch = progress_to(sys.stderr, quiet=quiet)
+    try:
+        watch.stage("load")
+        from assay.run import fit as fit_run  # torch
+
+        return fit_run(resume=path, watch=watch, started=started)
     finally:
         watch.close()
 

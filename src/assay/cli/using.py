@@ -137,6 +137,9 @@ def _config_text(path: Path) -> str:
     for candidate in (path / "config.yaml", path / "model" / "config.yaml"):
         if candidate.is_file():
             return candidate.read_text(encoding="utf-8")
+    from assay.workspace import refuse_unfinished
+
+    refuse_unfinished(path)
     came = "there is no such directory" if not path.is_dir() else "it has no config.yaml"
     raise BundleError(f"{path} must be a run directory or a bundle", came, "Check the path.")
 

@@ -103,8 +103,9 @@ def refuse_value(key: str, given: object, place: str) -> NoReturn:
     """
     option = known_options()[key]
     guess = ""
-    if option.type in ("one of", "a list of") and isinstance(given, str):
-        close = nearest(given, option.allowed.split(", "))
+    choices = option.allowed.split(", ") if option.type in ("one of", "a list of") else list(option.words)
+    if choices and isinstance(given, str):
+        close = nearest(given, choices)
         guess = f"{close} " if close.startswith("Did you mean") else ""
     shown = "an empty value" if given == "" else _shortened(repr(given))
     meaning = f"{option.description} Default: {option.shown_default}."
@@ -133,7 +134,7 @@ def validated(content: Mapping[str, object], places: Mapping[str, str]) -> RunCo
         ConfigError: a value is of the wrong type or out of range, or values do not fit together.
     """
     try:
-        return RunConfig.model_validate(content)
+        return _with_fitting_patience(RunConfig.model_validate(content), places)
     except ValidationError as error:
         first = error.errors()[0]
         inner = first.get("ctx", {}).get("error")
@@ -151,6 +152,22 @@ def validated(content: Mapping[str, object], places: Mapping[str, str]) -> RunCo
             f"{set_here or 'the configuration'}: {inner or first['msg']}",
             "Change one of them.",
         ) from None
+
+
+def _with_fitting_patience(config: RunConfig, places: Mapping[str, str]) -> RunConfig:
+    """A preset's patience is cut to the epochs that were asked for; the user's own must fit them."""
+    train = config.train
+    if train.patience <= train.epochs or "train.epochs" not in places:
+        return config
+    if "train.patience" in places:
+        raise ConfigError(
+            "train.patience must not be longer than train.epochs",
+            f"{places['train.patience']} and {places['train.epochs']} were given",
+            "Change one of them.",
+        )
+    if "patience" not in train.model_fields_set:
+        return config
+    return config.model_copy(update={"train": train.model_copy(update={"patience": train.epochs})})
 
 
 def checked_table(section: Mapping[str, object], origin: str) -> TableConfig:

@@ -112,7 +112,7 @@ def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
             "each option must be set once", f"{key} is there twice, the second time in {place}", "Remove one of them."
         )
     layer.places[key] = place
-    layer.leaves[key] = _several(key, value) if isinstance(value, str) else value
+    layer.leaves[key] = _meant(key, value) if isinstance(value, str) else value
     check_leaves({key: layer.leaves[key]}, layer.places)
 
 
@@ -158,6 +158,8 @@ def _parsed(option: Option, text: str, override: str) -> tuple[str, object]:
             text = f"[{text}]"
             parsed = _parser().parse_override(f"{option.key}={text}")
         value = parsed.value()
+        if _is_none(option, value):
+            text, value = "null", None
     except (errors.HydraException, ValueError):
         refuse_value(option.key, text, override)
     if parsed.is_sweep_override():
@@ -174,9 +176,16 @@ def _parser() -> Any:  # noqa: ANN401  # Hydra has no types
     return require("hydra.core.override_parser.overrides_parser", _PURPOSE).OverridesParser.create()
 
 
-def _several(key: str, value: str) -> object:
-    """`a,b` as the list it stands for, where the option takes a list."""
-    return [part.strip() for part in value.split(",")] if option_called(key, key).is_list else value
+def _meant(key: str, value: str) -> object:
+    """`a,b` as a list where the option takes one, and `none` as no value where there may be none."""
+    option = option_called(key, key)
+    if _is_none(option, value):
+        return None
+    return [part.strip() for part in value.split(",")] if option.is_list else value
+
+
+def _is_none(option: Option, value: object) -> bool:
+    return "none" in option.words and isinstance(value, str) and value.casefold() == "none"
 
 
 def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) -> str:

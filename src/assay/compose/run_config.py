@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -121,7 +121,8 @@ class RunConfig(Record):
 class Option(NamedTuple):
     """One option as help and errors speak of it: `train.lr`, `a number`, 0.002, `above 0, at most 10`, why it is there.
 
-    `allowed` is the range or the choices in words, empty where every value of the type will do.
+    `allowed` is the range or the choices in words, empty where every value of the type will do; `words` may stand in
+    place of a value of the type (`auto`, or `none` for no value).
     """
 
     key: str
@@ -129,6 +130,7 @@ class Option(NamedTuple):
     default: Scalar | tuple[str, ...]
     allowed: str
     description: str
+    words: tuple[str, ...] = ()
 
     @property
     def shown_default(self) -> str:
@@ -139,7 +141,8 @@ class Option(NamedTuple):
     def allowed_in_words(self) -> str:
         """Type and range or choices: `a number, above 0, at most 10`, `one of mlp, perceptron`."""
         between = " " if self.type in ("one of", "a list of") else ", "
-        return between.join(part for part in (self.type, self.allowed) if part)
+        own = between.join(part for part in (self.type, self.allowed) if part)
+        return own if not self.words else f"{own}, or {' or '.join(self.words)}"
 
     @property
     def is_list(self) -> bool:
@@ -155,8 +158,9 @@ def options() -> tuple[Option, ...]:
 def option_of(name: str, field: FieldInfo) -> Option:
     """What the pydantic field says of the option `name`."""
     default = field.get_default(call_default_factory=False)
-    inner = _without_none(field.annotation)
-    return Option(name, _type_in_words(inner), default, _allowed(inner, field), field.description or "")
+    inner, words, limits = _parts(field.annotation)
+    allowed = _allowed(inner, [*field.metadata, *limits])
+    return Option(name, _type_in_words(inner), default, allowed, field.description or "", words)
 
 
 def flat(config: RunConfig) -> dict[str, Scalar]:
@@ -199,20 +203,24 @@ def _options_of(record: type[Record], prefix: str) -> Iterator[Option]:
             yield option_of(prefix + name, field)
 
 
-def _without_none(annotation: object) -> object:
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [part for part in get_args(annotation) if part is not type(None)]
-        return inner[0] if len(inner) == 1 else annotation
-    return annotation
+def _parts(annotation: object) -> tuple[object, tuple[str, ...], list[object]]:
+    """The type of `int | Literal["auto"]` or `float | None`, the words beside it, and the limits of the type itself."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation, (), []
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    inner = next((part for part in parts if get_origin(part) is not Literal), parts[0])
+    words = [str(choice) for part in parts if part is not inner for choice in get_args(part)]
+    limits: list[object] = []
+    if get_origin(inner) is Annotated:
+        inner, *annotations = get_args(inner)
+        limits = [each for note in annotations for each in (note.metadata if isinstance(note, FieldInfo) else [note])]
+    if type(None) in get_args(annotation) and inner is not str:  # a text may itself be called none
+        words.append("none")
+    return inner, tuple(words), limits
 
 
 def _type_in_words(annotation: object) -> str:
     origin = get_origin(annotation)
-    if origin in (Union, UnionType):  # such as `int | Literal["auto"]`: a number or a word
-        words = [_type_in_words(_bare(part)) for part in get_args(annotation) if get_origin(part) is not Literal]
-        literals = [part for part in get_args(annotation) if get_origin(part) is Literal]
-        choices = [str(choice) for part in literals for choice in get_args(part)]
-        return " or ".join([*words, *choices])
     if origin is Literal:
         return "one of"
     if origin is tuple:
@@ -225,25 +233,22 @@ def _type_in_words(annotation: object) -> str:
     return named[annotation]
 
 
-def _bare(annotation: object) -> object:
-    """The type inside an Annotated."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _allowed(annotation: object, field: FieldInfo) -> str:
+def _allowed(annotation: object, limits: Sequence[object]) -> str:
     if get_origin(annotation) is tuple:
         annotation = get_args(annotation)[0]
+        if annotation is float:
+            return "numbers"
     if get_origin(annotation) is Literal:
         return ", ".join(str(choice) for choice in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Task):
         return ", ".join(annotation)
-    return _range_in_words(field)
+    return _range_in_words(limits)
 
 
-def _range_in_words(field: FieldInfo) -> str:
-    """`from 1 to 10000`, `above 0, at most 10`, `at least 0`: the bounds among the field's constraints."""
+def _range_in_words(limits: Sequence[object]) -> str:
+    """`from 1 to 10000`, `above 0, at most 10`, `at least 0`: the bounds among the constraints."""
     words = []
-    for limit in field.metadata:
+    for limit in limits:
         match limit:
             case annotated_types.Ge(ge=bound):
                 words.append(f"at least {_typed(bound)}")

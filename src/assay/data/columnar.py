@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, which are read by column: whole, or where they are large a few columns at a time into files."""
+"""Parquet and Arrow files, read by column: whole, or where they are large a few columns at a time into files."""
 
 from __future__ import annotations
 

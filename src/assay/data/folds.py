@@ -33,8 +33,8 @@ def deal_folds(rows: Rows, schema: Schema, config: SplitConfig, count: int, seed
     """Deal `rows` to `count` folds, whole groups and equal rows to one, within strata of the target.
 
     Rows with a time are dealt to blocks in time: fold i learns from the blocks before block i + 1 and is judged on that
-    one, so that no fold learns from what came later (Bergmeir & Benitez, Information Sciences 2012). The first block then
-    is judged by none.
+    one, so that no fold learns from what came later (Bergmeir & Benitez, Information Sciences 2012). The first block
+    then is judged by none.
 
     Raises:
         DataError: fewer units, or fewer different times, than folds.

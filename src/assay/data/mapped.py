@@ -1,8 +1,9 @@
-"""Encoded rows in files, for tables too large for memory: written once in an order of chance, read a block at a time.
+"""Encoded rows in files, for tables too large for memory: written once in random order, read a block at a time.
 
-Every row is dealt at random to one of the blocks of a file. An epoch takes the blocks in a random order and shuffles the
-rows within each (Xu et al., CorgiPile, SIGMOD 2022, where the blocks are as they come): the first epoch is a plain random
-order of all rows, and later ones differ from that only in which rows come near each other. Memory holds one block.
+Every row is dealt at random to one of the blocks of a file. An epoch takes the blocks in a random order and shuffles
+the rows within each (Xu et al., CorgiPile, SIGMOD 2022, where the blocks are as they come): the first epoch is a plain
+random order of all rows, and later ones differ from that only in which rows come near each other. Memory holds one
+block.
 """
 
 from __future__ import annotations
@@ -45,8 +46,12 @@ class Mapped:
     def __len__(self) -> int:
         return len(self.target)
 
+    def weighing(self, weight: Tensor | None) -> Mapped:
+        """See `Source`."""
+        return replace(self, weight=weight)
+
     def to(self, device: torch.device) -> Mapped:
-        """The same rows, whose batches come on `device`."""
+        """See `Source`."""
         return replace(self, device=device)
 
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:

@@ -102,7 +102,8 @@ def _described(model: Model) -> str:
         what = f"{part.name}, {model.members} networks averaged" if model.members > 1 else f"{part.name}, one network"
     else:
         what = ", ".join(f"{part.name} {part.share:.0%} ({part.members} of {model.members})" for part in model.parts)
-    return f"{what}, {model.parameters:,} parameters"
+    shown = model.parts[0].shown
+    return f"{what}, {model.parameters:,} parameters" + (f": {shown}" if shown else "")
 
 
 def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:

@@ -142,8 +142,16 @@ class Parity(Record):
     cases: tuple[str, ...]
 
 
+class Resumption(Record):
+    """A run that had been ended went on: when, from which step of all networks, after how many seconds of the run."""
+
+    at: str
+    step: int
+    seconds: float
+
+
 class Provenance(Record):
-    """Where the numbers come from."""
+    """Where the numbers come from; threads, seconds by stage and memory are of the process that ended the run."""
 
     assay: str
     versions: dict[str, str]
@@ -154,6 +162,7 @@ class Provenance(Record):
     started: str
     seconds: dict[str, float]
     peak_memory_mb: float
+    resumed: tuple[Resumption, ...] = ()
 
 
 class Report(Record):

@@ -18,8 +18,10 @@ Numbers = Literal["plain", "piecewise", "piecewise_embedded", "piecewise_residua
 class ModelConfig(Record):
     """The network: its family, its size and how its inputs are widened."""
 
-    name: Literal["auto", "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"] = Field(
-        "auto", description="Network family; a perceptron has no hidden layer, and auto leaves the choice to assay."
+    name: Literal["auto", Family, "own"] = Field(
+        "auto",
+        description="Network family; a perceptron has no hidden layer, auto leaves the choice to assay, and own is what "
+        "assay.fit(model=...) is given.",
     )
     layers: int = Field(2, ge=1, le=16, description="Hidden layers, or blocks of a resnet or ft_transformer.")
     width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer, or length of a token.")
@@ -53,3 +55,5 @@ class ModelConfig(Record):
     heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
     attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")
     members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")
+    module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
+    parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")

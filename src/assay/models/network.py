@@ -188,3 +188,7 @@ class Network(nn.Module):
     def statistics(self) -> Mapping[str, Tensor]:
         """Learned running statistics by name: buffers called `mean` and `variance`, each leading with M."""
         return {name: buffer for name, buffer in self.named_buffers() if name.endswith((".mean", ".variance"))}
+
+    def penalty(self) -> Tensor | None:
+        """What the network itself adds to each member's training loss after a forward pass, (M,), or None."""
+        return None

@@ -241,7 +241,7 @@ class _Cosines(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,  # noqa: ANN401
         numbers: Tensor,
         frequency: Tensor,
@@ -255,7 +255,7 @@ class _Cosines(torch.autograd.Function):
         return (weight @ cosine).add_(bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401, D102
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         numbers, angle, cosine, weight = ctx.saved_tensors
         gradient = gradient.contiguous()
         falls = (weight.transpose(2, 3) @ gradient).mul_(angle.sin())  # minus the gradient of the angles

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from assay.data.encode import Encoded, Layout
 from assay.models.blocks import ACTIVATIONS, Generators, Inputs, linear

@@ -23,4 +23,6 @@ class EnsembleConfig(Record):
         le=32,
         description="Folds of a cross-validation whose networks are averaged; 1 trains on one split, 0 is auto.",
     )
-    trees: bool = Field(False, description="Let gradient-boosted trees join the networks in the model that is saved.")
+    bagging: bool = Field(
+        False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
+    )

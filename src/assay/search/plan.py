@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from assay.data.schema import Schema
+from assay.data.schema import Schema, Task
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.models.families import unused_options
@@ -48,8 +48,9 @@ _A_ROW: Mapping[str, float] = MappingProxyType(
 _PASSES, _PASSES_OF_FOLDS = 25, 40
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
 _FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 100_000
-#: Shares of the time beside each other.
+#: Shares of the time beside each other; for numbers and many classes the plain network is rarely the better one.
 _SHARES: Mapping[str, float] = MappingProxyType({"mlp": 0.6, "tabm": 1.2, "tabm_mini": 1.1})
+_SHARE_OF_MLP = 0.3
 #: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
 _LONG, _UNLIMITED = 150.0, 600.0
 #: Options that, when the user sets them, hold for every member alike.
@@ -68,8 +69,10 @@ def plan(
     """
     seconds = min(budget.left, _UNLIMITED)
     names, reason = _names(model, ensemble, seconds)
-    whole = sum(_SHARES.get(name, 1.0) for name in names)
-    times = {name: seconds * _SHARES.get(name, 1.0) / whole for name in names}
+    shares = {name: _SHARES.get(name, 1.0) for name in names}
+    if "mlp" in shares and schema.task is not Task.BINARY:
+        shares["mlp"] = _SHARE_OF_MLP
+    times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
     folds, variants, why = _folds(rows, times, schema, ensemble)
     jobs = []
     for name in names:
@@ -117,7 +120,10 @@ def _folds(
 
 def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     """Options that were set and mean nothing to the network."""
-    return unused_options(RECIPES[name].model.name) & model.model_fields_set
+    family = RECIPES[name].model.name
+    assert family != "auto"
+    assert family != "own"
+    return unused_options(family) & model.model_fields_set
 
 
 def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int) -> Job:

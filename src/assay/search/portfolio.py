@@ -5,8 +5,6 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -80,11 +78,14 @@ def search(
         DivergenceError: no network kept finite numbers.
         BudgetError: no time is left to train.
     """
-    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, budget)
+    # A run that goes on has less time left, but its plan is that of then.
+    allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
+    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(allowed))
     found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
+    found = replace(found, bagged=ensemble.bagging)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)
-    _write(ledger, whole, networks, planned, seed, budget)
+    _write(ledger, whole, networks, planned, ensemble, seed, budget)
     return whole
 
 
@@ -120,11 +121,13 @@ def _train_all(
     lost: list[str] = []
     allowed = budget.left
     for place, job in enumerate(planned.jobs):
-        if networks and budget.left < _LEAST_SHARE * allowed:
+        own = None if checkpoints is None else checkpoints.within(job.name)
+        is_begun = own is not None and own.newest is not None
+        if networks and not is_begun and budget.left < _LEAST_SHARE * allowed:
             lost.append(f"{job.name} (no time was left)")
             continue
         try:
-            networks.append(_train(found, job, planned.jobs[place:], seed, budget, watch, checkpoints))
+            networks.append(_train(found, job, planned.jobs[place:], seed, budget, watch, own))
         except (DivergenceError, BudgetError) as error:
             if not networks and job is planned.jobs[-1]:
                 raise
@@ -145,11 +148,10 @@ def _train(
     watch: Watch,
     checkpoints: Checkpoints | None,
 ) -> TrainedNetwork:
-    share = job.share / sum(each.share for each in still)
-    until = budget if math.isinf(budget.left) else Budget(budget.left * share, time.monotonic())
+    own = budget.part(job.share / sum(each.share for each in still))
     return train_network(
-        found, job.name, job.model, job.train, seed=seed, budget=until, watch=Named(watch, job.name), vary=job.vary,
-        checkpoints=None if checkpoints is None else checkpoints.within(job.name),
+        found, job.name, job.model, job.train, seed=seed, budget=own, watch=Named(watch, job.name), vary=job.vary,
+        checkpoints=checkpoints,
     )  # fmt: skip
 
 
@@ -282,7 +284,13 @@ def only(trained: TrainedNetwork, members: Sequence[int]) -> Network:
 
 
 def _write(
-    ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], planned: Plan, seed: int, budget: Budget
+    ledger: Ledger,
+    whole: Model,
+    networks: Sequence[TrainedNetwork],
+    planned: Plan,
+    ensemble: EnsembleConfig,
+    seed: int,
+    budget: Budget,
 ) -> None:
     leading = max(whole.parts, key=lambda part: part.share)
     first = next(each for each in networks if each.part.name == leading.name)
@@ -294,6 +302,11 @@ def _write(
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {trained}", value=len(networks))
     reason = f"greedy weights on rows they did not learn from: {told}"
     ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    if ensemble.bagging:
+        reason = "each member learned from a Poisson bootstrap of the training rows"
+        ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
+    else:
+        ledger.record("search.bagging", Outcome.SKIPPED, "members share the rows; ensemble.bagging=true resamples them")
     if planned.folds > 1:
         reason = (
             f"{planned.folds} folds trained as members of one run; every row is judged by networks that had not seen it"

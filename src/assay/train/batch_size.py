@@ -48,7 +48,7 @@ def suited(rows: int) -> int:
             return batch
     if rows >= USUAL * _FEWEST_STEPS:
         return USUAL
-    return max(_SMALLEST, 2 ** round(math.log2(max(rows / _FEWEST_STEPS, 1.0))))
+    return max(_SMALLEST, 1 << round(math.log2(max(rows / _FEWEST_STEPS, 1.0))))
 
 
 def fitting(network: Network) -> int:
@@ -61,8 +61,10 @@ def fitting(network: Network) -> int:
 
 
 def scaled_rate(config: TrainConfig, batch: int) -> float:
-    """Factor of the learning rate for a batch that assay chose: the root of the ratio to the usual one for optimisers
-    that normalise the gradient (Malladi et al., NeurIPS 2022), the ratio itself for SGD (Goyal et al., 2017).
+    """Factor of the learning rate for a batch that assay chose.
+
+    It is the root of the ratio to the usual batch for optimisers that normalise the gradient (Malladi et al., NeurIPS
+    2022), and the ratio itself for SGD (Goyal et al., 2017).
     """
     if config.batch != "auto":
         return 1.0

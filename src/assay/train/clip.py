@@ -34,8 +34,8 @@ class GradientGuard:
         """Treat the gathered gradient; `losses` (M,) are those it came from.
 
         Returns:
-            Each member's norm before clipping, (M,), and whether any member may step. A member whose loss or gradient is
-            not finite gets a zero gradient and is counted.
+            Each member's norm before clipping, (M,), and whether any member may step. A member whose loss or gradient
+            is not finite gets a zero gradient and is counted.
         """
         norms = self.flat.norms()
         # On the host a look is free, and a step without a fault needs no mask; elsewhere the mask is applied unseen.
@@ -79,7 +79,7 @@ class GradientGuard:
         self.flat.gradient.mul_(factors.unsqueeze(1))
 
     def _clip_units(self) -> None:
-        """Adaptive clipping of each unit of each matrix (Brock et al., High-Performance Image Recognition, 2021, eq. 3)."""
+        """Adaptive clipping of each unit of each matrix (Brock et al., NFNets, ICML 2021, eq. 3)."""
         for (_, parameter), columns in zip(self.flat.named, self.flat.columns, strict=True):
             if parameter.ndim < 3:
                 continue

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from assay.records import Record
 
 OptimiserName = Literal["adamw", "adam", "sgd", "rmsprop", "muon"]
 ScheduleName = Literal[
-    "constant", "step", "multistep", "exponential", "cosine", "restarts", "one_cycle", "plateau", "coslog4", "flat_cosine"
+    "constant", "step", "multistep", "exponential", "cosine", "restarts", "one_cycle", "plateau", "coslog4",
+    "flat_cosine",
 ]  # fmt: skip
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -39,7 +39,7 @@ class TrainConfig(Record):
     """The training loop: optimiser, schedule, stability, regularisation, and what is kept."""
 
     epochs: int = Field(60, ge=1, le=100_000, description="Most passes over the training rows.")
-    batch: Annotated[int, Ge(1)] | Literal["auto", "full"] = Field(
+    batch: Annotated[int, Field(ge=1)] | Literal["auto", "full"] = Field(
         "auto", description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory."
     )
     accumulate: int = Field(1, ge=1, le=4096, description="Batches whose gradients are added up for one step.")
@@ -49,7 +49,7 @@ class TrainConfig(Record):
     momentum: float | None = Field(
         None, ge=0.0, lt=1.0, description="Momentum of sgd (none: 0.9), rmsprop, muon (0.95)."
     )
-    nesterov: bool = Field(False, description="Nesterov's momentum.")
+    nesterov: bool | None = Field(None, description="Nesterov's momentum of sgd (none: false), muon (none: true).")
     beta1: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean gradient (Adam; none: 0.9).")
     beta2: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (Adam; none: 0.999).")
     alpha: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (rmsprop; none: 0.99).")
@@ -106,23 +106,18 @@ class TrainConfig(Record):
         30.0, ge=0.0, description="Seconds between checkpoints; 0 writes one after each step."
     )
 
-    @field_validator("momentum", "beta1", "beta2", "alpha", "epsilon", mode="before")
-    @classmethod
-    def _none_is_the_optimisers_own(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.strip().casefold() == "none" else value
-
     @model_validator(mode="after")
     def _options_fit_together(self) -> TrainConfig:
-        fields = TrainConfig.model_fields
-        said = {name for name in self.model_fields_set if getattr(self, name) != fields[name].default}
+        # A value at its default asks for nothing: records with every value in them must load as well.
+        asked = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         for name, owners in OPTIMISERS_OF.items():
-            if name in said and self.optimiser not in owners:
+            if name in asked and self.optimiser not in owners and getattr(self, name) != 0.0:
                 raise ValueError(f"{name} is an option of {', '.join(owners)}, not of {self.optimiser}")
         for name, owners in SCHEDULES_OF.items():
-            if name in said and self.schedule not in owners:
+            if name in asked and self.schedule not in owners:
                 raise ValueError(f"{name} is an option of the schedule {', '.join(owners)}, not of {self.schedule}")
-        if "patience" in said and "epochs" in said and self.patience > self.epochs:
-            raise ValueError(f"patience {self.patience} is longer than the {self.epochs} epochs")
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("nesterov needs a momentum above 0")
         if self.ema and self.swa:
             raise ValueError("ema and swa both average the weights; choose one")
         if list(self.milestones) != sorted(set(self.milestones)) or not all(0.0 < m < 1.0 for m in self.milestones):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -186,3 +188,9 @@ def free_memory(device: torch.device) -> int:
     except (OSError, ValueError):
         return free
     return min(free, max(limit - used, 0))
+
+
+def peak_memory_mb() -> float:
+    """Most memory the process has had resident so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from assay.data.schema import Schema
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
-from assay.train.members import weighted
+from assay.train.members import bootstrap_weights, weighted
 
 
 #: Training rows that networks fit bins and first weights to at most.
@@ -41,6 +42,7 @@ class Examples:
     sample: inputs of training rows, all or many, that networks fit bins and first weights to.
     targets: of all training rows, in no order to be relied on.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
+    bagged: each member learns from a bootstrap sample of its own.
     """
 
     encoder: Encoder
@@ -51,27 +53,30 @@ class Examples:
     sample: Encoded
     targets: Tensor
     folds: int = 0
+    bagged: bool = False
 
     @property
     def outputs(self) -> int:
         """Outputs of a network."""
         return len(self.prior)
 
-    def on(self, device: torch.device, variants: int) -> tuple[Source, Source]:
-        """Training and validation rows on the device; with folds, weighted for the folds of each variant in turn."""
-        train = self.train
-        if isinstance(train, Resident):
-            train = Resident(self._for(train.rows, variants))
-        return train.to(device), Resident(self.judged(variants).to(device))
+    def on(self, device: torch.device, variants: int, seeds: Sequence[int]) -> tuple[Source, Source]:
+        """Training and validation rows on the device, weighted for the members that `seeds` are of.
+
+        With folds there are those of each variant in turn; with bags a row counts for a member as often as its Poisson
+        sample has it.
+        """
+        weight = self._for(self.train.weight, variants)
+        if self.bagged:
+            weight = weighted(weight, bootstrap_weights(len(self.train), seeds))
+        return self.train.weighing(weight).to(device), Resident(self.judged(variants).to(device))
 
     def judged(self, variants: int) -> Batch:
         """The validation rows, with folds weighted for the folds of each variant in turn."""
-        return self._for(self.valid, variants)
+        return Batch(self.valid.inputs, self.valid.target, self._for(self.valid.weight, variants))
 
-    def _for(self, rows: Batch, variants: int) -> Batch:
-        if not self.folds or rows.weight is None:
-            return rows
-        return Batch(rows.inputs, rows.target, rows.weight.repeat(variants, 1))
+    def _for(self, weight: Tensor | None, variants: int) -> Tensor | None:
+        return weight if weight is None or not self.folds else weight.repeat(variants, 1)
 
 
 def examples(

@@ -7,7 +7,8 @@ operations give the same bits wherever an element stands, so a member's steps do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class Flat:
         self.gradient = torch.zeros_like(self.weights)
         self.columns: list[slice] = []
         self._into: list[Tensor] = []
+        self._without: list[str] = []
+        self._first_without: tuple[str, ...] | None = None
         start = 0
         for (_, parameter), size in zip(self.named, sizes, strict=True):
             columns = slice(start, start + size)
@@ -49,18 +52,23 @@ class Flat:
     def gather(self) -> None:
         """Bring the gradients of the backward pass into `gradient`; a parameter without one counts as zero."""
         given, into = [], []
-        for (_, parameter), place in zip(self.named, self._into, strict=True):
+        self._without.clear()
+        for (name, parameter), place in zip(self.named, self._into, strict=True):
             if parameter.grad is None:
                 place.zero_()
+                self._without.append(name)
             else:
                 given.append(parameter.grad)
                 into.append(place)
                 parameter.grad = None
         torch._foreach_copy_(into, given)
+        if self._first_without is None:
+            self._first_without = tuple(self._without)
 
     def norms(self) -> Tensor:
         """Norm of each member's gradient, (M,)."""
-        return torch.linalg.vector_norm(self.gradient, dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self.gradient, dim=1)
+        return norms
 
     def row(self, value: Callable[[str, nn.Parameter], float]) -> Tensor:
         """A number for each parameter, by its name, spread over its columns: (1, P)."""
@@ -75,8 +83,22 @@ class Flat:
             parameter.data = parameter.detach().clone(memory_format=torch.contiguous_format)
 
     def unused(self) -> list[str]:
-        """Names of the parameters that the last backward pass gave no gradient; to be asked before `gather`."""
+        """Names of the parameters that the first backward pass gave no gradient."""
+        if self._first_without is not None:
+            return list(self._first_without)
         return [name for name, parameter in self.named if parameter.grad is None]
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """The gathered gradients as the parameters' own, as torch's optimisers take them; none where none was."""
+        without = set(self._without)
+        for (name, parameter), gradient in zip(self.named, self._into, strict=True):
+            parameter.grad = None if name in without else gradient
+        try:
+            yield
+        finally:
+            for _, parameter in self.named:
+                parameter.grad = None
 
 
 def _check(named: list[tuple[str, nn.Parameter]]) -> None:

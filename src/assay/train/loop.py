@@ -1,6 +1,7 @@
 """The training loop: fit -> epoch -> step.
 
-Tensors stay on the device, rows are shuffled once an epoch and then sliced, and nothing waits for a number inside a step.
+Tensors stay on the device, rows are shuffled once an epoch and then sliced, and on an accelerator nothing waits for a
+number inside a step.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from assay.errors import BudgetError, TerminatedError
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
+from assay.train.lightning import OwnSteps
 from assay.train.losses import mixed
 from assay.train.members import Member
 from assay.train.preempt import Termination, termination_noted
@@ -29,8 +31,11 @@ from assay.train.watch import Epoch, Watch
 class Trained:
     """What a fit ends with; the network holds the best weights of each member.
 
-    best_epochs: the epoch each member's weights are from. lost: members that never had finite numbers, now copies of the
-    best. clipped: share of the members' steps whose gradient was clipped. skipped: members' steps without a finite gradient.
+    best_epochs: the epoch each member's weights are from.
+    lost: members that never had finite numbers, now copies of the best.
+    clipped: share of the members' steps whose gradient was clipped.
+    skipped: members' steps without a finite gradient.
+    unused: names of the parameters that the first step gave no gradient.
     """
 
     epochs: tuple[Epoch, ...]
@@ -49,6 +54,7 @@ class Trained:
     interrupted: bool
     limited_by_budget: bool
     notes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
     @property
     def best_epoch(self) -> int:
@@ -67,8 +73,11 @@ def fit(
     budget: Budget,
     watch: Watch,
     checkpoints: Checkpoints | None = None,
+    own: OwnSteps | None = None,
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
+
+    A training that goes on from a checkpoint first tells the watch of the epochs before, so that it sees them all.
 
     Args:
         network: `len(members)` networks.
@@ -79,6 +88,7 @@ def fit(
         budget: the seconds left for this.
         watch: told of every epoch.
         checkpoints: where to go on from and to write to.
+        own: the loss and the optimiser of the network itself, where it brings them.
 
     Raises:
         DivergenceError: too many steps had no finite loss or gradient.
@@ -87,15 +97,19 @@ def fit(
         TerminatedError: SIGTERM came; a checkpoint was written.
         KeyboardInterrupt: interrupted before the first step.
     """
-    _check_time(budget)
+    _check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
-        run = Training(network, train, valid, config, members, seed, budget, checkpoints)
+        run = Training(network, train, valid, config, members, seed, budget, checkpoints, own)
         run.begin(lambda: trial_step(run))
         try:
+            for record in run.history:
+                watch.epoch(record, run.epochs_planned)
             while not run.stopped:
                 watch.epoch(epoch(run, termination), run.epochs_planned)
             run.save_end()
+            if termination.asked:  # in the last validation
+                raise _terminated(run)
         except KeyboardInterrupt:
             run.interrupt()
             interrupted = True
@@ -159,8 +173,9 @@ def trial_step(run: Training) -> None:
         tensor.copy_(statistics[name])
 
 
-def _check_time(budget: Budget) -> None:
-    if budget.left <= 0:
+def _check_time(budget: Budget, checkpoints: Checkpoints | None) -> None:
+    """Refuse to begin without time; what goes on from a checkpoint has weights to end with."""
+    if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
         raise BudgetError(
             "the budget must leave time to train",
             f"{budget.used:.0f} s had passed before the first step, and what follows training needs the rest",
@@ -172,10 +187,12 @@ def _terminated(run: Training) -> KeyboardInterrupt | TerminatedError:
     """What ends a run on SIGTERM: a checkpoint if there is a place for one, else what Ctrl-C does."""
     if run.checkpoints is None:
         return KeyboardInterrupt()
+    newest = run.checkpoints.newest
+    done = "No checkpoint could be written, so it must be begun anew."
     return TerminatedError(
         "a run must be left to end by itself",
         f"it was asked to end (SIGTERM) after {run.step:,} steps",
-        "A checkpoint holds what was done: go on with `assay fit --resume` and the run's directory.",
+        done if newest is None else f"The checkpoint of step {newest:,} holds what was done.",
     )
 
 
@@ -198,6 +215,7 @@ def _finish(run: Training, interrupted: bool) -> Trained:
         interrupted=interrupted,
         limited_by_budget=run.pace.is_limited,
         notes=tuple(run.notes),
+        unused=tuple(run.flat.unused()),
     )
 
 

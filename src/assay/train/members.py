@@ -29,7 +29,7 @@ class Member:
 
 
 def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
-    """`count` members that differ in their seed only: `seed`, `seed + 1`, ... (Lakshminarayanan et al., NeurIPS 2017)."""
+    """`count` members that differ in their seed only, from `seed` on (Lakshminarayanan et al., NeurIPS 2017)."""
     return tuple(
         Member(seed + place, config.lr, config.decay, dropout, config.label_smoothing, config.patience)
         for place in range(count)
@@ -58,7 +58,7 @@ def varied(count: int, alike_each: int, config: TrainConfig, *, dropout: float, 
 
 
 def bootstrap_weights(rows: int, seeds: Sequence[int]) -> Tensor:
-    """Poisson(1) row weights of a bag for each seed, (M, n): the bootstrap for many rows (Oza & Russell, AISTATS 2001)."""
+    """Poisson(1) row weights of a bag for each seed, (M, n): online bagging (Oza & Russell, AISTATS 2001)."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     return torch.stack([torch.poisson(torch.ones(rows), generator=generator) for generator in generators])
 

@@ -72,7 +72,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Learned numbers, all networks and members together."""
-        return sum(parameter.numel() for parameter in self.ensemble.parameters())
+        return sum(parameter.numel() for parameter in self.ensemble.parameters() if parameter.requires_grad)
 
     @property
     def members(self) -> int:
@@ -155,7 +155,7 @@ def train_network(
     )
     network.to(device)
     network.noise.to(device)
-    train, valid = found.on(device, model.members)
+    train, valid = found.on(device, model.members, seeds)
     rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": rate})
     if vary:

@@ -171,7 +171,8 @@ class Muon(Adam):
     """Muon (Jordan et al., 2024) for the matrices of hidden layers, AdamW for everything else.
 
     A matrix steps along the orthogonal factor of its momentum, found by five Newton-Schulz iterations, scaled to the
-    size of an AdamW step (Liu et al., Muon is Scalable for LLM Training, 2025, section 2.2), so that one rate serves both.
+    size of an AdamW step (Liu et al., Muon is Scalable for LLM Training, 2025, section 2.2), so that one rate serves
+    both.
     `matrices` are the places of the parameters (M, a, b) that count as hidden.
     """
 
@@ -217,7 +218,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(_ROUNDS):
         gram = found @ found.mT
         found = a * found + (b * gram + c * gram @ gram) @ found
-    return found if wide else found.mT
+    turned: Tensor = found if wide else found.mT
+    return turned
 
 
 def build_optimiser(
@@ -236,14 +238,14 @@ def build_optimiser(
     epsilon = _or(config.epsilon, 1e-8)
     if config.optimiser == "sgd":
         momentum = _or(config.momentum, 0.9)
-        return Sgd(flat, factors, rates, decays, momentum=momentum, nesterov=config.nesterov)
+        return Sgd(flat, factors, rates, decays, momentum=momentum, nesterov=bool(config.nesterov))
     if config.optimiser == "rmsprop":
         alpha, momentum = _or(config.alpha, 0.99), _or(config.momentum, 0.0)
         return RmsProp(flat, factors, rates, decays, alpha=alpha, momentum=momentum, epsilon=epsilon)
     if config.optimiser == "muon":
         return Muon(
             flat, factors, rates, decays, matrices=_hidden(flat, factors), momentum=_or(config.momentum, 0.95),
-            betas=betas, epsilon=epsilon,
+            nesterov=config.nesterov is not False, betas=betas, epsilon=epsilon,
         )  # fmt: skip
     return Adam(flat, factors, rates, decays, betas=betas, epsilon=epsilon)
 
@@ -253,7 +255,7 @@ def _or(value: float | None, otherwise: float) -> float:
 
 
 def _hidden(flat: Flat, factors: Factors) -> list[int]:
-    """Places of the matrices (M, a, b) that are neither embeddings nor the last layer, whose steps Muon leaves to AdamW."""
+    """Places of the matrices (M, a, b) that Muon steps: neither embeddings nor the last layer."""
     decayed = [
         place
         for place, (name, parameter) in enumerate(flat.named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from assay.train.budget import Budget
@@ -26,7 +25,7 @@ class Pace:
 
     def __post_init__(self) -> None:
         self.horizon = self.planned
-        self._began = self._fitted = time.monotonic()
+        self._began = self._fitted = self.budget.clock()
         self._allowed = self.budget.left
         self._validated, self._first = 0.0, 0
         self._is_known = False
@@ -42,7 +41,7 @@ class Pace:
 
     def after_step(self, step: int) -> None:
         """Look at the clock now and then, and fit the horizon."""
-        now = time.monotonic()
+        now = self.budget.clock()
         if not self._is_known:
             seen = step - self._first >= _TIMED_STEPS or now - self._began > _TIMED_SHARE * self._allowed
             if seen:
@@ -61,7 +60,7 @@ class Pace:
 
     def fit(self, step: int) -> None:
         """Set the horizon to what the budget affords at the speed seen so far."""
-        now = time.monotonic()
+        now = self.budget.clock()
         self._is_known, self._fitted = True, now
         a_step = (now - self._began - self._validated) / max(step - self._first, 1)
         a_step += self.validating / self.steps_per_epoch

@@ -11,7 +11,10 @@ from assay.train.loop import Trained
 
 @dataclass(frozen=True)
 class Part:
-    """One network of a model with its members: how it was made and trained, and its share of the answer."""
+    """One network of a model with its members: how it was made and trained, and its share of the answer.
+
+    shown: a module of the user's own in its own words, shortened. brings: the optimiser it brought along.
+    """
 
     name: str
     model: ModelConfig
@@ -20,3 +23,5 @@ class Part:
     members: int
     parameters: int
     share: float = 1.0
+    shown: str = ""
+    brings: str = ""

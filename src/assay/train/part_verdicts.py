@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget
@@ -11,6 +12,8 @@ from assay.train.part import Part
 
 #: Validation loss / training loss from which overfitting is warned of.
 _OVERFIT_RATIO = 1.25
+#: Names of parameters that a verdict lists.
+_MOST_NAMES = 8
 
 
 def write_verdicts(ledger: Ledger, part: Part, numbers: int, first_loss: float, seed: int) -> None:
@@ -51,6 +54,16 @@ def write_verdicts(ledger: Ledger, part: Part, numbers: int, first_loss: float, 
         ledger.record("encode.numeric-embeddings", Outcome.SKIPPED, "switched off with model.number_bins=0")
     if last is not None and last.train_loss > 0:
         _write_gap(ledger, last.valid_loss / last.train_loss)
+    _write_unused(ledger, trained.unused)
+
+
+def _write_unused(ledger: Ledger, unused: Sequence[str]) -> None:
+    if not unused:
+        ledger.record("model.unused-parameters", Outcome.PASSED, "all had a gradient in the first step", value=0)
+        return
+    shown = ", ".join(unused[:_MOST_NAMES]) + (", ..." if len(unused) > _MOST_NAMES else "")
+    reason = f"{len(unused)} had no gradient in the first step and did not learn from it: {shown}"
+    ledger.record("model.unused-parameters", Outcome.WARNED, reason, value=len(unused))
 
 
 def _write_gap(ledger: Ledger, ratio: float) -> None:

@@ -22,7 +22,7 @@ class Termination:
 
 @contextmanager
 def termination_noted() -> Iterator[Termination]:
-    """SIGTERM is taken note of inside the block; elsewhere, and in threads that cannot handle signals, all is as before."""
+    """SIGTERM is taken note of inside the block; threads, which cannot handle signals, leave all as it is."""
     termination = Termination()
     if threading.current_thread() is not threading.main_thread():
         yield termination

@@ -11,8 +11,8 @@ from assay.train.config import TrainConfig
 def factor(step: int, horizon: int, config: TrainConfig) -> float:
     """Factor of the highest learning rate at `step` of `horizon`: a linear warm-up, then the schedule of `config`.
 
-    Warm-up after Goyal et al. (2017): `config.warmup` is the share of the steps in which the rate rises. What plateaus take
-    off is not in here (see `Plateau`).
+    Warm-up after Goyal et al. (2017): `config.warmup` is the share of the steps in which the rate rises. What plateaus
+    take off is not in here (see `Plateau`).
     """
     rising = config.warmup * horizon
     if config.schedule == "one_cycle":
@@ -28,11 +28,11 @@ def _after_warmup(progress: float, config: TrainConfig) -> float:
         case "constant" | "plateau":
             return 1.0
         case "step":
-            return config.gamma ** math.floor(progress / config.step_share)
+            return math.pow(config.gamma, math.floor(progress / config.step_share))
         case "multistep":
-            return config.gamma ** bisect_right(config.milestones, progress)
+            return math.pow(config.gamma, bisect_right(config.milestones, progress))
         case "exponential":
-            return config.gamma**progress
+            return math.pow(config.gamma, progress)
         case "restarts":
             return cosine(math.modf(progress * config.cycles)[0] if progress < 1.0 else 1.0)
         case "coslog4":
@@ -58,7 +58,7 @@ def flat_cosine(progress: float) -> float:
 
 
 def one_cycle(progress: float, rising: float) -> float:
-    """A cosine up from 1/25 in the share `rising`, then one down to 1/250,000 (Smith & Topin, Super-Convergence, 2018)."""
+    """A cosine up from 1/25 in the share `rising`, then down to 1/250,000 (Smith & Topin, Super-Convergence, 2018)."""
     low, lowest = 1.0 / 25.0, 1.0 / 250_000.0
     if progress < rising:
         return low + (1.0 - low) * (1.0 - cosine(progress / rising))

@@ -1,7 +1,7 @@
 """Checkpoints: all that a training needs to go on with the same bits, written so that a crash cannot spoil them.
 
-A checkpoint is a directory `step-<n>` with `tensors.safetensors` and `state.json`, which holds the sha256 of both. It is
-written under another name, flushed to the disk and renamed; the one before it goes only then. No pickle.
+A checkpoint is a directory `step-<n>` with `tensors.safetensors` and `state.json`, which holds the sha256 of both. It
+is written under another name, flushed to the disk and renamed; the one before it goes only then. No pickle.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from assay.errors import CheckpointError
+from assay.ledger import Ledger, Outcome
 from assay.records import Record
 from assay.version import __version__
 
@@ -39,6 +40,8 @@ class Progress(Record):
     place: int
     horizon: int
     seconds: float
+    used: float
+    """Seconds of the run's budget that were gone."""
     counters: dict[str, float]
     history: tuple[str, ...]
     """Finished epochs as JSON, one `Epoch` each."""
@@ -64,27 +67,66 @@ class Saved:
 
 
 @dataclass
+class Tally:
+    """Checkpoints of a run that could not be written, and why the last could not."""
+
+    refused: int = 0
+    reason: str = ""
+
+
+def _unheard(text: str) -> None:
+    """Nobody listens; what was said is still in the notes."""
+
+
+@dataclass
 class Checkpoints:
     """The checkpoints of one training in `directory`.
 
     identity: what a checkpoint must share with the run that continues it, by name: the configuration, the data.
     every: seconds between two; 0 writes one after each step.
-    note: called with a sentence when a damaged checkpoint was passed over.
+    tell: told in a sentence when a damaged checkpoint is passed over or one cannot be written.
+    tally: shared by all networks of a run.
     """
 
     directory: Path
     identity: Mapping[str, str]
     every: float = 30.0
     notes: list[str] = field(default_factory=list)
+    tell: Callable[[str], None] = _unheard
+    tally: Tally = field(default_factory=Tally)
     _last: float = field(default_factory=time.monotonic)
 
     def within(self, name: str) -> Checkpoints:
         """The checkpoints of one of several networks of the same run."""
-        return Checkpoints(self.directory / name, {**self.identity, "network": name}, self.every)
+        identity = {**self.identity, "network": name}
+        return Checkpoints(self.directory / name, identity, self.every, tell=self.tell, tally=self.tally)
 
     def is_due(self) -> bool:
         """Whether it is time for the next one."""
         return time.monotonic() - self._last >= self.every
+
+    @property
+    def newest(self) -> int | None:
+        """The step of the newest one; None where there is none."""
+        found = self._found()
+        return int(found[0].name.removeprefix("step-")) if found else None
+
+    def save(self, progress: Progress, tensors: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint; where that fails the training goes on, for it is worth more than its checkpoint.
+
+        It is said once a run, counted each time, and tried again when the next one is due.
+        """
+        try:
+            self.write(progress, tensors)
+        except OSError as error:
+            self._last = time.monotonic()
+            self.tally.refused += 1
+            self.tally.reason = error.strerror or str(error)
+            if self.tally.refused == 1:
+                self._say(
+                    f"a checkpoint could not be written ({self.tally.reason}: {self.directory}); training goes on, and "
+                    "it is tried again"
+                )
 
     def write(self, progress: Progress, tensors: Mapping[str, Tensor]) -> None:
         """Write a checkpoint; the one before the last is removed when this one is safe.
@@ -116,7 +158,7 @@ class Checkpoints:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         _flush_directory(self.directory)
-        for old in self._found()[_KEPT:]:
+        for old in [*self._found()[_KEPT:], *self.directory.glob("step-*.partial")]:
             shutil.rmtree(old)
         self._last = time.monotonic()
 
@@ -137,12 +179,29 @@ class Checkpoints:
                         f"{damage} ({path}), and there is no earlier one",
                         "Remove the directory and start the run again.",
                     ) from None
-                self.notes.append(f"the checkpoint {path.name} is damaged ({damage}); the one before it was taken")
+                self._say(f"the checkpoint {path.name} is damaged ({damage}); the one before it was taken")
         return None
+
+    def kept(self, name: str, value: float) -> float:
+        """`value` the first time; whatever process asks again, what it was then."""
+        path = self.directory / f"{name}.json"
+        try:
+            return float(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # not there, or not whole
+            pass
+        self.directory.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        _write_through(partial, json.dumps(str(value)).encode())
+        partial.replace(path)
+        return value
 
     def clear(self) -> None:
         """Remove them: the training is over and its model is safe."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _say(self, text: str) -> None:
+        self.notes.append(text)
+        self.tell(text)
 
     def _found(self) -> list[Path]:
         """The finished checkpoints, the newest first."""
@@ -189,6 +248,42 @@ class Checkpoints:
                 )
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where the networks of a run stand by their newest checkpoints: steps in all, and seconds of the budget gone."""
+
+    steps: int
+    used: float
+
+
+def standing(directory: Path) -> Standing:
+    """How far the checkpoints in `directory` and below go; nothing at all where there is none that can be read."""
+    steps, used = 0, 0.0
+    for place in {path.parent for path in directory.rglob("step-*") if not path.suffix}:
+        network = Checkpoints(place, {})
+        for path in network._found():
+            try:
+                progress = network._read_header(path).progress
+            except _DamagedError:
+                continue
+            steps, used = steps + progress.step, max(used, progress.used)
+            break
+    return Standing(steps, used)
+
+
+def note_resumable(ledger: Ledger, checkpoints: Checkpoints, resumed: Sequence[int]) -> None:
+    """The verdict on stopping and going on; `resumed` holds the step each time the run went on."""
+    tally, outcome = checkpoints.tally, Outcome.APPLIED
+    every = f"every {checkpoints.every:g} s" if checkpoints.every else "after every step"
+    times = "once" if len(resumed) == 1 else f"{len(resumed)} times"
+    places = f"step {', '.join(f'{step:,}' for step in resumed)}"
+    reason = f"a checkpoint {every}; the run was {f'resumed {times}, from {places}' if resumed else 'never stopped'}"
+    if tally.refused:
+        reason += f"; {tally.refused:,} checkpoints could not be written ({tally.reason})"
+        outcome = Outcome.WARNED
+    ledger.record("run.resumable", outcome, reason, value=len(resumed))
+
+
 class _DamagedError(Exception):
     """A checkpoint is not whole; the message says what. Never leaves this file."""
 
@@ -227,9 +322,10 @@ def seed_all(seed: int) -> None:
 
 
 def random_state() -> tuple[str, dict[str, Tensor]]:
-    """The state of every generator a module may draw from: Python's as JSON, NumPy's, torch's and the devices' as tensors."""
+    """The state of every generator a module may draw from: Python's as JSON, the others' as tensors."""
     name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
     assert name == "MT19937"
+    assert isinstance(keys, np.ndarray)
     tensors = {
         "random.torch": torch.get_rng_state(),
         "random.numpy": torch.from_numpy(keys.astype(np.int64)),

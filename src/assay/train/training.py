@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import resource
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -19,8 +17,9 @@ from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
-from assay.train.device import allowed_cores, choose_precision, faster_threads
+from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.flat import Flat
+from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
 from assay.train.optim import build_optimiser
@@ -46,6 +45,7 @@ class Training:
         seed: int,
         budget: Budget,
         checkpoints: Checkpoints | None,
+        own: OwnSteps | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
@@ -56,7 +56,6 @@ class Training:
         rates, decays = [m.lr for m in members], [m.weight_decay for m in members]
         self.batch = rows_a_step(config, train, network)
         self.rows_a_step = self.batch * config.accumulate
-        self.optimiser = build_optimiser(self.flat, config, factors, rates, decays)
         decayed = self.flat.row(lambda name, _: factors.get(name, (1.0, 0.0))[1])
         self.guard = GradientGuard(self.flat, config, decayed)
         self.averaged = Averaged(self.flat, config)
@@ -71,7 +70,10 @@ class Training:
         self.notes: list[str] = []
         self.step = self.place = 0
         self.stopped = ""
-        self._before, self._began = 0.0, time.monotonic()
+        self._before, self._began, self.own = 0.0, budget.clock(), own
+        self._end_is_saved = False
+        brought = None if own is None else own.attach(self)
+        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Training:
     @property
     def seconds(self) -> float:
         """Seconds of training, those before a resume included."""
-        return self._before + time.monotonic() - self._began
+        return self._before + self.budget.clock() - self._began
 
     def open_epoch(self) -> None:
         """Make ready for the steps of an epoch, or for the rest of the one a checkpoint was written in."""
@@ -114,8 +116,10 @@ class Training:
             size = self.steps_per_epoch
             self._losses, self._norms = (torch.zeros(size, device=self.device) for _ in range(2))
             self._rate = self._update_ratio = 0.0
+        if self.own is not None and not self._opened:
+            self.own.log.clear()  # what a trial logged
         self._opened = False
-        self._epoch_began, self._first_place = time.monotonic(), self.place
+        self._epoch_began, self._first_place = self.budget.clock(), self.place
         self.network.train()
 
     def batches(self) -> Iterator[Batch]:
@@ -143,14 +147,18 @@ class Training:
 
     def losses(self, rows: Batch) -> Tensor:
         """Training loss of each member, (M,)."""
-        return self.losses_of(self.outputs(rows), rows)
+        return self.losses_of(self.outputs(rows), rows) if self.own is None else self.own.losses(rows, self.place)
 
     def losses_of(self, outputs: Tensor, rows: Batch) -> Tensor:
         """Training loss of each member, (M,), from outputs."""
-        return member_losses(outputs, rows, self._smoothing, self.network.heads)
+        losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
+        penalty = self.network.penalty()
+        return losses if penalty is None else losses + penalty
 
     def rates(self) -> tuple[float, float]:
         """Factors of the learning rate and of what eases off, for the step to come."""
+        if self.own is not None and self.own.optimises:
+            return self.own.rate / max(m.lr for m in self.members), 1.0
         ease = flat_cosine(self.step / max(self.pace.horizon, 1)) if self.config.easing == "flat_cosine" else 1.0
         self.network.noise.strength = ease
         return factor(self.step, self.pace.horizon, self.config) * self.plateau.factor, ease
@@ -176,7 +184,7 @@ class Training:
 
     def close_epoch(self) -> Epoch:
         """Validate, keep what is best, and tell of the epoch."""
-        trained = time.monotonic() - self._epoch_began
+        trained = self.budget.clock() - self._epoch_began
         steps = self.place - self._first_place
         judged, loss, score = self._validate()
         number = len(self.history) + 1
@@ -205,6 +213,7 @@ class Training:
             rows_per_second=rows_per_second,
             memory_mb=peak_memory_mb(),
             skipped=int(self.guard.skipped.sum()),
+            logged={} if self.own is None else self.own.close_epoch(loss),
         )
 
     def _score_name(self) -> str:
@@ -224,14 +233,14 @@ class Training:
         Raises:
             DivergenceError: no member has a finite loss.
         """
-        began = time.monotonic()
+        began = self.budget.clock()
         self.averaged.after_epoch(self.step / max(self.pace.horizon, 1))
         with self.averaged.in_place():
             outputs, rows = self._validation_outputs()
         losses = member_losses(outputs, rows, heads=self.network.heads)
         finite = losses.isfinite()
         if not bool(finite.any()):
-            self._raise_divergence()
+            self._raise_divergence(float(losses[0]))
         judged = losses
         if self.config.select == "metric":  # ties of the error rate go to the lower loss
             judged = member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
@@ -240,7 +249,7 @@ class Training:
             if bool(finite.all())
             else math.nan
         )
-        self.pace.after_validation(self.step, time.monotonic() - began)
+        self.pace.after_validation(self.step, self.budget.clock() - began)
         return torch.where(finite, judged, torch.inf), float(losses[finite].mean()), score
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
@@ -257,8 +266,8 @@ class Training:
         weight = torch.cat(weights, dim=-1) if weights else None
         return torch.cat(outputs, dim=1), Batch(rows.inputs, torch.cat(targets), weight)
 
-    def _raise_divergence(self) -> None:
-        """Say at which step and rate the numbers were lost.
+    def _raise_divergence(self, judged: float = 0.0) -> None:
+        """Say at which step and rate the numbers were lost; `judged` is the validation loss.
 
         Raises:
             DivergenceError: always.
@@ -271,9 +280,12 @@ class Training:
         skipped = int(self.guard.skipped.max())
         rate = self._rate * max(m.lr for m in self.members)
         since = "from the first step on" if first == 1 else f"first at step {first}"
+        came = f"{since} the loss was {float(losses[place]):.4g}"
+        if not len(bad):
+            came = f"after step {self.step} the validation loss was {judged:.4g}, with the last training loss finite,"
         raise DivergenceError(
             "training must keep finite numbers",
-            f"{since} the loss was {float(losses[place]):.4g} and the gradient norm {float(norms[place]):.4g} "
+            f"{came} and the gradient norm {float(norms[place]):.4g} "
             f"(one step before: {before}) at a learning rate of {rate:.3g}; {skipped} steps were skipped in all",
             f"Lower the learning rate, for example train.lr={self.config.lr / 10:.1g}, or clip harder with "
             "train.clip_norm=0.5; check the data for extreme values with `assay audit`.",
@@ -312,7 +324,7 @@ class Training:
 
     def save_end(self) -> None:
         """Write a last checkpoint, so that a run of several networks is not trained again from here."""
-        if self.checkpoints is not None and self.history:
+        if self.checkpoints is not None and self.history and not self._end_is_saved:
             self._save(self.checkpoints)
 
     def _save(self, checkpoints: Checkpoints) -> None:
@@ -323,13 +335,14 @@ class Training:
             place=self.place,
             horizon=self.pace.horizon,
             seconds=self.seconds,
+            used=self.budget.used,
             counters=self._counters(),
             history=tuple(record.model_dump_json() for record in self.history),
             stopped=self.stopped,
             python_random=python,
             threads=torch.get_num_threads(),
         )
-        checkpoints.write(progress, self._tensors() | generators)
+        checkpoints.save(progress, self._tensors() | generators)
 
     def _counters(self) -> dict[str, float]:
         return {
@@ -379,6 +392,7 @@ class Training:
         self._rate, self._update_ratio = progress.counters["rate"], progress.counters["update_ratio"]
         self.history = [Epoch.model_validate_json(text) for text in progress.history]
         self.step, self.place, self.stopped = progress.step, progress.place, progress.stopped
+        self._end_is_saved = bool(progress.stopped)
         self._before = progress.seconds
         self.pace.resume(progress.step, progress.horizon)
         torch.set_num_threads(min(progress.threads, allowed_cores()))
@@ -391,9 +405,3 @@ class Training:
         named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
         named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
         return named | {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
-
-
-def peak_memory_mb() -> float:
-    """Most memory the process has had resident so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -12,10 +12,10 @@ class Epoch(Record):
     """One epoch of training.
 
     Losses are means over rows (and members) in nats, or in squared target deviations. The validation score is the
-    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is
-    the median over the epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of
-    the weights' size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient
-    since training began.
+    accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is the median over the
+    epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of the weights'
+    size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
+    training began. `logged` holds what a module of the user's own logged, as means over the epoch's steps.
     """
 
     epoch: int
@@ -32,6 +32,7 @@ class Epoch(Record):
     memory_mb: float | None = None
     skipped: int = 0
     network: str = ""
+    logged: dict[str, float] = {}
 
 
 class Watch(Protocol):
@@ -41,7 +42,7 @@ class Watch(Protocol):
         """A stage such as `train` begins."""
 
     def epoch(self, record: Epoch, of: int) -> None:
-        """An epoch of at most `of` has ended."""
+        """An epoch of at most `of` has ended, now or before the run was taken up again."""
 
     def note(self, text: str) -> None:
         """Something the user should know."""
@@ -91,11 +92,18 @@ class Named:
 
 
 class Recorder:
-    """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch."""
+    """Writes each epoch as a line of JSON to a file as it ends, and passes everything on to another watch.
+
+    The file is begun anew with the first epoch, for a run that goes on is told of the epochs before. What a full disk
+    keeps back is said once and written with a later epoch.
+    """
 
     def __init__(self, watch: Watch, path: Path) -> None:
         self.watch = watch
         self.path = path
+        self._end = 0
+        self._held = b""
+        self._said = False
 
     def stage(self, name: str) -> None:
         """Pass on."""
@@ -103,9 +111,29 @@ class Recorder:
 
     def epoch(self, record: Epoch, of: int) -> None:
         """Write a line and pass on."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(record.model_dump_json() + "\n")
+        self._held += f"{record.model_dump_json()}\n".encode()
+        try:
+            self.flush()
+        except OSError as error:
+            if not self._said:
+                self.note(f"the epochs could not be written ({error.strerror}: {self.path}); it is tried again")
+            self._said = True
         self.watch.epoch(record, of)
+
+    def flush(self) -> None:
+        """Write what is still to be written.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        if not self._held:
+            return
+        with self.path.open("r+b" if self._end else "wb") as stream:
+            stream.seek(self._end)
+            stream.truncate()
+            stream.write(self._held)
+        self._end += len(self._held)
+        self._held = b""
 
     def note(self, text: str) -> None:
         """Pass on."""

@@ -115,7 +115,7 @@ def make(
     )
     encoder = Encoder.fit(train, schema, encode or EncodeConfig(text_buckets=16), Ledger())
     trained = train_model(
-        encoder, train, valid, schema, model or ModelConfig(width=16, number_bins=8, embedding=3, members=1),
+        encoder, train, valid, schema, model or ModelConfig(name="mlp", width=16, number_bins=8, embedding=3, members=1),
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=0, budget=Budget(None), watch=Unwatched(), ledger=Ledger(),
     )  # fmt: skip
     if schema.is_classification:
@@ -151,7 +151,7 @@ def multiclass(places) -> Made:
     schema = schema_of(frame, MIXED, Task.MULTICLASS, ("2", "10", "-1"), "integer")
     target = np.digitize(signal(frame, seed=1), [0.0, 1.0]).astype(np.int64)
     encode = EncodeConfig(text_buckets=16, scale="quantile", quantiles=16)
-    model = ModelConfig(width=8, number_bins=6, embedding=3, members=3, batch_norm=True, activation="gelu")
+    model = ModelConfig(name="mlp", width=8, number_bins=6, embedding=3, members=3, norm="batch", activation="gelu")
     return make(places / "multiclass", frame, schema, target, encode=encode, model=model)
 
 

@@ -7,7 +7,17 @@ from assay.errors import ConfigError
 
 def test_groups_hold_their_options():
     found = groups()
-    assert set(found) == {"data", "data.audit", "data.split", "data.encode", "model", "train", "ensemble", "evaluate"}
+    assert set(found) == {
+        "data",
+        "data.audit",
+        "data.split",
+        "data.encode",
+        "model",
+        "train",
+        "ensemble",
+        "track",
+        "evaluate",
+    }
     assert found["data.audit"][0] == "data.audit.strict"
     assert set(found["data.audit"]) < set(found["data"])
 

@@ -74,8 +74,11 @@ def test_options_tell_type_range_and_default():
     epochs = known["train.epochs"]
     assert epochs.allowed_in_words == "a whole number, at least 1, at most 100000"
     assert epochs.shown_default == str(TrainConfig().epochs)
-    assert known["model.name"].allowed_in_words == "one of auto, perceptron, mlp, resnet, ft_transformer, realmlp, tabm, tabm_mini"
-    assert known["train.batch"].allowed_in_words == "a whole number or auto or full"
+    assert (
+        known["model.name"].allowed_in_words
+        == "one of auto, perceptron, mlp, resnet, ft_transformer, realmlp, tabm, tabm_mini"
+    )
+    assert known["train.batch"].allowed_in_words == "a whole number, at least 1, or auto or full"
     assert known["train.momentum"].shown_default == "none"
     assert known["evaluate.baselines"].is_list
     assert known["data.split.valid"].allowed == "above 0, below 1"

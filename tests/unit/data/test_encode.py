@@ -19,7 +19,7 @@ from assay.data.schema import Column, Kind, Schema, Task
 from assay.data.split import seal
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig
-from assay.models.tabular import Features
+from assay.models.features import Features
 
 NAN, INF = math.nan, math.inf
 SCALES = ("standard", "robust", "unit", "symmetric", "quantile", "none")
@@ -180,8 +180,8 @@ def test_what_comes_out_is_finite_whatever_goes_in(scale, clip, training, later)
         found = encoder.encode(pl.DataFrame(values, schema=list(kinds)))
         assert found.numbers.isfinite().all()
         assert found.extras.isfinite().all()
-        widened = Features(1, encoder.layout, found.numbers, ModelConfig(number_bins=4))
-        assert widened(found.numbers, found.extras, found.codes).isfinite().all()
+        widened = Features(1, encoder.layout, found.numbers, ModelConfig(name="mlp", number_bins=4))
+        assert widened(found.numbers, found.extras, found.codes).shared.isfinite().all()
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -30,7 +30,7 @@ def encoder():
 
 
 def answers(encoder, head, outputs):
-    config = ModelConfig(width=8, members=3, number_bins=4)
+    config = ModelConfig(name="mlp", width=8, members=3, number_bins=4)
     numbers = encoder.encode(FRAME).numbers
     network = build(config, encoder.layout, numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=range(3)).eval()
     torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
@@ -71,7 +71,7 @@ def test_a_large_target_keeps_its_digits(encoder):
 
 
 def test_networks_answer_side_by_side(encoder):
-    config, numbers = ModelConfig(width=8, members=2, number_bins=4), encoder.encode(FRAME).numbers
+    config, numbers = ModelConfig(name="mlp", width=8, members=2, number_bins=4), encoder.encode(FRAME).numbers
     networks = [
         build(config, encoder.layout, numbers, outputs=2, prior=torch.zeros(2), seeds=seeds).eval()
         for seeds in ((0, 1), (7,))

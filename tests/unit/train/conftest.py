@@ -1,13 +1,18 @@
-"""A small classification and a small regression, encoded, and networks for them."""
+"""A small classification and a small regression, encoded, networks for them, and a fit with few words."""
 
 import pytest
 import torch
 
+from assay.data.batches import Batch, Resident
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.network import Network
-from assay.train.loop import Batch
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.loop import fit
+from assay.train.members import alike
+from assay.train.watch import Unwatched
 
 LAYOUT = Layout(numbers=3, extras=1, vocabularies=(5,))
 
@@ -41,9 +46,30 @@ def valid() -> Batch:
 def network():
     """A function that makes a network: two outputs, or one for a regression."""
 
-    def make(seed: int = 0, *, outputs: int = 2, **config) -> Network:
-        settings = ModelConfig(**{"width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config)
-        numbers, seeds = make_batch(256, 0).inputs.numbers, range(seed, seed + settings.members)
+    def make(seed: int = 0, *, outputs: int = 2, seeds=None, **config) -> Network:
+        settings = ModelConfig(
+            **{"name": "mlp", "width": 16, "number_bins": 4, "embedding": 3, "dropout": 0.0, "members": 1} | config
+        )
+        numbers = make_batch(256, 0).inputs.numbers
+        seeds = range(seed, seed + settings.members) if seeds is None else seeds
         return build(settings, LAYOUT, numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=seeds)
 
     return make
+
+
+@pytest.fixture
+def run():
+    """A function that fits a network in short: `run(network, train, valid, lr=0.1)`."""
+
+    def fitted(
+        made, train, valid, *, members=None, dropout=0.0, seed=0, budget=None, watch=None, checkpoints=None, **changes
+    ):
+        config = TrainConfig(**{"epochs": 5, "batch": 32, "lr": 0.01, "threads": 1} | changes)
+        members = alike(made.members, config, dropout=dropout, seed=seed) if members is None else members
+        train, valid = (Resident(rows) if isinstance(rows, Batch) else rows for rows in (train, valid))
+        return fit(
+            made, train, valid, config, members, seed=seed, budget=budget or Budget(None), watch=watch or Unwatched(),
+            checkpoints=checkpoints,
+        )  # fmt: skip
+
+    return fitted

@@ -18,3 +18,10 @@ def test_seconds_count_from_the_start_given():
     assert budget.left == pytest.approx(50.0, abs=0.5)
     assert budget.holding(20.0).left == pytest.approx(30.0, abs=0.5)
     assert Budget(1.0, started=time.monotonic() - 10.0).left < 0
+
+
+def test_the_clock_can_be_another():
+    now = [100.0]
+    budget = Budget(60.0, clock=lambda: now[0])
+    now[0] = 110.0
+    assert (budget.used, budget.left, budget.holding(20.0).left) == (10.0, 50.0, 30.0)

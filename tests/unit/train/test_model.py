@@ -40,7 +40,8 @@ def trained(train, valid, *, classes=True, ledger=None, seed=0, budget=None, epo
     ledger = Ledger() if ledger is None else ledger
     encoder = Encoder.fit(train, schema, EncodeConfig(), ledger)
     return train_model(
-        encoder, train, valid, schema, ModelConfig(**{"width": 8, "number_bins": 4, "members": 1} | model),
+        encoder, train, valid, schema,
+        ModelConfig(**{"name": "mlp", "width": 8, "number_bins": 4, "members": 1} | model),
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=seed, budget=Budget(budget), watch=Unwatched(),
         ledger=ledger,
     )  # fmt: skip
@@ -56,9 +57,9 @@ def test_a_classifier_learns_and_its_first_loss_is_the_priors():
     outputs = model.outputs(valid.frame)
     assert outputs.shape == (2, 100, 2)
     assert (outputs.mean(0).argmax(1) == valid.target).mean() > 0.9
-    assert (model.members, model.head.temperature) == (2, 1.0)
-    assert model.parameters == sum(parameter.numel() for parameter in model.network.parameters())
-    assert model.with_temperature(2.5).head.temperature == 2.5
+    assert (model.members, model.head.temperatures) == (2, (1.0, 1.0))
+    assert model.parameters == sum(parameter.numel() for parameter in model.ensemble.parameters())
+    assert model.hotter(2.5).head.temperatures == (2.5, 2.5)
 
 
 def test_a_regression_answers_in_the_targets_units():

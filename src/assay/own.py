@@ -1,0 +1,164 @@
+"""Models of the user's own at the border: what may stand beside `model=`, and what such a model is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.compose.hydra_io import compose
+from assay.compose.run_config import RunConfig
+from assay.data.encode import Encoder
+from assay.data.infer import infer
+from assay.data.names import encoded_names
+from assay.data.read import read
+from assay.data.rows import Rows
+from assay.data.schema import Kind, Schema, Task
+from assay.data.split import seal
+from assay.errors import ConfigError
+from assay.ledger import Ledger
+from assay.models.foreign import feature_names
+from assay.models.opening import is_factory
+from assay.request import Request, resolve, with_table
+from assay.runs import read_if_given
+from assay.train.foreign import Own, check_options, open_own
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a model of your own is given, and what it has to return.
+
+    features: names of the columns of the matrix, in their order.
+    numbers, extras: names of the columns of these matrices, for a forward that asks for them by name.
+    codes: of each category column the meaning of its codes, in order: unknown, missing, then the categories.
+    classes: of the target, in the order of the logits; empty for values.
+    """
+
+    features: tuple[str, ...]
+    numbers: tuple[str, ...]
+    extras: tuple[str, ...]
+    codes: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...]
+
+    @property
+    def inputs(self) -> int:
+        """Columns of the matrix."""
+        return len(self.features)
+
+    @property
+    def outputs(self) -> int:
+        """Logits a row (of two classes one will do), or 1 for values."""
+        return len(self.classes) or 1
+
+    def __str__(self) -> str:
+        given = f"a float32 matrix of {self.inputs} features: {', '.join(self.features)}"
+        if not self.classes:
+            return f"given {given}; to return: one standardised value a row, (rows, 1) or (rows,)"
+        single = ", or one logit for the second, (rows, 1) or (rows,)" if len(self.classes) == 2 else ""
+        classes = ", ".join(self.classes)
+        return f"given {given}; to return: logits of {classes}, (rows, {len(self.classes)}){single}"
+
+
+def describe_inputs(
+    data: Any,  # noqa: ANN401  # whatever read() takes
+    target: str | None = None,
+    *,
+    test: Any = None,  # noqa: ANN401
+    valid: Any = None,  # noqa: ANN401
+    kinds: dict[str, Kind] | None = None,
+    task: Task | str | None = None,
+    positive: str | None = None,
+    drop: Sequence[str] = (),
+    group: str | None = None,
+    time: str | None = None,
+    weight: str | None = None,
+    preset: str | None = None,
+    seed: int | None = None,
+    config: str | os.PathLike[str] | RunConfig | None = None,
+    overrides: Sequence[str] = (),
+) -> ModelInputs:
+    """What `fit` with the same arguments would give to a model of your own: read, split and encoded, nothing trained.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    composed = resolve(config, preset, overrides, budget=None, seed=seed, strict=False)
+    said: dict[str, object] = {
+        "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
+        "time": time, "weight": weight,
+    }  # fmt: skip
+    request = Request(data, test, valid, with_table(composed, said), ())
+    options, ledger = request.config.data, Ledger()
+    table = read(request.data)
+    schema = infer(table, request.hints)
+    parts = {"valid": read_if_given(valid), "test": read_if_given(test)}
+    split = seal(table, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
+    names = encoded_names(Encoder.fit(split.train, schema, options.encode, ledger))
+    classes = tuple(schema.classes) if schema.is_classification else ()
+    return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes)
+
+
+def open_given(
+    model: object, encoder: Encoder, train: Rows, schema: Schema, config: RunConfig
+) -> tuple[Own | None, RunConfig]:
+    """The model of the user's own, examined, or None; and the configuration with what is recorded of it.
+
+    Raises:
+        ConfigError: it cannot be trained, tested or saved as it is, or an option has no effect on it.
+    """
+    if model is None:
+        return None, config
+    members = members_of(config, from_factory=is_factory(model))
+    own = open_own(model, encoder, train, schema, members=members, seed=config.seed, weighted=train.weight is not None)
+    training = check_options(own, config.train, asked_by_hand(config, "train"), bagging=config.ensemble.bagging)
+    return own, config.model_copy(update={"model": own.config, "train": training})
+
+
+def asked_by_hand(config: RunConfig, section: str) -> dict[str, object]:
+    """The options of `section` that were set, by name, without those that are as the preset has them."""
+    ours, preset = getattr(config, section), getattr(compose(config.preset), section)
+    return {
+        name: getattr(ours, name)
+        for name in sorted(ours.model_fields_set)
+        if name not in preset.model_fields_set or getattr(preset, name) != getattr(ours, name)
+    }
+
+
+def check_model(config: RunConfig, model: object) -> None:
+    """Refuse options that speak of a network of assay's beside a model of the user's own, and the other way round.
+
+    Raises:
+        ConfigError: `model` and the options contradict each other.
+    """
+    if model is None:
+        if config.model.name == "own":
+            raise ConfigError(
+                "model.name=own stands for a model of your own",
+                "none was given",
+                "Pass it in Python: assay.fit(data, target, model=...); the command line takes none.",
+            )
+        return
+    said = {f"model.{name}": value for name, value in asked_by_hand(config, "model").items()}
+    recorded = ("model.members", "model.module", "model.parameters") + ("model.name",) * (config.model.name == "own")
+    network = [name for name in said if name not in recorded]
+    several = asked_by_hand(config, "ensemble")
+    network += ["ensemble.recipes"] * ("recipes" in several) + ["ensemble.folds"] * (config.ensemble.folds > 1)
+    if network:
+        raise ConfigError(
+            "a model of your own is trained as it is",
+            f"model= was given together with {', '.join(network)}, which choose or shape networks of assay's",
+            "Leave these options out, or leave model= out.",
+        )
+
+
+def members_of(config: RunConfig, *, from_factory: bool) -> int:
+    """How many models of the user's own to train: what was asked, one where nothing was.
+
+    What a preset says counts for a factory alone: of a model that is made already there is one.
+    """
+    if "members" not in config.model.model_fields_set:
+        return 1
+    if from_factory or "members" in asked_by_hand(config, "model"):
+        return config.model.members
+    return 1

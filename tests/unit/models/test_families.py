@@ -1,0 +1,135 @@
+"""What holds for every family of networks."""
+
+import warnings
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from assay.data.encode import Encoded, Layout
+from assay.models.build import build
+from assay.models.config import ModelConfig
+from assay.models.families import DEFAULTS, unused_options
+
+FAMILIES = list(DEFAULTS)
+LAYOUTS = {
+    "mixed": Layout(3, 2, (4, 15)),
+    "numbers": Layout(3, 0, ()),
+    "categories": Layout(0, 0, (3, 4)),
+    "extras": Layout(0, 2, ()),
+}
+SMALL = {"width": 16, "number_bins": 6, "heads": 2, "attention_heads": 2, "frequencies": 4}
+
+
+def small(family, **options) -> ModelConfig:
+    useless = unused_options(family)
+    sizes = {name: value for name, value in (SMALL | options).items() if name not in useless}
+    return DEFAULTS[family].model_copy(update=sizes)
+
+
+def rows_of(layout, rows, seed=0) -> Encoded:
+    generator = torch.Generator().manual_seed(seed)
+    codes = [torch.randint(0, size, (rows, 1), generator=generator) for size in layout.vocabularies]
+    return Encoded(
+        torch.randn(rows, layout.numbers, generator=generator),
+        torch.randn(rows, layout.extras, generator=generator),
+        torch.cat(codes, 1).int() if codes else torch.zeros(rows, 0, dtype=torch.int32),
+    )
+
+
+def made(family, seeds, *, layout="mixed", outputs=3, **options):
+    rows = rows_of(LAYOUTS[layout], 40)
+    return build(
+        small(family, **options), LAYOUTS[layout], rows.numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=seeds,
+        targets=None, rows=rows,
+    )  # fmt: skip
+
+
+def answers(network, rows):
+    return network(rows.numbers, rows.extras, rows.codes)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_outputs_are_members_times_heads_rows_outputs(family, layout):
+    network = made(family, (3, 4), layout=layout)
+    found = answers(network, rows_of(LAYOUTS[layout], 7, seed=1))
+    assert found.shape == (2 * network.heads, 7, 3)
+    assert found.isfinite().all()
+    assert network.heads == (2 if family.startswith("tabm") else 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_members_are_networks_of_their_own(family):
+    together = made(family, (3, 9, 5), dropout=0.3)
+    together.train().noise.seed((1, 2, 3))
+    rows = rows_of(LAYOUTS["mixed"], 21, seed=1)
+    outputs = answers(together, rows)
+    outputs.square().mean((1, 2)).sum().backward()
+    for place, seed in enumerate((3, 9, 5)):
+        alone = made(family, (seed,), dropout=0.3)
+        alone.train().noise.seed((place + 1,))
+        own = answers(alone, rows)
+        own.square().mean((1, 2)).sum().backward()
+        heads = slice(place * together.heads, (place + 1) * together.heads)
+        assert torch.equal(outputs[heads], own)
+        for (name, whole), one in zip(together.named_parameters(), alone.parameters(), strict=True):
+            assert torch.equal(whole[place], one[0]), name
+            assert whole.grad is not None, name
+            if family.startswith("tabm"):  # its products of bins are batched over members and numbers together
+                torch.testing.assert_close(whole.grad[place], one.grad[0], rtol=1e-4, atol=1e-7)
+            else:
+                assert torch.equal(whole.grad[place], one.grad[0]), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_factors_name_every_parameter(family):
+    network = made(family, (0,))
+    factors = network.factors()
+    assert set(factors) == {name for name, _ in network.named_parameters()}
+    assert all(rate > 0.0 and decay in (0.0, 1.0) for rate, decay in factors.values())
+    biases = [name for name in factors if name.endswith("bias") and not name.startswith("features.vectors")]
+    assert not any(factors[name][1] for name in biases)  # the paper of realmlp decays its vectors whole
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_reset_starts_from_the_seeds_again(family):
+    network = made(family, (3, 4))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
+    network.reset((3, 4), torch.zeros(3))
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_exports_with_any_number_of_rows(family):
+    network, rows = made(family, (1, 2)).eval(), rows_of(LAYOUTS["mixed"], 9, seed=2)
+    count = torch.export.Dim("rows", min=1, max=1 << 20)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="# The axis name: rows will not be used", category=UserWarning)
+        program = torch.onnx.export(
+            network, (rows.numbers, rows.extras, rows.codes.long()), dynamo=True, opset_version=20, verbose=False,
+            dynamic_shapes=({0: count}, {0: count}, {0: count}),
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    for size in (1, 9):
+        part = rows[:size]
+        fed = [part.numbers.numpy(), part.extras.numpy(), part.codes.long().numpy()]
+        found = session.run(None, dict(zip([i.name for i in session.get_inputs()], fed, strict=True)))[0]
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, answers(network, part).numpy(), atol=1e-5)
+
+
+def test_frequencies_are_spread_over_the_members():
+    network = made("realmlp", range(6), members=3, frequency_scale=0.1, frequency_spread=100.0, frequencies=256)
+    spread = network.features.vectors.frequency.detach().flatten(1).std(1)
+    assert spread.tolist() == pytest.approx([0.1, 0.1, 1.0, 1.0, 10.0, 10.0], rel=0.15)
+
+
+def test_auto_is_no_family():
+    with pytest.raises(ValueError, match="still 'auto'"):
+        build(ModelConfig(), LAYOUTS["numbers"], torch.randn(5, 3), outputs=1, prior=torch.zeros(1), seeds=(0,))

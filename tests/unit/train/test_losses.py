@@ -1,0 +1,119 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from assay.data.batches import Batch
+from assay.data.encode import Encoded
+from assay.train.losses import average_score, member_errors, member_losses, mixed
+
+
+def classes_of(target, weight=None):
+    empty = torch.zeros(len(target), 0)
+    return Batch(Encoded(empty, empty, empty.int()), torch.as_tensor(target), weight)
+
+
+@pytest.fixture
+def logits():
+    return torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def rows():
+    return classes_of(torch.randint(0, 4, (20,), generator=torch.Generator().manual_seed(1)))
+
+
+def test_losses_are_those_of_torch_each_with_its_own_smoothing(logits, rows):
+    shares = (0.0, 0.2, 0.7)
+    expected = [
+        functional.cross_entropy(one, rows.target, label_smoothing=share)
+        for one, share in zip(logits, shares, strict=True)
+    ]
+    torch.testing.assert_close(member_losses(logits, rows, torch.tensor(shares)), torch.stack(expected))
+    plain = [functional.cross_entropy(one, rows.target) for one in logits]
+    torch.testing.assert_close(member_losses(logits, rows), torch.stack(plain))
+
+
+def test_squared_errors_are_those_of_torch(batch):
+    rows = batch(20, 0, regression=True)
+    values = torch.randn(3, 20, 1, generator=torch.Generator().manual_seed(0))
+    expected = [functional.mse_loss(one[:, 0], rows.target) for one in values]
+    torch.testing.assert_close(member_losses(values, rows), torch.stack(expected))
+    torch.testing.assert_close(member_errors(values, rows), torch.stack(expected))
+
+
+def test_weights_are_shared_or_each_members_own(logits, rows):
+    each = torch.stack([functional.cross_entropy(one, rows.target, reduction="none") for one in logits])
+    weight = torch.rand(3, 20, generator=torch.Generator().manual_seed(2))
+    shared = (each * weight[0]).sum(1) / weight[0].sum()
+    torch.testing.assert_close(member_losses(logits, classes_of(rows.target, weight[0])), shared)
+    own = (each * weight).sum(1) / weight.sum(1)
+    torch.testing.assert_close(member_losses(logits, classes_of(rows.target, weight)), own)
+    nothing = member_losses(logits, classes_of(rows.target, torch.zeros(3, 20)))
+    assert nothing.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_heads_are_judged_one_by_one_and_answer_together(logits, rows):
+    outputs = torch.cat([logits, logits.flip(2)])  # two members of three heads
+    weight = torch.rand(2, 20, generator=torch.Generator().manual_seed(2))
+    weighted = classes_of(rows.target, weight)
+    single = member_losses(outputs, classes_of(rows.target, weight.repeat_interleave(3, 0)))
+    torch.testing.assert_close(member_losses(outputs, weighted, heads=3), single.view(2, 3).mean(1))
+    shares = outputs.softmax(-1).view(2, 3, 20, 4).mean(1)
+    wrong = (shares.argmax(-1) != rows.target).float()
+    torch.testing.assert_close(member_errors(outputs, rows, heads=3), wrong.mean(1))
+    torch.testing.assert_close(member_errors(outputs, weighted, heads=3), (wrong * weight).sum(1) / weight.sum(1))
+
+
+def test_the_score_of_an_epoch_is_that_of_the_members_average():
+    logits = torch.tensor(
+        [[[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 3.0]]]
+    )
+    assert average_score(logits, classes_of([0, 1, 0, 1])) == pytest.approx(0.75)
+    assert average_score(logits, classes_of([0, 1, 0, 1], torch.tensor([1.0, 1.0, 6.0, 0.0]))) == pytest.approx(0.25)
+    values = classes_of([0.0, 1.0, 2.0, 3.0])
+    assert average_score(values.target.view(1, 4, 1), values) == pytest.approx(1.0)
+    assert average_score(torch.full((2, 4, 1), 1.5), values) == pytest.approx(0.0)
+    assert math.isnan(average_score(torch.zeros(1, 4, 1), classes_of(torch.ones(4))))
+
+
+def test_a_row_of_a_fold_counts_with_the_member_that_did_not_learn_from_it():
+    target = classes_of([0, 1, 0, 1], torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]))
+    right = functional.one_hot(target.target).float() * 9
+    outputs = torch.stack([right, 9 - right])  # the first member is always right, the second never
+    assert average_score(outputs, target) == pytest.approx(0.5)
+    assert average_score(outputs.flip(0), target) == pytest.approx(0.5)
+    both = torch.stack([right[[0, 1, 0, 0]], right[[1, 1, 2, 3]]])
+    assert average_score(both, target) == pytest.approx(1.0)
+    values = Batch(target.inputs, target.target.float(), target.weight)
+    assert average_score(torch.stack([values.target, 1 - values.target]).unsqueeze(2), values) == pytest.approx(-1.0)
+    heads = average_score(both.repeat_interleave(2, 0), target)
+    assert heads == pytest.approx(1.0)
+
+
+def test_mixup_mixes_numbers_and_takes_categories_from_one_of_both(batch):
+    rows = batch(400, 0, weight=torch.rand(400))
+    first, second, share = mixed(rows, 0.4, torch.Generator().manual_seed(3))
+    again = mixed(rows, 0.4, torch.Generator().manual_seed(3))
+    assert torch.equal(first.inputs.numbers, again[0].inputs.numbers)
+    assert 0.0 < share < 1.0
+    assert first.inputs is second.inputs
+    assert first.target is rows.target
+    numbers = rows.inputs.numbers
+    left = (first.inputs.numbers[:40] - numbers[:40] * share) / (1 - share)
+    partner = torch.cdist(left, numbers).argmin(1)
+    torch.testing.assert_close(left, numbers[partner], rtol=1e-3, atol=1e-4)
+    assert torch.equal(second.target[:40], rows.target[partner])
+    assert torch.equal(second.weight[:40], rows.weight[partner])
+    expected = rows.inputs.extras[:40] * share + rows.inputs.extras[partner] * (1 - share)
+    torch.testing.assert_close(first.inputs.extras[:40], expected)
+    codes = first.inputs.codes[:40, 0]
+    assert bool(((codes == rows.inputs.codes[:40, 0]) | (codes == rows.inputs.codes[partner, 0])).all())
+
+
+def test_the_share_of_a_mixup_is_drawn_from_beta():
+    rows, generator = classes_of(torch.zeros(2, dtype=torch.int64)), torch.Generator().manual_seed(0)
+    shares = torch.tensor([mixed(rows, 0.5, generator)[2] for _ in range(4000)], dtype=torch.float64)
+    assert float(shares.mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(shares.var()) == pytest.approx(0.125, abs=0.01)  # of Beta(a, a): 1 / (8 a + 4)

@@ -145,7 +145,9 @@ def test_another_frame_is_refused():
 def test_another_version_is_refused(package):
     stopped(asked())
     changed(versions=json.loads(Path(".run.partial/request.json").read_text())["versions"] | {package: "0.0.1"})
-    with pytest.raises(ConfigError, match=f"with the {package} it began with, but 'run' was begun with {package} 0.0.1"):
+    with pytest.raises(
+        ConfigError, match=f"with the {package} it began with, but 'run' was begun with {package} 0.0.1"
+    ):
         remembered("run", {}, {})
 
 

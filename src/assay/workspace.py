@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,8 +179,14 @@ def how_to_resume(final: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         objects = None
     if objects:
-        return f"go on in Python with `assay.fit(data, resume={str(final)!r})` and the same data"
+        return f"go on in Python with `{call_to_resume(final, objects)}` and the same {' and '.join(objects)}"
     return f"go on with `assay fit --resume {shlex.quote(str(final))}`"
+
+
+def call_to_resume(final: Path, objects: Sequence[str]) -> str:
+    """The call in Python that gives a run again what only its caller has."""
+    given = [name if name == "data" else f"{name}={name}" for name in objects]
+    return f"assay.fit({', '.join([*given, f'resume={str(final)!r}'])})"
 
 
 def partial_of(final: Path) -> Path:

@@ -66,7 +66,7 @@ def small_run(adult_small, tmp_path_factory) -> assay.Run:
     """A finished run on `adult_small`, made once a session; nothing may change its directory."""
     out = tmp_path_factory.mktemp("small") / "run"
     return assay.fit(
-        adult_small, target="income", out=out, overrides=ONE + ["train.epochs=8", "evaluate.bootstrap=100"]
+        adult_small, target="income", out=out, overrides=[*ONE, "train.epochs=8", "evaluate.bootstrap=100"]
     )
 
 

@@ -21,7 +21,6 @@ _EXTRA_OF = {
     "yaml": "train",
     "jinja2": "train",
     "einops": "train",
-    "schedulefree": "train",
     "fastexcel": "excel",
     "pandas": "pandas",
     "pyarrow": "pandas",

@@ -33,6 +33,8 @@ _ALL = (
     # data
     _practice("data.types", "read", "Columns are given their kinds with a reason, and every choice can be overruled.",
               "Hadley Wickham, Tidy Data (JSS 2014)", "number of columns by kind"),
+    _practice("data.memory", "data", "A table too large for the memory allowed is worked on in files.",
+              "Xu et al., CorgiPile: SGD without Full Data Shuffle (SIGMOD 2022)", "MB of the encoded rows"),
     _practice("data.missing-spellings", "read", "Spellings of 'missing' such as '?' or 'NA' are counted.",
               "van Buuren, Flexible Imputation of Missing Data (2018), ch. 1", "cells per spelling"),
     _practice("data.target-complete", "read", "Rows without a target are left out and counted, never filled in.",

@@ -40,13 +40,16 @@ from assay.train.model import Model
 from assay.train.part import Part
 from assay.train.state import Checkpoints, note_resumable
 from assay.train.watch import Recorder, Unwatched, Watch
-from assay.workspace import Workspace, opened, reopened
+from assay.workspace import Workspace, opened, reopened, scratch
 
 #: Seconds that the export with its parity check and the report take, and those of the intervals for each million pairs
 #: of a test row and a model at 1,000 bootstrap samples (above `_MOST_PAIRS` fewer samples are taken).
 _SAVING = 6.0
 _SCORING = 90.0
 _MOST_PAIRS = 200_000
+#: Seconds that all models take to answer a test row beyond so many, and the description of a training cell.
+_ANSWERING, _ANSWERED_AT_ONCE = 1e-4, 20_000
+_DESCRIBING = 3e-8
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.3
 #: Validation rows on which the saved model is compared with the trained one.
@@ -143,9 +146,11 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
     clock = Stopwatch(tracked)
     stage = clock.stage
-    with tracked, using_threads(config.train.threads) as threads:
+    with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
+        spill = config.data.spill(folder)
         with stage("read"):
-            table, valid, test = read(request.data), read_if_given(request.valid), read_if_given(request.test)
+            table = read(request.data, spill=spill)
+            valid, test = read_if_given(request.valid, spill), read_if_given(request.test, spill)
             schema = infer(table, request.hints)
             note_reading(schema, table, ledger)
             known = recognised(work, {"data": table, "valid": valid, "test": test})
@@ -171,12 +176,12 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             if own is not None:
                 model = search_own(
                     own, encoder, split, schema, config.train, bagging=config.ensemble.bagging, seed=seed, budget=left,
-                    watch=recorder, ledger=ledger, checkpoints=checkpoints,
+                    watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             else:
                 model = search(
                     encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                    seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints,
+                    seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             recorder.flush()
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
@@ -187,7 +192,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
-            probe = split.valid.frame.head(_PROBE_ROWS)
+            probe = next(split.valid.blocks(_PROBE_ROWS))
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
@@ -221,10 +226,12 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
 
 
 def _seconds_after_training(split: Split, config: RunConfig) -> float:
-    """What is held back from training for what follows it: intervals, export, parity check, report."""
+    """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
     pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
-    return _SAVING + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000
+    answering = _ANSWERING * max(rows - _ANSWERED_AT_ONCE, 0)
+    describing = _DESCRIBING * len(split.train) * split.train.cells.width
+    return _SAVING + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing
 
 
 def _baseline_seconds(budget: Budget, after: float) -> float | None:

@@ -21,10 +21,11 @@ from assay.data.infer import infer
 from assay.data.read import Table, read
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Schema
+from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.record import ModelScores, Report
 from assay.ledger import Ledger, Outcome
-from assay.workspace import refuse_unfinished, staged
+from assay.workspace import refuse_unfinished, scratch, staged
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,16 @@ def audit(
         AuditError: `strict` and there are serious findings.
     """
     settings = (config or RunConfig()).data
-    table, given_valid, given_test = read(data), read_if_given(valid), read_if_given(test)
-    schema, ledger = infer(table, hints or Hints(target=target)), Ledger()
-    note_reading(schema, table, ledger)
-    checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
-    share = settings.split.limited(settings.split.test, table.source.rows)
-    return schema, examine(table, schema, checks, ledger, valid=given_valid, test=given_test, test_share=share), ledger
+    with scratch() as folder:
+        spill = settings.spill(folder)
+        table = read(data, spill=spill)
+        given_valid, given_test = read_if_given(valid, spill), read_if_given(test, spill)
+        schema, ledger = infer(table, hints or Hints(target=target)), Ledger()
+        note_reading(schema, table, ledger)
+        checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
+        share = settings.split.limited(settings.split.test, table.source.rows)
+        found = examine(table, schema, checks, ledger, valid=given_valid, test=given_test, test_share=share)
+    return schema, found, ledger
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -112,20 +117,21 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         DataError: the data cannot be read, or lacks the target or a column of the model.
     """
     refuse_unfinished(Path(path))
-    bundle, table = load(path), read(data)
-    rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
-    begun = time.monotonic()
-    answers = bundle.answer(rows.frame).astype(np.float64)
-    seconds = time.monotonic() - begun
+    bundle, settings = load(path), RunConfig()
+    with scratch() as folder:
+        table = read(data, spill=settings.data.spill(folder))
+        rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
+        begun = time.monotonic()
+        answers = bundle.answer(rows.frame).astype(np.float64)
+        seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
     network = Output("network", "network", described, answers, 0.0, seconds)
-    settings = RunConfig().evaluate
-    return assess(bundle.schema, rows.target, rows.weight, [network], settings, seed=0, ledger=Ledger())
+    return assess(bundle.schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
 
 
-def read_if_given(source: Any) -> Table | None:  # noqa: ANN401
+def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # noqa: ANN401
     """The table, or None where no source was given."""
-    return None if source is None else read(source)
+    return None if source is None else read(source, spill=spill)
 
 
 def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:
@@ -143,3 +149,9 @@ def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:
         ledger.record("data.missing-spellings", Outcome.APPLIED, reason, value=total)
     else:
         ledger.record("data.missing-spellings", Outcome.PASSED, "missing cells are empty; no other spelling was found")
+    if isinstance(table.frame, Stored):
+        ledger.record(
+            "data.memory", Outcome.APPLIED, "the table lies in files and is read a column or a block at a time"
+        )
+    else:
+        ledger.record("data.memory", Outcome.NOT_APPLICABLE, "the table fits into the memory allowed (data.memory)")

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -273,6 +274,17 @@ def _refuse_taken(final: Path) -> None:
             f"{str(final)!r} is already there",
             "Name another one with --out, or remove it first.",
         )
+
+
+@contextmanager
+def scratch(directory: Path | None = None) -> Iterator[Path]:
+    """A folder for what is too large for memory, removed at the end whatever happens.
+
+    It lies within `directory`, whose disk is to hold the run's files anyway - a system's temporary folder is memory on
+    many machines; without one it lies there nevertheless.
+    """
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _not_writable(final: Path, error: OSError) -> ConfigError:

@@ -227,26 +227,55 @@ def test_a_file_beyond_the_limit_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-@pytest.mark.parametrize("size", ["100k", "200k", "250k", "300k"])
-def test_a_full_disk_leaves_nothing(tmp_path, size, capsys):
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a disk of a size; without the right to, the test is skipped."""
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        (tmp_path / "rows.csv").write_text(GOOD)
-        assert main(["fit", str(tmp_path / "rows.csv"), "--target", "y", "--out", str(disk / "run"), *QUICK]) == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1)
-        assert err.startswith("error: there must be room on the disk, but it is full")
-        assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+
+    def mount(size: str) -> Path:
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        try:
+            mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            mounted = False
+        if not mounted:
+            pytest.skip("a small disk cannot be mounted here")
+        return disk
+
+    yield mount
+    subprocess.run(["umount", str(disk)], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("size", ["100k", "200k", "250k", "300k"])
+def test_a_full_disk_leaves_nothing_but_checkpoints(tmp_path, size, capsys, small_disk):
+    (tmp_path / "rows.csv").write_text(GOOD)
+    disk = small_disk(size)
+    assert main(["fit", str(tmp_path / "rows.csv"), "--target", "y", "--out", str(disk / "run"), *QUICK]) == 2
+    out, err = capsys.readouterr()
+    *notes, error = err.splitlines()
+    assert out == ""
+    assert error.startswith("error: there must be room on the disk, but it is full")
+    assert all(note.startswith("note: ") for note in notes)
+    left = [path.name for path in disk.iterdir()]
+    assert left in ([], [".run.partial"])
+    if left:  # training was done: it can be gone on with when there is room
+        assert list((disk / ".run.partial" / "checkpoints").glob("**/state.json"))
+        assert "--resume" in err
+
+
+@pytest.mark.parametrize("size", ["400k", "1500k"])  # full while the table is put into files, and while its encoding is
+def test_a_disk_too_small_for_a_table_in_files_leaves_nothing(tmp_path, size, capsys, small_disk):
+    draw = random.Random(0)
+    rows = pl.DataFrame({f"x{place}": [draw.gauss(0, 1) for _ in range(20_000)] for place in range(6)})
+    rows.with_columns(y=pl.col("x0") + pl.col("x1")).write_parquet(tmp_path / "rows.parquet")
+    disk = small_disk(size)
+    options = ["--out", str(disk / "run"), "data.memory=0", *QUICK]
+    assert main(["fit", str(tmp_path / "rows.parquet"), "--target", "y", *options]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: there must be room on the disk, but it is full")
+    assert list(disk.iterdir()) == []
 
 
 @pytest.mark.slow

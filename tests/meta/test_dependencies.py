@@ -23,8 +23,6 @@ DISTRIBUTION = {
 CALLED_BY_OTHERS = {"onnxscript", "pandas", "sqlalchemy", "alembic"}
 # What a network that someone brings is written in: their code imports it.
 BROUGHT = {"keras", "pytorch-lightning"}
-# Schedule-free optimisers for the engine; nothing here imports them yet.
-OFFERED = {"schedulefree"}
 
 
 def name(requirement: str) -> str:
@@ -69,7 +67,7 @@ def test_what_is_imported_is_declared():
 
 def test_what_is_declared_is_imported():
     used = {DISTRIBUTION.get(module, module) for module in imported() | required()}
-    assert set(declared()) - used - CALLED_BY_OTHERS - BROUGHT - OFFERED == set()
+    assert set(declared()) - used - CALLED_BY_OTHERS - BROUGHT == set()
 
 
 def test_a_missing_package_can_be_named_with_its_extra():

@@ -14,6 +14,7 @@ from assay.workspace import (
     partial_of,
     refuse_unfinished,
     reopened,
+    scratch,
     staged,
     unfinished,
 )
@@ -295,3 +296,14 @@ def test_the_name_of_the_data_is_made_fit_for_a_path(tmp_path, monkeypatch, name
 @pytest.mark.parametrize("name", ["a", ".", "/", "b/..", ".hidden"])
 def test_every_path_has_a_place_beside_it(name):
     assert partial_of(Path(name)).name.endswith(".partial")
+
+
+def test_scratch_goes_whatever_happens(tmp_path):
+    with scratch(tmp_path) as folder:
+        (folder / "columns").write_bytes(b"0")
+        assert folder.parent == tmp_path
+    for error in (OSError, KeyboardInterrupt):
+        with pytest.raises(error), scratch(tmp_path) as folder:
+            (folder / "columns").write_bytes(b"0")
+            raise error
+    assert list(tmp_path.iterdir()) == []

@@ -45,11 +45,21 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def weight(self) -> Tensor | None:
+        """Row weights, see `Batch`, in an order that `weighing` takes."""
+
+    def weighing(self, weight: Tensor | None) -> Source:
+        """The same rows with other weights."""
+
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the one at `start` on; the same for the same seed and epoch."""
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Batch]:
         """All rows in their own order."""
+
+    def to(self, device: torch.device) -> Source:
+        """The same rows, whose batches come on `device`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,19 @@ class Resident:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def weight(self) -> Tensor | None:
+        """See `Source`."""
+        return self.rows.weight
+
+    def weighing(self, weight: Tensor | None) -> Resident:
+        """See `Source`."""
+        return Resident(Batch(self.rows.inputs, self.rows.target, weight))
+
+    def to(self, device: torch.device) -> Resident:
+        """See `Source`."""
+        return Resident(self.rows.to(device))
 
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:
         """See `Source`."""

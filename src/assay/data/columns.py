@@ -37,6 +37,9 @@ DECIMAL_COMMA: Final = "1.234,5"
 #: Below this many cells a Python loop is quicker than one Polars expression.
 _SHORT: Final = 64
 
+#: From so many cells on it is worth looking whether there are few different ones.
+_LONG: Final = 10_000
+
 # Named one by one, because Python and Polars disagree on which characters are blanks.
 _BLANKS: Final = " \t\n\r\f\v\u00a0\u1680\u2007\u2009\u202f\u3000\ufeff"
 
@@ -287,6 +290,14 @@ def _strings(series: pl.Series) -> pl.Series:
 def _canonical_words(series: pl.Series) -> pl.Series:
     if len(series) <= _SHORT:
         return pl.Series(series.name, category_cells(series), dtype=pl.String)
+    if len(series) >= _LONG:
+        distinct = series.unique()
+        if len(distinct) * 4 < len(series):
+            return series.replace_strict(distinct, _canonical_words_each(distinct), return_dtype=pl.String)
+    return _canonical_words_each(series)
+
+
+def _canonical_words_each(series: pl.Series) -> pl.Series:
     bare = pl.col("cell").str.strip_chars(_BLANKS)
     missing = bare.str.to_lowercase().is_in(sorted(MISSING_SPELLINGS))
     word = pl.when(~missing).then(bare.str.replace(_WHOLE_FLOAT, "$1"))

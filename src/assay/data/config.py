@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from assay.data.stored import Spill
 from assay.records import Record
 
 
@@ -69,9 +71,13 @@ class DataConfig(Record):
 
     memory: int = Field(
         1000,
-        ge=1,
+        ge=0,
         description="MB that a table read from a file, or its encoding, may take in memory; larger ones lie in files.",
     )
     audit: AuditConfig = AuditConfig()
     split: SplitConfig = SplitConfig()
     encode: EncodeConfig = EncodeConfig()
+
+    def spill(self, folder: Path) -> Spill:
+        """Where tables are kept that are larger than the memory allowed."""
+        return Spill(folder, self.memory * 1_000_000)

@@ -52,7 +52,8 @@ def cut_at_random(units: np.ndarray, strata: np.ndarray, shares: np.ndarray, rng
         Part positions, int64, shape (n,).
     """
     sizes = np.bincount(units)
-    order = np.argsort(strata, kind="stable")
+    # Strata are few; NumPy sorts numbers of 16 bits many times faster than longer ones.
+    order = np.argsort(strata.astype(np.uint16) if strata.max(initial=0) < 1 << 16 else strata, kind="stable")
     borders = np.flatnonzero(np.diff(strata[order])) + 1
     part_of = np.empty(len(sizes), dtype=np.int64)
     for members in np.split(order, borders):

@@ -24,6 +24,8 @@ from assay.ledger import Ledger, Outcome
 
 #: Scaled numbers end here, also without a clip: their squares still fit into float32.
 _FURTHEST = 1e18
+#: Rows that are preprocessed at once.
+_ROWS_AT_ONCE = 8_192
 #: Rows times columns times knots that quantile scaling takes at once; 2^24 are 128 MB.
 _RAMPS_AT_ONCE = 1 << 24
 
@@ -142,9 +144,9 @@ class Preprocess(nn.Module):
 
     @property
     def rows_at_once(self) -> int:
-        """Rows that bound the float64 work space of one call."""
+        """Rows whose float64 work space stays near the processor."""
         ramps = 0 if self.quantile is None else self.quantile.starts.numel()
-        return max(min(65_536, _RAMPS_AT_ONCE // max(ramps, 1)), 64)
+        return max(min(_ROWS_AT_ONCE, _RAMPS_AT_ONCE // max(ramps, 1)), 64)
 
     def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
         """Preprocess; see the class."""
@@ -216,6 +218,21 @@ class Encoder:
                 pieces.append(self.preprocess(values[start : start + block], texts[start : start + block]))
         numbers, extras = (torch.cat(part) for part in zip(*pieces, strict=True))
         return Encoded(numbers, extras, torch.from_numpy(raw.codes.astype(np.int32)))
+
+    def encode_rows(self, rows: Rows) -> Encoded:
+        """`encode` a block of rows at a time: memory holds the answer and one block."""
+        count, layout = len(rows), self.layout
+        made = Encoded(
+            torch.empty((count, layout.numbers)),
+            torch.empty((count, layout.extras)),
+            torch.empty((count, len(layout.vocabularies)), dtype=torch.int32),
+        )
+        done = 0
+        for frame in rows.blocks():
+            found, place = self.encode(frame), slice(done, done + frame.height)
+            made.numbers[place], made.extras[place], made.codes[place] = found.numbers, found.extras, found.codes
+            done += frame.height
+        return made
 
 
 def _input_order(schema: Schema) -> list[Column]:

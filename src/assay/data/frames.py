@@ -192,12 +192,15 @@ def _frame(columns: list[pl.Series]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def tidy(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """The frame with columns of booleans, integers, floats, dates, datetimes and strings only, each with a name."""
+def tidy(frame: pl.DataFrame, notes: list[str], first: int = 1) -> pl.DataFrame:
+    """The frame with columns of booleans, integers, floats, dates, datetimes and strings only, each with a name.
+
+    `first` is the number of its first column, by which columns without a name are called.
+    """
     if all(dtype.base_type() in _PLAIN for dtype in frame.dtypes) and all(name.strip() for name in frame.columns):
         return frame
     columns = []
-    for at, series in enumerate(frame.get_columns(), start=1):
+    for at, series in enumerate(frame.get_columns(), start=first):
         plain = _plain(series, notes)
         if not series.name.strip():
             notes.append(f"column {at} has no name and is called column_{at}")

@@ -18,9 +18,11 @@ from typing import IO, Final
 import polars as pl
 
 from assay._imports import require
+from assay.data.columnar import kept, read_columnar
 from assay.data.columns import as_category
 from assay.data.delimited import DELIMITER_NAMES, detect_encoding, read_delimited, write_utf8
 from assay.data.frames import from_object, from_records, hash_of_cells, tidy
+from assay.data.stored import Frame, Spill, Stored, is_full, store
 from assay.errors import DataError, nearest
 from assay.records import Record
 
@@ -52,9 +54,9 @@ class Source(Record):
 
 @dataclass(frozen=True)
 class Table:
-    """A raw table: every row and column of the source, cells as read."""
+    """A raw table: every row and column of the source, cells as read; in files where it is too large for memory."""
 
-    frame: pl.DataFrame
+    frame: Frame
     source: Source
 
 
@@ -67,7 +69,7 @@ class _File:
     ending: str
 
 
-def read(source: object, *, sheet: str | None = None) -> Table:
+def read(source: object, *, sheet: str | None = None, spill: Spill | None = None) -> Table:
     """The table that `source` holds.
 
     Args:
@@ -75,13 +77,16 @@ def read(source: object, *, sheet: str | None = None) -> Table:
             Arrow, JSON lines, Excel; text may be within .gz, .zst or .zip - or a data frame of Polars, pandas or Arrow,
             a dict of columns, a list of dicts, or a NumPy array.
         sheet: the sheet of an Excel file; the first where None.
+        spill: where a table read from files is kept when it is too large for memory; None keeps all in memory. Parquet
+            and Arrow files then never are in memory as a whole, other formats while they are parsed.
 
     Raises:
         DataError: there is no such file, it is damaged, or it does not hold a table.
+        OSError: there is no room for the table.
         MissingExtraError: the format needs a package that is not installed.
     """
     if isinstance(source, str | os.PathLike):
-        table = _read_paths(os.fspath(source), sheet)
+        table = _read_paths(os.fspath(source), sheet, spill)
         _check_names(table.frame.columns, table.source.name)
         return table
     return _read_object(source)
@@ -144,19 +149,21 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
         frame.write_ipc(file)
 
 
-def _read_paths(pattern: str, sheet: str | None) -> Table:
+def _read_paths(pattern: str, sheet: str | None, spill: Spill | None) -> Table:
     """One file, or the files of a glob below each other in the order of their names."""
     if Path(pattern).exists() or not glob.has_magic(pattern):
-        return _read_file(Path(pattern), sheet)
+        return _read_file(Path(pattern), sheet, spill)
     paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207  # takes absolute patterns
     if not paths:
         raise DataError(
             f"the pattern {pattern!r} must match a file", "it matches none", "Check the folder and the ending."
         )
     if len(paths) == 1:
-        return _read_file(paths[0], sheet)
-    tables = [_read_file(path, sheet) for path in paths]
-    frame, notes = _below_each_other(tables)
+        return _read_file(paths[0], sheet, spill)
+    # Each of them may take its share of the memory.
+    each = None if spill is None else Spill(spill.folder, spill.limit // len(paths))
+    tables = [_read_file(path, sheet, each) for path in paths]
+    frame, notes = _below_each_other(tables, spill)
     digest = hashlib.sha256("".join(f"{t.source.name}\0{t.source.sha256}\n" for t in tables).encode())
     first = tables[0].source
     record = first.model_copy(
@@ -170,7 +177,7 @@ def _read_paths(pattern: str, sheet: str | None) -> Table:
     return Table(frame, record)
 
 
-def _below_each_other(tables: Sequence[Table]) -> tuple[pl.DataFrame, list[str]]:
+def _below_each_other(tables: Sequence[Table], spill: Spill | None) -> tuple[Frame, list[str]]:
     first = tables[0]
     names = first.frame.columns
     for table in tables[1:]:
@@ -182,24 +189,34 @@ def _below_each_other(tables: Sequence[Table]) -> tuple[pl.DataFrame, list[str]]
                 "Narrow the pattern, or make the columns the same.",
             )
     notes = [f"{table.source.name}: {note}" for table in tables for note in table.source.notes]
-    columns = []
-    for name in names:
-        parts = [table.frame[name] for table in tables]
-        kinds = {part.dtype for part in parts}
-        if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
-            notes.append(f"column {name!r} has other types in other files and is read as text")
-            parts = [part if part.dtype == pl.String else as_category(part) for part in parts]
-        columns.append(pl.concat([part.to_frame() for part in parts], how="vertical_relaxed")[name])
-    return pl.DataFrame(columns), notes
+    columns = (_joined([table.frame[name] for table in tables], notes) for name in names)
+    if spill is not None and any(isinstance(table.frame, Stored) for table in tables):
+        frame = store(columns, spill.folder)
+        for table in tables:
+            if isinstance(table.frame, Stored):
+                table.frame.remove()
+        return frame, notes
+    return pl.DataFrame(list(columns)), notes
 
 
-def _read_file(path: Path, sheet: str | None) -> Table:
+def _joined(parts: list[pl.Series], notes: list[str]) -> pl.Series:
+    """One column out of those of several files."""
+    name, kinds = parts[0].name, {part.dtype for part in parts}
+    if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
+        notes.append(f"column {name!r} has other types in other files and is read as text")
+        parts = [part if part.dtype == pl.String else as_category(part) for part in parts]
+    return pl.concat([part.to_frame() for part in parts], how="vertical_relaxed")[name]
+
+
+def _read_file(path: Path, sheet: str | None, spill: Spill | None) -> Table:
     _check_readable(path)
     try:
         with tempfile.TemporaryDirectory(prefix="assay-read-") as folder:
             file = _unpacked(path, Path(folder))
-            return _parse(file, Path(folder), sheet, _sha256(path))
+            return _parse(file, Path(folder), sheet, _sha256(path), spill)
     except OSError as error:
+        if is_full(error):
+            raise
         raise DataError(
             f"{path} must be readable", str(error.strerror or error), "Check the file and its permissions."
         ) from None
@@ -316,28 +333,28 @@ def _unpack_zip(path: Path, plain: Path) -> _File:
     return _File(plain, path.name, ending)
 
 
-def _parse(file: _File, folder: Path, sheet: str | None, sha256: str) -> Table:
+def _parse(file: _File, folder: Path, sheet: str | None, sha256: str, spill: Spill | None) -> Table:
     """The table of an unpacked file."""
     kind = _ENDINGS[file.ending]
     if kind == "delimited text":
-        return _parse_text(file, folder, sha256)
+        return _parse_text(file, folder, sha256, spill)
     notes: list[str] = []
     try:
-        if kind == "parquet":
-            frame = pl.read_parquet(file.path, glob=False)
-        elif kind == "arrow":
-            frame = pl.read_ipc(file.path)
+        frame: Frame
+        if kind in ("parquet", "arrow"):
+            frame = read_columnar(file.path, kind, notes, spill)
         elif kind == "json lines":
-            frame = _parse_json_lines(file)
+            frame = kept(tidy(_parse_json_lines(file), notes), spill)
         else:
-            frame = _parse_excel(file, sheet, notes)
+            frame = kept(tidy(_parse_excel(file, sheet, notes), notes), spill)
     except (pl.exceptions.PolarsError, OSError) as error:
+        if is_full(error):
+            raise
         raise DataError(
             f"{file.name} must be a whole {kind} file",
             f"it cannot be parsed ({str(error).splitlines()[0]})",
             "Copy it or write it anew, or give it the ending of what it is.",
         ) from None
-    frame = tidy(frame, notes)
     _check_rows(frame, file.name)
     record = Source(
         name=file.name, format=kind, rows=frame.height, columns=frame.width, sha256=sha256, notes=tuple(notes)
@@ -345,7 +362,7 @@ def _parse(file: _File, folder: Path, sheet: str | None, sha256: str) -> Table:
     return Table(frame, record)
 
 
-def _parse_text(file: _File, folder: Path, sha256: str) -> Table:
+def _parse_text(file: _File, folder: Path, sha256: str, spill: Spill | None) -> Table:
     with file.path.open("rb") as raw:
         encoding = detect_encoding(raw, file.name)
         if not encoding.startswith("utf-8"):
@@ -358,7 +375,7 @@ def _parse_text(file: _File, folder: Path, sha256: str) -> Table:
         notes.append("the text is not UTF-8 and was read as Windows-1252 (of which Latin-1 is a part)")
     if parsed.decimal == ",":
         notes.append("numbers have a decimal comma")
-    frame = tidy(parsed.frame, notes)
+    frame = kept(tidy(parsed.frame, notes), spill)
     record = Source(
         name=file.name,
         format=f"delimited text ({DELIMITER_NAMES[parsed.delimiter]})",
@@ -418,7 +435,7 @@ def _parse_excel(file: _File, sheet: str | None, notes: list[str]) -> pl.DataFra
     return frame
 
 
-def _check_rows(frame: pl.DataFrame, name: str) -> None:
+def _check_rows(frame: Frame, name: str) -> None:
     if frame.width == 0 or frame.height == 0:
         raise DataError(
             f"{name} must hold columns and rows",

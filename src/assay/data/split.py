@@ -232,11 +232,10 @@ def _parts_to_cut(config: SplitConfig, given: dict[Part, Rows], rows: int) -> di
     left: dict[Part, float] = {part: share for part, share in shares.items() if part not in given and share > 0.0}
     total = sum(left.values())
     parts = {part: share / total for part, share in left.items()}
-    held = {part: config.limited(share, rows) for part, share in parts.items() if part != "train"}
-    if any(held[part] < parts[part] for part in held):
-        parts |= held
-        parts["train"] = 1.0 - sum(held.values())
-    return parts
+    limited = {part: share if part == "train" else config.limited(share, rows) for part, share in parts.items()}
+    if limited != parts:
+        limited["train"] += 1.0 - sum(limited.values())
+    return limited
 
 
 def _assign(

@@ -6,6 +6,8 @@ files, which are mapped without a copy and let go with the column; strings lie i
 
 from __future__ import annotations
 
+import errno
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,6 +86,10 @@ class Stored:
     def with_empty(self, names: Sequence[str]) -> Stored:
         """The same rows with more columns, of strings that are all missing."""
         return replace(self, schema={**self.schema, **{name: pl.String() for name in names}})
+
+    def remove(self) -> None:
+        """Remove its files."""
+        shutil.rmtree(self.folder)
 
     def cells(self, name: str, rows: slice | np.ndarray) -> pl.Series:
         """The cells of one column at these positions (or in this slice of step 1)."""
@@ -171,6 +177,11 @@ def _words(path: Path, rows: slice | np.ndarray) -> pl.Series:
 
 def _span(path: Path, start: int, stop: int) -> pl.Series:
     return pl.scan_ipc(path, glob=False).slice(start, stop - start).collect().to_series()
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the error says that there is no room on the disk, as opposed to that a file cannot be read."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def bytes_of_table(rows: int, types: Iterable[pl.DataType]) -> int:

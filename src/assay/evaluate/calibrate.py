@@ -23,7 +23,7 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def mixed_probabilities(logits: NDArray[Any], temperatures: Sequence[float], shares: Sequence[float]) -> Floats:
-    """Probabilities (n, classes): softmax of logits (A, n, classes) over each answer's temperature, weighted by shares."""
+    """Probabilities (n, classes): logits (A, n, classes) over their temperatures, softmax, weighted by shares."""
     scaled = np.asarray(logits, np.float64) / np.asarray(temperatures, np.float64)[:, None, None]
     scaled -= scaled.max(axis=2, keepdims=True)
     np.exp(scaled, out=scaled)

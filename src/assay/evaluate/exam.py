@@ -56,7 +56,7 @@ def sit(
         reason = "no test part was asked for: the scores are on validation rows and flatter the model"
         ledger.record("split.sealed-test", Outcome.SKIPPED, reason)
     begun = perf_counter()
-    raw = model.outputs(rows.frame)
+    raw = model.outputs_of(rows)
     answers = _answers(model, raw)
     network = Output("network", "network", _described(model), answers, model.seconds, perf_counter() - begun)
     outputs = [network, *(_baseline_output(baseline, rows) for baseline in baselines)]

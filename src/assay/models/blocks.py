@@ -60,8 +60,8 @@ def linear(bias: Tensor, rows: Tensor | Inputs, weight: Tensor, scale: float = 1
 def _single_output(bias: Tensor, rows: Tensor | Inputs, weight: Tensor) -> Tensor:
     """The same for one output.
 
-    As sums, because torch computes a single member's product with a vector in another way than several members', and the
-    last bits would differ.
+    As sums, because torch computes a single member's product with a vector in another way than several members', and
+    the last bits would differ.
     """
     inputs = rows if isinstance(rows, Tensor) else rows.joined()
     return (inputs * weight.transpose(1, 2)).sum(2, keepdim=True) + bias
@@ -267,7 +267,8 @@ class _Mish(torch.autograd.Function):
     """x * tanh(softplus(x)), written with one exponential, and with its slope kept for the way back.
 
     With e = exp(x) and p = e * (e + 2), tanh(softplus(x)) is p / (p + 2), and its slope 4 e (e + 1) / (p + 2)^2. Both
-    ways together take a third of torch's time. From x = 20 on, the factor is 1 in float32 and float64 squares stay finite.
+    ways together take a third of torch's time. From x = 20 on, the factor is 1 in float32 and float64 squares stay
+    finite.
     """
 
     @staticmethod

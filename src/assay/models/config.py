@@ -20,7 +20,7 @@ class ModelConfig(Record):
 
     name: Literal["auto", Family, "own"] = Field(
         "auto",
-        description="Network family; a perceptron has no hidden layer, auto leaves the choice to assay, and own is what "
+        description="Network family; a perceptron has no hidden layer, auto leaves it to assay, and own is what "
         "assay.fit(model=...) is given.",
     )
     layers: int = Field(2, ge=1, le=16, description="Hidden layers, or blocks of a resnet or ft_transformer.")

@@ -13,7 +13,8 @@ from assay.models.network import Network
 class Ensemble(nn.Module):
     """The answers of all networks side by side: (numbers, extras, codes) of n rows to (A, n, outputs).
 
-    A is the sum of the networks' members times heads, network by network. How answers are weighted is the head's affair.
+    A is the sum of the networks' members times heads, network by network. How answers are weighted is the head's
+    affair.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:

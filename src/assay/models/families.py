@@ -64,5 +64,5 @@ _UNUSED_OF_NUMBERS: Mapping[Numbers, frozenset[str]] = MappingProxyType(
 
 
 def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[str]:
-    """Options of `ModelConfig` that mean nothing to a family; with `numbers`, also those its widening has no use for."""
+    """Options of `ModelConfig` that mean nothing to a family; with `numbers`, also what its widening has no use for."""
     return _UNUSED[name] | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])

@@ -18,7 +18,8 @@ from assay.models.numbers import PiecewiseLinear, build_vectors
 class Features(nn.Module):
     """Numbers (widened), extras and categories side by side: numbers (n, N), extras (n, X), codes (n, C) to `Inputs`.
 
-    Columns, in this order: numbers; their bins; extras; categories as one-hot; vectors of numbers; vectors of categories.
+    Columns, in this order: numbers; their bins; extras; categories as one-hot; vectors of numbers; vectors of
+    categories.
 
     most_one_hot: known categories up to which a column is one-hot instead of a vector.
     signed: whether one-hot columns of two categories become one column of 1 and -1.

@@ -63,7 +63,7 @@ class Tokens(MemberModule):
         self.count = 1 + layout.numbers + extra_tokens + len(layout.vocabularies)
 
     def reset(self, generators: Generators) -> None:
-        """The answer's token and the biases of categories as the authors' package; the rest are modules of their own."""
+        """The answer's token and the biases of categories as the authors' package; the rest are modules."""
         draw_uniform(self.answer, self.length, generators)
         if self.bias is not None:
             draw_uniform(self.bias, self.length, generators)
@@ -93,7 +93,8 @@ class Tokens(MemberModule):
 class Attention(nn.Module):
     """Multi-head self-attention of the tokens of a row (Vaswani et al., NeurIPS 2017): (M, n, T, d) to (M, n, t, d).
 
-    Only the first `queries` tokens ask, where it is given: what the others would answer is not used after the last block.
+    Only the first `queries` tokens ask, where it is given: what the others would answer is not used after the last
+    block.
     """
 
     def __init__(self, config: ModelConfig, noise: Noise) -> None:
@@ -161,9 +162,9 @@ def _over_tokens(norm: nn.Module, tokens: Tensor) -> Tensor:
 class FtTransformer(Network):
     """Tokens of all inputs, blocks of attention, and a head on the answer's token.
 
-    Gorishniy, Rubachev, Khrulkov & Babenko, Revisiting Deep Learning Models for Tabular Data, NeurIPS 2021, section 3.3.
-    The feed-forward part is gated (ReGLU, or the like with another activation). The head's weights start at zero instead
-    of at random, so that the first loss is the prior's.
+    Gorishniy, Rubachev, Khrulkov & Babenko, Revisiting Deep Learning Models for Tabular Data, NeurIPS 2021, section
+    3.3. The feed-forward part is gated (ReGLU, or the like with another activation). The head's weights start at zero
+    instead of at random, so that the first loss is the prior's.
     """
 
     def __init__(

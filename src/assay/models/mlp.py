@@ -30,8 +30,8 @@ class Hidden(nn.Module):
 class Mlp(Network):
     """Features, hidden layers (none: a perceptron) and a linear head.
 
-    The perceptron without hidden layers is that of Rosenblatt (1958) with a smooth loss; with bins or vectors of numbers
-    it is an additive model.
+    The perceptron without hidden layers is that of Rosenblatt (1958) with a smooth loss; with bins or vectors of
+    numbers it is an additive model.
     """
 
     def __init__(

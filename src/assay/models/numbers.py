@@ -138,7 +138,8 @@ class LinearVectors(NumberVectors):
 class PiecewiseVectors(NumberVectors):
     """Bins of a number through a linear layer of its own, in two forms.
 
-    Gorishniy et al., On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022, section 3.4: the bins,
+    Gorishniy et al., On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022, section 3.4: the
+    bins,
     a linear layer, ReLU. `residual`: a linear vector of the number plus the bins through a layer that starts at zero,
     without ReLU, as in TabM (Gorishniy et al., ICLR 2025, appendix), so that what is learned first is linear.
     """
@@ -279,7 +280,7 @@ def frequency_scales(config: ModelConfig, members: int) -> list[float]:
 def build_vectors(
     members: int, training_numbers: Tensor, config: ModelConfig, length: int | None = None
 ) -> NumberVectors | None:
-    """What makes vectors of `length` (by default the configured one) of numbers, or None where they stay as they are."""
+    """What makes vectors of `length` (by default the configured one) of numbers, or None where they stay."""
     numbers, made = training_numbers.shape[1], config.number_embedding if length is None else length
     if not numbers:
         return None

@@ -31,7 +31,8 @@ _MOST_ROWS = 2048
 class NtkLinear(MemberModule):
     """`rows @ weight / sqrt(D) + bias`, the neural tangent parametrisation (Jacot et al., NeurIPS 2018).
 
-    Its inputs may have a learned scale each, which is applied to the weights: what all members share need not be copied.
+    Its inputs may have a learned scale each, which is applied to the weights: what all members share need not be
+    copied.
     """
 
     def __init__(self, members: int, inputs: int, outputs: int, *, scales: bool = False) -> None:

@@ -32,9 +32,10 @@ class Block(nn.Module):
 class ResNet(Network):
     """A linear layer, residual blocks, and a head of norm, activation and linear layer.
 
-    Gorishniy, Rubachev, Khrulkov & Babenko, Revisiting Deep Learning Models for Tabular Data, NeurIPS 2021, section 3.2.
-    Their second dropout, on the residual branch, is left out: their own default for it is 0. The head's weights start at
-    zero instead of at random, so that the first loss is the prior's.
+    Gorishniy, Rubachev, Khrulkov & Babenko, Revisiting Deep Learning Models for Tabular Data, NeurIPS 2021, section
+    3.2.
+    Their second dropout, on the residual branch, is left out: their own default for it is 0. The head's weights start
+    at zero instead of at random, so that the first loss is the prior's.
     """
 
     def __init__(

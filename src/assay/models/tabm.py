@@ -14,7 +14,8 @@ from assay.models.config import ModelConfig
 from assay.models.features import Features
 from assay.models.network import Dropout, MemberModule, Network, Noise
 
-#: Known categories up to which a column is one-hot. The paper has all columns one-hot, which a large vocabulary forbids.
+#: Known categories up to which a column is one-hot. The paper has all columns one-hot, which a large vocabulary
+#: forbids.
 _MOST_ONE_HOT = 8
 
 
@@ -118,8 +119,8 @@ class TabM(Network):
     """An MLP that answers k times: one set of weights, and vectors of each head that make k networks of it.
 
     Gorishniy, Kotelnikov & Babenko, TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling, ICLR
-    2025, section 3.3: BatchEnsemble whose vectors all start at one but the first; TabM-mini keeps only that first one. The
-    loss is to be the mean of the heads' losses, not the loss of their mean. Numbers with vectors of bins make their
+    2025, section 3.3: BatchEnsemble whose vectors all start at one but the first; TabM-mini keeps only that first one.
+    The loss is to be the mean of the heads' losses, not the loss of their mean. Numbers with vectors of bins make their
     TabM with a dagger. The prior is added to the biases of the heads, so that outputs start around it.
     """
 

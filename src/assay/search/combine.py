@@ -1,7 +1,7 @@
 """Greedy weighting of models on predictions for rows they did not learn from.
 
-Source: Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004), sections 2.1 - 2.3: models are added one
-at a time, with replacement, whichever helps most; what never helps is dropped.
+Source: Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004), sections 2.1 - 2.3: models are added
+one at a time, with replacement, whichever helps most; what never helps is dropped.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import replace
 from assay.data.encode import Encoder
 from assay.data.schema import Schema
 from assay.data.split import Split
+from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
 from assay.ledger import Ledger, Outcome
 from assay.models.foreign import ONE_HOT_CODES
@@ -38,17 +39,19 @@ def search_own(
     watch: Watch,
     ledger: Ledger,
     checkpoints: Checkpoints | None = None,
+    spill: Spill | None = None,
 ) -> Model:
     """The trained model; several members are weighted greedily on validation rows.
 
-    bagging: whether each learns from a bootstrap sample of its own.
+    bagging: whether each learns from a bootstrap sample of its own. spill: see `examples`.
 
     Raises:
         DivergenceError: no member kept finite numbers.
         BudgetError: no time is left to train.
         ConfigError: the module raised, or its answer turned out to be of a wrong form.
     """
-    found = replace(examples(encoder, split.train, split.valid, schema), bagged=bagging)
+    found = examples(encoder, split.train, split.valid, schema, seed=seed, spill=spill, ledger=ledger)
+    found = replace(found, bagged=bagging)
     networks, lost = _train_all(own, found, train, seed, budget, watch, checkpoints)
     whole = combine(networks, found, split.valid, schema, encoder)
     leading = max(whole.parts, key=lambda part: part.share)

@@ -37,8 +37,8 @@ class Plan:
     why_no_folds: str = ""
 
 
-#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of a machine with two
-#: cores: a guess that decides how many members there are, not how long they train.
+#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of a machine with
+#: two cores: a guess that decides how many members there are, not how long they train.
 _A_MEMBER_MORE = 0.55
 _A_ROW: Mapping[str, float] = MappingProxyType(
     {"perceptron": 4e-6, "mlp": 14e-6, "resnet": 40e-6, "ft_transformer": 600e-6, "realmlp": 20e-6, "tabm": 100e-6,

@@ -18,6 +18,7 @@ from assay.data.folds import deal_folds
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split
+from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
@@ -67,8 +68,11 @@ def search(
     watch: Watch,
     ledger: Ledger,
     checkpoints: Checkpoints | None = None,
+    spill: Spill | None = None,
 ) -> Model:
     """The model: networks trained as planned, weighted greedily on rows they did not learn from.
+
+    Encoded training rows that are too large for memory are put into the folder of `spill`.
 
     Raises:
         DivergenceError: no network kept finite numbers.
@@ -77,7 +81,7 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(allowed))
-    found, judge = _examples(encoder, split, schema, planned, dealing, seed)
+    found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)
@@ -86,13 +90,21 @@ def search(
 
 
 def _examples(
-    encoder: Encoder, split: Split, schema: Schema, planned: Plan, dealing: SplitConfig, seed: int
+    encoder: Encoder,
+    split: Split,
+    schema: Schema,
+    planned: Plan,
+    dealing: SplitConfig,
+    seed: int,
+    spill: Spill | None,
+    ledger: Ledger,
 ) -> tuple[Examples, Rows]:
     """What is learned from, and the rows whose targets are judged by."""
     if planned.folds < 2:
-        return examples(encoder, split.train, split.valid, schema), split.valid
+        found = examples(encoder, split.train, split.valid, schema, seed=seed, spill=spill, ledger=ledger)
+        return found, split.valid
     rows = joined(split.train, split.valid)
-    return folded(encoder, rows, schema, deal_folds(rows, schema, dealing, planned.folds, seed)), rows
+    return folded(encoder, rows, schema, deal_folds(rows, schema, dealing, planned.folds, seed), spill), rows
 
 
 def _train_all(

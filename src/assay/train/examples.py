@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.batches import Batch, Resident, Source
-from assay.data.encode import Encoder
+from assay.data.encode import Encoded, Encoder
 from assay.data.folds import Folds
-from assay.data.rows import Rows
+from assay.data.mapped import bytes_encoded, map_rows
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
+from assay.data.stored import Spill
+from assay.errors import ConfigError
+from assay.ledger import Ledger, Outcome
 from assay.train.members import bootstrap_weights, weighted
+
+#: Training rows that networks fit bins and first weights to at most.
+SAMPLE_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,8 @@ class Examples:
     """What networks learn from and are judged on.
 
     prior: where outputs start, (outputs,): log shares of the classes (each counted once more), or zero.
-    training: the rows that are trained on, before folds.
+    sample: inputs of training rows, all or many, that networks fit bins and first weights to.
+    targets: of all training rows, in no order to be relied on.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
     bagged: each member learns from a bootstrap sample of its own.
     """
@@ -39,8 +47,10 @@ class Examples:
     encoder: Encoder
     units: Units
     prior: Tensor
-    train: Batch
+    train: Source
     valid: Batch
+    sample: Encoded
+    targets: Tensor
     folds: int = 0
     bagged: bool = False
 
@@ -55,39 +65,84 @@ class Examples:
         With folds there are those of each variant in turn; with bags a row counts for a member as often as its Poisson
         sample has it.
         """
-        train = self._for(self.train, variants)
+        weight = self._for(self.train.weight, variants)
         if self.bagged:
-            bags = bootstrap_weights(len(train), seeds)
-            train = Batch(train.inputs, train.target, weighted(train.weight, bags))
-        return Resident(train.to(device)), Resident(self.judged(variants).to(device))
+            weight = weighted(weight, bootstrap_weights(len(self.train), seeds))
+        return self.train.weighing(weight).to(device), Resident(self.judged(variants).to(device))
 
     def judged(self, variants: int) -> Batch:
         """The validation rows, with folds weighted for the folds of each variant in turn."""
-        return self._for(self.valid, variants)
+        return Batch(self.valid.inputs, self.valid.target, self._for(self.valid.weight, variants))
 
-    def _for(self, rows: Batch, variants: int) -> Batch:
-        if not self.folds or rows.weight is None:
-            return rows
-        return Batch(rows.inputs, rows.target, rows.weight.repeat(variants, 1))
+    def _for(self, weight: Tensor | None, variants: int) -> Tensor | None:
+        return weight if weight is None or not self.folds else weight.repeat(variants, 1)
 
 
-def examples(encoder: Encoder, train: Rows, valid: Rows, schema: Schema) -> Examples:
-    """Examples of a single split."""
+def examples(
+    encoder: Encoder,
+    train: Rows,
+    valid: Rows,
+    schema: Schema,
+    *,
+    seed: int = 0,
+    spill: Spill | None = None,
+    ledger: Ledger | None = None,
+) -> Examples:
+    """Examples of a single split.
+
+    Args:
+        encoder: learned from `train`.
+        train, valid: the rows.
+        schema: of their table.
+        seed: of the order in which training rows are put into files.
+        spill: where they are put when their encoding is too large for memory, together with the shuffled copy of it
+            that an epoch takes; None keeps them in memory.
+        ledger: where it is written that they are.
+
+    Raises:
+        OSError: there is no room on the disk.
+    """
     units = _units(train, schema)
-    batches = [_batch(encoder, rows, schema, units) for rows in (train, valid)]
-    return Examples(encoder, units, _prior(train, schema), batches[0], batches[1])
+    target, weight = _answers(train, schema, units)
+    sample = sample_of(len(train), SAMPLE_ROWS)
+    size = 2 * bytes_encoded(encoder.layout, len(train))
+    source: Source
+    if spill is None or size <= spill.limit:
+        inputs = encoder.encode_rows(train)
+        source = Resident(Batch(inputs, target, weight))
+        taken = inputs if sample is None else inputs[torch.from_numpy(sample)]
+    else:
+        source = map_rows(encoder, train, target, weight, spill.folder, seed=seed)
+        taken = encoder.encode_rows(train if sample is None else train.at(sample))
+        if ledger is not None:
+            reason = f"{len(train):,} encoded rows lie in files: in memory they would take {size // 10**6:,} MB"
+            ledger.record("data.memory", Outcome.APPLIED, reason, value=size // 10**6)
+    judged = Batch(encoder.encode_rows(valid), *_answers(valid, schema, units))
+    return Examples(encoder, units, _prior(train, schema), source, judged, taken, target)
 
 
-def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds) -> Examples:
-    """Examples of a cross-validation: every row is learned from by some members and judged by others."""
+def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Spill | None = None) -> Examples:
+    """Examples of a cross-validation: every row is learned from by some members and judged by others.
+
+    Raises:
+        ConfigError: the encoded rows are too large for the memory that `spill` allows: folds need them there.
+    """
+    size = 2 * bytes_encoded(encoder.layout, len(rows))
+    if spill is not None and size > spill.limit:
+        raise ConfigError(
+            "rows that are cross-validated must fit into memory",
+            f"they take {size // 10**6:,} MB when encoded, and data.memory allows {spill.limit // 10**6:,}",
+            "Give one split with ensemble.folds=1, or allow more with data.memory.",
+        )
     units = _units(rows, schema)
-    batch = _batch(encoder, rows, schema, units)
+    inputs = encoder.encode_rows(rows)
+    target, weight = _answers(rows, schema, units)
     learns = torch.from_numpy(folds.learns).float()
     learns = learns / learns.mean(1, keepdim=True)
     judged = torch.from_numpy(folds.judged).float()
-    train = Batch(batch.inputs, batch.target, weighted(batch.weight, learns))
-    valid = Batch(batch.inputs, batch.target, weighted(batch.weight, judged))
-    return Examples(encoder, units, _prior(rows, schema), train, valid, len(folds))
+    train = Resident(Batch(inputs, target, weighted(weight, learns)))
+    valid = Batch(inputs, target, weighted(weight, judged))
+    return Examples(encoder, units, _prior(rows, schema), train, valid, inputs, target, len(folds))
 
 
 def _units(train: Rows, schema: Schema) -> Units:
@@ -99,14 +154,13 @@ def _units(train: Rows, schema: Schema) -> Units:
     return Units(mean, deviation or 1.0)
 
 
-def _batch(encoder: Encoder, rows: Rows, schema: Schema, units: Units) -> Batch:
+def _answers(rows: Rows, schema: Schema, units: Units) -> tuple[Tensor, Tensor | None]:
+    """Targets in the network's units and row weights."""
     found = relative(rows.weight)
     weight = None if found is None else torch.from_numpy(found).float()
     if schema.is_classification:
-        target = torch.from_numpy(rows.target.astype(np.int64))
-    else:
-        target = torch.from_numpy((rows.target - units.mean) / units.deviation).float()
-    return Batch(encoder.encode(rows.frame), target, weight)
+        return torch.from_numpy(rows.target.astype(np.int64)), weight
+    return torch.from_numpy((rows.target - units.mean) / units.deviation).float(), weight
 
 
 def relative(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

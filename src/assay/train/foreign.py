@@ -182,7 +182,7 @@ def train_own(
         network.noise.to("cpu")
     if own.examined.is_constant:
         with torch.no_grad():
-            refuse_probabilities(network, found.train.inputs)
+            refuse_probabilities(network, found.sample)
     name = "own" if len(own.networks) == 1 else f"own-{place + 1}"
     brings = steps.description if steps is not None else ""
     part = Part(name, own.config, fitted, trained, 1, own.parameters, shown=own.opened.shown, brings=brings)

@@ -84,6 +84,10 @@ class Model:
         found: NDArray[np.float32] = predict(self.ensemble, self.encoder.encode(frame)).numpy()
         return found
 
+    def outputs_of(self, rows: Rows) -> NDArray[np.float32]:
+        """`outputs` of many rows, a block of them at a time."""
+        return np.concatenate([self.outputs(frame) for frame in rows.blocks()], axis=1)
+
     def in_units(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
         """A regression's answers in the target's units, (n,), from `outputs`."""
         mean = np.average(raw[:, :, 0].astype(np.float64), axis=0, weights=self.head.shares)
@@ -137,10 +141,10 @@ def train_network(
     device = choose_device(config.device)
 
     def make(seeds: Sequence[int]) -> Network:
-        rows, target = found.train.inputs, found.train.target
+        rows = found.sample
         return build(
             model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
-            targets=target, rows=rows,
+            targets=found.targets, rows=rows,
         )  # fmt: skip
 
     folds = max(found.folds, 1)

@@ -13,7 +13,7 @@ from assay.train.config import OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
 
 
 class Recipe(Record):
-    """A family's options of the network, and of its training for classes and for numbers; `source` says whose they are."""
+    """A family's options of the network and of its training, for classes and for numbers; `source` says whose."""
 
     model: ModelConfig
     classes: TrainConfig
@@ -33,8 +33,8 @@ def network_options(own: ModelConfig, said: ModelConfig) -> ModelConfig:
 def training_options(own: TrainConfig, said: TrainConfig) -> TrainConfig:
     """The recipe's `own` options of training with those the user `said` instead.
 
-    What the recipe says of another optimiser or schedule than the user's falls away, and its patience is not longer than
-    the user's epochs.
+    What the recipe says of another optimiser or schedule than the user's falls away, and its patience is not longer
+    than the user's epochs.
 
     Raises:
         ValueError: the user's options contradict the recipe's.

@@ -103,6 +103,9 @@ def schema_of(
     )  # fmt: skip
 
 
+SMALL = ModelConfig(name="mlp", width=16, number_bins=8, embedding=3, members=1)
+
+
 def make(
     directory: Path, frame: pl.DataFrame, schema: Schema, target: np.ndarray, *, encode=None, model=None, epochs=3
 ) -> Made:
@@ -115,7 +118,7 @@ def make(
     )
     encoder = Encoder.fit(train, schema, encode or EncodeConfig(text_buckets=16), Ledger())
     trained = train_model(
-        encoder, train, valid, schema, model or ModelConfig(name="mlp", width=16, number_bins=8, embedding=3, members=1),
+        encoder, train, valid, schema, model or SMALL,
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=0, budget=Budget(None), watch=Unwatched(), ledger=Ledger(),
     )  # fmt: skip
     if schema.is_classification:

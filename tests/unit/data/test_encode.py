@@ -368,7 +368,7 @@ def test_rows_are_encoded_in_blocks_without_a_seam(scale):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"x": rng.normal(size=70_000), "c": rng.choice(["a", "b"], 70_000)})
     encoder = fitted(frame.head(1000), {"x": Kind.NUMBER, "c": Kind.CATEGORY}, scale=scale)
-    assert encoder.preprocess.rows_at_once == 65_536
+    assert encoder.preprocess.rows_at_once == 8_192
     whole, tail = encoder.encode(frame), encoder.encode(frame.tail(5000))
     assert torch.equal(whole.numbers[-5000:], tail.numbers)
     assert torch.equal(whole.codes[-5000:], tail.codes)

@@ -42,8 +42,8 @@ def rows_of(layout, rows, seed=0) -> Encoded:
 def made(family, seeds, *, layout="mixed", outputs=3, **options):
     rows = rows_of(LAYOUTS[layout], 40)
     return build(
-        small(family, **options), LAYOUTS[layout], rows.numbers, outputs=outputs, prior=torch.zeros(outputs), seeds=seeds,
-        targets=None, rows=rows,
+        small(family, **options), LAYOUTS[layout], rows.numbers, outputs=outputs, prior=torch.zeros(outputs),
+        seeds=seeds, targets=None, rows=rows,
     )  # fmt: skip
 
 

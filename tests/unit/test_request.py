@@ -158,7 +158,7 @@ def test_a_request_that_cannot_be_read_is_said():
     with pytest.raises(BundleError, match=r"request.json must hold a valid requestfile record"):
         remembered("run", {}, {})
     Path(".run.partial/request.json").unlink()
-    with pytest.raises(ConfigError, match="before it had written down what was asked for. Start the run again"):
+    with pytest.raises(ConfigError, match=r"before it had written down what was asked for\. Start the run again"):
         remembered("run", {}, {})
 
 

@@ -303,7 +303,7 @@ def test_scratch_goes_whatever_happens(tmp_path):
         (folder / "columns").write_bytes(b"0")
         assert folder.parent == tmp_path
     for error in (OSError, KeyboardInterrupt):
-        with pytest.raises(error), scratch(tmp_path) as folder:
+        with pytest.raises(error), scratch(tmp_path) as folder:  # noqa: PT012
             (folder / "columns").write_bytes(b"0")
             raise error
     assert list(tmp_path.iterdir()) == []

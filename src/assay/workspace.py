@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import BundleError, ConfigError, GateError, nearest
+from assay.errors import BundleError, CheckpointError, ConfigError, GateError, nearest
 from assay.locking import LOCK, is_locked, locked
 
 RUNS = Path("runs")
@@ -310,7 +310,8 @@ def _held(workspace: Workspace, made: list[Path]) -> Iterator[Workspace]:
         _forget(final)
     except BaseException as error:
         if has_checkpoints(directory) and not isinstance(error, GateError):
-            error.add_note(f"What was trained is kept: {how_to_resume(final)}.")
+            if not isinstance(error, CheckpointError):  # there is nothing whole to go on from
+                error.add_note(f"What was trained is kept: {how_to_resume(final)}.")
         else:
             _remove(directory, made)
         raise

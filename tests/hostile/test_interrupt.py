@@ -267,7 +267,7 @@ class Signals(Unwatched):
 
 
 def test_an_interrupted_fit_in_python_says_so(rows, tmp_path):
-    overrides = [word.replace("=4", "=10000") for word in OVERRIDES]
+    overrides = [*(word.replace("=4", "=10000") for word in OVERRIDES), "budget=none"]
     run = assay.fit(rows, "income", out=tmp_path / "run", overrides=overrides, watch=Signals(3, signal.SIGINT))
     assert run.interrupted
     assert len(run.report().training.epochs) == 3

@@ -14,6 +14,7 @@ PUBLIC = [
     "Report",
     "Run",
     "__version__",
+    "describe_inputs",
     "fit",
     "load",
 ]

@@ -64,7 +64,8 @@ def test_a_grid_search_over_the_width(iris):
     search = GridSearchCV(AssayClassifier(**QUICK), {"width": np.array([4, 32])}, cv=2).fit(*iris)
     assert search.best_params_["width"] in (4, 32)
     assert search.best_score_ >= 0.9
-    assert search.best_estimator_.model_.network.hidden[0].linear.weight.shape[2] == search.best_params_["width"]
+    (network,) = search.best_estimator_.model_.ensemble.networks
+    assert network.hidden[0].linear.weight.shape[2] == search.best_params_["width"]
 
 
 def test_a_pipeline_with_a_scaler(iris):
@@ -229,14 +230,14 @@ def test_a_class_with_one_row_is_trained_on_and_it_is_said(iris):
     assert verdict.outcome is Outcome.WARNED
     assert verdict.reason == "a class has a single row: validation is on the 101 training rows themselves"
     assert model.ledger_["evaluate.calibration"].outcome is Outcome.SKIPPED
-    assert model.model_.head.temperature == 1.0
+    assert set(model.model_.head.temperatures) == {1.0}
 
 
 def test_rows_are_held_out_in_proportion(iris):
     model = AssayClassifier(**QUICK).fit(*iris)
     # 149 of iris' rows differ; of 50 rows a class a fifth is ten.
     assert model.ledger_["split.three-parts"].value == 30
-    assert model.ledger_["evaluate.calibration"].value == model.model_.head.temperature != 1.0
+    assert model.ledger_["evaluate.calibration"].value == model.model_.head.temperatures[0] != 1.0
 
 
 def test_constant_features_give_the_shares_of_the_classes():
@@ -367,7 +368,7 @@ def test_an_answer_does_not_depend_on_the_other_rows(fitted, iris, rows):
         (
             "width",
             2,
-            "width should be greater than or equal to 4, but it is 2. Units of each hidden layer. Default: 128.",
+            "width should be greater than or equal to 4, but it is 2. Units of each hidden layer, or length of a token. Default: 128.",
         ),
         ("learning_rate", 0.0, "learning_rate should be greater than 0, but it is 0.0. Highest learning rate."),
         ("batch_size", "big", "batch_size should be a valid integer"),
@@ -388,7 +389,7 @@ def test_the_options_reach_the_network(iris):
     assert model.n_iter_ == 3
     assert model.model_.trained.steps == 3 * 2  # 120 training rows, 60 a step
     assert model.model_.members == 2
-    assert [tuple(layer.linear.weight.shape) for layer in model.model_.network.hidden] == [
+    assert [tuple(layer.linear.weight.shape) for layer in model.model_.ensemble.networks[0].hidden] == [
         (2, 4, 8),
         (2, 8, 8),
         (2, 8, 8),

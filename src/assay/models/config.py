@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from assay.records import Record
 
@@ -57,3 +57,8 @@ class ModelConfig(Record):
     members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")
     module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
     parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")
+
+    @field_validator("module", mode="before")
+    @classmethod
+    def _none_is_no_module(cls, value: object) -> object:
+        return None if value == "none" else value

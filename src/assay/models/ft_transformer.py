@@ -70,7 +70,7 @@ class Tokens(MemberModule):
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        rows = len(numbers)
+        rows = numbers.shape[0]  # len() would fix the number of rows in an export
         parts = [self.answer.expand(-1, rows, -1)]
         if self.numbers is not None:
             parts.append(self._number_tokens(self.numbers(numbers), numbers))

@@ -14,7 +14,7 @@ from assay.track.tracker import Message
 from assay.track.writer import Reply
 
 #: What the trackers' packages would send home unless told otherwise; what the user has set stands.
-TELEMETRY = {"MLFLOW_DISABLETELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
+TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Link(Protocol):

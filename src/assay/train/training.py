@@ -83,7 +83,7 @@ class Training:
         saved = None if self.checkpoints is None else self.checkpoints.latest()
         if saved is not None:
             self._restore(saved.progress, dict(saved.tensors))
-        elif not self.config.threads and self.device.type == "cpu":
+        elif not self.config.threads and self.device.type == "cpu" and self.own is None:
             faster_threads(trial, allowed_cores())
             self._seed_epoch()  # the trial drew dropout masks
         self._opened = saved is not None and self.place > 0

@@ -23,6 +23,15 @@ LAYOUTS = {
 SMALL = {"width": 16, "number_bins": 6, "heads": 2, "attention_heads": 2, "frequencies": 4}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bits are promised for one number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def small(family, **options) -> ModelConfig:
     useless = unused_options(family)
     sizes = {name: value for name, value in (SMALL | options).items() if name not in useless}

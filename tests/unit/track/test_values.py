@@ -32,6 +32,7 @@ def test_every_finite_number_of_an_epoch_has_its_own_name():
         "valid_loss": 0.6,
         "learning_rate": 0.01,
         "rows_per_second": 1e5,
+        "skipped": 0.0,
     }
 
 

@@ -152,6 +152,7 @@ def test_terminated_on_a_full_disk_it_says_what_there_is(train_on, place, full_d
     full_disk(False)
     with pytest.raises(TerminatedError, match=r"after 17 steps. The checkpoint of step 16 holds what was done"):
         train_on(place(), watch=Heard(at=2, act=lambda: (full_disk(True), terminate())))
+    full_disk(False)  # before pytest writes of this test: its own output may go to a file
 
 
 def test_epochs_that_a_full_disk_keeps_back_are_written_later(train_on, full_disk, tmp_path):
@@ -172,6 +173,7 @@ def test_epochs_that_a_full_disk_keeps_back_are_written_later(train_on, full_dis
     recorder._held = b"x" * 200
     with pytest.raises(OSError, match="File too large"):
         recorder.flush()
+    full_disk(False)
 
 
 # Where a run stands ---------------------------------------------------------------------------------------------------

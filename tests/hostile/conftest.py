@@ -35,6 +35,7 @@ class Pausing:
         self.stream.write(text)
         self.stream.flush()
         if self.words and self.words in text:
+            self.words = ""
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def __getattr__(self, name):

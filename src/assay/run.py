@@ -163,7 +163,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config)
+            after = _seconds_after_training(split, config) + (0.0 if own is None else own.saving)
             baselines = fit_baselines(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,

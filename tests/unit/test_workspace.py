@@ -298,12 +298,16 @@ def test_every_path_has_a_place_beside_it(name):
     assert partial_of(Path(name)).name.endswith(".partial")
 
 
+def _write_and_raise(folder, error):
+    (folder / "columns").write_bytes(b"0")
+    raise error
+
+
 def test_scratch_goes_whatever_happens(tmp_path):
     with scratch(tmp_path) as folder:
         (folder / "columns").write_bytes(b"0")
         assert folder.parent == tmp_path
     for error in (OSError, KeyboardInterrupt):
-        with pytest.raises(error), scratch(tmp_path) as folder:  # noqa: PT012
-            (folder / "columns").write_bytes(b"0")
-            raise error
+        with pytest.raises(error), scratch(tmp_path) as folder:
+            _write_and_raise(folder, error)
     assert list(tmp_path.iterdir()) == []

@@ -94,6 +94,7 @@ def _train_all(
             continue
         networks.append(trained)
         if trained.part.trained.interrupted:
+            lost += [f"member {left + 1} (the run was interrupted)" for left in range(place + 1, count)]
             break
     return networks, lost
 

@@ -156,16 +156,14 @@ class ForeignNetwork(Network):
         if self.features is not None and self.features.vectors is not None:
             self.features.vectors.reset(generators)
 
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, nn.Parameter]]:
-        """The parameters; those of a Keras model without the numbers that Keras counts its layers by in a process."""
-        for place, (name, parameter) in enumerate(super().named_parameters(prefix, recurse, remove_duplicate)):
+    def lasting_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """See `Network`; a Keras model's without the numbers that Keras counts its layers by in a process."""
+        for place, (name, parameter) in enumerate(self.named_parameters()):
             yield steady_name(place, name) if isinstance(self.module, KerasModule) else name, parameter
 
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """See `Network`: what has two axes or more decays."""
-        return {name: (1.0, float(parameter.ndim > 1)) for name, parameter in self.named_parameters()}
+        return {name: (1.0, float(parameter.ndim > 1)) for name, parameter in self.lasting_parameters()}
 
     def statistics(self) -> Mapping[str, Tensor]:
         """Every buffer of the module, and the parameters that no gradient moves (Keras keeps its statistics there).
@@ -174,7 +172,7 @@ class ForeignNetwork(Network):
         """
         self._places = buffer_places(self.module)
         named = {f"module.{name}": buffer for name, buffer in self.module.named_buffers()}
-        return named | {name: p.detach() for name, p in self.named_parameters() if not p.requires_grad}
+        return named | {name: p.detach() for name, p in self.lasting_parameters() if not p.requires_grad}
 
     def penalty(self) -> Tensor | None:
         """See `Network`: the regularisers of a Keras model."""

@@ -199,7 +199,7 @@ def train_own(
 
 def _fingerprint(network: ForeignNetwork) -> str:
     """What a checkpoint of it fits: names and shapes of its parameters and statistics."""
-    tensors = dict(network.named_parameters()) | dict(network.statistics())
+    tensors = dict(network.lasting_parameters()) | dict(network.statistics())
     text = "\n".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
     return hashlib.sha256(text.encode()).hexdigest()
 

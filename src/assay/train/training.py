@@ -353,14 +353,9 @@ class Training:
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Every tensor that changes, by name; views where they can be written back into."""
-        named = {f"parameter.{name}": p.detach() for name, p in self.flat.named}
-        named |= {f"statistic.{name}": tensor for name, tensor in self.kept.statistics.items()}
+        """Every tensor that changes, by name."""
+        named = self._places() | {"losses": self._losses, "norms": self._norms}
         named |= {f"optimiser.{name}": tensor for name, tensor in self.optimiser.state().items()}
-        named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
-        named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
-        named |= {"losses": self._losses, "norms": self._norms}
-        named |= {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
         named |= {"noise": self.network.noise.state(), "mixing": self.mixing.get_state()}
         return named | {"scale": self.precision.scale}
 

@@ -57,4 +57,4 @@ def test_the_wheel_says_what_it_is(wheel):
         "typer",
     ]
     points = next(name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt"))
-    assert "assay = assay.cli:main" in wheel.read(points).decode()
+    assert "assay = assay.cli:command_line" in wheel.read(points).decode()

@@ -140,7 +140,7 @@ def test_vectors_of_bins_are_those_of_the_authors(training, residual):
 
 def test_periodic_vectors_are_those_of_the_authors():
     theirs = rtdl_num_embeddings.PeriodicEmbeddings(NUMBERS, 5, n_frequencies=7, frequency_init_scale=0.3, lite=False)
-    ours = PeriodicVectors(1, NUMBERS, 7, [0.3], 5)
+    ours = PeriodicVectors(1, NUMBERS, [0.3] * 7, 5)
     ours.frequency.data[0] = theirs.periodic.weight.data.unsqueeze(2)
     ours.weight.data[0], ours.bias.data[0] = theirs.linear.weight.data.mT, theirs.linear.bias.data.unsqueeze(2)
     pair = (ours.frequency, lambda g: g[None, :, :, None], theirs.periodic.weight)
@@ -149,7 +149,7 @@ def test_periodic_vectors_are_those_of_the_authors():
 
 
 def test_periodic_vectors_start_as_those_of_the_authors():
-    layer = PeriodicVectors(1, 200, 50, [0.5], 4)
+    layer = PeriodicVectors(1, 200, [0.5] * 50, 4)
     layer.reset([torch.Generator().manual_seed(0)])
     assert float(layer.frequency.detach().abs().max()) <= 1.5
     assert float(layer.frequency.detach().std()) == pytest.approx(0.5 * 0.9866, rel=0.02)  # cut at three deviations
@@ -166,7 +166,7 @@ def test_linear_vectors_are_those_of_the_authors():
 @pytest.mark.parametrize("training_mode", [False, True])
 def test_cosine_vectors_are_their_formula(training_mode):
     """The same outputs and gradients by autograd from cos(2 pi f x + p), in both forms of the code."""
-    ours = CosineVectors(2, NUMBERS, 6, [0.2, 0.2], 3).train(training_mode)
+    ours = CosineVectors(2, NUMBERS, [0.2] * 6, 3).train(training_mode)
     ours.reset([torch.Generator().manual_seed(seed) for seed in (1, 2)])
     rows = random(ROWS, NUMBERS)
     wave = torch.cos(2 * math.pi * rows.T[None, :, None] * ours.frequency + ours.phase)

@@ -13,12 +13,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from assay._process import leave
 from assay.errors import AssayError, nearest
 from assay.version import __version__
 
@@ -110,6 +111,11 @@ def _command() -> TyperGroup:
     command = get_command(app)
     assert isinstance(command, TyperGroup)
     return command
+
+
+def command_line() -> NoReturn:
+    """The program `assay`: one command, and an end without delay."""
+    leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -233,6 +233,8 @@ def bootstrap_name(samples: int) -> str:
 
 # All metrics of a model ---------------------------------------------------------------------------------------------
 
+#: Metrics of a ranking of the rows.
+_RANKED = ("auroc", "auprc")
 _BOUNDS = {
     "log_loss": (0.0, np.inf),
     "brier": (0.0, 2.0),
@@ -299,8 +301,19 @@ def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -
 def _bootstraps(
     scorer: Scorer, values: dict[str, float], weight: Floats | None, confidence: float, samples: int, seed: int
 ) -> dict[str, Estimate]:
-    # Each class has a ranking of its own to run through.
-    taken = sample_count(scorer.rows, samples, 1 + max(scorer.classes - 2, 0) / 4)
+    """Intervals by resampling; what ranks the rows for each of more than two classes takes fewer samples."""
+    ranked = {name: value for name, value in values.items() if name.startswith(_RANKED)} if scorer.classes > 2 else {}
+    found: dict[str, Estimate] = {}
+    for part, cost in ((ranked, 2.0 * scorer.classes), ({k: v for k, v in values.items() if k not in ranked}, 1.0)):
+        if part:
+            taken = sample_count(scorer.rows, samples, cost)
+            found |= _resampled(scorer, part, weight, confidence, taken, seed)
+    return found
+
+
+def _resampled(
+    scorer: Scorer, values: dict[str, float], weight: Floats | None, confidence: float, taken: int, seed: int
+) -> dict[str, Estimate]:
     strata = None if scorer.task is Task.REGRESSION else scorer.truth
     drawn = replicates(lambda counts: scorer(counts, values.keys()), strata, weight, scorer.rows, taken, seed)
     found = {}

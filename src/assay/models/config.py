@@ -50,7 +50,7 @@ class ModelConfig(Record):
         0.1, gt=0.0, le=100.0, description="Deviation of the initial frequencies, for periodic and pbld."
     )
     frequency_spread: float = Field(
-        1.0, ge=1.0, le=1000.0, description="Frequency scale of the last member as a multiple of the first one's."
+        1.0, ge=1.0, le=1000.0, description="How many times the first the last of a number's frequency scales is."
     )
     heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
     attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")

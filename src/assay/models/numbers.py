@@ -174,21 +174,21 @@ class PiecewiseVectors(NumberVectors):
 class PeriodicVectors(NumberVectors):
     """ReLU of a linear layer of sines and cosines of a number, each number its own (the same paper, section 3.5: PLR).
 
-    scales: deviation of each member's initial frequencies, in turns over one unit of the number; the paper's sigma.
+    scales: deviation of each initial frequency, in turns over one unit of the number; the paper's sigma.
     """
 
-    def __init__(self, members: int, numbers: int, frequencies: int, scales: Sequence[float], length: int) -> None:
+    def __init__(self, members: int, numbers: int, scales: Sequence[float], length: int) -> None:
         super().__init__(length)
-        self.scales = tuple(scales)
+        self.scales, frequencies = torch.tensor(scales).view(1, -1, 1), len(scales)
         self.frequency = nn.Parameter(torch.empty(members, numbers, frequencies, 1))
         self.weight = nn.Parameter(torch.empty(members, numbers, length, 2 * frequencies))
         self.bias = nn.Parameter(torch.empty(members, numbers, length, 1))
 
     def reset(self, generators: Generators) -> None:
         """Frequencies normal, cut at three deviations, as the authors' package."""
-        for frequency, scale, generator in zip(self.frequency.data, self.scales, generators, strict=True):
-            bound = 3.0 * scale
-            nn.init.trunc_normal_(frequency, std=scale, a=-bound, b=bound, generator=generator)
+        for frequency, generator in zip(self.frequency.data, generators, strict=True):
+            nn.init.trunc_normal_(frequency, a=-3.0, b=3.0, generator=generator)
+            frequency.mul_(self.scales)
         draw_uniform(self.weight, self.weight.shape[-1], generators)
         draw_uniform(self.bias, self.weight.shape[-1], generators)
 
@@ -207,19 +207,19 @@ class CosineVectors(NumberVectors):
     itself beside it, this is their PBLD embedding.
     """
 
-    def __init__(self, members: int, numbers: int, frequencies: int, scales: Sequence[float], length: int) -> None:
+    def __init__(self, members: int, numbers: int, scales: Sequence[float], length: int) -> None:
         super().__init__(length)
-        self.scales = tuple(scales)
+        self.scales, frequencies = torch.tensor(scales).view(1, -1, 1), len(scales)
         self.frequency = nn.Parameter(torch.empty(members, numbers, frequencies, 1))
         self.phase = nn.Parameter(torch.empty(members, numbers, frequencies, 1))
         self.weight = nn.Parameter(torch.empty(members, numbers, length, frequencies))
         self.bias = nn.Parameter(torch.empty(members, numbers, length, 1))
 
     def reset(self, generators: Generators) -> None:
-        """Frequencies normal with the member's scale as deviation, phases uniform over a turn."""
-        drawn = zip(self.frequency.data, self.phase.data, self.scales, generators, strict=True)
-        for frequency, phase, scale, generator in drawn:
-            nn.init.normal_(frequency, std=scale, generator=generator)
+        """Frequencies normal with their scales as deviations, phases uniform over a turn."""
+        for frequency, phase, generator in zip(self.frequency.data, self.phase.data, generators, strict=True):
+            nn.init.normal_(frequency, generator=generator)
+            frequency.mul_(self.scales)
             nn.init.uniform_(phase, -math.pi, math.pi, generator=generator)
         draw_uniform(self.weight, self.weight.shape[-1], generators)
         draw_uniform(self.bias, self.weight.shape[-1], generators)
@@ -267,15 +267,14 @@ class _Cosines(torch.autograd.Function):
         return None, by_frequency, by_phase, by_weight, gradient.sum(3, keepdim=True)
 
 
-def frequency_scales(config: ModelConfig, members: int) -> list[float]:
-    """The scale of each member: from `frequency_scale` to `frequency_spread` times it, in equal ratios.
+def frequency_scales(config: ModelConfig) -> list[float]:
+    """The scale of each frequency of a number: from `frequency_scale` to `frequency_spread` times it, in equal ratios.
 
-    Where there are more members than configured (the folds of each), neighbours have the same.
+    The papers draw all of a number's frequencies alike. No one scale suits all tables - a longitude wants many waves, a
+    noisy measurement hardly one - and a network that is given all of them chooses (docs/decisions/ensembles.md).
     """
-    variants = min(config.members, members)
-    alike = members // variants
-    ratios = [min(place // alike, variants - 1) / max(variants - 1, 1) for place in range(members)]
-    return [config.frequency_scale * config.frequency_spread**ratio for ratio in ratios]
+    steps = max(config.frequencies - 1, 1)
+    return [config.frequency_scale * config.frequency_spread ** (place / steps) for place in range(config.frequencies)]
 
 
 def build_vectors(
@@ -286,9 +285,9 @@ def build_vectors(
     if not numbers:
         return None
     if config.numbers == "periodic":
-        return PeriodicVectors(members, numbers, config.frequencies, frequency_scales(config, members), made)
+        return PeriodicVectors(members, numbers, frequency_scales(config), made)
     if config.numbers == "pbld":
-        return CosineVectors(members, numbers, config.frequencies, frequency_scales(config, members), made - 1)
+        return CosineVectors(members, numbers, frequency_scales(config), made - 1)
     if config.numbers in ("piecewise_embedded", "piecewise_residual") and config.number_bins:
         residual = config.numbers == "piecewise_residual"
         return PiecewiseVectors(members, training_numbers, config.number_bins, made, residual=residual)

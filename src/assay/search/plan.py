@@ -37,15 +37,15 @@ class Plan:
     why_no_folds: str = ""
 
 
-#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds of a machine with
-#: two cores: a guess that decides how many members there are, not how long they train.
-_A_MEMBER_MORE = 0.55
+#: What a member costs beside the first, and what a row costs in one pass of one member, in seconds as measured on two
+#: cores of a server: a guess that decides how many members there are, not how long they train.
+_A_MEMBER_MORE = 0.7
 _A_ROW: Mapping[str, float] = MappingProxyType(
-    {"perceptron": 4e-6, "mlp": 14e-6, "resnet": 40e-6, "ft_transformer": 600e-6, "realmlp": 20e-6, "tabm": 100e-6,
-     "tabm_mini": 90e-6}
+    {"perceptron": 9e-6, "mlp": 22e-6, "resnet": 65e-6, "ft_transformer": 2200e-6, "realmlp": 62e-6, "tabm": 240e-6,
+     "tabm_mini": 180e-6}
 )  # fmt: skip
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
-_PASSES, _PASSES_OF_FOLDS = 25, 40
+_PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
 _FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 100_000
 #: Shares of the time beside each other; for numbers and many classes the plain network is rarely the better one.
@@ -53,10 +53,12 @@ _SHARES: Mapping[str, float] = MappingProxyType({"mlp": 0.6, "tabm": 1.2, "tabm_
 _SHARE_OF_MLP = 0.3
 #: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
 _LONG, _UNLIMITED = 150.0, 600.0
+#: Members of the first network that come before another kind of network.
+_ENOUGH = 4
 #: Options that, when the user sets them, hold for every member alike.
 _SETTLED = frozenset({"lr"})
-#: How far the frequencies of a realmlp's members are spread.
-_SPREAD = 20.0
+#: How far the frequencies of a realmlp's numbers are spread.
+_SPREAD = 50.0
 
 
 def plan(
@@ -68,7 +70,7 @@ def plan(
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
     seconds = min(budget.left, _UNLIMITED)
-    names, reason = _names(model, ensemble, seconds)
+    names, reason = _names(rows, schema, model, ensemble, seconds)
     shares = {name: _SHARES.get(name, 1.0) for name in names}
     if "mlp" in shares and schema.task is not Task.BINARY:
         shares["mlp"] = _SHARE_OF_MLP
@@ -81,15 +83,23 @@ def plan(
     return Plan(tuple(jobs), folds, reason, why)
 
 
-def _names(model: ModelConfig, ensemble: EnsembleConfig, seconds: float) -> tuple[Sequence[str], str]:
+def _names(
+    rows: int, schema: Schema, model: ModelConfig, ensemble: EnsembleConfig, seconds: float
+) -> tuple[Sequence[str], str]:
     """The recipes, and why these."""
     if model.name != "auto":
         return (model.name,), "as model.name says"
     if "auto" not in ensemble.recipes:
         return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
-    kinds = ("realmlp", "mlp") if seconds < _LONG else ("realmlp", "mlp", "tabm")
+    if seconds >= _LONG:
+        kinds: tuple[str, ...] = ("realmlp", "mlp", "tabm")
+    elif schema.task is not Task.BINARY and _cost(rows, "realmlp", _ENOUGH, _PASSES) > seconds:
+        kinds = ("realmlp",)  # all of a short time for the network that is rarely the worse one
+    else:
+        kinds = ("realmlp", "mlp")
     suited = [name for name in kinds if not _useless(name, model)] or ["mlp"]
-    return suited, f"{len(suited)} kinds of networks for {seconds:.0f} s of training"
+    counted = "one kind" if len(suited) == 1 else f"{len(suited)} kinds"
+    return suited, f"{counted} of network for {seconds:.0f} s of training"
 
 
 def _cost(rows: int, name: str, members: int, passes: int) -> float:
@@ -131,7 +141,7 @@ def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, shar
     useless = _useless(name, model)
     try:
         options = network_options(recipe.model, model.model_copy(update={"name": name}))
-        training = training_options(recipe.train(is_classification=schema.is_classification), train)
+        training = training_options(recipe.train(schema.task), train)
     except ValueError as error:
         raise ConfigError(
             f"the options must suit the recipe {name!r}", str(error), "Change one of them, or choose another recipe."

@@ -17,6 +17,7 @@ from typing import Annotated, TextIO
 
 from pydantic import Field, TypeAdapter
 
+from assay._process import leave
 from assay.records import Record
 from assay.track.config import TrackConfig, TrackerName
 from assay.track.tracker import Epochs, Fail, Finish, Message, Start, Tracker, make
@@ -138,9 +139,7 @@ def main() -> None:
     os.dup2(2, 1)  # one that prints, prints into the log
     with os.fdopen(heard, encoding="utf-8") as lines, os.fdopen(said, "w", encoding="utf-8") as answers:
         serve(TrackConfig.model_validate_json(sys.argv[1]), lines, answers)
-    # All is written and closed. Taking the packages apart, as an orderly exit would, is seconds of work for nothing.
-    sys.stderr.flush()
-    os._exit(0)
+    leave()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from assay.data.schema import Task
 from assay.models.config import Family, ModelConfig
 from assay.models.families import DEFAULTS
 from assay.records import Record
@@ -13,16 +14,17 @@ from assay.train.config import OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
 
 
 class Recipe(Record):
-    """A family's options of the network and of its training, for classes and for numbers; `source` says whose."""
+    """A family's options of the network and of its training, for each task; `source` says whose."""
 
     model: ModelConfig
-    classes: TrainConfig
-    numbers: TrainConfig
+    binary: TrainConfig
+    multiclass: TrainConfig
+    regression: TrainConfig
     source: str
 
-    def train(self, *, is_classification: bool) -> TrainConfig:
+    def train(self, task: Task) -> TrainConfig:
         """The training for the task."""
-        return self.classes if is_classification else self.numbers
+        return {Task.BINARY: self.binary, Task.MULTICLASS: self.multiclass, Task.REGRESSION: self.regression}[task]
 
 
 def network_options(own: ModelConfig, said: ModelConfig) -> ModelConfig:
@@ -57,7 +59,8 @@ def _overlaid(own: Record, said: Record) -> dict[str, Any]:
 
 
 _PLAIN = TrainConfig()
-#: Appendix A of the paper; no early stopping there, the best epoch is kept.
+#: Appendix A of the paper; no early stopping there, the best epoch is kept. Of two classes without label smoothing,
+#: which cost log loss on every table tried and helped no score (docs/decisions/ensembles.md).
 _REALMLP = TrainConfig(
     epochs=256, batch=256, lr=0.04, beta2=0.95, schedule="coslog4", warmup=0.0, weight_decay=0.02, easing="flat_cosine",
     label_smoothing=0.1, clip_norm=0.0, patience=256, select="metric",
@@ -69,8 +72,20 @@ _RESNET = TrainConfig(epochs=200, lr=3e-4, schedule="constant", warmup=0.0, weig
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
-def _recipe(family: Family, classes: TrainConfig, source: str, numbers: TrainConfig | None = None) -> Recipe:
-    return Recipe(model=DEFAULTS[family], classes=classes, numbers=numbers or classes, source=source)
+def _recipe(
+    family: Family,
+    train: TrainConfig,
+    source: str,
+    binary: TrainConfig | None = None,
+    regression: TrainConfig | None = None,
+) -> Recipe:
+    return Recipe(
+        model=DEFAULTS[family],
+        binary=binary or train,
+        multiclass=train,
+        regression=regression or train,
+        source=source,
+    )
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -81,7 +96,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "ft_transformer": _recipe("ft_transformer", _FT_TRANSFORMER, "Gorishniy et al. (NeurIPS 2021)"),
         "realmlp": _recipe(
             "realmlp", _REALMLP, "Holzmueller et al., RealMLP-TD (NeurIPS 2024)",
-            training_options(_REALMLP, TrainConfig(lr=0.2, label_smoothing=0.0, select="loss")),
+            binary=training_options(_REALMLP, TrainConfig(label_smoothing=0.0, select="loss")),
+            regression=training_options(_REALMLP, TrainConfig(lr=0.2, label_smoothing=0.0, select="loss")),
         ),
         "tabm": _recipe("tabm", _TABM, "Gorishniy et al. (ICLR 2025)"),
         "tabm_mini": _recipe("tabm_mini", _TABM, "Gorishniy et al. (ICLR 2025)"),

@@ -12,6 +12,7 @@ from assay.data.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.families import DEFAULTS, unused_options
+from assay.models.numbers import frequency_scales
 
 FAMILIES = list(DEFAULTS)
 LAYOUTS = {
@@ -133,10 +134,17 @@ def test_a_family_exports_with_any_number_of_rows(family):
             np.testing.assert_allclose(found, answers(network, part).numpy(), atol=1e-5)
 
 
-def test_frequencies_are_spread_over_the_members():
-    network = made("realmlp", range(6), members=3, frequency_scale=0.1, frequency_spread=100.0, frequencies=256)
-    spread = network.features.vectors.frequency.detach().flatten(1).std(1)
-    assert spread.tolist() == pytest.approx([0.1, 0.1, 1.0, 1.0, 10.0, 10.0], rel=0.15)
+@pytest.mark.parametrize("family", ["realmlp", "tabm"])
+def test_frequencies_of_a_number_are_spread(family):
+    options = {"numbers": "periodic"} if family == "tabm" else {}
+    options |= {"frequency_scale": 0.1, "frequency_spread": 100.0, "frequencies": 3}
+    network = made(family, range(400), members=400, **options)
+    spread = network.features.vectors.frequency.detach().std((0, 1)).flatten()
+    assert spread.tolist() == pytest.approx([0.1, 1.0, 10.0], rel=0.1)
+
+
+def test_a_single_frequency_has_the_scale():
+    assert frequency_scales(ModelConfig(frequencies=1, frequency_scale=0.2, frequency_spread=50.0)) == [0.2]
 
 
 def test_auto_is_no_family():

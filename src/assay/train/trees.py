@@ -321,11 +321,11 @@ def _no_time(budget: Budget) -> BudgetError:
 
 
 def _terminated(checkpoints: Checkpoints | None) -> KeyboardInterrupt | TerminatedError:
-    """What ends a run on SIGTERM: that it can go on if there is a place for checkpoints, else what Ctrl-C does."""
+    """What ends a run on SIGTERM; without a place for checkpoints, what Ctrl-C does."""
     if checkpoints is None:
         return KeyboardInterrupt()
     return TerminatedError(
         "a run must be left to end by itself",
         "it was asked to end (SIGTERM) while boosted trees were grown",
-        "A run that goes on from here grows them again, to the same trees.",
+        "No network was trained yet: begin it anew, and it grows the same trees.",
     )

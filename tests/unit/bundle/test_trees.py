@@ -37,7 +37,8 @@ def forest_of(rounds: int, seed: int) -> Forest:
 def session_of(trees: Trees, example: Encoded) -> onnxruntime.InferenceSession:
     program = torch.onnx.export(
         trees.eval(), (example.numbers, example.extras, example.codes), dynamo=True, opset_version=20, verbose=False,
-        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},) * 3, input_names=NAMES, custom_translation_table=translations(Ensemble([trees])),
+        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},) * 3, input_names=NAMES,
+        custom_translation_table=translations(Ensemble([trees])),
     )  # fmt: skip
     model = program.model_proto
     assert [node.op_type for node in model.graph.node].count("TreeEnsemble") == trees.members

@@ -86,7 +86,8 @@ def search(
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks))
     found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
-    networks, lost = [], []
+    networks: list[TrainedNetwork] = []
+    lost = ""
     if ensemble.trees:
         networks, lost = _grow_trees(found, train, seed, budget, watch, checkpoints)
     if not any(each.part.trained.interrupted for each in networks):
@@ -117,7 +118,7 @@ def _examples(
 
 def _grow_trees(
     found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
-) -> tuple[list[TrainedNetwork], list[str]]:
+) -> tuple[list[TrainedNetwork], str]:
     """Boosted trees, or why there are none. They come first, for networks can use the time that they leave."""
     try:
         trees = train_trees(
@@ -125,8 +126,8 @@ def _grow_trees(
             checkpoints=None if checkpoints is None else checkpoints.within(TREES),
         )  # fmt: skip
     except BudgetError as error:
-        return [], [error.came]
-    return [trees], []
+        return [], error.came
+    return [trees], ""
 
 
 def _train_all(
@@ -357,14 +358,14 @@ def _leading(whole: Model, trained: Sequence[TrainedNetwork]) -> tuple[Part, Tra
     return first.part, first
 
 
-def _write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: Sequence[str]) -> None:
+def _write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: str) -> None:
     if not ensemble.trees:
         reason = "trees stay baselines; ensemble.trees=true lets them join"
         ledger.record("search.trees", Outcome.SKIPPED, reason)
         return
     share = sum(part.share for part in whole.parts if not part.is_network)
     if lost:
-        reason = f"there are none in the model: {lost[0]}"
+        reason = f"there are none in the model: {lost}"
         ledger.record("search.trees", Outcome.WARNED, reason, value=0.0)
     elif not share:
         reason = "the greedy weights gave boosted trees no share, and they were dropped"

@@ -16,7 +16,7 @@ OPTIONS = [
 def run(adult_small, tmp_path_factory):
     out = tmp_path_factory.mktemp("trees") / "run"
     options = [*OPTIONS, "ensemble.trees=true", "ensemble.folds=2"]
-    return assay.fit(adult_small, "income", out=out, budget=None, overrides=options)
+    return assay.fit(adult_small, "income", out=out, budget="none", overrides=options)
 
 
 def test_trees_have_a_share_of_the_answer(run):

@@ -144,10 +144,11 @@ def check_model(config: RunConfig, model: object) -> None:
     network = [name for name in said if name not in recorded]
     several = asked_by_hand(config, "ensemble")
     network += ["ensemble.recipes"] * ("recipes" in several) + ["ensemble.folds"] * (config.ensemble.folds > 1)
+    network += ["ensemble.trees"] * config.ensemble.trees
     if network:
         raise ConfigError(
             "a model of your own is trained as it is",
-            f"model= was given together with {', '.join(network)}, which choose or shape networks of assay's",
+            f"model= was given together with {', '.join(network)}, which choose or shape what assay trains",
             "Leave these options out, or leave model= out.",
         )
 

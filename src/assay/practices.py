@@ -141,6 +141,9 @@ _ALL = (
               "Kohavi, A study of cross-validation (IJCAI 1995)", "folds"),
     _practice("search.bagging", "search", "Members learn from bootstrap samples, which makes them disagree.",
               "Breiman, Bagging Predictors (Machine Learning 1996)", "members"),
+    _practice("search.trees", "search", "Boosted trees join the networks only where the user says so.",
+              "Shwartz-Ziv & Armon, Tabular Data: Deep Learning is Not All You Need (Information Fusion 2022)",
+              "share of trees"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

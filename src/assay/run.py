@@ -269,9 +269,10 @@ def _part(part: Part) -> TrainedPart:
         valid_loss=min(trained.best_losses),
         seconds=trained.seconds,
         stopped=trained.stopped,
-        options={
-            key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()
-        },
+        is_network=part.is_network,
+        options=dict(part.options)
+        if part.options is not None
+        else {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()},
     )
 
 

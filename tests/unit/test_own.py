@@ -62,6 +62,7 @@ def test_how_many_are_trained(preset, overrides, factory, members):
         ("model.name=perceptron", "model.name"),
         ("ensemble.recipes=[mlp]", "ensemble.recipes"),
         ("ensemble.folds=5", "ensemble.folds"),
+        ("ensemble.trees=true", "ensemble.trees"),
     ],
 )
 def test_options_of_assays_networks_contradict_a_model(override, named):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
+from assay.bundle.trees import translations
 from assay.data.encode import Encoder
 from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices
 from assay.data.schema import Kind, Schema, Task
@@ -34,6 +35,7 @@ from assay.models.foreign import ForeignNetwork
 from assay.models.quoting import quoted
 
 _OPSET = 20
+_ML = "ai.onnx.ml"
 #: Inner names begin so, apart from the columns, which keep theirs.
 _INNER = RESERVED
 _CORE = f"{_INNER}core:"
@@ -138,6 +140,7 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
                 dynamic_shapes=(tuple({0: rows} for _ in present),),
                 input_names=present,
                 output_names=["answer"],
+                custom_translation_table=translations(answer.ensemble),
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
@@ -200,7 +203,8 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
             nodes.append(helper.make_node("Concat", names, [_matrix_name(matrix)], axis=1))
             outputs.append(helper.make_tensor_value_info(_matrix_name(matrix), types[matrix], ["rows", None]))
     graph = helper.make_graph(nodes, "prologue", graph_inputs, outputs)
-    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
+    version = next((opset.version for opset in core.opset_import if opset.domain == _ML), 3)
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, version)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=core.ir_version)
 
 
@@ -210,7 +214,7 @@ def _look_up_node(item: Input, output: str) -> onnx.NodeProto:
         "LabelEncoder",
         [item.name],
         [output],
-        domain="ai.onnx.ml",
+        domain=_ML,
         keys_strings=["", *item.categories],
         values_int64s=codes,
         default_int64=0,
@@ -235,13 +239,13 @@ def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str 
             "LabelEncoder",
             [chosen],
             [prediction],
-            domain="ai.onnx.ml",
+            domain=_ML,
             keys_int64s=list(range(len(schema.classes))),
             values_strings=list(schema.classes),
         )
     )
-    if not any(opset.domain == "ai.onnx.ml" for opset in whole.opset_import):
-        whole.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    if not any(opset.domain == _ML for opset in whole.opset_import):
+        whole.opset_import.append(helper.make_opsetid(_ML, 3))
     shape = ["rows", len(schema.classes)]
     graph.output.append(helper.make_tensor_value_info(probability, TensorProto.FLOAT, shape))
     graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.STRING, ["rows"]))

@@ -99,9 +99,11 @@ def _described(model: Model) -> str:
     """`realmlp 60 % (3 members), mlp 40 % (1 member), 120,000 parameters`."""
     if len(model.parts) == 1:
         (part,) = model.parts
-        what = f"{part.name}, {model.members} networks averaged" if model.members > 1 else f"{part.name}, one network"
+        several, one = ("networks", "one network") if part.is_network else ("forests", "one forest and no network")
+        what = f"{part.name}, {model.members} {several} averaged" if model.members > 1 else f"{part.name}, {one}"
     else:
-        what = ", ".join(f"{part.name} {part.share:.0%} ({part.members} of {model.members})" for part in model.parts)
+        named = [(part.name if part.is_network else "boosted trees", part) for part in model.parts]
+        what = ", ".join(f"{name} {part.share:.0%} ({part.members} of {model.members})" for name, part in named)
     shown = model.parts[0].shown
     return f"{what}, {model.parameters:,} parameters" + (f": {shown}" if shown else "")
 

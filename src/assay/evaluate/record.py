@@ -101,7 +101,10 @@ class ResidualPicture(Record):
 
 
 class TrainedPart(Record):
-    """One network of the model: its share of the answer, and what it was made with where that is not the default."""
+    """One network of the model: its share of the answer, and what it was made with where that is not the default.
+
+    `is_network` is false for boosted trees.
+    """
 
     name: str
     share: float
@@ -113,6 +116,7 @@ class TrainedPart(Record):
     seconds: float
     stopped: str
     options: dict[str, str | int | float | bool | None]
+    is_network: bool = True
 
 
 class Training(Record):

@@ -21,6 +21,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.members = sum(network.members for network in networks)
+        self.parameter_count = sum(network.parameter_count for network in networks)
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""

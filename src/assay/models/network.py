@@ -146,6 +146,11 @@ class Network(nn.Module):
         self.members = members
         self.noise = Noise(members)
 
+    @property
+    def parameter_count(self) -> int:
+        """Learned numbers, all members together."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         raise NotImplementedError

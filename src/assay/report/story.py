@@ -18,6 +18,15 @@ def score_of(model: ModelScores, metric: str) -> Score | None:
     return next((score for score in model.scores if score.name == metric), None)
 
 
+def trees(report: Report) -> tuple[str, ...]:
+    """A sentence on the boosted trees in the model; nothing where there are none."""
+    share = sum(part.share for part in report.training.parts if not part.is_network)
+    if not share:
+        return ()
+    rest = "no network is in it" if share > 1.0 - 1e-9 else "the rest is that of networks"
+    return (f"Boosted trees give {percent(share)} of the answer, as ensemble.trees=true allowed; {rest}.",)
+
+
 def network(report: Report) -> ModelScores:
     """The network's scores, which come first."""
     return report.scores[0]

@@ -26,3 +26,8 @@ class EnsembleConfig(Record):
     bagging: bool = Field(
         False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
     )
+    trees: bool = Field(
+        False,
+        description="Let boosted trees join the networks of the model; else they are only a baseline to be compared "
+        "with.",
+    )

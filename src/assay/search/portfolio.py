@@ -34,12 +34,14 @@ from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
+from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_verdicts
 from assay.train.state import Checkpoints
+from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
-#: Share of the time left below which no further network is begun.
-_LEAST_SHARE = 0.08
+#: Share of the time left below which no further network is begun, and the one that trees get at most.
+_LEAST_SHARE, _SHARE_OF_TREES = 0.08, 0.15
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,19 @@ def search(
     """
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
-    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(allowed))
+    for_networks = allowed * (1.0 - _SHARE_OF_TREES) if ensemble.trees else allowed
+    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks))
     found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
-    networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
+    networks: list[TrainedNetwork] = []
+    lost = ""
+    if ensemble.trees:
+        networks, lost = _grow_trees(found, train, seed, budget, watch, checkpoints)
+    if not any(each.part.trained.interrupted for each in networks):
+        networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_trees=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
     _write(ledger, whole, networks, planned, ensemble, seed, budget)
+    _write_trees(ledger, whole, ensemble, lost)
     return whole
 
 
@@ -107,6 +116,20 @@ def _examples(
     return folded(encoder, rows, schema, deal_folds(rows, schema, dealing, planned.folds, seed), spill), rows
 
 
+def _grow_trees(
+    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
+) -> tuple[list[TrainedNetwork], str]:
+    """Boosted trees, or why there are none. They come first, for networks can use the time that they leave."""
+    try:
+        trees = train_trees(
+            found, seed=seed, budget=budget.part(_SHARE_OF_TREES), watch=Named(watch, TREES), threads=train.threads,
+            checkpoints=None if checkpoints is None else checkpoints.within(TREES),
+        )  # fmt: skip
+    except BudgetError as error:
+        return [], error.came
+    return [trees], ""
+
+
 def _train_all(
     found: Examples,
     planned: Plan,
@@ -115,8 +138,13 @@ def _train_all(
     watch: Watch,
     ledger: Ledger,
     checkpoints: Checkpoints | None,
+    *,
+    has_trees: bool,
 ) -> list[TrainedNetwork]:
-    """The networks of the plan, in its order, each in its share of the time that is left."""
+    """The networks of the plan, in its order, each in its share of the time that is left.
+
+    has_trees: whether there is something to answer with when no network can be trained.
+    """
     networks: list[TrainedNetwork] = []
     lost: list[str] = []
     allowed = budget.left
@@ -129,7 +157,7 @@ def _train_all(
         try:
             networks.append(_train(found, job, planned.jobs[place:], seed, budget, watch, own))
         except (DivergenceError, BudgetError) as error:
-            if not networks and job is planned.jobs[-1]:
+            if not networks and not has_trees and job is planned.jobs[-1]:
                 raise
             lost.append(f"{job.name} ({error.came})")
         if networks and networks[-1].part.trained.interrupted:
@@ -246,8 +274,7 @@ def _model(
             shares += [share / (len(c.places) * heads)] * (len(c.places) * heads)
         heats += [temperatures[place]] * (len(members) * heads)
         own = sum(share for _, share in chosen)
-        parameters = sum(p.numel() for p in modules[-1].parameters())
-        parts.append(replace(each.part, members=len(members), parameters=parameters, share=own))
+        parts.append(replace(each.part, members=len(members), parameters=modules[-1].parameter_count, share=own))
     is_classifier = schema.is_classification
     head = Head(tuple(shares), tuple(heats) if is_classifier else None, found.units.mean, found.units.deviation)
     return Model(encoder, Ensemble(modules), head, tuple(parts), _validation(kept, temperatures, judge, weight, head))
@@ -292,14 +319,15 @@ def _write(
     seed: int,
     budget: Budget,
 ) -> None:
-    leading = max(whole.parts, key=lambda part: part.share)
-    first = next(each for each in networks if each.part.name == leading.name)
-    write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
-    write_budget(ledger, leading.trained, budget)
+    trained = [each for each in networks if each.part.is_network]
+    if trained:
+        leading, first = _leading(whole, trained)
+        write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
+    write_budget(ledger, whole.trained, budget)
     told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
-    trained = ", ".join(each.part.name for each in networks)
     if "search.recipes" not in ledger:
-        ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {trained}", value=len(networks))
+        names = ", ".join(each.part.name for each in trained)
+        ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {names}", value=len(trained))
     reason = f"greedy weights on rows they did not learn from: {told}"
     ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
     if ensemble.bagging:
@@ -314,6 +342,40 @@ def _write(
         ledger.record("search.folds", Outcome.APPLIED, reason, value=planned.folds)
     else:
         ledger.record("search.folds", Outcome.SKIPPED, f"one split: {planned.why_no_folds}", value=1)
+
+
+def _leading(whole: Model, trained: Sequence[TrainedNetwork]) -> tuple[Part, TrainedNetwork]:
+    """The network with the largest share, as it is in the model and as it was trained.
+
+    Where trees have the whole answer, it is the network that came nearest.
+    """
+    kept = {part.name: part for part in whole.parts}
+    inside = [each for each in trained if each.part.name in kept]
+    if inside:
+        first = max(inside, key=lambda each: kept[each.part.name].share)
+        return kept[first.part.name], first
+    first = min(trained, key=lambda each: float(np.mean(each.part.trained.best_losses)))
+    return first.part, first
+
+
+def _write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: str) -> None:
+    if not ensemble.trees:
+        reason = "trees stay baselines; ensemble.trees=true lets them join"
+        ledger.record("search.trees", Outcome.SKIPPED, reason)
+        return
+    share = sum(part.share for part in whole.parts if not part.is_network)
+    if lost:
+        reason = f"there are none in the model: {lost}"
+        ledger.record("search.trees", Outcome.WARNED, reason, value=0.0)
+    elif not share:
+        reason = "the greedy weights gave boosted trees no share, and they were dropped"
+        ledger.record("search.trees", Outcome.APPLIED, reason, value=0.0)
+    elif all(not part.is_network for part in whole.parts):
+        reason = "the greedy weights gave boosted trees the whole answer: no network is in the model"
+        ledger.record("search.trees", Outcome.WARNED, reason, value=share)
+    else:
+        reason = f"boosted trees are in the model with {share:.0%} of the answer, as ensemble.trees=true asked"
+        ledger.record("search.trees", Outcome.APPLIED, reason, value=share)
 
 
 def _count(members: int) -> str:

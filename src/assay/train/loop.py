@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -221,7 +222,7 @@ def predict(network: nn.Module, inputs: Encoded, rows: int = BLOCK_ROWS) -> Tens
     """Outputs of all members for all rows, (M * heads, n, outputs), in blocks, without gradients, on the host."""
     was_training = network.training
     network.eval()
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device  # trees have no parameters
     with torch.inference_mode():
         blocks = [_outputs(network, inputs[i : i + rows].to(device)) for i in range(0, max(len(inputs), 1), rows)]
     network.train(was_training)

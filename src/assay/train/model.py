@@ -61,8 +61,8 @@ class Model:
 
     @property
     def trained(self) -> Trained:
-        """How the network with the largest share was trained."""
-        return max(self.parts, key=lambda part: part.share).trained
+        """How the network with the largest share was trained; trees where there is no network."""
+        return max(self.parts, key=lambda part: (part.is_network, part.share)).trained
 
     @property
     def seconds(self) -> float:
@@ -72,7 +72,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Learned numbers, all networks and members together."""
-        return sum(parameter.numel() for parameter in self.ensemble.parameters() if parameter.requires_grad)
+        return self.ensemble.parameter_count
 
     @property
     def members(self) -> int:
@@ -108,7 +108,10 @@ class Model:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network as it comes from training; `make` builds an untrained one of its kind from seeds."""
+    """A network as it comes from training; `make` builds an untrained one of its kind from seeds.
+
+    What has no parameters, as trees, is made as it is trained, and asked for by the places of members.
+    """
 
     network: Network
     part: Part

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assay.models.config import ModelConfig
 from assay.train.config import TrainConfig
 from assay.train.loop import Trained
+
+Setting = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,8 @@ class Part:
     """One network of a model with its members: how it was made and trained, and its share of the answer.
 
     shown: a module of the user's own in its own words, shortened. brings: the optimiser it brought along.
+    is_network: false for boosted trees, of which `model` and `train` say nothing.
+    options: what to show instead of those two.
     """
 
     name: str
@@ -25,3 +30,5 @@ class Part:
     share: float = 1.0
     shown: str = ""
     brings: str = ""
+    is_network: bool = True
+    options: Mapping[str, Setting] | None = None

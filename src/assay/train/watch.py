@@ -15,7 +15,8 @@ class Epoch(Record):
     accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is the median over the
     epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of the weights'
     size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
-    training began. `logged` holds what a module of the user's own logged, as means over the epoch's steps.
+    training began. `logged` holds what a module of the user's own logged, as means over the epoch's steps. Boosted
+    trees tell of stretches of rounds, which are their steps, and have no gradient norm (0).
     """
 
     epoch: int

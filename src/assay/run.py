@@ -271,6 +271,7 @@ def _part(part: Part) -> TrainedPart:
         valid_loss=min(trained.best_losses),
         seconds=trained.seconds,
         stopped=trained.stopped,
+        rates=part.rates,
         options={
             key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()
         },

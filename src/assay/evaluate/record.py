@@ -10,6 +10,7 @@ from assay.data.schema import Schema
 from assay.data.split import SplitRecord
 from assay.ledger import Verdict
 from assay.records import Record
+from assay.train.rate_curve import RateCurve
 from assay.train.watch import Epoch
 
 REPORT_FORMAT = 1
@@ -101,7 +102,10 @@ class ResidualPicture(Record):
 
 
 class TrainedPart(Record):
-    """One network of the model: its share of the answer, and what it was made with where that is not the default."""
+    """One network of the model: its share of the answer, and what it was made with where that is not the default.
+
+    rates: its range test, where one was asked for.
+    """
 
     name: str
     share: float
@@ -113,6 +117,7 @@ class TrainedPart(Record):
     seconds: float
     stopped: str
     options: dict[str, str | int | float | bool | None]
+    rates: RateCurve | None = None
 
 
 class Training(Record):

@@ -34,7 +34,7 @@ from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
-from assay.train.part_verdicts import write_budget, write_verdicts
+from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
 from assay.train.state import Checkpoints
 from assay.train.watch import Named, Watch
 
@@ -81,7 +81,7 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(allowed))
-    found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
+    found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks = _train_all(found, planned, seed, budget, watch, ledger, checkpoints)
     whole = combine(networks, found, judge, schema, encoder)
@@ -89,7 +89,7 @@ def search(
     return whole
 
 
-def _examples(
+def planned_examples(
     encoder: Encoder,
     split: Split,
     schema: Schema,
@@ -99,7 +99,7 @@ def _examples(
     spill: Spill | None,
     ledger: Ledger,
 ) -> tuple[Examples, Rows]:
-    """What is learned from, and the rows whose targets are judged by."""
+    """What the plan learns from, and the rows whose targets are judged by."""
     if planned.folds < 2:
         found = examples(encoder, split.train, split.valid, schema, seed=seed, spill=spill, ledger=ledger)
         return found, split.valid
@@ -296,6 +296,7 @@ def _write(
     first = next(each for each in networks if each.part.name == leading.name)
     write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
     write_budget(ledger, leading.trained, budget)
+    write_rates(ledger, [each.part for each in networks])
     told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
     trained = ", ".join(each.part.name for each in networks)
     if "search.recipes" not in ledger:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from assay.models.config import ModelConfig
 from assay.train.config import TrainConfig
 from assay.train.loop import Trained
+from assay.train.rate_curve import RateCurve
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class Part:
     """One network of a model with its members: how it was made and trained, and its share of the answer.
 
     shown: a module of the user's own in its own words, shortened. brings: the optimiser it brought along.
+    rates: its range test, where one was asked for.
     """
 
     name: str
@@ -25,3 +27,4 @@ class Part:
     share: float = 1.0
     shown: str = ""
     brings: str = ""
+    rates: RateCurve | None = None

@@ -225,16 +225,25 @@ def line_chart(
     if diagonal:
         body.append(_line(plot.px(0), plot.py(0), plot.px(1), plot.py(1), "chance"))
     body += [_path(s, plot) + _alone(s, plot) for s in sorted(drawn, key=lambda s: not s.quiet)]
-    body += [_marked(mark, plot, row) for row, mark in enumerate(shown)]
+    if shown:
+        body.append(_marked(shown[0], plot) if len(shown) == 1 else _flagged(shown, plot))
     return _svg(label, width, height, body)
 
 
-def _marked(mark: Mark, plot: _Plot, row: int) -> str:
-    """The line of a mark, and its word above the plot on a line of its own: marks may lie close together."""
+def _marked(mark: Mark, plot: _Plot) -> str:
     at, half = plot.px(mark.x), len(mark.text) * _CHARACTER / 2
     word = min(max(at, plot.left + half), plot.right - half)
-    top = plot.top - _MARK_LINE * row
-    return _line(at, top, at, plot.bottom, "mark") + _text(word, top - 7, mark.text, "label", "middle")
+    return _line(at, plot.top, at, plot.bottom, "mark") + _text(word, plot.top - 7, mark.text, "label", "middle")
+
+
+def _flagged(marks: Sequence[Mark], plot: _Plot) -> str:
+    """Several marks, each with its word on a line of its own: from the right, so that no line runs through a word."""
+    parts = []
+    for row, mark in enumerate(sorted(marks, key=lambda mark: -mark.x)):
+        at, top = plot.px(mark.x), plot.top - _MARK_LINE * (row + 1)
+        side, anchor = (5, "start") if at + 5 + len(mark.text) * _CHARACTER <= plot.right else (-5, "end")
+        parts.append(_line(at, top, at, plot.bottom, "mark") + _text(at + side, top + 9, mark.text, "label", anchor))
+    return "".join(parts)
 
 
 def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 480) -> str:

@@ -28,7 +28,7 @@ def rate_chart(curve: RateCurve, size: tuple[float, float] = (460, 320)) -> str:
     top = _top(curve)
     series = (
         Series("loss of each step", exponents, [loss if loss <= top else None for loss in curve.losses], 2, quiet=True),
-        Series("loss, smoothed", exponents, _up_to(curve.smoothed, top), 0),
+        Series("training loss, smoothed (thin: each step)", exponents, _up_to(curve.smoothed, top), 0),
     )
     name = short(curve.network, 24)
     marks = [Mark(math.log10(curve.used), f"used {rate(curve.used)}")]
@@ -37,8 +37,7 @@ def rate_chart(curve: RateCurve, size: tuple[float, float] = (460, 320)) -> str:
         marks.append(Mark(math.log10(curve.suggestion), f"suggested {rate(curve.suggestion)}"))
         label += f", suggested {rate(curve.suggestion)}"
     return line_chart(
-        label, series, Axis("learning rate", powers=True), Axis("loss"), marks=sorted(marks, key=lambda mark: -mark.x),
-        size=size,
+        label, series, Axis("learning rate", powers=True), Axis("loss"), marks=marks, size=size
     )  # fmt: skip
 
 
@@ -84,7 +83,9 @@ def sketch(curve: RateCurve, columns: int = 60, lines: int = 9) -> str:
     edge = max(len(number(top, 3)), len(number(least, 3)))
     heads = {0: number(top, 3), lines - 1: number(least, 3)}
     drawn = [f"{heads.get(row, ''):>{edge}} ┤{''.join(map(chr, line))}" for row, line in enumerate(cells)]
-    return "\n".join([*drawn, f"{'':{edge}} └{_axis(curve, first, last, columns)}", *_feet(curve, first, last, columns, edge)])
+    return "\n".join(
+        [*drawn, f"{'':{edge}} └{_axis(curve, first, last, columns)}", *_feet(curve, first, last, columns, edge)]
+    )
 
 
 def _between(curve: RateCurve, exponent: float) -> float:

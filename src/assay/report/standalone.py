@@ -52,7 +52,9 @@ def _style() -> str:
     rules = []
     for selector, content in re.findall(r"^(\.chart[^{]*)\{ ([^}]*) \}", _one_a_line(page), re.MULTILINE):
         if "var(--tone)" in content:
-            spread = [(f"{selector.strip()}.{name}", content.replace("var(--tone)", tone)) for name, tone in tones.items()]
+            spread = [
+                (f"{selector.strip()}.{name}", content.replace("var(--tone)", tone)) for name, tone in tones.items()
+            ]
         else:
             spread = [(selector.strip(), content)]
         rules += [f"{where} {{ {_resolved(what, values)} }}" for where, what in spread]

@@ -65,9 +65,7 @@ def find_rates(
     return tuple(curves)
 
 
-def _tested(
-    found: Examples, job: Job, seed: int, steps: int, ends: Sequence[float | None], watch: Watch
-) -> RateCurve:
+def _tested(found: Examples, job: Job, seed: int, steps: int, ends: Sequence[float | None], watch: Watch) -> RateCurve:
     start = start_of(found, job.model, job.train, seed=seed, vary=job.vary)
     sweep = sweep_for(start.config, job.train.lr, steps, *ends)
     tested = range_test(
@@ -94,4 +92,3 @@ def _refuse(tested: RateCurve) -> None:
         f"{'at the first step' if not steps else f'after {steps} steps'}, at a rate of {tested.diverged or 0.0:.2g}",
         "Check the data for extreme values with `assay audit`, or begin lower with --lowest.",
     )
-

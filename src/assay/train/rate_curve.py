@@ -32,7 +32,7 @@ NO_TIME = "there was no time for it"
 _LOWEST, _HIGHEST, _HIGHEST_PLAIN, _ABOVE = 1e-6, 1.0, 10.0, 20.0
 _MOST = 100.0
 #: The running mean of the loss looks back over this share of the steps.
-_WINDOW = 0.08
+_WINDOW = 0.05
 #: Share of the planned steps at the beginning, and points at the end, that nothing is read off (fastai).
 _SKIPPED, _CUT = 10, 5
 #: A descent that is worth a suggestion: the fewest points of it, and the share of the loss that it takes off.

@@ -137,7 +137,7 @@ def _batches(run: Training) -> Iterator[Batch]:
                 yield rows
 
 
-def tested_before(
+def rates_before(
     name: str,
     make: Callable[[], Network],
     train: Source,

@@ -28,7 +28,7 @@ from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
 from assay.train.loop import Trained, fit, predict
 from assay.train.losses import member_losses
-from assay.train.lr_find import tested_before
+from assay.train.lr_find import rates_before
 from assay.train.members import Member, alike, varied
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
@@ -204,7 +204,7 @@ def train_network(
     start = start_of(found, model, config, seed=seed, vary=vary)
     rates = None
     if config.lr_find:
-        rates = tested_before(
+        rates = rates_before(
             name, start.again, start.train, start.valid, start.config, start.members, seed=seed, scale=start.scale,
             budget=budget, checkpoints=checkpoints, tell=watch.note,
         )  # fmt: skip

@@ -111,7 +111,7 @@ class RateCurve(Record):
     @property
     def is_far(self) -> bool:
         """Whether the suggestion and the rate used are more than a factor of ten apart."""
-        return self.valley is not None and not 1.0 / FAR <= self.valley / self.used <= FAR
+        return self.valley is not None and abs(math.log(self.valley / self.used)) > math.log(FAR) * (1.0 + 1e-9)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def write_rates(ledger: Ledger, parts: Sequence[Part]) -> None:
     suggestion = tested[0].suggestion
     doubtful = any(rates.is_far or rates.suggestion is None for rates in tested)
     if any(rates.is_far for rates in tested):
-        told += f"; more than a factor of {FAR:g} apart: train with both and compare the runs"
+        told += "; where they are far apart, train with both and compare the runs"
     ledger.record("train.lr-find", Outcome.WARNED if doubtful else Outcome.PASSED, told, value=suggestion)
 
 
@@ -115,4 +115,5 @@ def _told(rates: RateCurve) -> str:
         return f"{rates.network}: not tested, {rates.ended}"
     if rates.suggestion is None:
         return f"{rates.network}: the loss fell at no rate ({rates.ended}), {rates.used:.2g} was used"
-    return f"{rates.network}: a range test suggests train.lr={rates.suggestion:.2g}, {rates.used:.2g} was used"
+    apart = f" (more than a factor of {FAR:g} apart)" if rates.is_far else ""
+    return f"{rates.network}: a range test suggests train.lr={rates.suggestion:.2g}, {rates.used:.2g} was used{apart}"

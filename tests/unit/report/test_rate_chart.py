@@ -23,7 +23,7 @@ def lost() -> RateCurve:
     rates = tuple(each for each in Sweep(1e-6, 1.0, 100).rates if each < 0.5)
     losses = [1.0 - 0.1 * max(math.log10(each) + 4.0, 0.0) for each in rates]
     losses = [loss if each < 0.1 else 50.0 * each for loss, each in zip(losses, rates, strict=True)]
-    return curve("mlp", Walk(rates, tuple(losses), DIVERGED, rates[-1]), steps=100, used=2e-3)
+    return curve("mlp", Walk(rates, tuple(losses), DIVERGED, rates[-1]), steps=100, used=2e-2)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def texts(svg: str) -> list[str]:
 def test_the_axis_is_of_powers_and_both_rates_are_marked(lost):
     shown = texts(rate_chart(lost))
     assert {"10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"} <= set(shown)
-    assert "used 0.002" in shown
+    assert "used 0.02" in shown
     assert f"suggested {rate(lost.suggestion)}" in shown
 
 

@@ -142,10 +142,10 @@ def test_a_test_is_repeated_to_the_bit(network, train):
 
 
 def before(network, train, checkpoints=None, budget=None, said=None):
-    config = TrainConfig(batch=32, threads=1, lr=0.01)
+    config, said = TrainConfig(batch=32, threads=1, lr=0.01), [] if said is None else said
     return rates_before(
         "net", network, Resident(train), Resident(train), config, alike(1, config, dropout=0.0, seed=0), seed=0,
-        scale=0.5, budget=budget or Budget(None), checkpoints=checkpoints, tell=(said if said is not None else []).append,
+        scale=0.5, budget=budget or Budget(None), checkpoints=checkpoints, tell=said.append,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ Answer = Callable[[Tensor], Tensor]
 def make_work(chosen: argparse.Namespace) -> Work:
     """Two classes of 32 numbers, or four classes of noisy images with a bright quarter; the same for everybody."""
     generator = torch.Generator().manual_seed(0)
-    rows = chosen.rows + 2_048
+    rows = chosen.rows + max(256, chosen.rows // 20)
     if chosen.images:
         target = torch.randint(0, 4, (rows,), generator=generator)
         inputs = torch.randn((rows, 1, 28, 28), generator=generator)
@@ -112,12 +112,13 @@ def hand_channels_last(work: Work) -> Answer:
     return by_hand(replace(work, inputs=inputs), sliced, torch.channels_last)
 
 
-def assay_table(work: Work) -> Answer:
-    """assay's engine: with validation, metrics, clipping, early stopping, best weights and a cosine rate."""
+def assay_fit(work: Work, make) -> nn.Module:
+    """assay's engine: with validation, metrics, clipping, early stopping, best weights and a cosine rate.
+
+    make: from the options of training and the sizes of the inputs to a network.
+    """
     from assay.data.batches import Batch, Resident
     from assay.data.encode import Encoded, Layout
-    from assay.models.build import build
-    from assay.models.config import ModelConfig
     from assay.train.budget import Budget
     from assay.train.config import TrainConfig
     from assay.train.loop import fit
@@ -126,26 +127,49 @@ def assay_table(work: Work) -> Answer:
 
     def rows(numbers: Tensor, labels: Tensor) -> Resident:
         empty = torch.zeros((len(numbers), 0))
-        return Resident(Batch(Encoded(numbers, empty, empty.int()), labels, None))
+        return Resident(Batch(Encoded(numbers.flatten(1), empty, empty.int()), labels, None))
 
-    model = ModelConfig(layers=2, width=WIDTH, dropout=0.0, number_bins=0)
     config = TrainConfig(
-        epochs=work.epochs, batch=work.batch, lr=RATE, weight_decay=DECAY, warmup=0.0, patience=work.epochs,
-        threads=torch.get_num_threads(),
+        epochs=work.epochs, batch=work.batch, lr=RATE, weight_decay=DECAY, schedule="cosine", warmup=0.0,
+        patience=work.epochs, threads=torch.get_num_threads(),
     )  # fmt: skip
-    members = alike(work.members, config, dropout=0.0, seed=0)
-    made = build(model, Layout(32, 0, ()), work.inputs, outputs=2, prior=torch.zeros(2), seeds=range(work.members))
+    made = make(Layout(work.inputs[0].numel(), 0, ()))
     fit(
-        made, rows(work.inputs, work.target), rows(work.valid, work.valid_target), config, members, seed=0,
-        budget=Budget(None), watch=Unwatched(),
+        made, rows(work.inputs, work.target), rows(work.valid, work.valid_target), config,
+        alike(work.members, config, dropout=0.0, seed=0), seed=0, budget=Budget(None), watch=Unwatched(),
     )  # fmt: skip
-    none = torch.zeros((len(work.valid), 0))
-    return lambda numbers: made(numbers, none, none.int()).softmax(-1).mean(0)
+    return made
+
+
+def averaged(made: nn.Module) -> Answer:
+    def answer(rows: Tensor) -> Tensor:
+        none = torch.zeros((len(rows), 0))
+        return made(rows.flatten(1), none, none.int()).softmax(-1).mean(0)
+
+    return answer
+
+
+def assay_table(work: Work) -> Answer:
+    from assay.models.build import build
+    from assay.models.config import ModelConfig
+
+    config = ModelConfig(name="mlp", layers=2, width=WIDTH, dropout=0.0, number_bins=0)
+    seeds, prior = range(work.members), torch.zeros(2)
+    return averaged(
+        assay_fit(work, lambda layout: build(config, layout, work.inputs, outputs=2, prior=prior, seeds=seeds))
+    )
 
 
 def assay_module(work: Work) -> Answer:
-    """assay's engine with a module of the user's own."""
-    raise NotImplementedError
+    """The same for a module of the user's own."""
+    from assay.models.foreign import ForeignNetwork
+
+    def make(layout) -> nn.Module:
+        made = ForeignNetwork(nn.Sequential(nn.Unflatten(1, (1, 28, 28)), network(work)), layout, outputs=4)
+        made.reset([0], torch.zeros(4))
+        return made
+
+    return averaged(assay_fit(work, make))
 
 
 def loader(work: Work):

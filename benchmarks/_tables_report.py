@@ -28,8 +28,8 @@ NOTE = """boosting is scikit-learn's HistGradientBoosting; it, LightGBM and CatB
 1,000 rounds and early stopping on 10 %; MLP is scikit-learn's with scaling, one-hot and early stopping; all else at
 their defaults, one thread. AutoGluon is 1.6 `medium`, RealMLP is RealMLP-TD of pytabkit, both told to stop after 60 s
 (AutoGluon took 66 to 90) and measured earlier, once, on an idle machine of 2 cores. Scores are means over seeds; a
-system that needs more than 20 s has one seed. Published results have other splits, tuning and budgets: a range, not a
-ranking.
+system that needs more than 20 s of CPU has one seed. Published results have other splits, tuning and budgets: a range,
+not a ranking.
 """
 
 

@@ -25,7 +25,7 @@ from _tables_report import report
 
 HERE = Path(__file__).resolve().parent
 RIVALS = ("boosting", "LightGBM", "MLP", "CatBoost")
-#: A rival that takes longer than this with its first seed is not fitted with others.
+#: A rival that takes more CPU seconds than this with its first seed is not fitted with others.
 LONG = 20.0
 
 
@@ -105,7 +105,7 @@ def measure(chosen: argparse.Namespace, tables: tuple[Data, ...], most: int | No
     done = {key(line): line for line in read_lines(chosen.resume)}
     for job in jobs(chosen, tables):
         first = done.get((job.data.name, job.system, None, chosen.seeds[0]))
-        if job.key in done or (job.budget is None and first is not None and first["seconds"] > LONG):
+        if job.key in done or (job.budget is None and first is not None and first["cpu"] > LONG):
             continue
         with tempfile.TemporaryDirectory() as folder:
             train, test = write_parts(job.data, chosen.data, ADULT, Path(folder), most=most)

@@ -73,9 +73,9 @@ class LineWatch:
         self._release()
 
     def _release(self) -> None:
-        if self._held is not None:
-            _print(self._stream, self._held)
-        self._held = None
+        held, self._held = self._held, None  # at once, for Ctrl-C may come while it is printed
+        if held is not None:
+            _print(self._stream, held)
 
 
 class TerminalWatch:

@@ -28,7 +28,7 @@ from assay.evaluate.record import Reference, Resumption
 from assay.records import Record
 from assay.train.state import standing
 from assay.version import __version__
-from assay.workspace import REQUEST, Workspace, partial_of, unfinished
+from assay.workspace import REQUEST, Workspace, call_to_resume, partial_of, unfinished
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Request:
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What is read, by the part it is for; None where nothing was given."""
-        return {"data": self.data, "test": self.test, "valid": self.valid}
+        """What the run is made from, by the part it is for; None where nothing was given."""
+        return {"data": self.data, "test": self.test, "valid": self.valid, "model": self.model}
 
     @property
     def command(self) -> str:
@@ -134,7 +134,7 @@ def _shown(source: Any, given: str | None) -> str:  # noqa: ANN401
 class SourceFile(Record):
     """A source as a run remembers it: where it is, how it was called, and what was in it when it was read.
 
-    `path` is absolute, or None for an object that only its caller has.
+    `path` is absolute, or None for an object that only its caller has; a model has no rows.
     """
 
     path: str | None
@@ -166,16 +166,18 @@ class RequestFile(Record):
         """Seconds of the run that were gone when it was last taken up."""
         return self.resumed[-1].seconds if self.resumed else 0.0
 
-    @property
-    def identity(self) -> dict[str, str]:
-        """What a checkpoint must have in common with the run that goes on from it."""
+    def identity(self, config: RunConfig) -> dict[str, str]:
+        """What a checkpoint must have in common with the run that goes on from it.
+
+        `config` is the configuration with what a model of the user's own turned out to be.
+        """
         sums = [f"{part} {source.sha256}" for part, source in self.sources.items()]
-        named = {"configuration": self.config.model_dump_json(exclude_unset=True), "data": "\n".join(sums)}
+        named = {"configuration": config.model_dump_json(exclude_unset=True), "data": "\n".join(sums)}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in named.items()}
 
 
 def remembered(resume: str | os.PathLike[str], sources: Mapping[str, Any], said: Mapping[str, object]) -> Request:
-    """The request of an unfinished run; sources that were objects are taken from `sources`.
+    """The request of an unfinished run; what only its caller has is taken from `sources`.
 
     Args:
         resume: the run.
@@ -209,10 +211,12 @@ def remembered(resume: str | os.PathLike[str], sources: Mapping[str, Any], said:
             raise ConfigError(
                 f"{part} must be given again, for it was {file.sources[part].given} and no file",
                 "it is not there" if sources.get(part) is None else "a path is given",
-                f"In Python: assay.fit({'data' if part == 'data' else f'{part}={part}'}, resume={str(final)!r}).",
+                f"In Python: {call_to_resume(final, file.objects)}.",
             )
     found = {part: sources[part] if source.path is None else _path(source) for part, source in file.sources.items()}
-    return Request(found["data"], found.get("test"), found.get("valid"), file.config, file.references)
+    return Request(
+        found["data"], found.get("test"), found.get("valid"), file.config, file.references, found.get("model")
+    )
 
 
 def begin(work: Workspace, request: Request) -> list[str]:
@@ -251,8 +255,10 @@ def recognised(work: Workspace, tables: Mapping[str, Table | None]) -> RequestFi
     file = RequestFile.read(work.directory / REQUEST)
     sources = {}
     for part, source in file.sources.items():
-        table = tables[part]
-        assert table is not None
+        table = tables.get(part)
+        if table is None:
+            sources[part] = source
+            continue
         if source.sha256 not in (None, table.source.sha256):
             raise DataError(
                 "a run must go on with the data it began with",
@@ -301,7 +307,7 @@ def _size(path: str) -> int | None:
 
 def _source(source: Any) -> SourceFile:  # noqa: ANN401
     if not isinstance(source, str | os.PathLike):
-        kind = type(source)
+        kind = source if isinstance(source, type) else type(source)
         return SourceFile(path=None, given=f"a {kind.__module__.partition('.')[0]} {kind.__name__}", bytes=None)
     path = os.path.abspath(source)  # noqa: PTH100  # links stay links, and a pattern is no path
     return SourceFile(path=path, given=os.fspath(source), bytes=_size(path))

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +132,7 @@ def fit(
             "out": out, "preset": preset, "budget": budget, "seed": seed, "strict": strict, "config": config,
             "overrides": tuple(overrides), "references": tuple(references),
         }  # fmt: skip
-        request, place = remembered(resume, named, said | options), reopened(Path(resume))
-        request = replace(request, model=model)
+        request, place = remembered(resume, named | {"model": model}, said | options), reopened(Path(resume))
     with place as work:
         report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(work.final, load(work.final), report)
@@ -165,7 +163,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config)
+            after = _seconds_after_training(split, config) + (0.0 if own is None else own.saving)
             baselines = fit_baselines(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
@@ -173,7 +171,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("train"):
             tracked.start()
             every = config.train.checkpoint_every
-            checkpoints = Checkpoints(work.checkpoints, known.identity, every, tell=watch.note)
+            checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
             left, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
             if own is not None:
                 model = search_own(

@@ -13,12 +13,12 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import BundleError, ConfigError, GateError, nearest
+from assay.errors import BundleError, CheckpointError, ConfigError, GateError, nearest
 from assay.locking import LOCK, is_locked, locked
 
 RUNS = Path("runs")
@@ -180,8 +180,14 @@ def how_to_resume(final: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         objects = None
     if objects:
-        return f"go on in Python with `assay.fit(data, resume={str(final)!r})` and the same data"
+        return f"go on in Python with `{call_to_resume(final, objects)}` and the same {' and '.join(objects)}"
     return f"go on with `assay fit --resume {shlex.quote(str(final))}`"
+
+
+def call_to_resume(final: Path, objects: Sequence[str]) -> str:
+    """The call in Python that gives a run again what only its caller has."""
+    given = [name if name == "data" else f"{name}={name}" for name in objects]
+    return f"assay.fit({', '.join([*given, f'resume={str(final)!r}'])})"
 
 
 def partial_of(final: Path) -> Path:
@@ -304,7 +310,8 @@ def _held(workspace: Workspace, made: list[Path]) -> Iterator[Workspace]:
         _forget(final)
     except BaseException as error:
         if has_checkpoints(directory) and not isinstance(error, GateError):
-            error.add_note(f"What was trained is kept: {how_to_resume(final)}.")
+            if not isinstance(error, CheckpointError):  # there is nothing whole to go on from
+                error.add_note(f"What was trained is kept: {how_to_resume(final)}.")
         else:
             _remove(directory, made)
         raise

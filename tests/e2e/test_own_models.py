@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import polars as pl
@@ -73,6 +74,7 @@ class Tied(nn.Module):
         self.third.weight = self.second.weight
         self.norm, self.dropout, self.last = nn.BatchNorm1d(16), nn.Dropout(0.1), nn.Linear(16, outputs)
         self.spare = nn.Linear(3, 3)
+        self.lock = threading.Lock()  # cannot be pickled or copied
 
     def forward(self, x):
         hidden = self.norm(self.first(x)).relu()

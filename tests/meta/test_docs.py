@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import assay
 from assay.compose.run_config import options
+from assay.errors import TerminatedError
+from assay.train.watch import Unwatched
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -121,8 +125,31 @@ def workplace(tmp_path, monkeypatch, adult_small, small_run):
     return tmp_path
 
 
+class TakenBack(Unwatched):
+    """A watch that ends the run with its first epoch, as a queue does that takes its node back."""
+
+    def epoch(self, record, of):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def unfinished_runs(workplace):
+    """Make the runs that the guide to going on goes on with: one of a file, one of a frame."""
+
+    def make():
+        data = "examples/adult/train.csv.gz"
+        for source, out in ((data, "runs/churn"), (pl.read_csv(data), "runs/frame-1")):
+            overrides = ["model.name=mlp", "model.members=1", "ensemble.folds=1", "train.epochs=2"]
+            with pytest.raises(TerminatedError):
+                assay.fit(source, "income", out=out, overrides=overrides, watch=TakenBack())
+
+    return make
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
-def test_examples_run(page, workplace):
+def test_examples_run(page, unfinished_runs):
+    if "resume=" in "".join(blocks(page, "python")):
+        unfinished_runs()
     namespace = {"__name__": "example"}
     for number, block in enumerate(blocks(page, "python"), start=1):
         exec(compile(block, f"{name_of(page)}, example {number}", "exec"), namespace)

@@ -15,7 +15,7 @@ from assay.cli import app, main
 from assay.cli.arguments import kinds_from
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig, flat, options
-from assay.errors import AuditError, ConfigError
+from assay.errors import AuditError, ConfigError, TerminatedError
 from assay.practices import PRACTICES, as_markdown
 
 VERBS = ["fit", "lr-find", "predict", "evaluate", "audit", "show", "compare", "init", "practices"]
@@ -315,3 +315,55 @@ def test_show_compare_and_predict_on_a_real_run(small_run, adult_small, tmp_path
     assert "must not replace the data" in capsys.readouterr().err
     assert main(["evaluate", run, str(rows), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"][0]["kind"] == "network"
+
+
+# Going on -------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_beside_resume_is_refused_by_name(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "--resume", "runs/churn"]
+    assert main([*words, "data.csv", "--target", "y", "--strict", "train.lr=1"]) == 2
+    assert "DATA, --target, --strict, KEY=VALUE are given beside --resume" in capsys.readouterr().err
+    assert main([*words, "train.lr=1"]) == 2
+    assert "KEY=VALUE is given beside --resume. Leave that out, or start a new run without" in capsys.readouterr().err
+    assert main([*words, "--seed", "0", "--as", "x=number"]) == 2
+    assert "--as, --seed are given beside --resume" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "there must be an unfinished run to go on with, but there is none at 'runs/churn'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["show"], ["show", "--config"], ["show", "--json"], ["evaluate", "run", "data.csv"]])
+def test_an_unfinished_run_is_no_run_to_look_at(verb, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".run.partial").mkdir()
+    assert main(verb if verb[0] == "evaluate" else [*verb, "run"]) == 2
+    expected = (
+        "error: a run must be finished to be looked at, but 'run' was ended before it had trained. Go on with "
+        "`assay fit --resume run`.\n"
+    )
+    assert capsys.readouterr().err == expected
+
+
+def test_an_error_ends_with_what_was_noted_on_its_way(capsys, monkeypatch):
+    def ends(kind, *arguments):
+        def run(words):
+            error = kind(*arguments)
+            error.add_note("Go on.")
+            raise error
+
+        return run
+
+    for kind, arguments, code, text in (
+        (ConfigError, ("a", "b", "Do."), 2, "error: a, but b. Do. Go on.\n"),
+        (TerminatedError, ("a", "b", "Do."), 143, "error: a, but b. Do. Go on.\n"),
+        (KeyboardInterrupt, (), 130, "error: interrupted before the work was done. Go on.\n"),
+        (OSError, (errno.ENOSPC, "full"), 2, "but it is full. Free some space and run this again. Go on.\n"),
+    ):
+        monkeypatch.setattr(app, "_run", ends(kind, *arguments))
+        assert main(["practices"]) == code
+        assert capsys.readouterr().err.endswith(text)
+    with pytest.raises(ZeroDivisionError) as caught:
+        ends(ZeroDivisionError)([])
+    app._internal_error(ZeroDivisionError, caught.value, None)
+    assert capsys.readouterr().err.endswith("report what it prints.\nGo on.\n")

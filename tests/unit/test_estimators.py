@@ -368,7 +368,8 @@ def test_an_answer_does_not_depend_on_the_other_rows(fitted, iris, rows):
         (
             "width",
             2,
-            "width should be greater than or equal to 4, but it is 2. Units of each hidden layer, or length of a token. Default: 128.",
+            "width should be greater than or equal to 4, but it is 2. Units of each hidden layer, or length of "
+            "a token. Default: 128.",
         ),
         ("learning_rate", 0.0, "learning_rate should be greater than 0, but it is 0.0. Highest learning rate."),
         ("batch_size", "big", "batch_size should be a valid integer"),

@@ -46,6 +46,21 @@ def test_lines_hold_back_quick_epochs_but_not_the_last():
     assert len(lines) == 4
 
 
+def test_a_line_is_printed_once_although_ctrl_c_comes_meanwhile():
+    class Interrupted(io.StringIO):
+        def write(self, text):
+            written = super().write(text)
+            if "epoch" in text:
+                raise KeyboardInterrupt
+            return written
+
+    watch = LineWatch(stream := Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        watch.epoch(epoch(1), 2)
+    watch.close()
+    assert stream.getvalue().count("epoch 1") == 1
+
+
 def test_quiet_still_prints_notes():
     stream = io.StringIO()
     watch = QuietWatch(stream)

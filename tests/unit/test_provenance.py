@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import assay
+from assay.evaluate.record import Resumption
 from assay.provenance import Stopwatch, provenance
 from assay.train.watch import Unwatched
 
@@ -56,6 +57,13 @@ def test_the_facts_are_those_of_this_process():
     assert 50 < found.peak_memory_mb < 100_000
     started = datetime.fromisoformat(found.started)
     assert 0 <= (datetime.now(UTC) - started).total_seconds() < 60
+    assert found.resumed == ()
+
+
+def test_a_run_that_went_on_began_when_its_first_process_did():
+    again = (Resumption(at="2026-01-14T10:00:00+00:00", step=12, seconds=3.5),)
+    found = provenance(Stopwatch(Unwatched()), seed=0, threads=1, started="2026-01-14T09:31:07+00:00", resumed=again)
+    assert (found.started, found.resumed) == ("2026-01-14T09:31:07+00:00", again)
 
 
 def test_a_package_that_is_not_there_is_said_so(monkeypatch):

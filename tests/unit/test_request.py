@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from assay.evaluate.record import Reference
 from assay.request import Request, RequestFile, begin, recognised, remembered, with_table
 from assay.train.state import CHECKPOINT_FORMAT
 from assay.version import __version__
-from assay.workspace import opened, reopened
+from assay.workspace import how_to_resume, opened, reopened
 
 FRAME = pl.DataFrame({"x": [1, 2, 3], "y": ["a", "b", "a"]})
 REFERENCES = (Reference(model="m", metric="accuracy", value=0.9, source="s"),)
@@ -35,7 +36,7 @@ def asked(data="rows.csv", test="test.csv", overrides=("train.epochs=3", "train.
 
 
 def tables(request):
-    return {part: None if source is None else read(source) for part, source in request.sources.items()}
+    return {part: read(source) for part, source in request.sources.items() if source is not None and part != "model"}
 
 
 def stopped(request, *, step=None, used=0.0, read_it=True):
@@ -157,7 +158,7 @@ def test_a_request_that_cannot_be_read_is_said():
     with pytest.raises(BundleError, match=r"request.json must hold a valid requestfile record"):
         remembered("run", {}, {})
     Path(".run.partial/request.json").unlink()
-    with pytest.raises(ConfigError, match="before it had written down what was asked for. Start the run again"):
+    with pytest.raises(ConfigError, match=r"before it had written down what was asked for\. Start the run again"):
         remembered("run", {}, {})
 
 
@@ -183,12 +184,26 @@ def test_checkpoints_are_of_one_configuration_and_one_set_of_data():
     request = asked()
     stopped(request)
     file = RequestFile.read(Path(".run.partial/request.json"))
-    other = file.model_copy(update={"config": asked(overrides=["train.epochs=4"]).config})
-    assert file.identity.keys() == {"configuration", "data"}
-    assert file.identity["configuration"] != other.identity["configuration"]
-    assert file.identity["data"] == other.identity["data"]
+    identity, other = file.identity(request.config), file.identity(asked(overrides=["train.epochs=4"]).config)
+    assert identity.keys() == {"configuration", "data"}
+    assert identity["configuration"] != other["configuration"]
+    assert identity["data"] == other["data"]
     sources = {**file.sources, "test": file.sources["test"].model_copy(update={"sha256": "0"})}
-    assert file.model_copy(update={"sources": sources}).identity["data"] != file.identity["data"]
+    assert file.model_copy(update={"sources": sources}).identity(request.config)["data"] != identity["data"]
+
+
+def test_a_model_of_the_users_own_is_given_again():
+    def net(inputs, outputs):
+        raise NotImplementedError
+
+    stopped(replace(asked(data=FRAME), model=net))
+    assert remembered("run", {"data": FRAME, "model": net}, {}).model is net
+    expected = "model must be given again, for it was a builtins function and no file, but it is not there. In Python: "
+    with pytest.raises(ConfigError, match=re.escape(f"{expected}assay.fit(data, model=model, resume='run').")):
+        remembered("run", {"data": FRAME}, {})
+    assert how_to_resume(Path("run")) == (
+        "go on in Python with `assay.fit(data, model=model, resume='run')` and the same data and model"
+    )
 
 
 def test_a_pattern_is_remembered_with_all_its_bytes(tmp_path):

@@ -175,7 +175,7 @@ def test_what_cannot_be_gone_on_with_is_said(tmp_path, monkeypatch):
         unfinished(Path("chrun"))
     (tmp_path / "done" / "model").mkdir(parents=True)
     (tmp_path / "done" / "model" / "manifest.json").touch()
-    with pytest.raises(ConfigError, match="'done' is finished. `assay show done` shows it"):
+    with pytest.raises(ConfigError, match=r"'done' is finished\. `assay show done` shows it"):
         unfinished(Path("done"))
     (tmp_path / "churn").mkdir()
     with pytest.raises(ConfigError, match=r"'churn' is there beside the unfinished run in .churn.partial. Move churn"):
@@ -219,7 +219,10 @@ def test_looking_at_an_unfinished_run_says_how_to_finish_it(tmp_path, monkeypatc
     (tmp_path / "run").mkdir()
     for name in ("run", "nowhere", ".", "/"):
         refuse_unfinished(Path(name))
-    with opened(Path("other"), "adult"), pytest.raises(BundleError, match="'other' is still running. Wait for its end"):
+    with (
+        opened(Path("other"), "adult"),
+        pytest.raises(BundleError, match=r"'other' is still running\. Wait for its end"),
+    ):
         refuse_unfinished(Path("other"))
 
 
@@ -295,12 +298,16 @@ def test_every_path_has_a_place_beside_it(name):
     assert partial_of(Path(name)).name.endswith(".partial")
 
 
+def _write_and_raise(folder, error):
+    (folder / "columns").write_bytes(b"0")
+    raise error
+
+
 def test_scratch_goes_whatever_happens(tmp_path):
     with scratch(tmp_path) as folder:
         (folder / "columns").write_bytes(b"0")
         assert folder.parent == tmp_path
     for error in (OSError, KeyboardInterrupt):
         with pytest.raises(error), scratch(tmp_path) as folder:
-            (folder / "columns").write_bytes(b"0")
-            raise error
+            _write_and_raise(folder, error)
     assert list(tmp_path.iterdir()) == []

@@ -232,7 +232,9 @@ def _labels(manifest: Manifest) -> pl.Series:
 def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401
     """The raw rows in a path or an object; unlike `read`, no rows are allowed and nothing is hashed."""
     if isinstance(data, str | os.PathLike):
-        return read(data).frame
+        frame = read(data).frame
+        assert isinstance(frame, pl.DataFrame)  # without a place to put it, a table is in memory
+        return frame
     return tidy(from_object(data, [])[0], [])
 
 

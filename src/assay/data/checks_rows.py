@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from assay.data.columns import as_category, repeats_of, row_groups
+from assay.data.columns import as_category, groups_of_hashes, hashes_with, repeats_of, row_groups
 from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, numbers_of
 from assay.data.schema import Kind
 from assay.data.stored import gather
@@ -35,7 +35,8 @@ def duplicates(view: View) -> Checked:
     """Rows that are equal to an earlier row in all feature columns and the target."""
     practice = "audit.duplicates"
     n = view.frame.height
-    copies = repeats_of(row_groups(view.features, pl.Series(view.target)))
+    target = pl.Series(view.target)
+    copies = repeats_of(groups_of_hashes(hashes_with(view.feature_hashes, [target]), view.features, target))
     if not len(copies):
         return Checked(practice, f"no copies among {n:,} rows", 0.0)
     share = len(copies) / n
@@ -133,7 +134,7 @@ def conflicting_labels(view: View) -> Checked:
     if not view.feature_names:
         return Checked(practice, "there is no feature column", outcome=Outcome.NOT_APPLICABLE)
     known = np.flatnonzero(view.known)
-    groups = row_groups(view.features)
+    groups = groups_of_hashes(view.feature_hashes, view.features)
     alike = np.flatnonzero(view.known & (np.bincount(groups) > 1)[groups])
     # Only rows that share their features with another can contradict it.
     shared, target = groups[alike], view.target[alike]

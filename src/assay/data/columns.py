@@ -8,7 +8,7 @@ short columns go cell by cell through plain Python, long ones through Polars, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -212,10 +212,16 @@ def row_groups(frame: Columns, *more: pl.Series) -> np.ndarray:
     """
     # A frame without columns has no height of its own.
     hashes = np.zeros(len(more[0]) if more else frame.height, dtype=np.uint64)
-    for column in _each(frame, more):
+    return groups_of_hashes(hashes_with(hashes, _each(frame, more)), frame, *more)
+
+
+def hashes_with(hashes: np.ndarray, columns: Iterable[pl.Series]) -> np.ndarray:
+    """Hashes of rows, uint64 (n,), as they become with more columns; rows without any have the hash 0."""
+    hashes = hashes.copy()
+    for column in columns:
         hashes *= _ODD
         hashes += column.hash(seed=0).to_numpy()
-    return groups_of_hashes(hashes, frame, *more)
+    return hashes
 
 
 def groups_of_hashes(hashes: np.ndarray, frame: Columns, *more: pl.Series) -> np.ndarray:

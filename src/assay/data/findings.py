@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from assay.data.columns import as_boolean, as_category, as_datetime, as_number
+from assay.data.columns import as_boolean, as_category, as_datetime, as_number, hashes_with
 from assay.data.config import AuditConfig
 from assay.data.read import Table
 from assay.data.rows import Part
@@ -90,6 +91,12 @@ class View:
     def features(self) -> Frame:
         """The table with its feature columns only."""
         return self.frame.select(self.feature_names)
+
+    @cached_property
+    def feature_hashes(self) -> np.ndarray:
+        """A hash of each row's features, uint64 (n,): several checks look for equal rows."""
+        columns = (self.frame[name] for name in self.feature_names)
+        return hashes_with(np.zeros(self.frame.height, dtype=np.uint64), columns)
 
     @property
     def sampled(self) -> str:

@@ -106,8 +106,10 @@ def values_of(series: pl.Series, item: Input) -> np.ndarray:
 
 def known_values(values: np.ndarray) -> np.ndarray:
     """The values that are not missing, as the network's first step takes them."""
-    known: np.ndarray = values[np.isfinite(values)].clip(-LARGEST, LARGEST)
-    return known
+    finite = np.isfinite(values)
+    known = values if finite.all() else values[finite]  # no copies of a large column without need
+    is_usual = not len(known) or (known.min() >= -LARGEST and known.max() <= LARGEST)
+    return known if is_usual else known.clip(-LARGEST, LARGEST)
 
 
 def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:

@@ -33,7 +33,7 @@ _APART = 1 << 32
 class Mapped:
     """A `Source` (see `batches.py`) whose inputs lie in files and whose targets and weights, a number a row, in memory.
 
-    block: rows of all blocks but the last, which may have fewer. device: where batches are wanted.
+    block: rows of all blocks but the last, which may have fewer. device: where batches are wanted, if not in memory.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class Mapped:
     block: int
     target: Tensor
     weight: Tensor | None
-    device: torch.device = torch.device("cpu")
+    device: torch.device | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -69,15 +69,18 @@ class Mapped:
             rows = rows if rest is None else _joined(rest, rows)
             whole = len(rows) - len(rows) % batch
             for first in range(0, whole, batch):
-                yield rows[first : first + batch].to(self.device)
+                yield self._delivered(rows[first : first + batch])
             rest = rows[whole:] if whole < len(rows) else None
         if rest is not None:
-            yield rest.to(self.device)
+            yield self._delivered(rest)
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Batch]:
         """See `Source`; their own order is that of the files."""
         for first in range(0, len(self), rows):
-            yield self._read(first, torch.arange(min(rows, len(self) - first))).to(self.device)
+            yield self._delivered(self._read(first, torch.arange(min(rows, len(self) - first))))
+
+    def _delivered(self, rows: Batch) -> Batch:
+        return rows if self.device is None else rows.to(self.device)
 
     @property
     def _blocks(self) -> int:

@@ -77,7 +77,8 @@ def _numbers(item: Input, values: np.ndarray, places: np.ndarray | None) -> Colu
 
 def _quantiles(known: np.ndarray, values: np.ndarray, places: np.ndarray | None) -> np.ndarray:
     drawn = known if places is None else known_values(values[places])
-    found = np.quantile(drawn if len(drawn) else known, _LEVELS)
+    # Sorted first, because NumPy sorts quicker than it looks for many quantiles.
+    found = np.quantile(np.sort(drawn if len(drawn) else known), _LEVELS)
     found[0], found[-1] = known.min(), known.max()
     return np.asarray(found)
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import polars as pl
 
@@ -27,7 +27,8 @@ from assay.errors import DataError, nearest
 from assay.records import Record
 
 _DELIMITED: Final = (".csv", ".tsv", ".tab", ".txt", ".psv", ".data", ".dat", "")
-_ENDINGS: Final = {
+_Format = Literal["delimited text", "parquet", "arrow", "json lines", "excel"]
+_ENDINGS: Final[dict[str, _Format]] = {
     **dict.fromkeys(_DELIMITED, "delimited text"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), "arrow"),

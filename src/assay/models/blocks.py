@@ -284,13 +284,14 @@ class _Mish(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
         (slope,) = ctx.saved_tensors
-        return gradient * slope
+        product: Tensor = gradient * slope
+        return product
 
 
 def mish(rows: Tensor) -> Tensor:
     """Mish (Misra, BMVC 2020), quick where gradients are wanted."""
     if rows.requires_grad and rows.dtype in (torch.float32, torch.float64):
-        found: Tensor = _Mish.apply(rows)  # type: ignore[no-untyped-call]
+        found: Tensor = _Mish.apply(rows)
         return found
     return functional.mish(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +28,15 @@ _HALF = (*_BOUNDED, nn.ReLU, nn.Softplus, nn.Tanh, nn.ReLU6, nn.Hardtanh, nn.Har
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found. `fewest_rows`: of a training batch, 1 or 2. `is_constant`: it answers all rows alike so far."""
+    """What was found.
+
+    fewest_rows: of a training batch, 1 or 2. is_constant: whether it answers all rows alike so far. seconds: what
+    reading it for the export took.
+    """
 
     fewest_rows: int
     is_constant: bool
+    seconds: float
 
 
 def examine(network: ForeignNetwork, rows: Encoded) -> Examined:
@@ -41,9 +47,11 @@ def examine(network: ForeignNetwork, rows: Encoded) -> Examined:
     """
     rows = rows[torch.arange(max(2, min(ROWS, len(rows)))) % len(rows)]
     network.eval()
+    _check_made(network.module)
     with torch.no_grad(), _unchanged(network.module):
         _ask(network, rows)  # lazy layers learn their sizes here
-    _check_parameters(network.module)
+    _check_made(network.module)
+    _check_learning(network.module)
     _check_last_layer(network)
     with torch.no_grad(), _unchanged(network.module):
         answers = _ask(network, rows)
@@ -51,8 +59,9 @@ def examine(network: ForeignNetwork, rows: Encoded) -> Examined:
         _check_alone(network, rows, answers)
         refuse_probabilities(network, rows)
     fewest = _try_training(network, rows)
+    began = time.monotonic()
     _check_export(network, rows)
-    return Examined(fewest, bool((answers == answers[:, :1]).all()))
+    return Examined(fewest, bool((answers == answers[:, :1]).all()), time.monotonic() - began)
 
 
 def refuse_probabilities(network: ForeignNetwork, rows: Encoded) -> None:
@@ -106,7 +115,26 @@ def _ask(network: ForeignNetwork, rows: Encoded) -> Tensor:
     return answers
 
 
-def _check_parameters(module: nn.Module) -> None:
+def _check_made(module: nn.Module) -> None:
+    """Type and place of the parameters that are there already."""
+    made = [p for p in module.parameters() if _is_made(p)]
+    types = sorted({str(p.dtype).removeprefix("torch.") for p in made if p.requires_grad})
+    if types not in ([], ["float32"]):
+        raise ConfigError(
+            "all parameters that learn must be float32, as the rows are",
+            f"they are {', '.join(types)}",
+            "Convert the model with .float().",
+        )
+    devices = sorted({str(p.device) for p in made})
+    if devices not in ([], ["cpu"]):
+        raise ConfigError(
+            "a model must be on the CPU when it is passed: assay moves it to where it trains",
+            f"its parameters are on {', '.join(devices)}",
+            "Move it with .to('cpu'), and choose the device with train.device.",
+        )
+
+
+def _check_learning(module: nn.Module) -> None:
     named = list(module.named_parameters())
     learning = [(name, p) for name, p in named if p.requires_grad]
     if not learning:
@@ -115,19 +143,10 @@ def _check_parameters(module: nn.Module) -> None:
             f"it has {len(named)} parameters, none of them with requires_grad" if named else "it has no parameters",
             "Give it layers, or set requires_grad on some parameters.",
         )
-    types = sorted({str(p.dtype).removeprefix("torch.") for _, p in learning})
-    if types != ["float32"]:
+    sparse = [name for name, part in module.named_modules() if getattr(part, "sparse", False) is True]
+    if sparse:
         raise ConfigError(
-            "all parameters that learn must be float32, as the rows are",
-            f"they are {', '.join(types)}",
-            "Convert the model with .float().",
-        )
-    devices = sorted({str(p.device) for _, p in named})
-    if devices != ["cpu"]:
-        raise ConfigError(
-            "a model must be on the CPU when it is passed: assay moves it to where it trains",
-            f"its parameters are on {', '.join(devices)}",
-            "Move it with .to('cpu'), and choose the device with train.device.",
+            "the gradients of a model must be dense", f"{sparse[0]} makes sparse ones", "Give it sparse=False."
         )
     _check_memory(learning)
 

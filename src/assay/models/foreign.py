@@ -5,7 +5,7 @@ Shape legend: n rows, N numbers, X extras, C category columns, F features, M mem
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from assay.data.encode import Layout
 from assay.data.names import EncodedNames
 from assay.errors import AssayError, ConfigError
 from assay.models.blocks import MemberEmbedding
-from assay.models.keras_module import KerasModule
+from assay.models.keras_module import KerasModule, steady_name
 from assay.models.network import Network
 from assay.models.quoting import form, quoted
 
@@ -156,9 +156,14 @@ class ForeignNetwork(Network):
         if self.features is not None and self.features.vectors is not None:
             self.features.vectors.reset(generators)
 
+    def lasting_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """See `Network`; a Keras model's without the numbers that Keras counts its layers by in a process."""
+        for place, (name, parameter) in enumerate(self.named_parameters()):
+            yield steady_name(place, name) if isinstance(self.module, KerasModule) else name, parameter
+
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """See `Network`: what has two axes or more decays."""
-        return {name: (1.0, float(parameter.ndim > 1)) for name, parameter in self.named_parameters()}
+        return {name: (1.0, float(parameter.ndim > 1)) for name, parameter in self.lasting_parameters()}
 
     def statistics(self) -> Mapping[str, Tensor]:
         """Every buffer of the module, and the parameters that no gradient moves (Keras keeps its statistics there).
@@ -167,8 +172,7 @@ class ForeignNetwork(Network):
         """
         self._places = buffer_places(self.module)
         named = {f"module.{name}": buffer for name, buffer in self.module.named_buffers()}
-        frozen = {name: p.detach() for name, p in self.module.named_parameters() if not p.requires_grad}
-        return named | {f"module.{name}": tensor for name, tensor in frozen.items()}
+        return named | {name: p.detach() for name, p in self.lasting_parameters() if not p.requires_grad}
 
     def penalty(self) -> Tensor | None:
         """See `Network`: the regularisers of a Keras model."""
@@ -183,18 +187,6 @@ class ForeignNetwork(Network):
                 with torch.no_grad():
                     kept.copy_(now)
                 owner._buffers[name] = kept
-
-
-class Together(Network):
-    """Networks that were trained one after another, as one with as many members."""
-
-    def __init__(self, networks: Sequence[Network]) -> None:
-        super().__init__(sum(network.members for network in networks))
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
-        """Compute; see `Network` for shapes."""
-        return torch.cat([network(numbers, extras, codes) for network in self.networks])
 
 
 def buffer_places(module: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:

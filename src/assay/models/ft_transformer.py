@@ -80,7 +80,8 @@ class Tokens(MemberModule):
             parts.append(self.together(extras.expand(len(self.answer), -1, -1)))
         if self.categories is not None and self.bias is not None:
             parts.append(self.categories(codes) + self.bias)
-        return rearrange(torch.cat(parts, dim=2), "m n (t d) -> m n t d", d=self.length)
+        tokens: Tensor = rearrange(torch.cat(parts, dim=2), "m n (t d) -> m n t d", d=self.length)
+        return tokens
 
     def _number_tokens(self, vectors: Tensor, numbers: Tensor) -> Tensor:
         if not self.keeps_numbers:
@@ -115,7 +116,8 @@ class Attention(nn.Module):
         both = self.key_value(rearrange(tokens, "m n t d -> m (n t) d"))
         key, value = rearrange(both, "m (n t) (two h e) -> two (m n) h t e", t=tokens.shape[2], two=2, h=heads)
         found = rearrange(self._attend(query, key, value), "(m n) h t e -> m (n t) (h e)", m=members)
-        return rearrange(self.mix(found), "m (n t) d -> m n t d", t=asking.shape[2])
+        mixed: Tensor = rearrange(self.mix(found), "m (n t) d -> m n t d", t=asking.shape[2])
+        return mixed
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         if self.dropout.is_idle:
@@ -150,7 +152,7 @@ class Block(nn.Module):
         kept = kept + self.attention(normal, queries)
         rows = kept.flatten(1, 2)
         value, gate = self.widen(self.inner_norm(rows)).chunk(2, dim=2)
-        rows = rows + self.narrow(self.dropout(value * self.activation(gate)))
+        rows = torch.add(rows, self.narrow(self.dropout(value * self.activation(gate))))
         return rows.view(kept.shape)
 
 

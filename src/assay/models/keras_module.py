@@ -7,6 +7,7 @@ passes a model has done so.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from assay.errors import ConfigError
 from assay.models.quoting import quoted
 
 #: Last activations that make probabilities of logits. Leaving them out and taking assay's softmax gives the same.
+_COUNT = re.compile(r"_\d+$")
 _SOFTMAX, _SIGMOID = ("softmax", "log_softmax"), ("sigmoid",)
 
 
@@ -75,6 +77,12 @@ class KerasModule(nn.Module):
             yield
         finally:
             setattr(layer, attribute, closed)
+
+
+def steady_name(place: int, name: str) -> str:
+    """`module.2.dense/kernel` for the third parameter, whatever the layers of a process were counted to."""
+    path = name.rpartition("_torch_params.")[2]
+    return f"module.{place}.{'/'.join(_COUNT.sub('', part) for part in path.split('/')[-2:])}"
 
 
 def _same(rows: Tensor, mask: object = None) -> Tensor:

@@ -6,7 +6,7 @@ Shape legend: M members, h heads of a member, n rows, N numbers, X extras, C cat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -188,6 +188,10 @@ class Network(nn.Module):
     def statistics(self) -> Mapping[str, Tensor]:
         """Learned running statistics by name: buffers called `mean` and `variance`, each leading with M."""
         return {name: buffer for name, buffer in self.named_buffers() if name.endswith((".mean", ".variance"))}
+
+    def lasting_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All parameters by names that are the same in every process, as checkpoints need them."""
+        return self.named_parameters()
 
     def penalty(self) -> Tensor | None:
         """What the network itself adds to each member's training loss after a forward pass, (M,), or None."""

@@ -167,7 +167,8 @@ class PiecewiseVectors(NumberVectors):
         if self.linear is None:
             vectors = functional.relu(vectors + self.bias)
         flat = vectors.flatten(1, 2).transpose(1, 2)
-        return flat if self.linear is None else flat + self.linear(numbers)
+        whole: Tensor = flat if self.linear is None else flat + self.linear(numbers)
+        return whole
 
 
 class PeriodicVectors(NumberVectors):
@@ -228,7 +229,7 @@ class CosineVectors(NumberVectors):
         transposed = numbers.t().contiguous()
         if self.training:
             with torch.autocast(numbers.device.type, enabled=False):
-                vectors: Tensor = _Cosines.apply(transposed, self.frequency, self.phase, self.weight, self.bias)  # type: ignore[no-untyped-call]
+                vectors: Tensor = _Cosines.apply(transposed, self.frequency, self.phase, self.weight, self.bias)
         else:
             angle = ((self.frequency * _TURN) * transposed.unsqueeze(1)) + self.phase
             vectors = self.weight @ angle.cos() + self.bias

@@ -63,7 +63,7 @@ def open_model(given: object, sizes: Sizes) -> Opened:
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps; the exporter takes the module inside
     if is_keras(model):
         module = KerasModule(model, sizes.inputs, sizes.outputs)
-        return Opened(module, "keras", (), _class_of(model), module.shown[:_SHOWN], module.notes)
+        return Opened(module, "keras", (), given_name(model), module.shown[:_SHOWN], module.notes)
     if not isinstance(model, nn.Module):
         raise ConfigError(
             "model must be a torch module, a LightningModule or a Keras model, or a class or function that makes one",
@@ -74,7 +74,7 @@ def open_model(given: object, sizes: Sizes) -> Opened:
     kind: Literal["torch", "lightning"] = "lightning" if _is_lightning(model) else "torch"
     shown = " ".join(repr(model).split())
     shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
-    return Opened(model, kind, _parts_taken(model), _class_of(model), shown)
+    return Opened(model, kind, _parts_taken(model), given_name(model), shown)
 
 
 def _is_lightning(model: nn.Module) -> bool:
@@ -97,8 +97,10 @@ def _parts_taken(model: nn.Module) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in names)
 
 
-def _class_of(model: object) -> str:
-    return f"{type(model).__module__}.{type(model).__qualname__}"
+def given_name(given: object) -> str:
+    """The class of a model, or the name of what makes models: `torch.nn.modules.linear.Linear`, `__main__.<lambda>`."""
+    named = given if is_factory(given) and hasattr(given, "__qualname__") else type(given)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _made(factory: Any, sizes: Sizes) -> object:  # noqa: ANN401

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -137,15 +138,18 @@ class RealMlp(Network):
             members, layout, training_numbers, config, most_one_hot=_MOST_ONE_HOT, signed=True, deviation=1.0
         )
         widths = [self.features.width] + [config.width] * config.layers
-        self.hidden = nn.ModuleList(
+        hidden = [
             Hidden(inputs, config, activation, self.noise, is_first=not place)
             for place, inputs in enumerate(widths[:-1])
-        )
+        ]
+        self.hidden = nn.ModuleList(hidden)
         self.head = NtkLinear(members, widths[-1], outputs)
         self._sample = rows[:: max(len(rows) // _MOST_ROWS, 1)]
-        numeric = targets is not None and targets.is_floating_point() and len(targets) > 0
-        self.register_buffer("lowest", targets.min() if numeric else torch.tensor(-math.inf))
-        self.register_buffer("highest", targets.max() if numeric else torch.tensor(math.inf))
+        lowest, highest = torch.tensor(-math.inf), torch.tensor(math.inf)
+        if targets is not None and targets.is_floating_point() and len(targets):
+            lowest, highest = targets.aminmax()
+        self.register_buffer("lowest", lowest)
+        self.register_buffer("highest", highest)
 
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights and fit them to the training rows, layer after layer."""
@@ -153,13 +157,17 @@ class RealMlp(Network):
         was_training = self.training
         self.eval()
         rows = self.features(self._sample.numbers, self._sample.extras, self._sample.codes)
-        for layer in self.hidden:
+        for layer in self._hidden:
             layer.linear.fit(rows, generators)
             rows = layer(rows)
         self.head.fit(rows, generators)
-        self.head.bias += prior.view(-1, 1, prior.shape[-1])
-        self.hidden[0].linear.weight[:, self.features.missing] = 0.0
+        self.head.bias.add_(prior.view(-1, 1, prior.shape[-1]))
+        self._hidden[0].linear.weight[:, self.features.missing] = 0.0
         self.train(was_training)
+
+    @property
+    def _hidden(self) -> list[Hidden]:
+        return cast(list[Hidden], list(self.hidden))
 
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """Rates of the paper; everything decays but biases."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from assay.data.encode import Layout
@@ -26,7 +27,7 @@ class Block(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         inside = self.dropout(self.activation(self.widen(self.norm(rows))))
-        return rows + self.narrow(inside)
+        return torch.add(rows, self.narrow(inside))
 
 
 class ResNet(Network):

@@ -48,7 +48,8 @@ class SharedLinear(DefaultLinear):
 
     def forward(self, rows: Tensor) -> Tensor:  # type: ignore[override]  # heads are an axis of their own here
         """Compute; see the class for shapes."""
-        return super().forward(rows.flatten(1, 2)).unflatten(1, rows.shape[1:3])
+        outputs: Tensor = super().forward(rows.flatten(1, 2)).unflatten(1, rows.shape[1:3])
+        return outputs
 
 
 class EnsembleLinear(MemberModule):
@@ -148,7 +149,7 @@ class TabM(Network):
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights; the heads start around the prior."""
         super().initialise(generators, prior)
-        self.head.bias += prior.view(-1, 1, 1, prior.shape[-1])
+        self.head.bias.add_(prior.view(-1, 1, 1, prior.shape[-1]))
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""

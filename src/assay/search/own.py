@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import replace
 
 from assay.data.encode import Encoder
@@ -78,16 +76,17 @@ def _train_all(
     lost: list[str] = []
     allowed, count = budget.left, len(own.networks)
     for place in range(count):
-        if networks and budget.left < _LEAST_SHARE * allowed:
+        name = "own" if count == 1 else f"own-{place + 1}"
+        kept = None if checkpoints is None else checkpoints.within(name)
+        is_begun = kept is not None and kept.newest is not None
+        if networks and not is_begun and budget.left < _LEAST_SHARE * allowed:
             lost.append(f"member {place + 1} (no time was left)")
             continue
-        until = budget if math.isinf(budget.left) else Budget(budget.left / (count - place), time.monotonic())
-        name = "own" if count == 1 else f"own-{place + 1}"
+        until = budget.part(1.0 / (count - place))
         try:
             trained = train_own(
-                own, place, found, train, seed=seed, budget=until, watch=Named(watch, name),
-                checkpoints=None if checkpoints is None else checkpoints.within(name),
-            )  # fmt: skip
+                own, place, found, train, seed=seed, budget=until, watch=Named(watch, name), checkpoints=kept
+            )
         except (DivergenceError, BudgetError) as error:
             if not networks and place == count - 1:
                 raise
@@ -95,6 +94,7 @@ def _train_all(
             continue
         networks.append(trained)
         if trained.part.trained.interrupted:
+            lost += [f"member {left + 1} (the run was interrupted)" for left in range(place + 1, count)]
             break
     return networks, lost
 

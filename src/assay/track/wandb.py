@@ -57,9 +57,13 @@ class WeightsAndBiases:
     def finish(self, scores: Point) -> None:
         """Put the scores into the summary and close the run."""
         self._run.summary.update(scores.values)
-        self._run.finish(exit_code=0)
+        self._close(0)
 
     def fail(self, reason: str) -> None:
         """Put the reason into the summary and close the run as failed."""
         self._run.summary.update({"failure": reason})
-        self._run.finish(exit_code=1)
+        self._close(1)
+
+    def _close(self, code: int) -> None:
+        self._run.finish(exit_code=code)
+        self._wandb.teardown()  # ends its own process, which otherwise waits for ours to end

@@ -30,11 +30,11 @@ class Budget:
 
     def part(self, share: float) -> Budget:
         """A share of what is left now."""
-        return Budget(self.used + self.left * share, self.started)
+        return Budget(self.used + self.left * share, self.started, self.clock)
 
     def having_used(self, seconds: float) -> Budget:
         """The same budget with at least `seconds` gone: those that a run had used when it was ended."""
-        return Budget(self.seconds, min(self.started, time.monotonic() - seconds))
+        return Budget(self.seconds, min(self.started, self.clock() - seconds), self.clock)
 
     def holding(self, seconds: float) -> Budget:
         """The same budget with `seconds` held back for what comes after."""

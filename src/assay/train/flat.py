@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.errors import ConfigError
+from assay.models.network import Network
 
 
 class Flat:
@@ -29,7 +30,8 @@ class Flat:
             ConfigError: no parameter learns, or they are of several types.
         """
         self.members = members
-        self.named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        named = network.lasting_parameters() if isinstance(network, Network) else network.named_parameters()
+        self.named = [(name, p) for name, p in named if p.requires_grad]
         _check(self.named)
         sizes = [parameter.numel() // members for _, parameter in self.named]
         first = self.named[0][1]

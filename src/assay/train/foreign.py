@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -53,6 +54,11 @@ class Own:
     def parameters(self) -> int:
         """Numbers that one of them learns."""
         return sum(p.numel() for p in self.networks[0].parameters() if p.requires_grad)
+
+    @property
+    def saving(self) -> float:
+        """Seconds to hold back for saving it, by what reading it for the export took."""
+        return self.examined.seconds * len(self.networks)
 
     @property
     def config(self) -> ModelConfig:
@@ -169,6 +175,8 @@ def train_own(
     network.to(device)
     network.noise.to(device)
     train, valid = found.on(device, 1, [seed + place])
+    if checkpoints is not None:
+        checkpoints = replace(checkpoints, identity={**checkpoints.identity, "model": _fingerprint(network)})
     fitted = _fitted(config, train, network, own.examined.fewest_rows)
     members = alike(1, fitted, dropout=0.0, seed=seed + place)
     steps = OwnSteps(network) if own.opened.kind == "lightning" else None
@@ -189,6 +197,13 @@ def train_own(
     brings = steps.description if steps is not None else ""
     part = Part(name, own.config, fitted, trained, 1, own.parameters, shown=own.opened.shown, brings=brings)
     return TrainedNetwork(network, part, first_loss, _not_made_again)
+
+
+def _fingerprint(network: ForeignNetwork) -> str:
+    """What a checkpoint of it fits: names and shapes of its parameters and statistics."""
+    tensors = dict(network.lasting_parameters()) | dict(network.statistics())
+    text = "\n".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _not_made_again(seeds: Sequence[int]) -> Network:

@@ -53,7 +53,6 @@ class Trained:
     skipped: int
     interrupted: bool
     limited_by_budget: bool
-    notes: tuple[str, ...]
     unused: tuple[str, ...] = ()
 
     @property
@@ -224,7 +223,6 @@ def _finish(run: Training, interrupted: bool) -> Trained:
         skipped=int(run.guard.skipped.sum()),
         interrupted=interrupted,
         limited_by_budget=run.pace.is_limited,
-        notes=tuple(run.notes),
         unused=tuple(run.flat.unused()),
     )
 

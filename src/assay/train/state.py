@@ -75,7 +75,7 @@ class Tally:
 
 
 def _unheard(text: str) -> None:
-    """Nobody listens; what was said is still in the notes."""
+    """Nobody listens."""
 
 
 @dataclass
@@ -91,7 +91,6 @@ class Checkpoints:
     directory: Path
     identity: Mapping[str, str]
     every: float = 30.0
-    notes: list[str] = field(default_factory=list)
     tell: Callable[[str], None] = _unheard
     tally: Tally = field(default_factory=Tally)
     _last: float = field(default_factory=time.monotonic)
@@ -123,7 +122,7 @@ class Checkpoints:
             self.tally.refused += 1
             self.tally.reason = error.strerror or str(error)
             if self.tally.refused == 1:
-                self._say(
+                self.tell(
                     f"a checkpoint could not be written ({self.tally.reason}: {self.directory}); training goes on, and "
                     "it is tried again"
                 )
@@ -179,7 +178,7 @@ class Checkpoints:
                         f"{damage} ({path}), and there is no earlier one",
                         "Remove the directory and start the run again.",
                     ) from None
-                self._say(f"the checkpoint {path.name} is damaged ({damage}); the one before it was taken")
+                self.tell(f"the checkpoint {path.name} is damaged ({damage}); the one before it was taken")
         return None
 
     def kept(self, name: str, value: float) -> float:
@@ -198,10 +197,6 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove them: the training is over and its model is safe."""
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _say(self, text: str) -> None:
-        self.notes.append(text)
-        self.tell(text)
 
     def _found(self) -> list[Path]:
         """The finished checkpoints, the newest first."""
@@ -246,6 +241,23 @@ class Checkpoints:
                     f"{path} is of another one",
                     f"Resume with the {name} of then, or start a new run.",
                 )
+
+
+def copy_into(places: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Put the tensors of a checkpoint into their places.
+
+    Raises:
+        CheckpointError: they are of another network.
+    """
+    for name, place in places.items():
+        shape = tuple(tensors[name].shape) if name in tensors else None
+        if shape != tuple(place.shape):
+            raise CheckpointError(
+                "a checkpoint must be of the network that goes on from it",
+                f"{name!r} is {'not in it' if shape is None else f'of shape {shape}'}, and here {tuple(place.shape)}",
+                "Give the same model again, or start a new run.",
+            )
+        place.copy_(tensors[name])
 
 
 @dataclass(frozen=True)

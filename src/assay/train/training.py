@@ -25,7 +25,7 @@ from assay.train.members import Kept, Member
 from assay.train.optim import build_optimiser
 from assay.train.pace import Pace
 from assay.train.schedule import Plateau, factor, flat_cosine
-from assay.train.state import Checkpoints, Progress, random_state, restore_random_state, seed_all
+from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch
 
 #: A seed of its own for what mixes rows.
@@ -67,7 +67,6 @@ class Training:
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self.mixing = torch.Generator()
         self.history: list[Epoch] = []
-        self.notes: list[str] = []
         self.step = self.place = 0
         self.stopped = ""
         self._before, self._began, self.own = 0.0, budget.clock(), own
@@ -311,8 +310,6 @@ class Training:
         self.flat.release()
         self.network.noise.strength = 1.0
         self.network.eval()
-        if self.checkpoints is not None:
-            self.notes += self.checkpoints.notes
         return lost
 
     # Checkpoints -----------------------------------------------------------------------------------------------------
@@ -356,19 +353,15 @@ class Training:
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Every tensor that changes, by name; views where they can be written back into."""
-        named = {f"parameter.{name}": p.detach() for name, p in self.flat.named}
-        named |= {f"statistic.{name}": tensor for name, tensor in self.kept.statistics.items()}
+        """Every tensor that changes, by name."""
+        named = self._places() | {"losses": self._losses, "norms": self._norms}
         named |= {f"optimiser.{name}": tensor for name, tensor in self.optimiser.state().items()}
-        named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
-        named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
-        named |= {"losses": self._losses, "norms": self._norms}
-        named |= {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}
         named |= {"noise": self.network.noise.state(), "mixing": self.mixing.get_state()}
         return named | {"scale": self.precision.scale}
 
     def _restore(self, progress: Progress, tensors: dict[str, Tensor]) -> None:
         """Take up a checkpoint."""
+        copy_into(self._places(), tensors)
         self._losses, self._norms = (tensors.pop(name).to(self.device) for name in ("losses", "norms"))
         self.network.noise.restore(tensors.pop("noise"))
         self.mixing.set_state(tensors.pop("mixing"))
@@ -380,14 +373,9 @@ class Training:
         }
         self.optimiser.restore(slots, int(progress.counters["optimiser"]))
         restore_random_state(progress.python_random, tensors)
-        for name, tensor in self._places().items():
-            tensor.copy_(tensors[name])
         self.averaged.seen = int(progress.counters["averaged"])
-        self.plateau.factor, self.plateau.waited = (
-            progress.counters["plateau.factor"],
-            int(progress.counters["plateau.waited"]),
-        )
-        best = progress.counters["plateau.best"]
+        factor, waited, best = (progress.counters[f"plateau.{name}"] for name in ("factor", "waited", "best"))
+        self.plateau.factor, self.plateau.waited = factor, int(waited)
         self.plateau.best = math.inf if best == sys.float_info.max else best
         self._rate, self._update_ratio = progress.counters["rate"], progress.counters["update_ratio"]
         self.history = [Epoch.model_validate_json(text) for text in progress.history]
@@ -396,7 +384,6 @@ class Training:
         self._before = progress.seconds
         self.pace.resume(progress.step, progress.horizon)
         torch.set_num_threads(min(progress.threads, allowed_cores()))
-        self.notes.append(f"the run went on from a checkpoint of step {progress.step:,}")
 
     def _places(self) -> dict[str, Tensor]:
         """The tensors a checkpoint is copied into."""

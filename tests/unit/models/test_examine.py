@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -192,9 +194,23 @@ def test_mixed_types_are_refused():
     assert refused(module).came == "they are float32, float64"
 
 
-def test_doubles_do_not_take_float_rows():
+def test_doubles_are_refused():
     error = refused(perceptron().double())
-    assert "it raised RuntimeError: mat1 and mat2 must have the same dtype" in error.came
+    assert (error.came, error.do) == ("they are float64", "Convert the model with .float().")
+
+
+def test_sparse_gradients_are_refused():
+    layout = Layout(numbers=0, extras=0, vocabularies=(5, 5))
+    module = Several()
+    module.table = nn.Embedding(5, 2, sparse=True)
+    error = refused(module, layout=layout, takes=("codes",))
+    assert (error.came, error.do) == ("table makes sparse ones", "Give it sparse=False.")
+
+
+def test_a_module_that_cannot_be_copied_or_pickled_passes():
+    module = perceptron()
+    module.lock, module.name = threading.Lock(), lambda: "x"
+    examine(network(module), rows_of())
 
 
 def test_parameters_elsewhere_are_refused():

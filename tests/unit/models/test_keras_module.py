@@ -110,6 +110,20 @@ def test_statistics_of_batch_norm_are_seen_and_move(keras, sequential):
     assert learned == {"kernel", "bias", "gamma", "beta"}
 
 
+def test_parameters_are_called_alike_however_many_models_there_were(keras, sequential):
+    found = []
+    for _ in range(2):
+        model = sequential(keras.layers.BatchNormalization(), keras.layers.Dense(1))
+        network = ForeignNetwork(KerasModule(model, inputs=4, outputs=2), LAYOUT, 2)
+        assert set(network.statistics()) < {name for name, _ in network.lasting_parameters()}
+        found.append([name for name, _ in network.lasting_parameters()])
+    assert found[0] == found[1]
+    assert {name.partition(".")[2].partition(".")[2] for name in found[0]} >= {
+        "dense/kernel",
+        "batch_normalization/beta",
+    }
+
+
 def test_regularisers_are_a_penalty_on_the_loss(keras):
     kernel = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.1))
     network = ForeignNetwork(KerasModule(keras.Sequential([keras.Input((4,)), kernel]), inputs=4, outputs=2), LAYOUT, 2)

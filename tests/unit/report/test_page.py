@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from assay.bundle.manifest import FILES, MANIFEST
+from assay.evaluate.record import Resumption
 from assay.practices import PRACTICES
 from assay.report.page import BUNDLE, SECTIONS, draw_page
 from assay.report.words import visible
@@ -192,6 +193,14 @@ def test_the_day_is_written_out_where_it_is_one(report, started):
     made = report.model_copy(update={"provenance": report.provenance.model_copy(update={"started": started})})
     shown = "14 January 2026" if started.endswith("Z") else "some day"
     assert f">{shown}</time>" in draw_page(made)
+
+
+def test_a_run_that_went_on_says_when_and_from_where(report):
+    assert "<dt>Resumed</dt>" not in draw_page(report)
+    again = (Resumption(at="<b>noon</b>", step=1200, seconds=9.0), Resumption(at="13:00", step=3400, seconds=20.0))
+    made = report.model_copy(update={"provenance": report.provenance.model_copy(update={"resumed": again})})
+    shown = "<dt>Resumed</dt><dd>&lt;b&gt;noon&lt;/b&gt;, from step 1\u202f200; 13:00, from step 3\u202f400</dd>"
+    assert shown in draw_page(made)
 
 
 def test_the_same_report_gives_the_same_page(report):

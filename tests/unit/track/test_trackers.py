@@ -30,7 +30,7 @@ OPTIONS = {
 }
 
 PROGRAM = """
-import json, sys
+import json, os, sys
 from assay.track.config import TrackConfig
 from assay.track.tracker import Epochs, Fail, Finish, Point, Start
 from assay.track.writer import Writer
@@ -51,8 +51,13 @@ for end in (last, Fail(reason="DataError: no rows")):
     writer.take(Epochs(points=tuple(points[1:])))
     if end is last:
         writer.take(Epochs(points=tuple(many)))
-    reply = writer.take(end)
-    print(reply.model_dump_json())
+    print(writer.take(end).model_dump_json())
+
+os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{sys.argv[1]}/mlflow.db"
+os.environ |= {"MLFLOW_EXPERIMENT_NAME": "team", "WANDB_MODE": "disabled"}
+writer = Writer(TrackConfig(to=("wandb", "mlflow"), folder=f"{sys.argv[1]}/elsewhere"))
+writer.take(Start(run="third", directory="/data/runs/third", options={}))
+print(writer.take(last).model_dump_json())
 """
 
 
@@ -74,14 +79,14 @@ def replies(folder):
 
 
 def test_all_is_written_and_nothing_failed(replies, folder):
-    assert [reply["failures"] for reply in replies] == [{}, {}]
-    assert [reply["written"] for reply in replies] == [dict.fromkeys(TRACKERS, 53), dict.fromkeys(TRACKERS, 3)]
+    assert [reply["failures"] for reply in replies] == [{}, {}, {}]
+    assert [reply["written"] for reply in replies[:2]] == [dict.fromkeys(TRACKERS, 53), dict.fromkeys(TRACKERS, 3)]
     assert replies[0]["places"]["tensorboard"] == str(folder / "tensorboard" / "churn-1")
     assert replies[1]["places"]["tensorboard"] == str(folder / "tensorboard" / "churn-1-again-2")
     assert replies[0]["places"]["wandb"].startswith(str(folder / "wandb" / "offline-run-"))
     assert replies[0]["places"]["mlflow"] == f"sqlite:///{folder / 'mlflow.db'}, experiment churn"
     assert [path.name for path in folder.parent.iterdir()] == ["runs"]
-    assert {path.name for path in folder.iterdir()} == {"tensorboard", "wandb", "mlflow.db"}
+    assert {path.name for path in folder.iterdir()} == {"tensorboard", "wandb", "mlflow.db", "elsewhere"}
 
 
 # TensorBoard --------------------------------------------------------------------------------------------------------
@@ -227,6 +232,14 @@ def test_mlflow_says_how_and_why_it_ended(query):
 def test_mlflow_keeps_artefacts_in_the_folder(query, folder):
     where = "select artifact_location from experiments where name = 'churn' and :run != ''"
     assert query(where, 0) == [((folder / "mlartifacts").as_uri(),)]
+
+
+def test_the_variables_that_the_tools_know_are_respected(replies, query, folder):
+    places = replies[2]["places"]
+    assert places["wandb"] == "nowhere, for the mode is disabled"
+    assert places["mlflow"] == f"sqlite:///{folder / 'mlflow.db'}, experiment team"
+    assert query("select name from runs where run_uuid = :run", 2) == [("third",)]
+    assert list((folder / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize(

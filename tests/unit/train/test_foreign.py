@@ -11,7 +11,7 @@ from assay.data.config import EncodeConfig
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
-from assay.errors import ConfigError
+from assay.errors import CheckpointError, ConfigError
 from assay.ledger import Ledger
 from assay.models.foreign import ONE_HOT_CODES
 from assay.train.budget import Budget
@@ -283,3 +283,11 @@ def test_a_resumed_training_ends_with_the_same_bits(tmp_path, factory, changes):
     assert all(torch.equal(first[name], second[name]) for name in first)
     losses = [[(e.train_loss, e.valid_loss) for e in each.part.trained.epochs] for each in (whole, resumed)]
     assert losses[0] == losses[1]
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    table = Table()
+    checkpoints = Checkpoints(tmp_path, {"data": "x"}, every=0.0)
+    table.fit(table.open(perceptron), checkpoints=checkpoints)
+    with pytest.raises(CheckpointError, match="a checkpoint must be of the same model as the run that goes on from it"):
+        table.fit(table.open(with_norm), checkpoints=checkpoints)

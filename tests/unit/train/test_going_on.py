@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from assay.data.batches import Resident
-from assay.errors import BudgetError, TerminatedError
+from assay.errors import BudgetError, CheckpointError, TerminatedError
 from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -46,8 +46,8 @@ def terminate():
 def train_on(network, train, valid):
     """Train the same network on the same rows, with a place for checkpoints or none."""
 
-    def trained(checkpoints=None, *, watch=None, budget=None, epochs=6):
-        made = network(name="mlp", dropout=0.1)
+    def trained(checkpoints=None, *, watch=None, budget=None, epochs=6, width=16):
+        made = network(name="mlp", dropout=0.1, width=width)
         config = TrainConfig(epochs=epochs, patience=epochs, batch=32, lr=0.01, threads=1)
         found = fit(
             made, Resident(train), Resident(valid), config, alike(1, config, dropout=0.1, seed=0), seed=0,
@@ -191,6 +191,12 @@ def test_a_run_stands_where_its_networks_stand(train_on, place, tmp_path):
     assert 100.0 < stands.used <= time.monotonic() - began
     (tmp_path / "checkpoints" / "second" / "step-000000000017" / "state.json").write_text("{}")
     assert standing(tmp_path).steps == 48 + 16
+
+
+def test_another_network_does_not_go_on_from_it(train_on, place):
+    train_on(place())
+    with pytest.raises(CheckpointError, match=r"of the network that goes on from it, but .* of shape \(1, .*16"):
+        train_on(place(), width=8)
 
 
 def test_what_a_killed_process_was_writing_goes_with_the_next_checkpoint(train_on, place, tmp_path):

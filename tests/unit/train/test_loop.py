@@ -71,7 +71,7 @@ def test_a_fit_learns_and_keeps_the_best_epoch(network, run, train, valid):
     assert loss_of(made, valid) == pytest.approx(min(by_valid), rel=1e-6)
     assert not made.training
     assert (trained.batch, trained.threads, trained.precision) == (32, torch.get_num_threads(), "float32")
-    assert (trained.skipped, trained.lost, trained.notes) == (0, (), ())
+    assert (trained.skipped, trained.lost) == (0, ())
 
 
 def test_an_epoch_records_its_rate_norm_update_and_speed(network, run, train, valid):

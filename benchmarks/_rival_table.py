@@ -148,7 +148,9 @@ def mlp(train, target, test, is_classes: bool, seed: int):
     if is_classes:
         network = MLPClassifier(early_stopping=is_stoppable, random_state=seed)
     else:
-        network = TransformedTargetRegressor(MLPRegressor(early_stopping=True, random_state=seed), StandardScaler())
+        network = TransformedTargetRegressor(
+            MLPRegressor(early_stopping=True, random_state=seed), transformer=StandardScaler()
+        )
     return make_pipeline(prepare, network).fit(train, target), test
 
 

@@ -17,6 +17,7 @@ _HOME = {
     "describe_inputs": "assay.own",
     "fit": "assay.run",
     "load": "assay.bundle.load",
+    "lr_find": "assay.rates",
 }
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "describe_inputs",
     "fit",
     "load",
+    "lr_find",
 ]
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from assay.estimators import AssayClassifier, AssayRegressor
     from assay.evaluate.record import Report
     from assay.own import describe_inputs
+    from assay.rates import lr_find
     from assay.run import fit
     from assay.runs import Run
 

@@ -114,6 +114,8 @@ _ALL = (
               "Loshchilov & Hutter, AdamW (ICLR 2019)", "weight decay"),
     _practice("train.schedule", "train", "The learning rate warms up and then falls along a cosine.",
               "Loshchilov & Hutter, SGDR (ICLR 2017); Goyal et al. (2017)", "highest rate, warm-up steps"),
+    _practice("train.lr-find", "train", "The learning rate is held against what a range test suggests.",
+              "Smith, Cyclical Learning Rates (WACV 2017), 3.3; Gugger (2018)", "rate suggested, rate used"),
     _practice("train.clipping", "train", "Gradients are clipped by their norm.",
               "Pascanu et al., Training RNNs (ICML 2013)", "share of steps clipped"),
     _practice("train.early-stopping", "train", "Training ends when the validation loss no longer falls.",

@@ -270,6 +270,7 @@ def _part(part: Part) -> TrainedPart:
         seconds=trained.seconds,
         stopped=trained.stopped,
         is_network=part.is_network,
+        rates=part.rates,
         options=dict(part.options)
         if part.options is not None
         else {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()},

@@ -17,6 +17,7 @@ PUBLIC = [
     "describe_inputs",
     "fit",
     "load",
+    "lr_find",
 ]
 
 
@@ -32,7 +33,7 @@ def test_a_name_resolves_and_is_documented(name):
     assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("name", ["Bundle", "Run", "fit", "load", "AssayClassifier", "AssayRegressor"])
+@pytest.mark.parametrize("name", ["Bundle", "Run", "fit", "load", "lr_find", "AssayClassifier", "AssayRegressor"])
 def test_what_can_be_called_is_documented(name):
     value = getattr(assay, name)
     callables = [value] if inspect.isfunction(value) else vars(value).values()

@@ -58,6 +58,7 @@ class _Verb(NamedTuple):
 
 _VERBS = {
     "fit": _Verb("fitting", "From a raw table to a tested, portable model."),
+    "lr-find": _Verb("rates", "Suggest learning rates by a range test; trains nothing."),
     "predict": _Verb("using", "Answer the rows of a table."),
     "evaluate": _Verb("using", "Score a model on new rows with known answers."),
     "audit": _Verb("inspecting", "Look for what would make the numbers wrong."),
@@ -82,7 +83,7 @@ class _Verbs(TyperGroup):
         module = importlib.import_module(f"assay.cli.{_VERBS[cmd_name].module}")
         single = _typer()
         single.command(cmd_name, cls=getattr(module, "COMMANDS", {}).get(cmd_name, TyperCommand))(
-            getattr(module, cmd_name)
+            getattr(module, cmd_name.replace("-", "_"))
         )
         command = get_command(single)
         assert isinstance(command, TyperCommand)

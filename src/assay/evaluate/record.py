@@ -10,6 +10,7 @@ from assay.data.schema import Schema
 from assay.data.split import SplitRecord
 from assay.ledger import Verdict
 from assay.records import Record
+from assay.train.rate_curve import RateCurve
 from assay.train.watch import Epoch
 
 REPORT_FORMAT = 1
@@ -104,6 +105,7 @@ class TrainedPart(Record):
     """One network of the model: its share of the answer, and what it was made with where that is not the default.
 
     `is_network` is false for boosted trees.
+    rates: its range test, where one was asked for.
     """
 
     name: str
@@ -117,6 +119,7 @@ class TrainedPart(Record):
     stopped: str
     options: dict[str, str | int | float | bool | None]
     is_network: bool = True
+    rates: RateCurve | None = None
 
 
 class Training(Record):

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from assay.report.ticks import Axis, Number, finite, span, tick_labels, ticks
+from assay.report.ticks import Axis, Number, finite, labels_on, span, tick_labels, ticks
 from assay.report.words import count, fixed, percent, short, visible
 
 WIDTH, HEIGHT = 460, 300
 TONES = 6
 _CHARACTER = 6.6  # mean width of a character of the 12 px label font, in px
 _MOST_POINTS = 240
+_MARK_LINE = 14  # height of the word of a mark, in px
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,8 @@ def _axes(plot: _Plot, x: Axis, y: Axis, height: float) -> list[str]:
         at = plot.py(value)
         parts.append(_line(plot.left, at, plot.right, at, "grid"))
         parts.append(_text(plot.left - 6, at + 4, text, "axis", "end"))
-    columns = [value for value in _fitting_ticks(plot) if not x.whole or value == round(value)]
-    for value, text in zip(columns, tick_labels(columns), strict=True):
+    columns = [value for value in _fitting_ticks(plot) if not (x.whole or x.powers) or value == round(value)]
+    for value, text in zip(columns, labels_on(x, columns), strict=True):
         parts.append(_line(plot.px(value), plot.bottom, plot.px(value), plot.bottom + 4, "rule"))
         parts.append(_text(plot.px(value), plot.bottom + 17, text, "axis", "middle"))
     parts.append(_line(plot.left, plot.bottom, plot.right, plot.bottom, "rule"))
@@ -204,11 +205,11 @@ def line_chart(
     x: Axis,
     y: Axis,
     *,
-    mark: Mark | None = None,
+    marks: Sequence[Mark] = (),
     diagonal: bool = False,
     size: tuple[float, float] = (WIDTH, HEIGHT),
 ) -> str:
-    """Lines on shared axes with a legend above; `mark` draws a dotted line at an x, `diagonal` from 0, 0 to 1, 1."""
+    """Lines on shared axes with a legend above; `marks` draws dotted lines at an x, `diagonal` from 0, 0 to 1, 1."""
     drawn = [s for s in series if any(finite((a,)) and finite((b,)) for a, b in zip(s.x, s.y, strict=True))]
     if not drawn:
         return _empty(label, size[0])
@@ -217,13 +218,15 @@ def line_chart(
     head, used = _legend(named, width, 24) if len(named) > 1 or len(drawn) > 1 else ("", 0.0)
     height += max(0.0, used - 18)
     wide, high = span((v for s in drawn for v in s.x), x, 0.0), span((v for s in drawn for v in s.y), y)
-    plot = _layout(wide, high, width, height, used + (14 if mark else 0))
+    shown = [mark for mark in marks if wide[0] <= mark.x <= wide[1]]
+    height += _MARK_LINE * max(0, len(shown) - 1)
+    plot = _layout(wide, high, width, height, used + _MARK_LINE * len(shown))
     body = [head, *_axes(plot, x, y, height)]
     if diagonal:
         body.append(_line(plot.px(0), plot.py(0), plot.px(1), plot.py(1), "chance"))
     body += [_path(s, plot) + _alone(s, plot) for s in sorted(drawn, key=lambda s: not s.quiet)]
-    if mark is not None and wide[0] <= mark.x <= wide[1]:
-        body.append(_marked(mark, plot))
+    if shown:
+        body.append(_marked(shown[0], plot) if len(shown) == 1 else _flagged(shown, plot))
     return _svg(label, width, height, body)
 
 
@@ -231,6 +234,16 @@ def _marked(mark: Mark, plot: _Plot) -> str:
     at, half = plot.px(mark.x), len(mark.text) * _CHARACTER / 2
     word = min(max(at, plot.left + half), plot.right - half)
     return _line(at, plot.top, at, plot.bottom, "mark") + _text(word, plot.top - 7, mark.text, "label", "middle")
+
+
+def _flagged(marks: Sequence[Mark], plot: _Plot) -> str:
+    """Several marks, each with its word on a line of its own: from the right, so that no line runs through a word."""
+    parts = []
+    for row, mark in enumerate(sorted(marks, key=lambda mark: -mark.x)):
+        at, top = plot.px(mark.x), plot.top - _MARK_LINE * (row + 1)
+        side, anchor = (5, "start") if at + 5 + len(mark.text) * _CHARACTER <= plot.right else (-5, "end")
+        parts.append(_line(at, top, at, plot.bottom, "mark") + _text(at + side, top + 9, mark.text, "label", anchor))
+    return "".join(parts)
 
 
 def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 480) -> str:

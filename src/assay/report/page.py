@@ -62,7 +62,7 @@ def draw_page(report: Report) -> str:
         MissingExtraError: jinja2 is not installed.
     """
     sections = [entry for entry in SECTIONS if entry[0] != "curves" or _has_curves(report)]
-    return _environment().get_template("page.html.j2").render(
+    return environment().get_template("page.html.j2").render(
         report=report,
         sections=sections,
         severities=SEVERITIES,
@@ -78,17 +78,22 @@ def _has_curves(report: Report) -> bool:
     return any(drawn) or report.table_schema.is_classification
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the pages' templates are, with what they may call.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
     jinja2 = require("jinja2", "drawing the report")
-    environment: Environment = jinja2.Environment(
+    found: Environment = jinja2.Environment(
         loader=jinja2.PackageLoader("assay.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(story=story, tables=tables, pictures=pictures)
-    environment.filters.update(
+    found.globals.update(story=story, tables=tables, pictures=pictures)
+    found.filters.update(
         visible=words.visible,
         short=words.short,
         count=words.count,
@@ -103,7 +108,7 @@ def _environment() -> Environment:
         setting_number=_setting_number,
         day=_day,
     )
-    return environment
+    return found
 
 
 def _spelled(spellings: list[str]) -> str:

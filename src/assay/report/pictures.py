@@ -21,6 +21,7 @@ from assay.report.charts import (
     scatter_chart,
     strip_chart,
 )
+from assay.report.rate_chart import rate_caption, rate_chart
 from assay.report.story import label_of, level, references_for, score_of
 from assay.report.ticks import Axis
 from assay.report.words import count, listed, percent, seconds, short
@@ -57,7 +58,7 @@ def losses(report: Report) -> Picture:
     )
     label = f"Training and validation loss over {len(epochs)} epochs, best epoch {training.best_epoch}"
     mark = Mark(float(training.best_epoch), f"kept: epoch {training.best_epoch}")
-    svg = line_chart(label, series, Axis("epoch", whole=True), Axis("loss"), mark=mark, size=(460, 320))
+    svg = line_chart(label, series, Axis("epoch", whole=True), Axis("loss"), marks=[mark], size=(460, 320))
     return Picture(svg, "Mean loss over rows, by epoch; the weights of the marked epoch are the model.")
 
 
@@ -75,6 +76,12 @@ def training_details(report: Report) -> tuple[Picture, ...]:
         )
         for label, values, tone in (("Learning rate", rates, 2), ("Gradient norm, median over steps", norms, 3))
     )
+
+
+def rate_tests(report: Report) -> tuple[Picture, ...]:
+    """The range tests of the networks of the model."""
+    tested = [part.rates for part in report.training.parts if part.rates is not None and part.rates.rates]
+    return tuple(Picture(rate_chart(curve), rate_caption(curve)) for curve in tested)
 
 
 def primary_dots(report: Report) -> Picture:

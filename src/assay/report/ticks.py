@@ -6,19 +6,23 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from assay.report.words import fixed, number
+from assay.report.words import fixed, number, power_of_ten
 
 Number = float | None
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A named axis; without `low` and `high` it spans the values. A `whole` one counts: no ticks between integers."""
+    """A named axis; without `low` and `high` it spans the values. A `whole` one counts: no ticks between integers.
+
+    Of an axis of `powers` the values are exponents: its ticks are whole ones, labelled as powers of ten.
+    """
 
     label: str
     low: float | None = None
     high: float | None = None
     whole: bool = False
+    powers: bool = False
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> tuple[float, ...]:
@@ -41,6 +45,11 @@ def tick_labels(values: Sequence[float]) -> tuple[str, ...]:
     if places > 5 or max(abs(value) for value in values) >= 1e7:
         return tuple("0" if value == 0 else number(value, 3) for value in values)
     return tuple(fixed(value, places) for value in values)
+
+
+def labels_on(axis: Axis, values: Sequence[float]) -> tuple[str, ...]:
+    """The values as the ticks of an axis are labelled."""
+    return tuple(power_of_ten(round(value)) for value in values) if axis.powers else tick_labels(values)
 
 
 def _places(value: float) -> int:

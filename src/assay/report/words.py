@@ -71,8 +71,13 @@ def number(value: float | None, digits: int = 4) -> str:
         return NOT_DEFINED
     if value != 0.0 and not 1e-4 <= abs(value) < 1e15:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{_trim(mantissa)}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", MINUS)
+        return f"{_trim(mantissa)}\u00a0×\u00a0{power_of_ten(int(exponent))}".replace("-", MINUS)
     return _trim(fixed(value, decimals([value], digits)))
+
+
+def power_of_ten(exponent: int) -> str:
+    """10 to a whole power: 10⁻³."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def _trim(text: str) -> str:

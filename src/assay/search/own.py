@@ -122,6 +122,7 @@ def _write(ledger: Ledger, own: Own, whole: Model, first: TrainedNetwork, asked:
     ledger.record(
         "train.regularisation", Outcome.APPLIED if decay or part.train.l1 else Outcome.SKIPPED, held, value=decay
     )
+    ledger.record("train.lr-find", Outcome.NOT_APPLICABLE, "a model of the user's own has no copy to test rates on")
     ledger.record("search.recipes", Outcome.SKIPPED, "the model was given with model=", value=len(own.networks))
     ledger.record("search.folds", Outcome.SKIPPED, "one split: a model of the user's own is trained on one", value=1)
 

@@ -35,7 +35,7 @@ from assay.train.examples import Examples, examples, folded
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.part import Part
-from assay.train.part_verdicts import write_budget, write_verdicts
+from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
 from assay.train.state import Checkpoints
 from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
@@ -84,7 +84,7 @@ def search(
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     for_networks = allowed * (1.0 - _SHARE_OF_TREES) if ensemble.trees else allowed
     planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks))
-    found, judge = _examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
+    found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []
     lost = ""
@@ -98,7 +98,7 @@ def search(
     return whole
 
 
-def _examples(
+def planned_examples(
     encoder: Encoder,
     split: Split,
     schema: Schema,
@@ -108,7 +108,7 @@ def _examples(
     spill: Spill | None,
     ledger: Ledger,
 ) -> tuple[Examples, Rows]:
-    """What is learned from, and the rows whose targets are judged by."""
+    """What the plan learns from, and the rows whose targets are judged by."""
     if planned.folds < 2:
         found = examples(encoder, split.train, split.valid, schema, seed=seed, spill=spill, ledger=ledger)
         return found, split.valid
@@ -324,6 +324,7 @@ def _write(
         leading, first = _leading(whole, trained)
         write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
     write_budget(ledger, whole.trained, budget)
+    write_rates(ledger, [each.part for each in trained])
     told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
     if "search.recipes" not in ledger:
         names = ", ".join(each.part.name for each in trained)

@@ -46,6 +46,9 @@ class TrainConfig(Record):
     # Optimiser.
     optimiser: OptimiserName = Field("adamw", description="How gradients become steps.")
     lr: float = Field(2e-3, gt=0.0, le=100.0, description="Highest learning rate.")
+    lr_find: bool = Field(
+        False, description="Test rates on a copy of each network first, and report what they suggest."
+    )
     momentum: float | None = Field(
         None, ge=0.0, lt=1.0, description="Momentum of sgd (none: 0.9), rmsprop, muon (0.95)."
     )

@@ -134,6 +134,8 @@ def check_options(own: Own, config: TrainConfig, asked: Collection[str], *, bagg
     useless = {"clip_adaptive": "limits the units of assay's own layers"} if config.clip_adaptive else {}
     if config.optimiser == "muon":
         useless["optimiser"] = "muon is for the hidden matrices of assay's own layers"
+    if config.lr_find:
+        useless["lr_find"] = "a model of your own may share what it holds with a copy, so rates are not tested on one"
     if own.opened.kind == "lightning":
         if bagging:
             _refuse_weights("ensemble.bagging weights the rows for each member")

@@ -134,6 +134,16 @@ def step(run: Training, rows: Batch) -> None:
     """One update of every member; what it shows is noted and not read."""
     rate, ease = run.rates()
     before = run.flat.weights.clone() if run.is_last_of_epoch else None
+    losses, norms = update(run, rows, rate, ease)
+    run.note_step(losses, norms, rate, before)
+
+
+def update(run: Training, rows: Batch, rate: float, ease: float) -> tuple[Tensor, Tensor]:
+    """Step every member with its rate times `rate` and its decay times `ease`.
+
+    Returns:
+        The losses before the step and the norms of the gradient before clipping, (M,) each.
+    """
     losses = backward(run, rows)
     run.flat.gather()
     run.precision_off()
@@ -141,7 +151,7 @@ def step(run: Training, rows: Batch) -> None:
     if may_step:
         run.optimiser.step(rate, ease)
         run.averaged.after_step()
-    run.note_step(losses, norms, rate, before)
+    return losses, norms
 
 
 def backward(run: Training, rows: Batch) -> Tensor:

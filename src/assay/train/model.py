@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 
+from assay.data.batches import Source
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
@@ -26,9 +28,10 @@ from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
 from assay.train.loop import Trained, fit, predict
 from assay.train.losses import member_losses
-from assay.train.members import alike, varied
+from assay.train.lr_find import rates_before
+from assay.train.members import Member, alike, varied
 from assay.train.part import Part
-from assay.train.part_verdicts import write_budget, write_verdicts
+from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
 from assay.train.state import Checkpoints
 from assay.train.watch import Watch
 
@@ -119,26 +122,35 @@ class TrainedNetwork:
     make: Callable[[Sequence[int]], Network]
 
 
-def train_network(
-    found: Examples,
-    name: str,
-    model: ModelConfig,
-    config: TrainConfig,
-    *,
-    seed: int,
-    budget: Budget,
-    watch: Watch,
-    vary: bool = False,
-    checkpoints: Checkpoints | None = None,
-) -> TrainedNetwork:
-    """The members of one network family, each with the weights of its best epoch.
+@dataclass(frozen=True)
+class Start:
+    """A network as it is right before its training, on its device, with the rows and the settings of its members.
 
-    There are `model.members` that differ in their seed and, where they may `vary`, in learning rate and dropout; with
-    folds there is one of each of these for each fold, variant by variant.
+    config: with the rate for the batch, which is `scale` times the rate asked for. make: see `TrainedNetwork`.
+    """
+
+    network: Network
+    make: Callable[[Sequence[int]], Network]
+    seeds: tuple[int, ...]
+    train: Source
+    valid: Source
+    config: TrainConfig
+    scale: float
+    members: tuple[Member, ...]
+    first_loss: float
+
+    def again(self) -> Network:
+        """Another network that is the same to the bit, on the same device."""
+        return _moved(self.make(self.seeds), next(self.network.parameters()).device)
+
+
+def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: int, vary: bool = False) -> Start:
+    """The start of a network family: there are `model.members` that differ in their seed.
+
+    Where they may `vary` they differ in learning rate and dropout as well; with folds there is one of each of these for
+    each fold, variant by variant.
 
     Raises:
-        DivergenceError: the numbers are no longer finite.
-        BudgetError: no time is left to train.
         ConfigError: the device is not there, or the batch is larger than the rows.
     """
     device = choose_device(config.device)
@@ -151,28 +163,63 @@ def train_network(
         )  # fmt: skip
 
     folds = max(found.folds, 1)
-    seeds = [seed + place for place in range(model.members * folds)]
+    seeds = tuple(seed + place for place in range(model.members * folds))
     network = make(seeds)
     first_loss = float(
         member_losses(predict(network, found.valid.inputs), found.judged(model.members), heads=network.heads).mean()
     )
-    network.to(device)
-    network.noise.to(device)
+    _moved(network, device)
     train, valid = found.on(device, model.members, seeds)
-    rate = config.lr * scaled_rate(config, rows_a_step(config, train, network))
-    fitted = config.model_copy(update={"lr": rate})
+    scale = scaled_rate(config, rows_a_step(config, train, network))
+    fitted = config.model_copy(update={"lr": config.lr * scale})
     if vary:
         members = varied(len(seeds), folds, fitted, dropout=model.dropout, seed=seed)
     else:
         members = alike(len(seeds), fitted, dropout=model.dropout, seed=seed)
+    return Start(network, make, seeds, train, valid, fitted, scale, members, first_loss)
+
+
+def _moved(network: Network, device: torch.device | str) -> Network:
+    network.to(device)
+    network.noise.to(device)
+    return network
+
+
+def train_network(
+    found: Examples,
+    name: str,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    vary: bool = False,
+    checkpoints: Checkpoints | None = None,
+) -> TrainedNetwork:
+    """The members of one network family, each with the weights of its best epoch; see `start_of`.
+
+    Raises:
+        DivergenceError: the numbers are no longer finite.
+        BudgetError: no time is left to train.
+        ConfigError: the device is not there, or the batch is larger than the rows.
+    """
+    start = start_of(found, model, config, seed=seed, vary=vary)
+    rates = None
+    if config.lr_find:
+        rates = rates_before(
+            name, start.again, start.train, start.valid, start.config, start.members, seed=seed, scale=start.scale,
+            budget=budget, checkpoints=checkpoints, tell=watch.note,
+        )  # fmt: skip
+    network = start.network
     trained = fit(
-        network, train, valid, fitted, members, seed=seed, budget=budget, watch=watch, checkpoints=checkpoints
-    )
-    network.to("cpu")
-    network.noise.to("cpu")
+        network, start.train, start.valid, start.config, start.members, seed=seed, budget=budget, watch=watch,
+        checkpoints=checkpoints,
+    )  # fmt: skip
+    _moved(network, "cpu")
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    part = Part(name, model, fitted, trained, len(seeds), parameters)
-    return TrainedNetwork(network, part, first_loss, make)
+    part = Part(name, model, start.config, trained, len(start.seeds), parameters, rates=rates)
+    return TrainedNetwork(network, part, start.first_loss, start.make)
 
 
 def train_model(
@@ -205,4 +252,5 @@ def train_model(
     whole = Model(encoder, Ensemble([one.network]), head, (one.part,), validation)
     write_verdicts(ledger, one.part, encoder.layout.numbers, one.first_loss, seed)
     write_budget(ledger, one.part.trained, budget)
+    write_rates(ledger, [one.part])
     return whole

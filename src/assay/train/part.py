@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from assay.models.config import ModelConfig
 from assay.train.config import TrainConfig
 from assay.train.loop import Trained
+from assay.train.rate_curve import RateCurve
 
 Setting = str | int | float | bool | None
 
@@ -19,6 +20,7 @@ class Part:
     shown: a module of the user's own in its own words, shortened. brings: the optimiser it brought along.
     is_network: false for boosted trees, of which `model` and `train` say nothing.
     options: what to show instead of those two.
+    rates: its range test, where one was asked for.
     """
 
     name: str
@@ -32,3 +34,4 @@ class Part:
     brings: str = ""
     is_network: bool = True
     options: Mapping[str, Setting] | None = None
+    rates: RateCurve | None = None

@@ -9,6 +9,7 @@ from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget
 from assay.train.loop import Trained
 from assay.train.part import Part
+from assay.train.rate_curve import FAR, RateCurve
 
 #: Validation loss / training loss from which overfitting is warned of.
 _OVERFIT_RATIO = 1.25
@@ -88,3 +89,31 @@ def write_budget(ledger: Ledger, trained: Trained, budget: Budget) -> None:
     else:
         reason = f"training took {trained.seconds:.1f} s and did not need to be shortened"
         ledger.record("train.budget", Outcome.PASSED, reason, value=trained.seconds)
+
+
+def write_rates(ledger: Ledger, parts: Sequence[Part]) -> None:
+    """What the range tests suggest beside the rates used; a warning where they are far apart."""
+    asked = [part.rates for part in parts if part.rates is not None]
+    if not asked:
+        reason = "not asked for; train.lr_find=true tests rates on a copy of each network before it is trained"
+        ledger.record("train.lr-find", Outcome.SKIPPED, reason)
+        return
+    tested = [rates for rates in asked if rates.rates]
+    told = "; ".join(_told(rates) for rates in asked)
+    if not tested:
+        ledger.record("train.lr-find", Outcome.SKIPPED, told)
+        return
+    suggestion = tested[0].suggestion
+    doubtful = any(rates.is_far or rates.suggestion is None for rates in tested)
+    if any(rates.is_far for rates in tested):
+        told += "; where they are far apart, train with both and compare the runs"
+    ledger.record("train.lr-find", Outcome.WARNED if doubtful else Outcome.PASSED, told, value=suggestion)
+
+
+def _told(rates: RateCurve) -> str:
+    if not rates.rates:
+        return f"{rates.network}: not tested, {rates.ended}"
+    if rates.suggestion is None:
+        return f"{rates.network}: the loss fell at no rate ({rates.ended}), {rates.used:.2g} was used"
+    apart = f" (more than a factor of {FAR:g} apart)" if rates.is_far else ""
+    return f"{rates.network}: a range test suggests train.lr={rates.suggestion:.2g}, {rates.used:.2g} was used{apart}"

@@ -105,8 +105,8 @@ def test_long_lines_are_thinned_and_keep_their_ends():
 
 def test_the_mark_is_drawn_with_its_word():
     series = [Series("a", [1, 2, 3], [3, 2, 1])]
-    assert "kept: epoch 2" in texts(line_chart("l", series, X, Y, mark=Mark(2, "kept: epoch 2")))
-    assert "kept: epoch 9" not in texts(line_chart("l", series, X, Y, mark=Mark(9, "kept: epoch 9")))
+    assert "kept: epoch 2" in texts(line_chart("l", series, X, Y, marks=[Mark(2, "kept: epoch 2")]))
+    assert "kept: epoch 9" not in texts(line_chart("l", series, X, Y, marks=[Mark(9, "kept: epoch 9")]))
 
 
 @given(st.lists(st.tuples(numbers, numbers), max_size=30))

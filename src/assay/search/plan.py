@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -49,7 +50,7 @@ _PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
 _FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 100_000
 #: Shares of the time beside each other; for numbers and many classes the plain network is rarely the better one.
-_SHARES: Mapping[str, float] = MappingProxyType({"mlp": 0.6, "tabm": 1.2, "tabm_mini": 1.1})
+_SHARES: Mapping[str, float] = MappingProxyType({"tabm": 1.2, "tabm_mini": 1.1})
 _SHARE_OF_MLP = 0.3
 #: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
 _LONG, _UNLIMITED = 150.0, 600.0
@@ -69,7 +70,7 @@ def plan(
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
-    seconds = min(budget.left, _UNLIMITED)
+    seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
     names, reason = _names(rows, schema, model, ensemble, seconds)
     shares = {name: _SHARES.get(name, 1.0) for name in names}
     if "mlp" in shares and schema.task is not Task.BINARY:

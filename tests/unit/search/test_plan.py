@@ -1,0 +1,103 @@
+"""Which networks are planned for which table and time: decided by hand from the costs that plan.py states."""
+
+import math
+
+import pytest
+
+from assay.data.schema import Column, Kind, Schema, Task
+from assay.errors import ConfigError
+from assay.models.config import ModelConfig
+from assay.search.config import EnsembleConfig
+from assay.search.plan import plan
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+
+
+def column(name, kind):
+    return Column(name=name, kind=kind, dtype="", reason="")
+
+
+def schema(task, *, time=None):
+    classes = () if task is Task.REGRESSION else ("a", "b") if task is Task.BINARY else ("a", "b", "c")
+    target = column("y", Kind.NUMBER if task is Task.REGRESSION else Kind.CATEGORY)
+    columns = (column("x", Kind.NUMBER), column("day", Kind.DATETIME), target)
+    return Schema(target="y", task=task, task_reason="said", classes=classes, columns=columns, time=time)
+
+
+def planned(rows, seconds, task=Task.MULTICLASS, *, model=None, train=None, time=None, **ensemble):
+    return plan(
+        rows, schema(task, time=time), ModelConfig(**(model or {})), TrainConfig(**(train or {})),
+        EnsembleConfig(**ensemble), Budget(seconds),
+    )  # fmt: skip
+
+
+def names(found):
+    return [job.name for job in found.jobs]
+
+
+def test_a_short_time_for_many_rows_is_all_for_one_network():
+    found = planned(16_000, 25.0)
+    assert names(found) == ["realmlp"]
+    # 16,000 rows x 62 us x 20 passes are 19.8 s for one member, 33.7 s for two.
+    assert found.jobs[0].model.members == 1
+    assert (found.folds, found.jobs[0].share) == (1, 1.0)
+    assert found.reason == "one kind of network for 25 s of training"
+
+
+def test_two_classes_always_have_two_networks():
+    found = planned(16_000, 25.0, Task.BINARY)
+    assert names(found) == ["realmlp", "mlp"]
+    assert [job.share for job in found.jobs] == [0.5, 0.5]
+
+
+def test_a_long_time_has_three():
+    assert names(planned(16_000, 250.0, Task.REGRESSION)) == ["realmlp", "mlp", "tabm"]
+    assert names(planned(16_000, math.inf)) == ["realmlp", "mlp", "tabm"]
+
+
+def test_more_time_is_more_members():
+    counts = [planned(200_000, seconds).jobs[0].model.members for seconds in (30.0, 600.0, 1_000.0, 5_000.0)]
+    assert counts == sorted(counts)
+    assert counts[0] == 1
+    assert counts[-1] > 1
+
+
+def test_small_tables_are_cross_validated():
+    found = planned(500, 30.0)
+    assert found.folds == 8
+    assert found.jobs[0].model.members in (2, 4)  # variants of each fold
+    assert found.why_no_folds == ""
+
+
+def test_rows_with_a_time_are_not_dealt_into_folds():
+    found = planned(500, 30.0, time="day")
+    assert (found.folds, found.why_no_folds) == (1, "rows have a time, and the latest judge best")
+
+
+def test_what_the_user_says_holds_for_every_network():
+    found = planned(500, 30.0, model={"members": 3, "dropout": 0.4}, train={"lr": 0.01, "epochs": 7}, folds=1)
+    assert {job.model.members for job in found.jobs} == {3}
+    assert {(job.model.dropout, job.train.lr, job.train.epochs) for job in found.jobs} == {(0.4, 0.01, 7)}
+    assert not any(job.vary for job in found.jobs)  # one rate for all members, for it was said
+
+
+def test_frequencies_are_spread_unless_they_are_said():
+    assert planned(500, 30.0).jobs[0].model.frequency_spread == 50.0
+    assert planned(500, 30.0, model={"frequency_scale": 0.3}).jobs[0].model.frequency_spread == 1.0
+
+
+def test_a_named_network_is_the_only_one():
+    assert names(planned(500, 30.0, model={"name": "resnet"})) == ["resnet"]
+    assert names(planned(500, 30.0, recipes=("tabm", "mlp", "tabm"))) == ["tabm", "mlp"]
+
+
+def test_networks_without_use_for_an_option_are_not_chosen():
+    assert names(planned(500, 30.0, model={"norm": "batch"})) == ["mlp"]
+    with pytest.raises(ConfigError, match=r"every option of the network must mean something to it \(realmlp\)"):
+        planned(500, 30.0, model={"name": "realmlp", "norm": "batch"})
+
+
+def test_labels_of_two_classes_are_not_smoothed():
+    tasks = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
+    smoothing = [planned(500, 30.0, task).jobs[0].train.label_smoothing for task in tasks]
+    assert smoothing == [0.0, 0.1, 0.0]

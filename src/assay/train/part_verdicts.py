@@ -19,43 +19,128 @@ _MOST_NAMES = 8
 
 def write_verdicts(ledger: Ledger, part: Part, numbers: int, first_loss: float, seed: int) -> None:
     """What the training of a network did, practice by practice; `numbers` counts the number columns it sees."""
-    trained, applied, model, config = part.trained, Outcome.APPLIED, part.model, part.train
-    last = trained.epochs[-1] if trained.epochs else None
-    ledger.record("train.seeded", applied, f"every random choice follows from seed {seed}", value=seed)
-    reason = f"the first validation loss, {first_loss:.4f}, is that of the training prior"
-    ledger.record("model.prior-bias", applied, reason, value=first_loss)
-    single = "one network; model.members=4 trains four and averages them"
-    averaged = f"{part.members} networks with seeds {seed} to {seed + part.members - 1}, averaged"
-    outcome = applied if part.members > 1 else Outcome.SKIPPED
-    ledger.record("model.members", outcome, averaged if part.members > 1 else single, value=part.members)
-    reason = f"AdamW with decay {config.weight_decay:g} on weights, none on biases and norms"
-    ledger.record("train.adamw", applied, reason, value=config.weight_decay)
+    _write_start(ledger, part, first_loss, seed)
+    _write_steps(ledger, part)
+    _write_stability(ledger, part)
+    _write_regularisation(ledger, part)
+    _write_selection(ledger, part)
+    if numbers:
+        _write_numbers(ledger, part, numbers)
+    _write_unused(ledger, part.trained.unused)
+
+
+def _write_start(ledger: Ledger, part: Part, first_loss: float, seed: int) -> None:
+    ledger.record("train.seeded", Outcome.APPLIED, f"every random choice follows from seed {seed}", value=seed)
     reason = (
-        f"cosine to zero over {trained.horizon:,} steps from {config.lr:g}, warm-up over {config.warmup:.0%} of them"
+        f"outputs start at the prior of the training rows, or around it; the first validation loss is {first_loss:.4f}"
     )
-    ledger.record("train.schedule", applied, reason, value=config.lr)
-    if config.clip_norm:
-        reason = f"norm at most {config.clip_norm:g}; {trained.clipped:.1%} of {trained.steps:,} steps were clipped"
-        ledger.record("train.clipping", applied, reason, value=trained.clipped)
+    ledger.record("model.prior-bias", Outcome.APPLIED, reason, value=first_loss)
+    if part.members > 1:
+        reason = f"{part.members} networks with seeds {seed} to {seed + part.members - 1}, trained at once"
+        ledger.record("model.members", Outcome.APPLIED, reason, value=part.members)
     else:
-        ledger.record("train.clipping", Outcome.SKIPPED, "switched off with train.clip_norm=0")
+        reason = "one network; model.members=4 trains four at once"
+        ledger.record("model.members", Outcome.SKIPPED, reason, value=1)
+
+
+def _write_steps(ledger: Ledger, part: Part) -> None:
+    """Optimiser, schedule, batch, threads."""
+    trained, config = part.trained, part.train
+    if config.decay:
+        reason = f"{config.optimiser} with decay {config.decay:g} on weights, none on biases and norms"
+        ledger.record("train.adamw", Outcome.APPLIED, reason, value=config.decay)
+    else:
+        reason = f"{config.optimiser} without decoupled weight decay"
+        ledger.record("train.adamw", Outcome.SKIPPED, reason, value=0.0)
+    warm = f"after a warm-up over {config.warmup:.0%} of them" if config.warmup else "without a warm-up"
+    reason = f"{config.schedule} over {trained.horizon:,} steps from {config.lr:g}, {warm}"
+    is_constant = config.schedule == "constant" and not config.warmup
+    ledger.record("train.schedule", Outcome.SKIPPED if is_constant else Outcome.APPLIED, reason, value=config.lr)
+    chosen = {"auto": "chosen by rows and free memory, the rate scaled with it", "full": "all there are"}
+    reason = f"{trained.batch:,} rows a step, {chosen.get(str(config.batch), 'as the recipe or the user says')}"
+    ledger.record("train.batch-size", Outcome.APPLIED, reason, value=trained.batch)
+    how = "as train.threads says" if config.threads else "one was timed against all that may be used"
+    told = f"{trained.threads} CPU {'thread' if trained.threads == 1 else 'threads'}, {how}"
+    ledger.record("train.threads", Outcome.APPLIED, told, value=trained.threads)
+
+
+def _write_stability(ledger: Ledger, part: Part) -> None:
+    """Clipping, arithmetic, steps without finite numbers."""
+    trained, config = part.trained, part.train
+    limits = {"the norm": config.clip_norm, "each number": config.clip_value, "each unit's share": config.clip_adaptive}
+    held = ", ".join(f"{what} at most {limit:g}" for what, limit in limits.items() if limit)
+    if held:
+        reason = f"{held}; {trained.clipped:.1%} of {trained.steps:,} steps were clipped"
+        ledger.record("train.clipping", Outcome.APPLIED, reason, value=trained.clipped)
+    else:
+        reason = "the recipe or the user switched it off; train.clip_norm=1 clips the norm"
+        ledger.record("train.clipping", Outcome.SKIPPED, reason)
+    if trained.precision == "float32":
+        reason = "float32 throughout: asked for, or no 16-bit type is faster on this machine"
+        ledger.record("train.precision", Outcome.SKIPPED, reason)
+    else:
+        ledger.record("train.precision", Outcome.APPLIED, f"products in {trained.precision}, weights in float32")
+    if trained.skipped:
+        reason = f"{trained.skipped:,} steps of members had no finite loss or gradient and were left out"
+        ledger.record("train.finite", Outcome.WARNED, reason, value=trained.skipped)
+    else:
+        reason = f"all {trained.steps:,} steps had a finite loss and gradient"
+        ledger.record("train.finite", Outcome.PASSED, reason, value=trained.steps)
+
+
+def _write_regularisation(ledger: Ledger, part: Part) -> None:
+    model, config = part.model, part.train
+    reason = f"dropout {model.dropout:g}, weight decay {config.decay:g}, L2 {config.l2:g}, L1 {config.l1:g}"
+    held = model.dropout or config.decay or config.l1 or config.l2
+    ledger.record("train.regularisation", _done(held), reason, value=model.dropout)
+    reason = f"labels smoothed by {config.label_smoothing:g}, and the answer is calibrated afterwards"
+    off = "train.label_smoothing=0.1 softens the targets of classes"
+    ledger.record(
+        "train.label-smoothing", _done(config.label_smoothing), reason if config.label_smoothing else off,
+        value=config.label_smoothing,
+    )  # fmt: skip
+    reason = f"rows are mixed with alpha {config.mixup:g}" if config.mixup else "train.mixup=0.2 mixes rows"
+    ledger.record("train.mixup", _done(config.mixup), reason, value=config.mixup)
+    reason = "train.ema=0.999 or train.swa=0.25 averages weights over steps"
+    if config.ema:
+        reason = f"a running mean of the weights with decay {config.ema:g} is what was tested and kept"
+    elif config.swa:
+        reason = f"the mean of the weights over the last {config.swa:.0%} of the training"
+    ledger.record("train.averaging", _done(config.ema or config.swa), reason, value=config.ema or config.swa)
+
+
+def _done(amount: float) -> Outcome:
+    return Outcome.APPLIED if amount else Outcome.SKIPPED
+
+
+def _write_selection(ledger: Ledger, part: Part) -> None:
+    """When it stopped, which weights were kept, how far training and validation are apart."""
+    trained, config = part.trained, part.train
     reason = f"patience {config.patience} epochs; training ended after {len(trained.epochs)} because {trained.stopped}"
-    ledger.record("train.early-stopping", applied, reason, value=len(trained.epochs))
-    reason = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)} (each member its own best)"
-    ledger.record("train.best-weights", applied, reason, value=trained.best_epoch)
-    held = model.dropout or config.weight_decay or config.l1
-    reason = f"dropout {model.dropout:g}, weight decay {config.weight_decay:g}, L1 {config.l1:g}"
-    ledger.record("train.regularisation", applied if held else Outcome.SKIPPED, reason, value=model.dropout)
-    reason = f"all {trained.steps:,} steps had a finite loss and gradient"
-    ledger.record("train.finite", Outcome.PASSED, reason, value=trained.steps)
-    if model.number_bins and numbers:
-        reason = f"{numbers} numbers widened to at most {model.number_bins} quantile bins each"
-        ledger.record("encode.numeric-embeddings", applied, reason, value=model.number_bins)
-    elif numbers:
-        ledger.record("encode.numeric-embeddings", Outcome.SKIPPED, "switched off with model.number_bins=0")
+    ledger.record("train.early-stopping", Outcome.APPLIED, reason, value=len(trained.epochs))
+    by = "validation loss" if config.select == "loss" else "error rate on validation rows"
+    reason = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)} by {by} (each member its own best)"
+    ledger.record("train.best-weights", Outcome.APPLIED, reason, value=trained.best_epoch)
+    last = trained.epochs[-1] if trained.epochs else None
     if last is not None and last.train_loss > 0:
         _write_gap(ledger, last.valid_loss / last.train_loss)
-    _write_unused(ledger, trained.unused)
+
+
+def _write_numbers(ledger: Ledger, part: Part, numbers: int) -> None:
+    """How the network widens its number columns."""
+    practice, model = "encode.numeric-embeddings", part.model
+    waves = f"{numbers} numbers as {model.frequencies} waves each, of scales {model.frequency_scale:g}"
+    if model.frequency_spread > 1.0:
+        waves += f" to {model.frequency_scale * model.frequency_spread:g}"
+    if model.numbers in ("pbld", "periodic"):
+        ledger.record(practice, Outcome.APPLIED, f"{waves} ({model.numbers})", value=model.frequencies)
+    elif model.numbers == "plain":
+        ledger.record(practice, Outcome.SKIPPED, f"{numbers} numbers go into {model.name} as they are", value=0)
+    elif model.number_bins:
+        reason = f"{numbers} numbers widened to at most {model.number_bins} quantile bins each ({model.numbers})"
+        ledger.record(practice, Outcome.APPLIED, reason, value=model.number_bins)
+    else:
+        ledger.record(practice, Outcome.SKIPPED, "switched off with model.number_bins=0")
 
 
 def _write_unused(ledger: Ledger, unused: Sequence[str]) -> None:

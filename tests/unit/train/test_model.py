@@ -35,15 +35,15 @@ def rows_of(part, rows, seed, *, classes=True, weight=None, scale=1.0, offset=0.
     return Rows(part, frame, target, weight, np.arange(rows))
 
 
-def trained(train, valid, *, classes=True, ledger=None, seed=0, budget=None, epochs=4, **model) -> Model:
+def trained(train, valid, *, classes=True, ledger=None, seed=0, budget=None, epochs=4, loop=None, **model) -> Model:
     schema = schema_of(("no", "yes") if classes else ())
     ledger = Ledger() if ledger is None else ledger
     encoder = Encoder.fit(train, schema, EncodeConfig(), ledger)
     return train_model(
         encoder, train, valid, schema,
         ModelConfig(**{"name": "mlp", "width": 8, "number_bins": 4, "members": 1} | model),
-        TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=seed, budget=Budget(budget), watch=Unwatched(),
-        ledger=ledger,
+        TrainConfig(**{"epochs": epochs, "batch": 32, "lr": 0.02} | (loop or {})),
+        seed=seed, budget=Budget(budget), watch=Unwatched(), ledger=ledger,
     )  # fmt: skip
 
 
@@ -138,3 +138,26 @@ def test_the_ledger_tells_whether_the_budget_was_needed():
     assert ledger["train.budget"].outcome is Outcome.PASSED
     trained(train, valid, ledger=ledger, budget=0.3, epochs=10_000)
     assert ledger["train.budget"].outcome is Outcome.APPLIED
+
+
+def test_the_ledger_tells_of_what_was_asked_for_instead():
+    ledger = Ledger()
+    loop = {
+        "optimiser": "sgd", "weight_decay": 0.0, "momentum": 0.5, "schedule": "step", "warmup": 0.0, "clip_norm": 0.0,
+        "clip_value": 0.5, "mixup": 0.2, "label_smoothing": 0.1, "swa": 0.5, "batch": 10,
+    }  # fmt: skip
+    model = trained(rows_of("train", 100, 0), rows_of("valid", 50, 1), ledger=ledger, loop=loop)
+    told = {name: (ledger[name].outcome, ledger[name].reason) for name in (
+        "train.adamw", "train.schedule", "train.mixup", "train.label-smoothing", "train.averaging", "train.batch-size",
+    )}  # fmt: skip
+    assert told == {
+        "train.adamw": (Outcome.SKIPPED, "sgd without decoupled weight decay"),
+        "train.schedule": (Outcome.APPLIED, f"step over {model.trained.horizon} steps from 0.02, without a warm-up"),
+        "train.mixup": (Outcome.APPLIED, "rows are mixed with alpha 0.2"),
+        "train.label-smoothing": (Outcome.APPLIED, "labels smoothed by 0.1, and the answer is calibrated afterwards"),
+        "train.averaging": (Outcome.APPLIED, "the mean of the weights over the last 50% of the training"),
+        "train.batch-size": (Outcome.APPLIED, "10 rows a step, as the recipe or the user says"),
+    }
+    assert ledger["train.clipping"].reason.startswith("each number at most 0.5; ")
+    assert ledger["train.precision"].outcome in (Outcome.APPLIED, Outcome.SKIPPED)
+    assert ledger["train.threads"].value == model.trained.threads

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from assay.train.watch import Epoch
 
 _SECONDS_BETWEEN_LINES = 1.0
+#: Seconds without a line after which the steps of a long epoch get one.
+_SECONDS_OF_SILENCE = 10.0
 
 
 def progress_to(stream: TextIO, *, quiet: bool) -> TerminalWatch | LineWatch | QuietWatch:
@@ -32,6 +34,9 @@ class QuietWatch:
     def epoch(self, record: Epoch, of: int) -> None:
         """Say nothing."""
 
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Say nothing."""
+
     def note(self, text: str) -> None:
         """Print the note."""
         _print(self._stream, f"note: {text}")
@@ -48,10 +53,12 @@ class LineWatch:
         self._started = time.monotonic()
         self._last_line = -_SECONDS_BETWEEN_LINES
         self._held: str | None = None
+        self._stage_began = self._started
 
     def stage(self, name: str) -> None:
         """Print the stage with the seconds since the start."""
         self._release()
+        self._stage_began = time.monotonic()
         self._last_line = -_SECONDS_BETWEEN_LINES
         _print(self._stream, f"[{time.monotonic() - self._started:6.1f} s] {name}")
 
@@ -62,6 +69,14 @@ class LineWatch:
         if now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             self._release()
+
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Print a line where nothing was printed for long."""
+        now = time.monotonic()
+        if now - max(self._last_line, self._stage_began) >= _SECONDS_OF_SILENCE:
+            self._last_line = now
+            self._release()
+            _print(self._stream, f"  {network + ': ' if network else ''}step {done:,} of at most {of:,}")
 
     def note(self, text: str) -> None:
         """Print the note."""
@@ -93,7 +108,7 @@ class TerminalWatch:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._stage = ""
+        self._stage = self._state = ""
         self._stage_started = 0.0
         self._closed = False
 
@@ -109,8 +124,14 @@ class TerminalWatch:
         if self._task is None:
             self.stage("train")
         assert self._task is not None
-        state = f"epoch {record.epoch}/{of}  {_scores(record)}"
-        self._progress.update(self._task, completed=record.epoch, total=of, state=state)
+        self._state = f"epoch {record.epoch}/{of}  {_scores(record)}"
+        self._progress.update(self._task, completed=record.epoch, total=of, state=self._state)
+
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Move the bar within an epoch."""
+        if self._task is not None:
+            state = f"{self._state}  step {done:,}/{of:,}".lstrip()
+            self._progress.update(self._task, completed=done, total=of, state=state)
 
     def note(self, text: str) -> None:
         """Print the note above the bar."""
@@ -127,10 +148,10 @@ class TerminalWatch:
         if self._task is None:
             return
         seconds = time.monotonic() - self._stage_started
-        state = self._progress.tasks[-1].fields["state"]
         self._progress.remove_task(self._task)
         self._task = None
-        self._progress.console.print(f"✓ {self._stage}  {seconds:.1f} s  {state}".rstrip())
+        self._progress.console.print(f"✓ {self._stage}  {seconds:.1f} s  {self._state}".rstrip())
+        self._state = ""
 
 
 def _scores(record: Epoch) -> str:

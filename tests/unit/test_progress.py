@@ -92,3 +92,31 @@ def test_an_epoch_without_a_stage_is_shown_as_training():
     watch.epoch(epoch(1), 2)
     watch.close()
     assert "✓ train" in stream.getvalue()
+
+
+def test_steps_of_a_long_epoch_get_a_line_after_a_silence(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("assay.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    watch = LineWatch(stream)
+    watch.stage("train")
+    for second in range(25):
+        now[0] = 100.0 + second
+        watch.steps(second * 1_000, 90_000, "realmlp")
+    assert stream.getvalue().splitlines()[1:] == [
+        "  realmlp: step 10,000 of at most 90,000",
+        "  realmlp: step 20,000 of at most 90,000",
+    ]
+
+
+def test_the_bar_moves_within_an_epoch():
+    stream = Terminal()
+    watch = TerminalWatch(stream)
+    watch.stage("train")
+    watch.epoch(epoch(1), 2)
+    watch.steps(1_500, 2_000)
+    (task,) = watch._progress.tasks
+    assert (task.completed, task.total) == (1_500, 2_000)
+    assert task.fields["state"].endswith("accuracy 0.7500  step 1,500/2,000")
+    watch.close()
+    assert "step" not in stream.getvalue().rpartition("✓")[2]

@@ -102,6 +102,10 @@ class Tracked:
         self._tell()
         self.watch.epoch(record, of)
 
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Pass on."""
+        self.watch.steps(done, of, network)
+
     def note(self, text: str) -> None:
         """Pass on."""
         self._tell()

@@ -106,7 +106,7 @@ def fit(
             for record in run.history:
                 watch.epoch(record, run.epochs_planned)
             while not run.stopped:
-                watch.epoch(epoch(run, termination), run.epochs_planned)
+                watch.epoch(epoch(run, watch, termination), run.epochs_planned)
             run.save_end()
             if termination.asked:  # in the last validation
                 raise _terminated(run)
@@ -116,13 +116,14 @@ def fit(
         return _finish(run, interrupted)
 
 
-def epoch(run: Training, termination: Termination) -> Epoch:
+def epoch(run: Training, watch: Watch, termination: Termination) -> Epoch:
     """Train one pass (or until the horizon), validate, and remember the best."""
     run.open_epoch()
     for rows in run.batches():
         step(run, rows)
         run.pace.after_step(run.step)
         run.look_after_checkpoints(termination.asked)
+        run.tell_steps(watch)
         if termination.asked:
             raise _terminated(run)
         if run.step >= run.pace.horizon:

@@ -26,10 +26,12 @@ from assay.train.optim import build_optimiser
 from assay.train.pace import Pace
 from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
-from assay.train.watch import Epoch
+from assay.train.watch import Epoch, Watch
 
 #: A seed of its own for what mixes rows.
 _MIXING = 7_919
+#: Seconds between two looks of a watch at the steps.
+_TOLD_EVERY = 0.5
 
 
 class Training:
@@ -70,7 +72,7 @@ class Training:
         self.step = self.place = 0
         self.stopped = ""
         self._before, self._began, self.own = 0.0, budget.clock(), own
-        self._end_is_saved = False
+        self._end_is_saved, self._told = False, self._began
         brought = None if own is None else own.attach(self)
         self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
 
@@ -180,6 +182,13 @@ class Training:
         self.place += 1
         if self.guard.gave_up:
             self._raise_divergence()
+
+    def tell_steps(self, watch: Watch) -> None:
+        """Tell the watch how far it is, now and then."""
+        now = self.budget.clock()
+        if now - self._told >= _TOLD_EVERY:
+            self._told = now
+            watch.steps(self.step, self.pace.horizon)
 
     def close_epoch(self) -> Epoch:
         """Validate, keep what is best, and tell of the epoch."""

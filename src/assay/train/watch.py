@@ -45,6 +45,9 @@ class Watch(Protocol):
     def epoch(self, record: Epoch, of: int) -> None:
         """An epoch of at most `of` has ended, now or before the run was taken up again."""
 
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """So many of the steps of a training are done; told now and then, between epochs."""
+
     def note(self, text: str) -> None:
         """Something the user should know."""
 
@@ -59,6 +62,9 @@ class Unwatched:
         """Do nothing."""
 
     def epoch(self, record: Epoch, of: int) -> None:
+        """Do nothing."""
+
+    def steps(self, done: int, of: int, network: str = "") -> None:
         """Do nothing."""
 
     def note(self, text: str) -> None:
@@ -82,6 +88,10 @@ class Named:
     def epoch(self, record: Epoch, of: int) -> None:
         """Pass on with the name."""
         self.watch.epoch(record.model_copy(update={"network": self.name}), of)
+
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Pass on with the name."""
+        self.watch.steps(done, of, self.name)
 
     def note(self, text: str) -> None:
         """Pass on."""
@@ -120,6 +130,10 @@ class Recorder:
                 self.note(f"the epochs could not be written ({error.strerror}: {self.path}); it is tried again")
             self._said = True
         self.watch.epoch(record, of)
+
+    def steps(self, done: int, of: int, network: str = "") -> None:
+        """Pass on."""
+        self.watch.steps(done, of, network)
 
     def flush(self) -> None:
         """Write what is still to be written.

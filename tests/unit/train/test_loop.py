@@ -12,7 +12,7 @@ from assay.train.config import TrainConfig
 from assay.train.loop import predict
 from assay.train.losses import member_losses
 from assay.train.schedule import factor
-from assay.train.watch import Unwatched
+from assay.train.watch import Named, Unwatched
 
 
 class Witness(Unwatched):
@@ -72,6 +72,18 @@ def test_a_fit_learns_and_keeps_the_best_epoch(network, run, train, valid):
     assert not made.training
     assert (trained.batch, trained.threads, trained.precision) == (32, torch.get_num_threads(), "float32")
     assert (trained.skipped, trained.lost) == (0, ())
+
+
+def test_steps_are_told_between_epochs(network, run, train, valid, monkeypatch):
+    monkeypatch.setattr("assay.train.training._TOLD_EVERY", 0.0)
+    told = []
+
+    class Steps(Unwatched):
+        def steps(self, done, of, network=""):
+            told.append((done, of, network))
+
+    run(network(), train, valid, watch=Named(Steps(), "mlp"), epochs=2)
+    assert told == [(step, 16, "mlp") for step in range(1, 17)]
 
 
 def test_an_epoch_records_its_rate_norm_update_and_speed(network, run, train, valid):

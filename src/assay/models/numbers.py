@@ -163,7 +163,9 @@ class PiecewiseVectors(NumberVectors):
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Compute; see the base for shapes."""
-        vectors = self.weight @ self.bins(numbers)
+        bins = self.bins(numbers)
+        # Member by member: one product over members and numbers together has other last bits than a member's alone.
+        vectors = torch.stack([weight @ bins for weight in self.weight])
         if self.linear is None:
             vectors = functional.relu(vectors + self.bias)
         flat = vectors.flatten(1, 2).transpose(1, 2)

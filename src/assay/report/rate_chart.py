@@ -28,7 +28,7 @@ def rate_chart(curve: RateCurve, size: tuple[float, float] = (460, 320)) -> str:
     top = _top(curve)
     series = (
         Series("loss of each step", exponents, [loss if loss <= top else None for loss in curve.losses], 2, quiet=True),
-        Series("training loss, smoothed (thin: each step)", exponents, _up_to(curve.smoothed, top), 0),
+        Series("loss, smoothed", exponents, _up_to(curve.smoothed, top), 0),
     )
     name = short(curve.network, 24)
     marks = [Mark(math.log10(curve.used), f"used {rate(curve.used)}")]
@@ -48,7 +48,7 @@ def rate_caption(curve: RateCurve) -> str:
     if curve.suggestion is None:
         return f"{name}: the loss fell at no rate, so none is suggested.{ended}"
     return (
-        f"{name}: training loss while the rate grows with each of {len(curve.rates)} steps (line: smoothed). "
+        f"{name}: training loss while the rate grows with each of {len(curve.rates)} steps (thick: smoothed). "
         f"Suggested {rate(curve.suggestion)} (valley); steepest fall at {rate(curve.steepest)}, a tenth of the rate "
         f"with the least loss {rate(curve.tenth)}.{ended}"
     )

@@ -108,7 +108,8 @@ class TerminalWatch:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._stage = self._state = ""
+        self._stage = self._state = self._place = self._network = ""
+        self._numbers: tuple[str, ...] = ()
         self._stage_started = 0.0
         self._closed = False
 
@@ -124,13 +125,22 @@ class TerminalWatch:
         if self._task is None:
             self.stage("train")
         assert self._task is not None
-        self._state = f"epoch {record.epoch}/{of}  {_scores(record)}"
-        self._progress.update(self._task, completed=record.epoch, total=of, state=self._state)
+        self._network = record.network
+        self._place, self._numbers = _at(f"epoch {record.epoch}/{of}", self._network), _numbers(record)
+        self._state = f"{self._place}  {_scores(record)}"
+        self._show(record.epoch, of, self._place)
 
     def steps(self, done: int, of: int, network: str = "") -> None:
         """Move the bar within an epoch."""
+        step = f"step {done:,}/{of:,}"
+        if network != self._network:  # another one begins
+            self._network, self._place, self._numbers = network, "", ()
+        self._show(done, of, f"{self._place}, {step}" if self._place else _at(step, network))
+
+    def _show(self, done: int, of: int, place: str) -> None:
+        """Where it is, and below it what the last epoch showed."""
         if self._task is not None:
-            state = f"{self._state}  step {done:,}/{of:,}".lstrip()
+            state = "\n".join([place, *self._numbers])
             self._progress.update(self._task, completed=done, total=of, state=state)
 
     def note(self, text: str) -> None:
@@ -151,7 +161,23 @@ class TerminalWatch:
         self._progress.remove_task(self._task)
         self._task = None
         self._progress.console.print(f"✓ {self._stage}  {seconds:.1f} s  {self._state}".rstrip())
-        self._state = ""
+        self._state, self._place, self._numbers = "", "", ()
+
+
+def _at(place: str, network: str) -> str:
+    return f"{network}, {place}" if network else place
+
+
+def _numbers(record: Epoch) -> tuple[str, ...]:
+    """What an epoch showed, in two lines."""
+    how = [f"rate {record.learning_rate:.2g}", f"gradient norm {record.gradient_norm:.2g}"]
+    if record.update_ratio is not None:
+        how.append(f"update {record.update_ratio:.1e} of the weights")
+    if record.rows_per_second is not None:
+        how.append(f"{record.rows_per_second:,.0f} rows/s")
+    if record.memory_mb is not None:
+        how.append(f"{record.memory_mb:,.0f} MB")
+    return _scores(record), ", ".join(how)
 
 
 def _scores(record: Epoch) -> str:

@@ -21,7 +21,7 @@ from assay.data.schema import Hints
 from assay.data.split import seal
 from assay.ledger import Ledger
 
-FAST = ("evaluate.bootstrap=100", "evaluate.baselines=[majority, linear]")
+FAST = ("budget=none", "evaluate.bootstrap=100", "evaluate.baselines=[majority, linear]")
 
 
 def table(rows=300, task="binary", wide=40) -> pl.DataFrame:

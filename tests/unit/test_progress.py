@@ -117,6 +117,27 @@ def test_the_bar_moves_within_an_epoch():
     watch.steps(1_500, 2_000)
     (task,) = watch._progress.tasks
     assert (task.completed, task.total) == (1_500, 2_000)
-    assert task.fields["state"].endswith("accuracy 0.7500  step 1,500/2,000")
+    assert task.fields["state"].split("\n") == [
+        "epoch 1/2, step 1,500/2,000",
+        "training loss 0.5000, validation loss 0.6000, accuracy 0.7500",
+        "rate 0.1, gradient norm 1",
+    ]
     watch.close()
     assert "step" not in stream.getvalue().rpartition("✓")[2]
+
+
+def test_the_bar_shows_how_the_training_goes():
+    watch = TerminalWatch(Terminal())
+    watch.steps(3, 90, "mlp")  # before a stage there is nothing to move
+    watch.stage("train")
+    watch.steps(3, 90, "mlp")
+    (task,) = watch._progress.tasks
+    assert task.fields["state"] == "mlp, step 3/90"
+    told = {"network": "mlp", "update_ratio": 0.0012, "rows_per_second": 12_345.6, "memory_mb": 930.2}
+    watch.epoch(epoch(1).model_copy(update=told), 9)
+    place, _, how = task.fields["state"].split("\n")
+    assert place == "mlp, epoch 1/9"
+    assert how == "rate 0.1, gradient norm 1, update 1.2e-03 of the weights, 12,346 rows/s, 930 MB"
+    watch.steps(4, 90, "tabm")
+    assert task.fields["state"] == "tabm, step 4/90"
+    watch.close()

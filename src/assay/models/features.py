@@ -59,6 +59,7 @@ class Features(nn.Module):
         self.register_buffer("wide", torch.tensor([i for i, one in enumerate(is_narrow) if not one], dtype=torch.int64))
         before = ([1] * layout.numbers if self.keeps_numbers else []) + (self.bins.sizes if self.bins else [])
         before += [1] * layout.extras
+        self.has_extras = layout.extras > 0
         own = [self.vectors.length] * layout.numbers if self.vectors else []
         self.chunks = before + (self.one_hot.sizes if self.one_hot else []) + own + [length] * len(wide)
         self.width = sum(self.chunks)
@@ -66,7 +67,7 @@ class Features(nn.Module):
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Inputs:
         """Compute; see the class for shapes."""
-        shared, own = [extras], []
+        shared, own = [extras] if self.has_extras else [], []
         if self.bins is not None:
             shared.insert(0, self.bins(numbers))
         if self.keeps_numbers:
@@ -78,4 +79,6 @@ class Features(nn.Module):
         if self.embedding is not None:
             own.append(self.embedding(codes if self.one_hot is None else codes.index_select(1, self.wide)))
         together = own[0] if len(own) == 1 else (torch.cat(own, dim=2) if own else None)
-        return Inputs(torch.cat(shared, dim=1), together)
+        if not shared:
+            shared.append(extras)
+        return Inputs(shared[0] if len(shared) == 1 else torch.cat(shared, dim=1), together)

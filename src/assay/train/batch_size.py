@@ -35,7 +35,7 @@ def rows_a_step(config: TrainConfig, train: Source, network: Network) -> int:
     if config.batch > rows:
         raise ConfigError(
             "a batch must not be larger than the training rows",
-            f"train.batch={config.batch}, but there are {rows:,} training rows",
+            f"train.batch={config.batch} was given for {rows:,} training rows",
             "Take train.batch=full for all rows at once, or leave train.batch=auto.",
         )
     return config.batch

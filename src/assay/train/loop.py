@@ -157,13 +157,14 @@ def update(run: Training, rows: Batch, rate: float, ease: float) -> tuple[Tensor
 
 def backward(run: Training, rows: Batch) -> Tensor:
     """Gradients of the members' summed losses over the rows, in parts of `config.batch`; the losses (M,), detached."""
-    total = torch.zeros(run.flat.members, device=run.device)
+    total: Tensor | None = None
     for part, share in run.parts(rows):
         with run.precision.autocast():
             losses = _mixup_losses(run, part) if run.config.mixup else run.losses(part)
         scaled = losses if share == 1.0 else losses * share
         (scaled.sum() * run.precision.scale if run.precision.scales else scaled.sum()).backward()
-        total += scaled.detach()
+        total = scaled.detach() if total is None else total + scaled.detach()
+    assert total is not None
     return total
 
 

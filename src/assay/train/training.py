@@ -171,7 +171,8 @@ class Training:
 
     def note_step(self, losses: Tensor, norms: Tensor, rate: float, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
-        self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
+        torch.mean(losses, 0, out=self._losses[self.place])
+        torch.amax(norms, 0, out=self._norms[self.place])
         self._rate = rate
         if self.precision.scales:
             self.precision.after_step((losses.isfinite() & norms.isfinite()).all())

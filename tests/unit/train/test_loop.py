@@ -168,7 +168,7 @@ def test_a_wide_budget_changes_nothing(network, run, train, valid):
 
 
 def test_a_batch_larger_than_the_rows_is_refused(network, run, train, valid):
-    with pytest.raises(ConfigError, match=r"train\.batch=257, but there are 256 training rows"):
+    with pytest.raises(ConfigError, match=r"train\.batch=257 was given for 256 training rows"):
         run(network(), train, valid, batch=257)
 
 

@@ -80,7 +80,7 @@ def plan(
     jobs = []
     for name in names:
         members = variants or _members(rows, name, times[name])
-        jobs.append(_job(name, model, train, schema, times[name] / seconds, members))
+        jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
     return Plan(tuple(jobs), folds, reason, why)
 
 
@@ -137,7 +137,9 @@ def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     return unused_options(family) & model.model_fields_set
 
 
-def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, share: float, members: int) -> Job:
+def _job(
+    name: str, model: ModelConfig, train: TrainConfig, rows: int, schema: Schema, share: float, members: int
+) -> Job:
     recipe = RECIPES[name]
     useless = _useless(name, model)
     try:
@@ -153,6 +155,8 @@ def _job(name: str, model: ModelConfig, train: TrainConfig, schema: Schema, shar
             ", ".join(f"model.{option}" for option in sorted(useless)) + " do not",
             "Leave them out, or choose another network with model.name.",
         )
+    if "batch" not in train.model_fields_set and isinstance(training.batch, int) and 2 * training.batch > rows:
+        training = training.model_copy(update={"batch": "auto"})  # the recipe's is made for larger tables
     chosen: dict[str, object] = {}
     if "members" not in model.model_fields_set:
         chosen["members"] = members

@@ -101,3 +101,8 @@ def test_labels_of_two_classes_are_not_smoothed():
     tasks = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
     smoothing = [planned(500, 30.0, task).jobs[0].train.label_smoothing for task in tasks]
     assert smoothing == [0.0, 0.1, 0.0]
+
+
+def test_batches_of_a_recipe_are_not_for_the_smallest_tables():
+    assert [planned(rows, 30.0).jobs[0].train.batch for rows in (20, 511, 512)] == ["auto", "auto", 256]
+    assert planned(20, 30.0, train={"batch": 300}).jobs[0].train.batch == 300  # refused later, with the rows there are

@@ -1,6 +1,7 @@
 """Several networks, with folds, in one model: from raw rows to one file that agrees with what was trained."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 import assay
@@ -51,3 +52,16 @@ def test_an_option_that_a_network_has_no_use_for_is_refused(adult_small, tmp_pat
     with pytest.raises(ConfigError, match=r"model\.heads do not"):
         assay.fit(adult_small, "income", out=tmp_path / "run", overrides=[*OPTIONS, "model.name=mlp", "model.heads=4"])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_smaller_than_a_recipes_batch_needs_no_word_of_it(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": np.where(x[:, 0] > 0, "up", "down")})
+    options = ["train.epochs=20", "ensemble.recipes=realmlp,mlp", "ensemble.folds=1", "model.members=2"]
+    run = assay.fit(frame, "y", budget="none", out=tmp_path / "run", overrides=options)
+    told = {verdict.practice: verdict.reason for verdict in run.report().ledger}
+    assert told["train.batch-size"] == "32 rows a step, chosen by rows and free memory, the rate scaled with it"
+    assert {part.name for part in run.report().training.parts} <= {"realmlp", "mlp"}
+    answers = run.predict(frame.drop("y"))
+    assert (answers["prediction"] == frame["y"]).mean() > 0.9

@@ -8,6 +8,7 @@ memory stays below 4 GB.
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -67,7 +68,7 @@ def train(path: Path, out: Path, budget: str, overrides: list[str]) -> None:
         "steps": training.steps,
         "steps_a_second": training.steps / training.seconds,
         "epochs": len(training.epochs),
-        "batch": report.config["train.batch"],
+        "batch": training.parts[0].options.get("train.batch", "auto"),
         "stopped": training.stopped,
         "scores": {model.name: model.scores[0].estimate.value for model in report.scores},
         "metric": report.scores[0].scores[0].label,
@@ -101,11 +102,12 @@ def anonymous_kilobytes(pid: int) -> int:
 def folder_bytes(folder: Path) -> int:
     """What the files below `folder` take; files that go while they are counted count as nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_blocks * 512
-        except OSError:
-            continue
+    for directory, _, names in os.walk(folder):  # which passes over directories that have just gone
+        for name in names:
+            try:
+                total += Path(directory, name).stat().st_blocks * 512
+            except OSError:
+                continue
     return total
 
 

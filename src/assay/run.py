@@ -46,9 +46,10 @@ from assay.workspace import Workspace, opened, reopened, scratch
 #: of a test row and a model at 1,000 bootstrap samples (above `_MOST_PAIRS` fewer samples are taken).
 _SAVING = 14.0
 _SCORING = 90.0
-_MOST_PAIRS = 200_000
-#: Seconds that all models take to answer a test row beyond so many, and the description of a training cell.
-_ANSWERING, _ANSWERED_AT_ONCE = 1e-4, 20_000
+_MOST_PAIRS = 130_000
+#: Seconds that all models take to answer a validation or test row beyond so many, twice that where there is time for
+#: a slow network; and the description of a training cell.
+_ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
@@ -163,7 +164,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config) + (0.0 if own is None else own.saving)
+            after = _seconds_after_training(split, config, budget) + (0.0 if own is None else own.saving)
             baselines = fit_baselines(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
@@ -225,11 +226,12 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     return report
 
 
-def _seconds_after_training(split: Split, config: RunConfig) -> float:
+def _seconds_after_training(split: Split, config: RunConfig, budget: Budget) -> float:
     """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
     pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
-    answering = _ANSWERING * max(rows - _ANSWERED_AT_ONCE, 0)
+    answered = rows + len(split.valid) if split.test is not None else 2 * rows
+    answering = _ANSWERING * max(answered - _ANSWERED_AT_ONCE, 0) * (2.0 if budget.left > _LONG else 1.0)
     describing = _DESCRIBING * len(split.train) * split.train.cells.width
     return _SAVING + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing
 

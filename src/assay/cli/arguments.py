@@ -63,6 +63,12 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Stop with exit code 3 when the audit has serious findings.", show_default="off"),
 ]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard or best.", show_default="quick")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Options in YAML, as `assay init` writes them.", show_default="none"),
+]
+Seed = Annotated[str | None, typer.Option(metavar="N", help="Every random choice follows from it.", show_default="0")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", show_default="off")]
 Json = Annotated[
     bool,

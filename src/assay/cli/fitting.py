@@ -62,9 +62,7 @@ def fit(
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="60s, 10m, 1.5h or none.", show_default="the preset's")
     ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, standard or best.", show_default="quick")
-    ] = None,
+    preset: take.Preset = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="A new folder for the run.", show_default="under runs/"),
@@ -77,10 +75,7 @@ def fit(
             show_default="a new run",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Options in YAML, as `assay init` writes them.", show_default="none"),
-    ] = None,
+    config: take.ConfigFile = None,
     kinds: take.As = None,
     drop: take.Drop = None,
     group: take.Group = None,
@@ -98,9 +93,7 @@ def fit(
         ),
     ] = None,
     strict: take.Strict = False,
-    seed: Annotated[
-        str | None, typer.Option(metavar="N", help="Every random choice follows from it.", show_default="0")
-    ] = None,
+    seed: take.Seed = None,
     quiet: take.Quiet = False,
     as_json: take.Json = False,
 ) -> None:

@@ -46,17 +46,12 @@ def lr_find(
             show_default="none",
         ),
     ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, standard or best.", show_default="quick")
-    ] = None,
+    preset: take.Preset = None,
     budget: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Of the fit to come: it decides the plan.", show_default="the preset's"),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Options in YAML, as `assay init` writes them.", show_default="none"),
-    ] = None,
+    config: take.ConfigFile = None,
     kinds: take.As = None,
     drop: take.Drop = None,
     group: take.Group = None,
@@ -64,9 +59,7 @@ def lr_find(
     weight: take.Weight = None,
     positive: take.Positive = None,
     task: take.TaskName = None,
-    seed: Annotated[
-        str | None, typer.Option(metavar="N", help="Every random choice follows from it.", show_default="0")
-    ] = None,
+    seed: take.Seed = None,
     quiet: take.Quiet = False,
     as_json: take.Json = False,
 ) -> None:

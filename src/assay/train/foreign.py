@@ -53,7 +53,7 @@ class Own:
     @property
     def parameters(self) -> int:
         """Numbers that one of them learns."""
-        return sum(p.numel() for p in self.networks[0].parameters() if p.requires_grad)
+        return self.networks[0].parameter_count
 
     @property
     def saving(self) -> float:

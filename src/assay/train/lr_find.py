@@ -40,7 +40,7 @@ from assay.train.rate_curve import (
     curve,
     sweep_for,
 )
-from assay.train.state import Checkpoints, isolated_randomness
+from assay.train.state import Checkpoints, isolated_randomness, unheard
 from assay.train.training import Training
 
 #: Share of a network's time that a test before its training may take.
@@ -49,10 +49,6 @@ _SHARE = 0.05
 _MORE = 1.3
 #: Seconds from which the user is told how long a test takes.
 _LONG = 10.0
-
-
-def _unheard(text: str) -> None:
-    """Nobody listens."""
 
 
 def range_test(
@@ -67,7 +63,7 @@ def range_test(
     seed: int,
     scale: float = 1.0,
     seconds: float = math.inf,
-    tell: Callable[[str], None] = _unheard,
+    tell: Callable[[str], None] = unheard,
 ) -> RateCurve:
     """Walk the rates of `sweep` with `network`, which is of no use afterwards.
 

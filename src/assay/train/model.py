@@ -217,8 +217,7 @@ def train_network(
         checkpoints=checkpoints,
     )  # fmt: skip
     _moved(network, "cpu")
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    part = Part(name, model, start.config, trained, len(start.seeds), parameters, rates=rates)
+    part = Part(name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates)
     return TrainedNetwork(network, part, start.first_loss, start.make)
 
 

@@ -74,7 +74,7 @@ class Tally:
     reason: str = ""
 
 
-def _unheard(text: str) -> None:
+def unheard(text: str) -> None:
     """Nobody listens."""
 
 
@@ -91,7 +91,7 @@ class Checkpoints:
     directory: Path
     identity: Mapping[str, str]
     every: float = 30.0
-    tell: Callable[[str], None] = _unheard
+    tell: Callable[[str], None] = unheard
     tally: Tally = field(default_factory=Tally)
     _last: float = field(default_factory=time.monotonic)
 

@@ -171,8 +171,8 @@ class Training:
 
     def note_step(self, losses: Tensor, norms: Tensor, rate: float, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
-        torch.mean(losses, 0, out=self._losses[self.place])
-        torch.amax(norms, 0, out=self._norms[self.place])
+        # By assignment, which takes the loss of a user's module in whatever type it comes.
+        self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
         self._rate = rate
         if self.precision.scales:
             self.precision.after_step((losses.isfinite() & norms.isfinite()).all())

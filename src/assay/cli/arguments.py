@@ -14,7 +14,7 @@ from assay.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from assay.compose.run_config import TableConfig
+    from assay.compose.run_config import RunConfig, TableConfig
 
 TARGET = "The column to predict."
 
@@ -130,3 +130,17 @@ def console() -> Console:
 def print_json(content: object) -> None:
     """One JSON object on standard output."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def as_overrides(*, budget: str | None, seed: str | None, strict: bool = False) -> list[str]:
+    """Options of the command line that stand for keys of the configuration, as `key=value`."""
+    flags = {"budget": budget, "seed": seed, "data.audit.strict": "true" if strict else None}
+    return [f"{key}={value}" for key, value in flags.items() if value is not None]
+
+
+def resolved(preset: str | None, config: Path | None, overrides: list[str], given: dict[str, object]) -> RunConfig:
+    """The configuration with all that was said on the command line, the table included."""
+    from assay.compose.hydra_io import compose  # Hydra comes with the train extra
+
+    composed = compose(preset, config, overrides)
+    return composed.model_copy(update={"table": table_with(composed.table, given)})

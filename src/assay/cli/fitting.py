@@ -103,7 +103,7 @@ def fit(
     """
     started = monotonic()  # loading the training packages is part of the time that --budget allows
     data, extra = _data_or_override(data)
-    flags = _as_overrides(budget=budget, seed=seed, strict=strict)
+    flags = take.as_overrides(budget=budget, seed=seed, strict=strict)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
         "group": group, "time": time, "weight": weight, "sensitive": sensitive, "positive": positive, "task": task,
@@ -120,7 +120,7 @@ def fit(
         _refuse_beside_resume({**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]})
         run = _resume(resume, quiet=quiet, started=started)
     else:
-        resolved = _resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
+        resolved = take.resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
         run = _fit(resolved, out, reference, quiet=quiet, started=started)
     _report(run, as_json=as_json)
     if run.interrupted:
@@ -132,18 +132,6 @@ def _data_or_override(data: str | None) -> tuple[str | None, list[str]]:
     if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
         return None, [data]
     return data, []
-
-
-def _as_overrides(*, budget: str | None, seed: str | None, strict: bool) -> list[str]:
-    flags = {"budget": budget, "seed": seed, "data.audit.strict": "true" if strict else None}
-    return [f"{key}={value}" for key, value in flags.items() if value is not None]
-
-
-def _resolved(preset: str | None, config: Path | None, overrides: list[str], given: dict[str, object]) -> RunConfig:
-    from assay.compose.hydra_io import compose  # Hydra comes with the train extra
-
-    composed = compose(preset, config, overrides)
-    return composed.model_copy(update={"table": take.table_with(composed.table, given)})
 
 
 def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: bool, started: float) -> Run:

@@ -64,7 +64,7 @@ def lr_find(
     as_json: take.Json = False,
 ) -> None:
     """Suggest a learning rate for each network that fit would train, by a range test on the training rows."""
-    flags = [f"{key}={value}" for key, value in (("budget", budget), ("seed", seed)) if value is not None]
+    flags = take.as_overrides(budget=budget, seed=seed)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
         "group": group, "time": time, "weight": weight, "positive": positive, "task": task,
@@ -90,11 +90,9 @@ def _find(
     *,
     quiet: bool,
 ) -> RateTest:
-    from assay.compose.hydra_io import compose  # Hydra comes with the train extra
     from assay.progress import progress_to
 
-    composed = compose(preset, config, overrides)
-    asked = composed.model_copy(update={"table": take.table_with(composed.table, given)})
+    asked = take.resolved(preset, config, overrides, given)
     hints = asked.table.hints()
     watch = progress_to(sys.stderr, quiet=quiet)
     try:

@@ -86,6 +86,13 @@ def test_steps_are_told_between_epochs(network, run, train, valid, monkeypatch):
     assert told == [(step, 16, "mlp") for step in range(1, 17)]
 
 
+def test_a_loss_in_double_precision_is_taken(network, run, train, valid):
+    made = network()
+    forward = made.forward
+    made.forward = lambda *inputs: forward(*inputs).double()
+    assert losses(run(made, train, valid, epochs=2)) == pytest.approx(losses(run(network(), train, valid, epochs=2)))
+
+
 def test_an_epoch_records_its_rate_norm_update_and_speed(network, run, train, valid):
     trained = run(network(), train, valid, epochs=4, lr=0.02, warmup=0.0)
     assert [epoch.step for epoch in trained.epochs] == [8, 16, 24, 32]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import settings
@@ -83,3 +86,64 @@ def keras(tmp_path_factory):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+WORDS = [
+    "the", "a", "film", "is", "was", "good", "great", "fine", "bad", "poor", "dull", "plot", "actors", "and", "but",
+    "not", "very", "never", "!", ".", "##s", "##ly",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small_encoder(tmp_path_factory) -> Path:
+    """A folder with a text encoder of BERT's kind that knows two dozen words; its weights are random, but fixed."""
+    torch = pytest.importorskip("torch")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("encoder")
+    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    splitter = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    splitter.normalizer = tokenizers.normalizers.BertNormalizer()
+    splitter.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    splitter.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    splitter.save(str(folder / "tokenizer.json"))
+    sizes = {
+        "model_type": "bert", "hidden_act": "gelu", "vocab_size": len(vocabulary), "hidden_size": 16,
+        "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64,
+        "layer_norm_eps": 1e-12,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(sizes))
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    drawn = torch.Generator().manual_seed(0)
+    shapes = {
+        "embeddings.word_embeddings.weight": (len(vocabulary), 16),
+        "embeddings.position_embeddings.weight": (64, 16),
+        "embeddings.token_type_embeddings.weight": (2, 16),
+        "embeddings.LayerNorm.weight": (16,), "embeddings.LayerNorm.bias": (16,),
+    }  # fmt: skip
+    for layer in ("encoder.layer.0.", "encoder.layer.1."):
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            shapes |= {f"{layer}{name}.weight": (16, 16), f"{layer}{name}.bias": (16,)}
+        shapes |= {f"{layer}intermediate.dense.weight": (32, 16), f"{layer}intermediate.dense.bias": (32,)}
+        shapes |= {f"{layer}output.dense.weight": (16, 32), f"{layer}output.dense.bias": (16,)}
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes |= {f"{layer}{name}.weight": (16,), f"{layer}{name}.bias": (16,)}
+    tensors = {name: torch.randn(shape, generator=drawn) * 0.3 for name, shape in shapes.items()}
+    importlib.import_module("safetensors.torch").save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reviews() -> pl.DataFrame:
+    """300 made-up reviews, stars among them: a good word or a bad one decides, `not` turns it round."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(300):
+        good, turned = rng.random() < 0.5, rng.random() < 0.3
+        word = rng.choice(["good", "great", "fine"] if good else ["bad", "poor", "dull"])
+        noun = rng.choice(["film", "plot"])
+        text = f"The {noun} {rng.choice(['is', 'was'])} {'not very ' if turned else ''}{word}{rng.choice(['!', '.'])}"
+        liked = good != turned
+        rows.append((text, int(rng.integers(1, 4)) + 2 * liked, "liked" if liked else "not liked"))
+    return pl.DataFrame(rows, schema=["review", "stars", "verdict"], orient="row")

@@ -31,6 +31,7 @@ _EXTRA_OF = {
     "alembic": "track",
     "keras": "keras",
     "pytorch_lightning": "lightning",
+    "tokenizers": "tokens",
 }
 
 

@@ -99,6 +99,12 @@ _ALL = (
               "Kuhn & Johnson (2019), 3.6", "columns expanded"),
     _practice("encode.text", "encode", "Free text becomes hashed n-grams.",
               "Weinberger et al., Feature Hashing (ICML 2009)", "columns, buckets"),
+    _practice("text.ngrams", "encode", "Texts are weighed by their words and letters, the baseline hard to beat.",
+              "Wang & Manning, Baselines and Bigrams (ACL 2012)", "columns"),
+    _practice("text.encoder", "encode", "A pretrained encoder reads texts; its source, sum and licence are named.",
+              "Reimers & Gurevych, Sentence-BERT (EMNLP 2019)", "features of a text"),
+    _practice("text.length", "encode", "Texts longer than a model reads are counted, never cut in silence.",
+              "Pappagari et al., Hierarchical Transformers for Long Documents (ASRU 2019)", "texts not read whole"),
     # model and training
     _practice("model.prior-bias", "train", "The output bias starts at the prior: the first loss is its entropy.",
               _RECIPE, "first loss against the prior's"),
@@ -158,6 +164,8 @@ _ALL = (
     _practice("search.trees", "search", "Boosted trees join the networks only where the user says so.",
               "Shwartz-Ziv & Armon, Tabular Data: Deep Learning is Not All You Need (Information Fusion 2022)",
               "share of trees"),
+    _practice("search.text-linear", "search", "A linear model of TF-IDF n-grams joins the networks of texts.",
+              "Wang & Manning, Baselines and Bigrams (ACL 2012)", "its share"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

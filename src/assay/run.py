@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.bundle.export import export, note_bundle
+from assay.bundle.export import export, inputs_of, note_bundle
 from assay.bundle.load import load
 from assay.bundle.manifest import CARD, CONFIG, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
-from assay.data.encode import Encoder
+from assay.data.encode import Encoder, note_text_lengths
 from assay.data.infer import infer
 from assay.data.profile import profile
 from assay.data.read import read
-from assay.data.schema import Kind, Task
+from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
@@ -33,6 +33,7 @@ from assay.request import Request, begin, recognised, remembered, resolve, with_
 from assay.runs import Run, note_reading, read_if_given
 from assay.search.own import search_own
 from assay.search.portfolio import search
+from assay.search.texts import TextPlan, plan_texts
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
@@ -51,10 +52,13 @@ _MOST_PAIRS = 130_000
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
+#: Seconds more where a text encoder is saved too; what reads texts for a model of the user's own.
+_SAVING_TEXTS = 6.0
+_PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
-#: Validation rows on which the saved model is compared with the trained one.
-_PROBE_ROWS = 200
+#: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder reads them.
+_PROBE_ROWS, _PROBE_TEXTS = 200, 40
 
 
 def fit(
@@ -161,10 +165,11 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
         with stage("encode"):
-            encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
+            texts = _plan_texts(request, split, schema, budget, ledger)
+            encoder = Encoder.fit(split.train, schema, texts.encode, ledger, frozen=texts.frozen, tell=tracked.steps)
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config, budget) + (0.0 if own is None else own.saving)
+            after = _seconds_after_training(split, config, budget, texts) + (0.0 if own is None else own.saving)
             baselines = fit_baselines(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
@@ -185,6 +190,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                     seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             recorder.flush()
+            note_text_lengths(encoder, ledger)
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)
@@ -193,7 +199,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
-            probe = next(split.valid.blocks(_PROBE_ROWS))
+            probe = next(split.valid.blocks(_PROBE_ROWS if texts.frozen is None else _PROBE_TEXTS))
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
@@ -226,14 +232,26 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     return report
 
 
-def _seconds_after_training(split: Split, config: RunConfig, budget: Budget) -> float:
+def _plan_texts(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
+    """How texts are read; a model of the user's own is given what `describe_inputs` says, without a text encoder."""
+    data = request.config.data
+    options = data.encode if request.model is None else data.encode.model_copy(update=_PLAIN_TEXTS)
+    others = len(split.valid) + (0 if split.test is None else len(split.test))
+    left = budget.holding(_SAVING)
+    room = data.memory * 1_000_000
+    return plan_texts(split.train, others, schema, options, room=room, budget=left, ledger=ledger)
+
+
+def _seconds_after_training(split: Split, config: RunConfig, budget: Budget, texts: TextPlan) -> float:
     """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
     pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
     answered = rows + len(split.valid) if split.test is not None else 2 * rows
     answering = _ANSWERING * max(answered - _ANSWERED_AT_ONCE, 0) * (2.0 if budget.left > _LONG else 1.0)
     describing = _DESCRIBING * len(split.train) * split.train.cells.width
-    return _SAVING + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing
+    reading = texts.seconds_a_row * (0 if split.test is None else len(split.test))
+    saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
+    return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
 
 def _baseline_seconds(budget: Budget, after: float) -> float | None:
@@ -284,7 +302,7 @@ def _write(
 ) -> None:
     """The documents of the run, and the manifest that closes the bundle."""
     bundle, schema = directory / "model", report.table_schema
-    inputs = model.encoder.inputs
+    inputs = inputs_of(model.encoder, model.ensemble)
     documents = {
         SCHEMA: schema.to_json(),
         CONFIG: to_yaml(config),

@@ -21,11 +21,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
-from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
+from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
 from assay.bundle.trees import translations
 from assay.data.encode import Encoder
-from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices
+from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices, views_of
 from assay.data.schema import Kind, Schema, Task
+from assay.data.tokens import Tokenizer
 from assay.errors import ConfigError, ParityError
 from assay.evaluate.record import Parity
 from assay.ledger import Ledger, Outcome
@@ -36,6 +37,8 @@ from assay.models.quoting import quoted
 
 _OPSET = 20
 _ML = "ai.onnx.ml"
+#: Lengths of the free axes of the example that is exported.
+_EXAMPLE = (4, 7)
 #: Inner names begin so, apart from the columns, which keep theirs.
 _INNER = RESERVED
 _CORE = f"{_INNER}core:"
@@ -56,15 +59,25 @@ def export(
     Raises:
         ParityError: the file does not give the network's answers.
     """
+    inputs = inputs_of(encoder, ensemble)
     answer = Answer(encoder, ensemble, head).eval()
-    names = _output_names(encoder.inputs, schema)
-    model = _whole_graph(answer, encoder.inputs, schema, names)
+    names = _output_names(inputs, schema)
+    model = _whole_graph(answer, inputs, schema, names)
     onnx.checker.check_model(model)
     (directory / MODEL).write_bytes(model.SerializeToString())
     # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
     weights = save(_state(answer))
     (directory / WEIGHTS).write_bytes(weights)
-    return _check_parity(answer, encoder.inputs, schema, probe, directory, names), names
+    if encoder.tokenizer is not None:
+        (directory / TOKENIZER).write_text(encoder.tokenizer.text, encoding="utf-8")
+    return _check_parity(answer, inputs, schema, probe, directory, names, encoder.tokenizer), names
+
+
+def inputs_of(encoder: Encoder, ensemble: Ensemble) -> tuple[Input, ...]:
+    """The inputs of the model, of texts only those arrays that it reads."""
+    taken = {encoder.layout.media[place].name for place in ensemble.reads}
+    unread = {view.item.name for view in encoder.layout.media if view.name not in taken}
+    return tuple(item.model_copy(update={"grams": 0}) if item.name in unread else item for item in encoder.inputs)
 
 
 def _state(answer: Answer) -> dict[str, Tensor]:
@@ -126,8 +139,14 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
     }
     types = {"values": torch.float64, "codes": torch.int64, "texts": torch.float32}
     present = [name for name in columns if columns[name]]
-    example = tuple(torch.zeros((3, columns[name]), dtype=types[name]) for name in present)
+    views = views_of(inputs)
+    media = [torch.ones((3, *_EXAMPLE[: len(view.axes)]), dtype=torch.int32) for view in views]
+    example = (*(torch.zeros((3, columns[name]), dtype=types[name]) for name in present), *media)
     rows = torch.export.Dim("rows", min=1, max=1 << 24)
+    free = [
+        {0: rows} | {axis: torch.export.Dim(f"{name}{place}", min=1) for axis, name in enumerate(view.axes, 1)}
+        for place, view in enumerate(views)
+    ]
     with warnings.catch_warnings():
         # One name for the rows of all matrices is what is meant.
         warnings.filterwarnings("ignore", message="# The axis name: rows will not be used", category=UserWarning)
@@ -137,8 +156,8 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
                 example,
                 dynamo=True,
                 opset_version=_OPSET,
-                dynamic_shapes=(tuple({0: rows} for _ in present),),
-                input_names=present,
+                dynamic_shapes=((*({0: rows} for _ in present), *free),),
+                input_names=[*present, *(view.name for view in views)],
                 output_names=["answer"],
                 custom_translation_table=translations(answer.ensemble),
                 verbose=False,
@@ -171,11 +190,12 @@ class _Present(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor:
         rows = given[0].shape[0]
-        found = dict(zip(self.present, given, strict=True))
+        found = dict(zip(self.present, given, strict=False))
+        media = given[len(self.present) :]
         values = found.get("values", torch.zeros((rows, 0), dtype=torch.float64))
         codes = found.get("codes", torch.zeros((rows, 0), dtype=torch.int64))
         texts = found.get("texts", torch.zeros((rows, 0)))
-        out: Tensor = self.answer(values, codes, texts)
+        out: Tensor = self.answer(values, codes, texts, *media)
         return out
 
 
@@ -190,6 +210,8 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
             nodes.append(_look_up_node(item, code))
             parts["codes"].append(code)
         elif item.kind is Kind.TEXT:
+            if not item.buckets:
+                continue
             shape = ["rows", item.buckets]
             graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.FLOAT, shape))
             parts["texts"].append(item.name)
@@ -202,6 +224,11 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
         if names:
             nodes.append(helper.make_node("Concat", names, [_matrix_name(matrix)], axis=1))
             outputs.append(helper.make_tensor_value_info(_matrix_name(matrix), types[matrix], ["rows", None]))
+    for place, view in enumerate(views_of(inputs)):
+        shape = ["rows", *(f"{axis}{place}" for axis in view.axes)]
+        graph_inputs.append(helper.make_tensor_value_info(view.name, TensorProto.INT32, shape))
+        nodes.append(helper.make_node("Identity", [view.name], [_matrix_name(view.name)]))
+        outputs.append(helper.make_tensor_value_info(_matrix_name(view.name), TensorProto.INT32, shape))
     graph = helper.make_graph(nodes, "prologue", graph_inputs, outputs)
     version = next((opset.version for opset in core.opset_import if opset.domain == _ML), 3)
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, version)]
@@ -272,14 +299,18 @@ def _check_parity(
     probe: pl.DataFrame,
     directory: Path,
     names: tuple[str, str | None],
+    tokenizer: Tokenizer | None,
 ) -> Parity:
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
     rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
-    expected = _ask_network(answer, matrices(rows, inputs))
+    expected = _ask_network(answer, matrices(rows, inputs, tokenizer))
     session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
     output = [names[1] or names[0]]
-    together = session.run(output, feed(rows, inputs))[0].reshape(expected.shape)
-    single = [session.run(output, feed(rows.slice(i, 1), inputs))[0].reshape(1, -1) for i in range(min(8, rows.height))]
+    together = session.run(output, feed(rows, inputs, tokenizer))[0].reshape(expected.shape)
+    single = [
+        session.run(output, feed(rows.slice(i, 1), inputs, tokenizer))[0].reshape(1, -1)
+        for i in range(min(8, rows.height))
+    ]
     difference = max(
         largest_difference(together, expected, schema.task),
         largest_difference(np.concatenate(single), expected[: len(single)], schema.task),
@@ -301,7 +332,8 @@ def _check_parity(
 
 def _ask_network(answer: Answer, raw: Matrices) -> np.ndarray[Any, np.dtype[np.float64]]:
     with torch.inference_mode():
-        out = answer(torch.from_numpy(raw.values), torch.from_numpy(raw.codes), torch.from_numpy(raw.texts))
+        media = (torch.from_numpy(array) for array in raw.media)
+        out = answer(torch.from_numpy(raw.values), torch.from_numpy(raw.codes), torch.from_numpy(raw.texts), *media)
     answers: np.ndarray[Any, np.dtype[np.float64]] = out.double().numpy()
     return answers
 

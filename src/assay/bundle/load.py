@@ -12,12 +12,13 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
-from assay.bundle.manifest import MODEL, PROBE, SCHEMA, Manifest, check_files, read_manifest
+from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed
+from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed, input_names, views_of
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
+from assay.data.tokens import Tokenizer
 from assay.errors import BundleError, DataError, ParityError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 #: Prefix of the columns of probe.parquet that hold the expected answers.
 EXPECTED = f"{RESERVED}expected:"
-_BLOCK = 16_384
+#: Rows that are answered at once, and of texts, whose arrays are many times larger.
+_BLOCK, _TEXT_BLOCK = 16_384, 64
 
 
 class UnreadCellsWarning(UserWarning):
@@ -52,7 +54,8 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Bundle:
     check_files(directory, manifest)
     session = _session(directory, threads)
     _check_signature(session, manifest)
-    return Bundle(directory, manifest, Schema.read(directory / SCHEMA), session)
+    tokenizer = Tokenizer(directory / TOKENIZER) if any(item.window for item in manifest.inputs) else None
+    return Bundle(directory, manifest, Schema.read(directory / SCHEMA), session, tokenizer)
 
 
 def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSession:
@@ -85,7 +88,7 @@ _ORT_ERRORS = (
 
 def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
     """Raise BundleError unless the model takes and gives what the manifest says."""
-    inputs = {item.name for item in manifest.inputs}
+    inputs = set(input_names(manifest.inputs))
     outputs = {name for name in (manifest.output_prediction, manifest.output_probability) if name is not None}
     found = {node.name: node.shape for node in session.get_outputs()}
     classes = found.get(manifest.output_probability or "", [0, 0])[-1]
@@ -112,12 +115,18 @@ class Bundle:
     """
 
     def __init__(
-        self, directory: Path, manifest: Manifest, schema: Schema, session: onnxruntime.InferenceSession
+        self,
+        directory: Path,
+        manifest: Manifest,
+        schema: Schema,
+        session: onnxruntime.InferenceSession,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self.directory = directory
         self.manifest = manifest
         self.schema = schema
         self._session = session
+        self._tokenizer = tokenizer
         self._labels = _labels(manifest)
         outputs = (manifest.output_probability, manifest.output_prediction)
         self._outputs = [name for name in outputs if name is not None][:1]
@@ -201,8 +210,9 @@ class Bundle:
         numeric = [item.name for item in self.manifest.inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
         unread = Counter[str]()
         blocks = [] if frame.height else [self._no_answers(frame)]
-        for start in range(0, frame.height, _BLOCK):
-            arrays = feed(frame.slice(start, _BLOCK), self.manifest.inputs)
+        block = _TEXT_BLOCK if views_of(self.manifest.inputs) else _BLOCK
+        for start in range(0, frame.height, block):
+            arrays = feed(frame.slice(start, block), self.manifest.inputs, self._tokenizer)
             unread.update({name: int(np.isnan(arrays[name]).sum()) for name in numeric})
             blocks.append(self._session.run(self._outputs, arrays)[0])
         answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -21,8 +21,9 @@ PROBE = "probe.parquet"
 REPORT = "report.json"
 PAGE = "report.html"
 CARD = "card.md"
+TOKENIZER = "tokenizer.json"
 
-#: The parts of a bundle in the order people read them; a run adds nothing else.
+#: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too.
 FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD)
 
 

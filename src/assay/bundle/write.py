@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assay.bundle.manifest import FILES, FORMAT, MANIFEST, Manifest, sum_file
+from assay.bundle.manifest import FILES, FORMAT, MANIFEST, TOKENIZER, Manifest, sum_file
 from assay.data.inputs import Input
 from assay.data.schema import Schema
 from assay.evaluate.record import Provenance
@@ -26,6 +26,7 @@ def write_manifest(
     outputs: names of the ONNX outputs for the prediction and the probabilities.
     """
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
+    present = [*FILES, *([TOKENIZER] if any(item.window for item in inputs) else [])]
     manifest = Manifest(
         format=FORMAT,
         assay=__version__,
@@ -38,7 +39,7 @@ def write_manifest(
         output_prediction=outputs[0],
         output_probability=outputs[1],
         provenance=origin | facts.versions,
-        files={name: sum_file(directory / name) for name in FILES},
+        files={name: sum_file(directory / name) for name in present},
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
         stream.write(manifest.to_json())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -52,6 +52,9 @@ class Source(Protocol):
     def weighing(self, weight: Tensor | None) -> Source:
         """The same rows with other weights."""
 
+    def reading(self, places: Sequence[int]) -> Source:
+        """The same rows with these of the media and no others."""
+
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the one at `start` on; the same for the same seed and epoch."""
 
@@ -79,6 +82,10 @@ class Resident:
     def weighing(self, weight: Tensor | None) -> Resident:
         """See `Source`."""
         return Resident(Batch(self.rows.inputs, self.rows.target, weight))
+
+    def reading(self, places: Sequence[int]) -> Resident:
+        """See `Source`."""
+        return Resident(replace(self.rows, inputs=self.rows.inputs.reading(places)))
 
     def to(self, device: torch.device) -> Resident:
         """See `Source`."""

@@ -62,8 +62,23 @@ class EncodeConfig(Record):
     quantiles: int = Field(128, ge=4, le=1024, description="Knots of the quantile scaling.")
     max_categories: int = Field(1024, ge=1, description="Most categories kept in a column; rarer ones become unknown.")
     min_category_rows: int = Field(2, ge=1, description="Training rows a category needs to have its own vector.")
-    text_buckets: int = Field(256, ge=16, le=65536, description="Hash buckets of a text column.")
-    text_ngrams: int = Field(2, ge=1, le=4, description="Longest word n-gram of a text column.")
+    text_buckets: int = Field(
+        256, ge=16, le=65536, description="Hash buckets of a text column that no text encoder reads."
+    )
+    text_ngrams: int = Field(2, ge=1, le=4, description="Longest word n-gram in these buckets.")
+    text_grams: int = Field(
+        1 << 18,
+        ge=0,
+        le=1 << 22,
+        multiple_of=2,
+        description="Hash buckets of the words and letters that a linear model of texts weighs; 0 leaves it out.",
+    )
+    text_encoder: str = Field(
+        "auto",
+        description="Pretrained encoder that reads texts: minilm, the folder of one, none, or auto for minilm where "
+        "it is installed and the time allows.",
+    )
+    text_window: int = Field(128, ge=16, le=512, description="Tokens that a text encoder reads at once.")
 
 
 class DataConfig(Record):

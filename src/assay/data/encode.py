@@ -7,7 +7,8 @@ that gradients change, so training runs it once over each part and serving runs 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -16,14 +17,19 @@ from torch import Tensor, nn
 
 from assay.data import columns
 from assay.data.config import EncodeConfig
-from assay.data.inputs import LARGEST, Input, matrices, values_of
+from assay.data.frozen import FrozenText, Tell, TextFeatures
+from assay.data.grams import MOST_GRAMS
+from assay.data.inputs import LARGEST, RESERVED, Input, View, joined_media, matrices, values_of, views_of
 from assay.data.learn import Knots, Learned, Plan, learn
-from assay.data.rows import Rows
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
+from assay.data.tokens import MOST_WINDOWS, Tokenizer
 from assay.ledger import Ledger, Outcome
 
 #: Scaled numbers end here, also without a clip: their squares still fit into float32.
 _FURTHEST = 1e18
+#: Training rows that the scale of a text encoder's features is learned from at most.
+_FEATURE_ROWS = 20_000
 #: Rows that are preprocessed at once.
 _ROWS_AT_ONCE = 8_192
 #: Rows times columns times knots that quantile scaling takes at once; 2^24 are 128 MB.
@@ -37,30 +43,42 @@ class Encoded:
     numbers: scaled numbers, float32 (n, N).
     extras: missing flags, booleans, date cycles and texts, float32 (n, E).
     codes: category codes, int32 (n, C).
+    media: what networks take that read texts themselves, see `Layout.media`; only some networks take any of it.
     """
 
     numbers: Tensor
     extras: Tensor
     codes: Tensor
+    media: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def __getitem__(self, rows: slice | Tensor) -> Encoded:
-        return Encoded(self.numbers[rows], self.extras[rows], self.codes[rows])
+        media = tuple(each[rows] for each in self.media)
+        return Encoded(self.numbers[rows], self.extras[rows], self.codes[rows], media)
 
     def to(self, device: torch.device) -> Encoded:
         """The same rows on `device`."""
-        return Encoded(self.numbers.to(device), self.extras.to(device), self.codes.to(device))
+        media = tuple(each.to(device) for each in self.media)
+        return Encoded(self.numbers.to(device), self.extras.to(device), self.codes.to(device), media)
+
+    def reading(self, places: Sequence[int]) -> Encoded:
+        """The same rows with these of the media and no others."""
+        return replace(self, media=tuple(self.media[place] for place in places))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of the network's inputs; `vocabularies` counts the codes of each category column."""
+    """Sizes of the network's inputs; `vocabularies` counts the codes of each category column.
+
+    media: the arrays that networks may take themselves.
+    """
 
     numbers: int
     extras: int
     vocabularies: tuple[int, ...]
+    media: tuple[View, ...] = ()
 
 
 class QuantileScale(nn.Module):
@@ -106,8 +124,9 @@ class Preprocess(nn.Module):
     comes out is finite, whatever goes in.
 
     Shapes:
-        values: (n, K) float64, NaN or infinite where missing; texts: (n, T) float32.
-        returns numbers (n, N) float32 and extras (n, E) float32.
+        values: (n, K) float64, NaN or infinite where missing; texts: (n, T) float32; windows: of each text column that
+        a text encoder reads, (n, w, t) int32.
+        returns numbers (n, N) float32 and extras (n, E) float32, the features of the windows last.
     """
 
     largest: Tensor
@@ -120,9 +139,12 @@ class Preprocess(nn.Module):
     dates: Tensor
     periods: Tensor
 
-    def __init__(self, learned: Learned, plan: Plan, config: EncodeConfig) -> None:
+    def __init__(
+        self, learned: Learned, plan: Plan, config: EncodeConfig, features: TextFeatures | None = None
+    ) -> None:
         super().__init__()
         self.clip = config.clip
+        self.features = features
         self.text_sizes = plan.text_sizes
         knots = [learned.knots[column] for column in plan.trends if column in learned.knots]
         self.quantile = QuantileScale(knots, config.quantiles) if config.scale == "quantile" else None
@@ -140,7 +162,8 @@ class Preprocess(nn.Module):
     @property
     def extras(self) -> int:
         """How many extra inputs come out."""
-        return len(self.flagged) + len(self.booleans) + 2 * len(self.dates) + sum(self.text_sizes)
+        plain = len(self.flagged) + len(self.booleans) + 2 * len(self.dates) + sum(self.text_sizes)
+        return plain + (0 if self.features is None else self.features.width)
 
     @property
     def rows_at_once(self) -> int:
@@ -148,8 +171,15 @@ class Preprocess(nn.Module):
         ramps = 0 if self.quantile is None else self.quantile.starts.numel()
         return max(min(_ROWS_AT_ONCE, _RAMPS_AT_ONCE // max(ramps, 1)), 64)
 
-    def forward(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, values: Tensor, texts: Tensor, *windows: Tensor) -> tuple[Tensor, Tensor]:
         """Preprocess; see the class."""
+        numbers, extras = self.without_features(values, texts)
+        if self.features is None:
+            return numbers, extras
+        return numbers, torch.cat([extras, self.features(windows)], 1)
+
+    def without_features(self, values: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without what a text encoder gives."""
         missing = (values.abs() < math.inf).logical_not()
         filled = torch.where(missing, self.fill, values.minimum(self.largest).maximum(-self.largest))
         scaled = (filled - self.center) * self.scale
@@ -178,48 +208,83 @@ def _unit_length(text: Tensor) -> Tensor:
 class Encoder:
     """Vocabularies and Preprocess, learned from training rows: `encode` turns rows into the network's inputs."""
 
-    def __init__(self, inputs: tuple[Input, ...], preprocess: Preprocess, layout: Layout) -> None:
+    def __init__(
+        self, inputs: tuple[Input, ...], preprocess: Preprocess, layout: Layout, frozen: FrozenText | None = None
+    ) -> None:
         self.inputs = inputs
         self.preprocess = preprocess
         self.layout = layout
+        self.frozen = frozen
+        self.longer: dict[str, int] = {}
+        """Texts that were longer than they are read, by the view that reads them, among all that were encoded."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """How texts become tokens, where a text encoder reads them."""
+        return None if self.frozen is None else self.frozen.tokenizer
 
     @classmethod
-    def fit(cls, train: Rows, schema: Schema, config: EncodeConfig, ledger: Ledger) -> Encoder:
+    def fit(
+        cls,
+        train: Rows,
+        schema: Schema,
+        config: EncodeConfig,
+        ledger: Ledger,
+        *,
+        frozen: FrozenText | None = None,
+        tell: Tell | None = None,
+    ) -> Encoder:
         """Learn from `train`, which must be training rows.
+
+        Args:
+            frozen: a text encoder that reads the text columns.
+            tell: told of how many texts it has read, of how many.
 
         Raises:
             ValueError: the rows are not training rows.
         """
         if train.part != "train":
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
-        counted = [_plan_input(train, column, config) for column in _input_order(schema)]
+        counted = [_plan_input(train, column, config, frozen) for column in _input_order(schema)]
         inputs = tuple(item for item, _ in counted)
         plan = _plan_values(inputs, schema)
         numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
         learned = learn((values_of(train.column(item.name), item) for item in numeric), plan, config)
-        preprocess = Preprocess(learned, plan, config)
+        features = None if frozen is None else _learn_features(frozen, inputs, train, tell)
+        preprocess = Preprocess(learned, plan, config, features)
         vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
-        encoder = cls(inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies))
+        media = tuple(view for view in views_of(inputs) if view.kind != "windows")
+        encoder = cls(inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies, media), frozen)
         _write_verdicts(ledger, encoder, len(train), learned, sum(merged for _, merged in counted), plan, config)
         return encoder
 
-    def encode(self, frame: pl.DataFrame) -> Encoded:
+    def encode(self, frame: pl.DataFrame, tell: Tell | None = None) -> Encoded:
         """The network's inputs for the rows of `frame`.
 
         Raises:
             DataError: a column is missing.
         """
-        raw = matrices(frame, self.inputs)
+        raw = matrices(frame, self.inputs, self.tokenizer)
+        self.longer = {name: self.longer.get(name, 0) + count for name, count in raw.cut.items()}
         values, texts = torch.from_numpy(raw.values), torch.from_numpy(raw.texts)
         block = self.preprocess.rows_at_once
         pieces = []
         with torch.no_grad():
             for start in range(0, max(len(values), 1), block):
-                pieces.append(self.preprocess(values[start : start + block], texts[start : start + block]))
+                some = slice(start, start + block)
+                pieces.append(self.preprocess.without_features(values[some], texts[some]))
         numbers, extras = (torch.cat(part) for part in zip(*pieces, strict=True))
-        return Encoded(numbers, extras, torch.from_numpy(raw.codes.astype(np.int32)))
+        views = views_of(self.inputs)
+        if self.frozen is not None and self.preprocess.features is not None:
+            windows = [array for view, array in zip(views, raw.media, strict=True) if view.kind == "windows"]
+            vectors = torch.from_numpy(np.stack([self.frozen.vectors(ids, tell) for ids in windows], 1))
+            extras = torch.cat([extras, self.preprocess.features.scaled(vectors)], 1)
+        media = tuple(
+            torch.from_numpy(array) for view, array in zip(views, raw.media, strict=True) if view in self.layout.media
+        )
+        return Encoded(numbers, extras, torch.from_numpy(raw.codes.astype(np.int32)), media)
 
-    def encode_rows(self, rows: Rows) -> Encoded:
+    def encode_rows(self, rows: Rows, tell: Tell | None = None) -> Encoded:
         """`encode` a block of rows at a time: memory holds the answer and one block."""
         count, layout = len(rows), self.layout
         made = Encoded(
@@ -227,12 +292,45 @@ class Encoder:
             torch.empty((count, layout.extras)),
             torch.empty((count, len(layout.vocabularies)), dtype=torch.int32),
         )
-        done = 0
+        done, media = 0, []
         for frame in rows.blocks():
-            found, place = self.encode(frame), slice(done, done + frame.height)
+            found, place = self.encode(frame, tell), slice(done, done + frame.height)
             made.numbers[place], made.extras[place], made.codes[place] = found.numbers, found.extras, found.codes
+            media.append(tuple(each.numpy() for each in found.media))
             done += frame.height
-        return made
+        if not layout.media:
+            return made
+        return replace(made, media=tuple(torch.from_numpy(each) for each in joined_media(media, layout.media)))
+
+
+def note_text_lengths(encoder: Encoder, ledger: Ledger) -> None:
+    """The verdict on texts that were longer than a model reads, among the training and validation rows."""
+    if not encoder.longer:
+        return
+    told = [f"{count:,} in {name.removeprefix(RESERVED)}" for name, count in encoder.longer.items() if count]
+    if told:
+        most = {"windows": f"{MOST_WINDOWS} windows of tokens", "grams": f"{MOST_GRAMS:,} n-grams of a kind"}
+        limits = ", ".join(limit for kind, limit in most.items() if any(kind in each for each in told))
+        reason = f"texts with more than {limits} are read up to there: {', '.join(told)}"
+        ledger.record("text.length", Outcome.WARNED, reason, value=sum(encoder.longer.values()))
+    else:
+        ledger.record("text.length", Outcome.PASSED, "every text is read to its end", value=0)
+
+
+def _learn_features(frozen: FrozenText, inputs: tuple[Input, ...], train: Rows, tell: Tell | None) -> TextFeatures:
+    """The mean and the deviation of each feature of each text column, on training rows."""
+    taken = sample_of(len(train), _FEATURE_ROWS)
+    rows = train if taken is None else train.at(taken)
+    centers, scales = [], []
+    for item in inputs:
+        if not item.window:
+            continue
+        texts = columns.as_text(rows.column(item.name)).to_list()
+        vectors = frozen.vectors(frozen.tokenizer.windows(texts, item.window).ids, tell).astype(np.float64)
+        deviation = vectors.std(0)
+        centers.append(vectors.mean(0).astype(np.float32))
+        scales.append(np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6))
+    return TextFeatures(frozen.encoder, np.stack(centers), np.stack(scales).astype(np.float32))
 
 
 def _input_order(schema: Schema) -> list[Column]:
@@ -241,14 +339,20 @@ def _input_order(schema: Schema) -> list[Column]:
     return [column for kind in FEATURE_KINDS for column in features if column.kind is kind]
 
 
-def _plan_input(train: Rows, column: Column, config: EncodeConfig) -> tuple[Input, int]:
+def _plan_input(train: Rows, column: Column, config: EncodeConfig, frozen: FrozenText | None) -> tuple[Input, int]:
     """The input that a column becomes, and how many cells of a category share the slot for unknown."""
     name = column.name
     if column.kind is Kind.CATEGORY:
         categories, merged = _vocabulary(train.column(name), config)
         return Input(name=name, kind=column.kind, categories=categories), merged
     if column.kind is Kind.TEXT:
-        return Input(name=name, kind=column.kind, buckets=config.text_buckets, ngrams=config.text_ngrams), 0
+        # What an encoder says of a text leaves nothing to the few buckets, which are many inputs of little use each.
+        buckets = config.text_buckets if frozen is None else 0
+        window = 0 if frozen is None else frozen.window
+        return Input(
+            name=name, kind=column.kind, buckets=buckets, ngrams=config.text_ngrams if buckets else 0,
+            grams=config.text_grams, window=window,
+        ), 0  # fmt: skip
     return Input(name=name, kind=column.kind, format=column.format), 0
 
 
@@ -266,7 +370,7 @@ def _plan_values(inputs: tuple[Input, ...], schema: Schema) -> Plan:
     # The time that orders the rows has no trend the network may use: test rows are later than all it has seen.
     trending = [i for i in places[Kind.DATETIME] if numeric[i].name != schema.time]
     timeless = [i for i in places[Kind.NUMBER] if numeric[i].name != schema.time]
-    texts = [item.buckets for item in inputs if item.kind is Kind.TEXT]
+    texts = [item.buckets for item in inputs if item.buckets]
     return Plan(timeless + trending, places[Kind.BOOLEAN], places[Kind.DATETIME], texts)
 
 

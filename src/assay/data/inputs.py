@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from assay.data import columns
+from assay.data import columns, grams, tokens
 from assay.data.schema import Kind
+from assay.data.tokens import Tokenizer
 from assay.errors import DataError, nearest
 from assay.records import Record
 
@@ -33,7 +36,8 @@ class Input(Record):
     """One column the model takes.
 
     `format` is how its strings are parsed (see `schema.Column`). A category has its `categories` in code order (code =
-    position + 2). A text has its number of hash `buckets` and its longest n-gram.
+    position + 2). A text is read in up to three ways: words counted in a few hash `buckets`, up to its longest n-gram
+    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens. 0 stands for not so.
     """
 
     name: str
@@ -42,6 +46,35 @@ class Input(Record):
     categories: tuple[str, ...] = ()
     buckets: int = 0
     ngrams: int = 0
+    grams: int = 0
+    window: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """An array of its own that is read from a column: `grams` (n, k), or `windows` (n, w, t) of tokens; both int32.
+
+    What k, w and t are depends on the rows, and zeros may follow.
+    """
+
+    item: Input
+    kind: Literal["grams", "windows"]
+
+    @property
+    def name(self) -> str:
+        """Of the input of the ONNX model."""
+        return f"{RESERVED}{self.kind}:{self.item.name}"
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the free axes after the rows."""
+        return (self.kind,) if self.kind == "grams" else ("windows", "tokens")
+
+
+def views_of(inputs: tuple[Input, ...]) -> tuple[View, ...]:
+    """The arrays that texts are read to beside `Matrices.texts`, in the order of `Matrices.media`."""
+    bags = [View(item, "grams") for item in inputs if item.grams]
+    return (*bags, *(View(item, "windows") for item in inputs if item.window))
 
 
 @dataclass(frozen=True)
@@ -51,11 +84,15 @@ class Matrices:
     values: numbers, booleans (0/1) and dates (seconds since 1970) in input order, NaN where missing, float64 (n, K).
     codes: category codes, int64 (n, C).
     texts: hashed n-gram counts of all text columns side by side, float32 (n, T).
+    media: an array for each of `views_of` the inputs.
+    cut: texts that are longer than they are read, by the name of their view.
     """
 
     values: np.ndarray
     codes: np.ndarray
     texts: np.ndarray
+    media: tuple[np.ndarray, ...] = ()
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_columns(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> None:
@@ -76,14 +113,43 @@ def cells_of(frame: pl.DataFrame, name: str) -> pl.Series:
     return frame.get_column(name).alias("cells")
 
 
-def feed(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray]:
-    """The arrays the ONNX model takes, one a column, each of shape (n, 1); a text of shape (n, buckets).
+def feed(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenizer | None = None) -> dict[str, np.ndarray]:
+    """The arrays the ONNX model takes: one a column of shape (n, 1), of a text (n, buckets), and those of `views_of`.
 
     Raises:
         DataError: a column is missing.
     """
     check_columns(frame, inputs)
-    return {item.name: _array(cells_of(frame, item.name), item) for item in inputs}
+    plain = {item.name: _array(cells_of(frame, item.name), item) for item in inputs if not is_viewed(item)}
+    return plain | {view.name: _viewed(frame, view, tokenizer)[0] for view in views_of(inputs)}
+
+
+def input_names(inputs: tuple[Input, ...]) -> tuple[str, ...]:
+    """The names of the ONNX model's inputs: the columns, and the arrays that texts are read to."""
+    return (*(item.name for item in inputs if not is_viewed(item)), *(view.name for view in views_of(inputs)))
+
+
+def is_viewed(item: Input) -> bool:
+    """Whether a column has no array under its own name."""
+    return item.kind is Kind.TEXT and not item.buckets
+
+
+def _viewed(frame: pl.DataFrame, view: View, tokenizer: Tokenizer | None) -> tuple[np.ndarray, int]:
+    """The array of a view, and how many texts are longer than they are read."""
+    texts = columns.as_text(cells_of(frame, view.item.name)).to_list()
+    if view.kind == "grams":
+        bags = grams.hashed_grams(texts, view.item.grams)
+        return bags.packed, bags.cut
+    if tokenizer is None:
+        raise ValueError("windows of tokens need the tokenizer that the model was trained with")
+    windows = tokenizer.windows(texts, view.item.window)
+    return windows.ids, windows.cut
+
+
+def joined_media(parts: Sequence[tuple[np.ndarray, ...]], views: tuple[View, ...]) -> tuple[np.ndarray, ...]:
+    """The arrays of several blocks of rows under each other."""
+    join = {"grams": grams.joined, "windows": tokens.joined}
+    return tuple(join[view.kind](arrays) for view, arrays in zip(views, zip(*parts, strict=True), strict=True))
 
 
 def _array(series: pl.Series, item: Input) -> np.ndarray:
@@ -112,8 +178,8 @@ def known_values(values: np.ndarray) -> np.ndarray:
     return known if is_usual else known.clip(-LARGEST, LARGEST)
 
 
-def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
-    """The same cells as three matrices, categories looked up in their vocabularies.
+def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenizer | None = None) -> Matrices:
+    """The same cells as matrices, categories looked up in their vocabularies.
 
     Raises:
         DataError: a column is missing.
@@ -121,7 +187,7 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
     check_columns(frame, inputs)
     numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
     categories = [item for item in inputs if item.kind is Kind.CATEGORY]
-    texts = [item for item in inputs if item.kind is Kind.TEXT]
+    texts = [item for item in inputs if item.buckets]
     rows = frame.height
     values = np.empty((rows, len(numeric)), np.float64)
     for position, item in enumerate(numeric):
@@ -130,7 +196,11 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> Matrices:
     for position, item in enumerate(categories):
         codes[:, position] = look_up(columns.as_category(cells_of(frame, item.name)), item.categories)
     hashed = [_array(cells_of(frame, item.name), item) for item in texts]
-    return Matrices(values, codes, np.hstack(hashed) if hashed else np.empty((rows, 0), np.float32))
+    read = {view.name: _viewed(frame, view, tokenizer) for view in views_of(inputs)}
+    return Matrices(
+        values, codes, np.hstack(hashed) if hashed else np.empty((rows, 0), np.float32),
+        tuple(array for array, _ in read.values()), {name: cut for name, (_, cut) in read.items()},
+    )  # fmt: skip
 
 
 def look_up(series: pl.Series, categories: tuple[str, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ block.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BufferedWriter
@@ -49,6 +49,16 @@ class Mapped:
     def weighing(self, weight: Tensor | None) -> Mapped:
         """See `Source`."""
         return replace(self, weight=weight)
+
+    def reading(self, places: Sequence[int]) -> Mapped:
+        """See `Source`.
+
+        Raises:
+            ValueError: any media are asked for, which do not lie in files.
+        """
+        if places:
+            raise ValueError("rows in files have no media: give them in memory")
+        return self
 
     def to(self, device: torch.device) -> Mapped:
         """See `Source`."""
@@ -92,7 +102,7 @@ class Mapped:
     def _read(self, first: int, order: Tensor) -> Batch:
         """The rows at `first` + `order`; the files are mapped only while these are copied out of them."""
         rows = order.numpy()
-        tensors = []
+        tensors: list[Tensor] = []
         for path, dtype, width in _files(self.folder, self.layout):
             if width:
                 mapped = np.memmap(path, dtype, "r", offset=first * width * 4, shape=(int(rows.max()) + 1, width))
@@ -101,7 +111,8 @@ class Mapped:
                 tensors.append(torch.from_numpy(np.empty((len(rows), 0), dtype)))
         places = order + first
         weight = None if self.weight is None else self.weight[..., places]
-        return Batch(Encoded(*tensors), self.target[places], weight)
+        numbers, extras, codes = tensors
+        return Batch(Encoded(numbers, extras, codes), self.target[places], weight)
 
 
 def map_rows(

@@ -31,8 +31,11 @@ def encoded_names(encoder: Encoder) -> EncodedNames:
     extras = [f"{numeric[column]}: is missing" for column in preprocess.flagged.tolist()]
     extras += [numeric[column] for column in preprocess.booleans.tolist()]
     extras += [f"{turn} {part}" for part in ("sine", "cosine") for turn in turns]
-    texts = [item for item in encoder.inputs if item.kind is Kind.TEXT]
+    texts = [item for item in encoder.inputs if item.buckets]
     extras += [f"{item.name}: bucket {bucket}" for item in texts for bucket in range(item.buckets)]
+    if encoder.frozen is not None:
+        read = [item.name for item in encoder.inputs if item.window]
+        extras += [f"{name}: feature {place}" for name in read for place in range(encoder.frozen.width)]
     codes = tuple(
         (item.name, ("unknown", "missing", *item.categories)) for item in encoder.inputs if item.kind is Kind.CATEGORY
     )

@@ -95,14 +95,22 @@ def _validation_answers(model: Model) -> NDArray[np.float64]:
     return mixed_probabilities(seen.outputs, seen.temperatures, seen.shares)
 
 
+#: What parts are called that are no networks, and how many and one of them are.
+_CALLED = {"trees": "boosted trees", "text linear": "linear model of texts"}
+_COUNTED = {
+    "trees": ("forests", "one forest and no network"),
+    "text linear": ("linear models", "one linear model and no network"),
+}
+
+
 def _described(model: Model) -> str:
     """`realmlp 60 % (3 members), mlp 40 % (1 member), 120,000 parameters`."""
     if len(model.parts) == 1:
         (part,) = model.parts
-        several, one = ("networks", "one network") if part.is_network else ("forests", "one forest and no network")
+        several, one = _COUNTED.get(part.name, ("networks", "one network"))
         what = f"{part.name}, {model.members} {several} averaged" if model.members > 1 else f"{part.name}, {one}"
     else:
-        named = [(part.name if part.is_network else "boosted trees", part) for part in model.parts]
+        named = [(_CALLED.get(part.name, part.name), part) for part in model.parts]
         what = ", ".join(f"{name} {part.share:.0%} ({part.members} of {model.members})" for name, part in named)
     shown = model.parts[0].shown
     return f"{what}, {model.parameters:,} parameters" + (f": {shown}" if shown else "")

@@ -104,7 +104,7 @@ class ResidualPicture(Record):
 class TrainedPart(Record):
     """One network of the model: its share of the answer, and what it was made with where that is not the default.
 
-    `is_network` is false for boosted trees.
+    `is_network` is false for boosted trees and linear models.
     rates: its range test, where one was asked for.
     """
 

@@ -39,7 +39,8 @@ class Head:
 class Answer(nn.Module):
     """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out: the weighted mean of all answers.
 
-    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32; probabilities are float32, values float64.
+    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32, then the media that networks read and the
+    windows of text columns that a text encoder reads; probabilities are float32, values float64.
     """
 
     scale: Tensor
@@ -58,10 +59,11 @@ class Answer(nn.Module):
         self.register_buffer("shares", torch.tensor(head.shares, dtype=dtype).view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
 
-    def forward(self, values: Tensor, codes: Tensor, texts: Tensor) -> Tensor:
+    def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        numbers, extras = self.preprocess(values, texts)
-        outputs: Tensor = self.ensemble(numbers, extras, codes)
+        read = len(self.ensemble.reads)
+        numbers, extras = self.preprocess(values, texts, *media[read:])
+        outputs: Tensor = self.ensemble(numbers, extras, codes, *media[:read])
         if self.is_classifier:
             return ((outputs * self.scale).softmax(-1) * self.shares).sum(0)
         return (outputs.double() * self.shares).sum(0) * self.scale[0] + self.shift

@@ -131,15 +131,17 @@ class Network(nn.Module):
 
     starts_at_prior: whether outputs are the prior itself right after `reset`, on any rows, or only near it.
     rows_at_once: rows that bound the work space of one call without gradients.
+    reads: places of the media (see `Encoded`) it is called with after the codes; most read none.
 
     Shapes:
-        numbers (n, N) float32, extras (n, X) float32, codes (n, C) int32 or int64.
+        numbers (n, N) float32, extras (n, X) float32, codes (n, C) int32 or int64; media as their `View` says.
         returns (M * heads, n, outputs): logits or standardised values, member m's heads in rows m * heads and on.
     """
 
     heads: int = 1
     starts_at_prior: bool = True
     rows_at_once: int = 8192
+    reads: tuple[int, ...] = ()
 
     def __init__(self, members: int) -> None:
         super().__init__()

@@ -69,7 +69,7 @@ def _details(report: Report) -> str:
         [
             f"Task: {_safe(story.asked(report), 600)}; {_safe(report.table_schema.task_reason)}.",
             f"Model: {_safe(story.network(report).description)}.",
-            *story.trees(report),
+            *story.beside_networks(report),
             f"Size: {counted(training.parameters, 'parameter')} in {counted(training.members, 'member')}.",
             f"Training: {counted(len(training.epochs), 'epoch')} in {seconds(training.seconds)}, the weights of epoch "
             f"{training.best_epoch} kept; stopped because: {_safe(training.stopped)}.",

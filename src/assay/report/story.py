@@ -18,13 +18,16 @@ def score_of(model: ModelScores, metric: str) -> Score | None:
     return next((score for score in model.scores if score.name == metric), None)
 
 
-def trees(report: Report) -> tuple[str, ...]:
-    """A sentence on the boosted trees in the model; nothing where there are none."""
-    share = sum(part.share for part in report.training.parts if not part.is_network)
-    if not share:
-        return ()
+def beside_networks(report: Report) -> tuple[str, ...]:
+    """A sentence on each part of the model that is no network; nothing where there is none."""
+    others = [part for part in report.training.parts if not part.is_network]
+    share = sum(part.share for part in others)
     rest = "no network is in it" if share > 1.0 - 1e-9 else "the rest is that of networks"
-    return (f"Boosted trees give {percent(share)} of the answer, as ensemble.trees=true allowed; {rest}.",)
+    told = {
+        "trees": "Boosted trees give {} of the answer, as ensemble.trees=true allowed",
+        "text linear": "A linear model of TF-IDF n-grams gives {} of the answer",
+    }
+    return tuple(f"{told[part.name].format(percent(part.share))}; {rest}." for part in others)
 
 
 def network(report: Report) -> ModelScores:

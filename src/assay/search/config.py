@@ -31,3 +31,6 @@ class EnsembleConfig(Record):
         description="Let boosted trees join the networks of the model; else they are only a baseline to be compared "
         "with.",
     )
+    text_linear: bool = Field(
+        True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."
+    )

@@ -37,11 +37,13 @@ from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
 from assay.train.state import Checkpoints
+from assay.train.text_linear import TEXT_LINEAR, places_of_bags, train_text_linear
 from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
-#: Share of the time left below which no further network is begun, and the one that trees get at most.
-_LEAST_SHARE, _SHARE_OF_TREES = 0.08, 0.15
+#: Share of the time left below which no further network is begun, and those that trees and a linear model of texts
+#: get at most.
+_LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT = 0.08, 0.15, 0.25
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,18 @@ def search(
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []
-    lost = ""
+    lost = lost_text = ""
     if ensemble.trees:
         networks, lost = _grow_trees(found, train, seed, budget, watch, checkpoints)
+    if ensemble.text_linear and places_of_bags(found):
+        more, lost_text = _fit_text_linear(found, train, seed, budget, watch, checkpoints)
+        networks += more
     if not any(each.part.trained.interrupted for each in networks):
-        networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_trees=bool(networks))
+        networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
     _write(ledger, whole, networks, planned, ensemble, seed, budget)
     _write_trees(ledger, whole, ensemble, lost)
+    _write_text_linear(ledger, whole, ensemble, found, lost_text)
     return whole
 
 
@@ -130,6 +136,20 @@ def _grow_trees(
     return [trees], ""
 
 
+def _fit_text_linear(
+    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
+) -> tuple[list[TrainedNetwork], str]:
+    """The linear model of texts, or why there is none."""
+    try:
+        fitted = train_text_linear(
+            found, seed=seed, budget=budget.part(_SHARE_OF_TEXT), watch=Named(watch, TEXT_LINEAR),
+            threads=train.threads, checkpoints=None if checkpoints is None else checkpoints.within(TEXT_LINEAR),
+        )  # fmt: skip
+    except BudgetError as error:
+        return [], error.came
+    return [fitted], ""
+
+
 def _train_all(
     found: Examples,
     planned: Plan,
@@ -139,11 +159,11 @@ def _train_all(
     ledger: Ledger,
     checkpoints: Checkpoints | None,
     *,
-    has_trees: bool,
+    has_others: bool,
 ) -> list[TrainedNetwork]:
     """The networks of the plan, in its order, each in its share of the time that is left.
 
-    has_trees: whether there is something to answer with when no network can be trained.
+    has_others: whether there is something to answer with when no network can be trained.
     """
     networks: list[TrainedNetwork] = []
     lost: list[str] = []
@@ -157,7 +177,7 @@ def _train_all(
         try:
             networks.append(_train(found, job, planned.jobs[place:], seed, budget, watch, own))
         except (DivergenceError, BudgetError) as error:
-            if not networks and not has_trees and job is planned.jobs[-1]:
+            if not networks and not has_others and job is planned.jobs[-1]:
                 raise
             lost.append(f"{job.name} ({error.came})")
         if networks and networks[-1].part.trained.interrupted:
@@ -364,19 +384,38 @@ def _write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: s
         reason = "trees stay baselines; ensemble.trees=true lets them join"
         ledger.record("search.trees", Outcome.SKIPPED, reason)
         return
-    share = sum(part.share for part in whole.parts if not part.is_network)
+    share = sum(part.share for part in whole.parts if part.name == TREES)
     if lost:
         reason = f"there are none in the model: {lost}"
         ledger.record("search.trees", Outcome.WARNED, reason, value=0.0)
     elif not share:
         reason = "the greedy weights gave boosted trees no share, and they were dropped"
         ledger.record("search.trees", Outcome.APPLIED, reason, value=0.0)
-    elif all(not part.is_network for part in whole.parts):
+    elif all(part.name == TREES for part in whole.parts):
         reason = "the greedy weights gave boosted trees the whole answer: no network is in the model"
         ledger.record("search.trees", Outcome.WARNED, reason, value=share)
     else:
         reason = f"boosted trees are in the model with {share:.0%} of the answer, as ensemble.trees=true asked"
         ledger.record("search.trees", Outcome.APPLIED, reason, value=share)
+
+
+def _write_text_linear(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, found: Examples, lost: str) -> None:
+    if not places_of_bags(found):
+        return
+    share = sum(part.share for part in whole.parts if part.name == TEXT_LINEAR)
+    if not ensemble.text_linear:
+        ledger.record("search.text-linear", Outcome.SKIPPED, "ensemble.text_linear=false leaves it out")
+    elif lost:
+        ledger.record("search.text-linear", Outcome.WARNED, f"there is none in the model: {lost}", value=0.0)
+    elif not share:
+        reason = "the greedy weights gave the linear model of TF-IDF n-grams no share, and it was dropped"
+        ledger.record("search.text-linear", Outcome.APPLIED, reason, value=0.0)
+    elif all(part.name == TEXT_LINEAR for part in whole.parts):
+        reason = "the greedy weights gave a linear model the whole answer: you do not need a deep network here"
+        ledger.record("search.text-linear", Outcome.WARNED, reason, value=share)
+    else:
+        reason = f"a linear model of TF-IDF n-grams has {share:.0%} of the answer"
+        ledger.record("search.text-linear", Outcome.APPLIED, reason, value=share)
 
 
 def _count(members: int) -> str:

@@ -59,16 +59,19 @@ class Examples:
         """Outputs of a network."""
         return len(self.prior)
 
-    def on(self, device: torch.device, variants: int, seeds: Sequence[int]) -> tuple[Source, Source]:
+    def on(
+        self, device: torch.device, variants: int, seeds: Sequence[int], reads: Sequence[int] = ()
+    ) -> tuple[Source, Source]:
         """Training and validation rows on the device, weighted for the members that `seeds` are of.
 
-        With folds there are those of each variant in turn; with bags a row counts for a member as often as its Poisson
-        sample has it.
+        They come with the media that the network `reads`. With folds there are those of each variant in turn; with bags
+        a row counts for a member as often as its Poisson sample has it.
         """
         weight = self._for(self.train.weight, variants)
         if self.bagged:
             weight = weighted(weight, bootstrap_weights(len(self.train), seeds))
-        return self.train.weighing(weight).to(device), Resident(self.judged(variants).to(device))
+        train, valid = self.train.weighing(weight), Resident(self.judged(variants))
+        return train.reading(reads).to(device), valid.reading(reads).to(device)
 
     def judged(self, variants: int) -> Batch:
         """The validation rows, with folds weighted for the folds of each variant in turn."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assay.data.batches import BLOCK_ROWS, Batch, Source
 from assay.data.encode import Encoded
 from assay.errors import BudgetError, TerminatedError
+from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -230,16 +231,17 @@ def _finish(run: Training, interrupted: bool) -> Trained:
     )
 
 
-def predict(network: nn.Module, inputs: Encoded, rows: int = BLOCK_ROWS) -> Tensor:
+def predict(network: Network | Ensemble, inputs: Encoded, rows: int = BLOCK_ROWS) -> Tensor:
     """Outputs of all members for all rows, (M * heads, n, outputs), in blocks, without gradients, on the host."""
     was_training = network.training
     network.eval()
     device = next(chain(network.parameters(), network.buffers())).device  # trees have no parameters
+    inputs = inputs.reading(network.reads)
     with torch.inference_mode():
         blocks = [_outputs(network, inputs[i : i + rows].to(device)) for i in range(0, max(len(inputs), 1), rows)]
     network.train(was_training)
     return torch.cat(blocks, dim=1)
 
 
-def _outputs(network: Callable[[Tensor, Tensor, Tensor], Tensor], block: Encoded) -> Tensor:
-    return network(block.numbers, block.extras, block.codes).cpu()
+def _outputs(network: Callable[..., Tensor], block: Encoded) -> Tensor:
+    return network(block.numbers, block.extras, block.codes, *block.media).cpu()

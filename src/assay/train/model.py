@@ -169,7 +169,7 @@ def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: 
         member_losses(predict(network, found.valid.inputs), found.judged(model.members), heads=network.heads).mean()
     )
     _moved(network, device)
-    train, valid = found.on(device, model.members, seeds)
+    train, valid = found.on(device, model.members, seeds, network.reads)
     scale = scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": config.lr * scale})
     if vary:

@@ -143,7 +143,7 @@ class Training:
 
     def outputs(self, rows: Batch) -> Tensor:
         """Outputs of all members, (M * heads, n, outputs), float32."""
-        outputs: Tensor = self.network(rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes)
+        outputs: Tensor = self.network(rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes, *rows.inputs.media)
         return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
 
     def losses(self, rows: Batch) -> Tensor:

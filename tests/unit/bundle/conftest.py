@@ -116,7 +116,9 @@ def make(
         Rows(part, frame[rows], target[rows], None, rows)
         for part, rows in (("train", numbers[:cut]), ("valid", numbers[cut:]))
     )
-    encoder = Encoder.fit(train, schema, encode or EncodeConfig(text_buckets=16), Ledger())
+    encoder = Encoder.fit(
+        train, schema, (encode or EncodeConfig(text_buckets=16)).model_copy(update={"text_grams": 0}), Ledger()
+    )
     trained = train_model(
         encoder, train, valid, schema, model or SMALL,
         TrainConfig(epochs=epochs, batch=32, lr=0.02), seed=0, budget=Budget(None), watch=Unwatched(), ledger=Ledger(),

@@ -1,0 +1,99 @@
+"""A linear model of sparse bags of n-grams, as a network: fitted elsewhere, it stands here as plain tensors.
+
+Counts become weights by TF-IDF (Sparck Jones, 1972, in scikit-learn's smooth form): (1 + log count) * idf, words and
+letters each brought to length one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from assay.models.network import Network
+
+#: Numbers that one gather of weights may make; more rows than that are answered in blocks.
+_GATHERED = 1 << 24
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The n-grams that a model knows: `slots` (buckets,) int32, the place of a bucket's weights, 0 for unknown ones.
+
+    One for all members, of all text columns; the buckets of one column come after those of the one before.
+    """
+
+    slots: Tensor
+
+    @property
+    def known(self) -> int:
+        """How many n-grams have weights."""
+        return int(self.slots.max())
+
+
+@dataclass(frozen=True)
+class LinearText:
+    """A member: idf (known + 1,), weights (known + 1, outputs) and bias (outputs,), float32.
+
+    Row 0 is of unknown n-grams, and zero.
+    """
+
+    idf: Tensor
+    weights: Tensor
+    bias: Tensor
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The fields by name, from which `LinearText` is made again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class BagOfNgrams(Network):
+    """One linear model a member; nothing in it is a parameter, for it is fitted by another method than descent.
+
+    Shapes: as every network; it reads the bags (n, k) int32 of the text columns, bucket + buckets * count.
+    """
+
+    slots: Tensor
+    idf: Tensor
+    weights: Tensor
+    bias: Tensor
+
+    def __init__(self, lexicon: Lexicon, members: Sequence[LinearText], reads: Sequence[int], buckets: int) -> None:
+        """`reads`: places of the bags among the media, each with so many `buckets`."""
+        super().__init__(len(members))
+        self.reads, self.buckets = tuple(reads), buckets
+        self.register_buffer("slots", lexicon.slots)
+        # N-grams lead, so that one gather brings the weights of all members.
+        self.register_buffer("idf", torch.stack([member.idf for member in members], 1))
+        self.register_buffer("weights", torch.stack([member.weights for member in members], 1))
+        self.register_buffer("bias", torch.stack([member.bias for member in members]).unsqueeze(1))
+
+    @property
+    def parameter_count(self) -> int:
+        """Learned numbers, all members together."""
+        return self.idf[1:].numel() + self.weights[1:].numel() + self.bias.numel()
+
+    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor:
+        """Compute; see the class."""
+        if torch.compiler.is_exporting():
+            return self._answer(media)
+        rows = max(1, _GATHERED // max(self.weights[0].numel() * max(bags.shape[1] for bags in media), 1))
+        blocks = zip(*(bags.split(rows) for bags in media), strict=True)
+        return torch.cat([self._answer(block) for block in blocks], 1)
+
+    def _answer(self, media: tuple[Tensor, ...]) -> Tensor:
+        added = [self._part(bags, place * self.buckets, half) for place, bags in enumerate(media) for half in (0, 1)]
+        answer: Tensor = sum(added[1:], added[0]) + self.bias
+        return answer
+
+    def _part(self, bags: Tensor, first: int, half: int) -> Tensor:
+        """What the words (half 0) or the letters (half 1) of a column add, (M, n, outputs)."""
+        bags = bags.long()
+        bucket, count = bags % self.buckets, bags // self.buckets
+        is_own = (bucket >= self.buckets // 2).long() == half
+        slot = self.slots[bucket + first].long() * is_own * (count > 0)
+        weight = (1.0 + count.clamp_min(1).float().log()).unsqueeze(2) * self.idf[slot]  # (n, k, M)
+        weight = weight / weight.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
+        return torch.einsum("nkm,nkmo->mno", weight, self.weights[slot])

@@ -1,0 +1,368 @@
+"""A linear model of TF-IDF n-grams as a member of the ensemble, on the networks' rows and folds.
+
+It is the strongest cheap model of texts (Wang & Manning, Baselines and Bigrams, ACL 2012). Its penalty is chosen by the
+rows that judge.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay._imports import require
+from assay.data.batches import Batch, Resident
+from assay.errors import BudgetError
+from assay.models.bag import BagOfNgrams, Lexicon, LinearText
+from assay.models.config import ModelConfig
+from assay.models.network import Network
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.device import free_cores, peak_memory_mb
+from assay.train.examples import Examples
+from assay.train.loop import Trained
+from assay.train.model import TrainedNetwork
+from assay.train.part import Part, Setting
+from assay.train.state import Checkpoints, Progress
+from assay.train.watch import Epoch, Watch
+
+#: The part's name.
+TEXT_LINEAR = "text linear"
+#: Inverse penalties of a logistic regression, and penalties of a ridge, from the strongest penalty on; the search ends
+#: when one is worse than the one before.
+_INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
+_PENALTIES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
+#: Training texts that an n-gram must stand in to be known.
+_LEAST_TEXTS = 2
+_MOST_ROUNDS = 200
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What one member learns from and is judged on: TF-IDF matrices (SciPy, rows x known n-grams), targets, weights."""
+
+    train: Any
+    target: NDArray[Any]
+    weight: Floats | None
+    valid: Any
+    judged: NDArray[Any]
+    judged_weight: Floats | None
+    idf: Floats
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Weights (known, outputs) and bias (outputs,) of a member, its loss on the rows that judge it and on its own."""
+
+    weights: Floats
+    bias: Floats
+    loss: float
+    train_loss: float
+
+
+def train_text_linear(
+    found: Examples,
+    *,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    threads: int = 0,
+    checkpoints: Checkpoints | None = None,
+) -> TrainedNetwork:
+    """A linear model of each fold, or one, whose penalty has the lowest loss on the rows that judge.
+
+    Args:
+        found: rows in memory, with the bags of at least one text column.
+        threads: of the processor; 0 for as many as are free.
+
+    Raises:
+        BudgetError: there is no time for a first one, or there is nothing to learn; `came` says which.
+        KeyboardInterrupt: interrupted.
+    """
+    kept = None if checkpoints is None else checkpoints.latest()
+    if kept is not None:
+        for text in kept.progress.history:
+            watch.epoch(Epoch.model_validate_json(text), len(kept.progress.history))
+        return _part(kept.progress, kept.tensors, found, len(found.train))
+    threads = threads or free_cores()
+    if budget.left <= 0:
+        raise _no_time(budget)
+    control = require("threadpoolctl", "a linear model of texts")
+    with control.threadpool_limits(limits=threads), warnings.catch_warnings():
+        warnings.simplefilter("ignore", require("sklearn.exceptions", "a linear model of texts").ConvergenceWarning)
+        run = _Search(found, seed, budget, watch, threads)
+        run.search()
+    progress, tensors = run.progress(), run.tensors()
+    if checkpoints is not None:
+        checkpoints.save(progress, tensors)
+    return _part(progress, tensors, found, len(found.train))
+
+
+class _Search:
+    """The penalties, from the strongest on, each fitted to all folds."""
+
+    def __init__(self, found: Examples, seed: int, budget: Budget, watch: Watch, threads: int) -> None:
+        self.found, self.budget, self.watch, self.threads = found, budget, watch, threads
+        self._began = budget.clock()
+        self.reads = places_of_bags(found)
+        folds = max(found.folds, 1)
+        train, valid = found.on(torch.device("cpu"), 1, [seed + fold for fold in range(folds)], self.reads)
+        assert isinstance(train, Resident)
+        assert isinstance(valid, Resident)
+        self.classifies = found.targets.dtype == torch.int64
+        self.buckets = found.encoder.layout.media[self.reads[0]].item.grams
+        self.lexicon = _lexicon(train.rows, self.buckets)
+        if not self.lexicon.known:
+            raise BudgetError(
+                "a linear model of texts needs words that stand in two texts", "there are none", "Leave it out."
+            )
+        self.folds = self._folds(train.rows, valid.rows, folds)
+        self.history: list[Epoch] = []
+        self.best: list[_Fitted] = []
+        self.best_penalty, self.stopped = 0.0, ""
+
+    def _folds(self, train: Batch, valid: Batch, count: int) -> list[_Fold]:
+        sparse = require("scipy.sparse", "a linear model of texts")
+        learned, judged = (_matrix(rows, self.lexicon, self.buckets) for rows in (train, valid))
+        folds = []
+        for fold in range(count):
+            own, weight = _counted(train.weight, fold, len(train))
+            other, judged_weight = _counted(valid.weight, fold, len(valid))
+            target = train.target.numpy()[own]
+            if self.classifies and len(np.unique(target)) < 2:
+                raise BudgetError(
+                    "a linear model of texts needs rows of two classes in every fold", "one has one", "Leave it out."
+                )
+            mine = learned[own]
+            texts = np.asarray((mine > 0).sum(0)).ravel()
+            # Rarer ones keep the weight 0 and do not count in the length of a text either.
+            idf = np.where(texts >= _LEAST_TEXTS, np.log((1.0 + len(own)) / (1.0 + texts)) + 1.0, 0.0)
+            scale = sparse.diags(idf)
+            parts = [_unit_lengths(matrix @ scale, self.lexicon, self.buckets) for matrix in (mine, judged[other])]
+            folds.append(_Fold(parts[0], target, weight, parts[1], valid.target.numpy()[other], judged_weight, idf))
+        return folds
+
+    def search(self) -> None:
+        """Fit until a penalty is worse than the one before, or the time is up."""
+        for place, penalty in enumerate(_INVERSE_PENALTIES if self.classifies else _PENALTIES):
+            needed = 2.0 * (self.history[-1].seconds - (self.history[-2].seconds if place > 1 else 0.0)) if place else 0
+            if place and self.budget.left < needed:
+                self.stopped = "the time budget was used up"
+                break
+            fitted = [self._fit(fold, penalty) for fold in self.folds]
+            loss = float(np.mean([each.loss for each in fitted]))
+            self._tell(place, loss, float(np.mean([each.train_loss for each in fitted])))
+            if self.best and loss >= np.mean([each.loss for each in self.best]):
+                self.stopped = "a weaker penalty was worse"
+                break
+            self.best, self.best_penalty = fitted, penalty
+        self.stopped = self.stopped or "all penalties were tried"
+
+    def _fit(self, fold: _Fold, penalty: float) -> _Fitted:
+        linear = require("sklearn.linear_model", "a linear model of texts")
+        prior = self.found.prior.double().numpy()
+        if not self.classifies:
+            model = linear.Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4)
+            model.fit(fold.train, fold.target.astype(np.float64), sample_weight=fold.weight)
+            weights, bias = model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_)
+        else:
+            model = linear.LogisticRegression(C=penalty, max_iter=_MOST_ROUNDS, tol=1e-3)
+            model.fit(fold.train, fold.target, sample_weight=fold.weight)
+            weights, bias = _of_all_classes(model, prior)
+        losses = [
+            _loss(matrix @ weights + bias, target, weight)
+            for matrix, target, weight in (
+                (fold.valid, fold.judged, fold.judged_weight), (fold.train, fold.target, fold.weight)
+            )
+        ]  # fmt: skip
+        return _Fitted(weights, bias, *losses)
+
+    def _tell(self, place: int, loss: float, train_loss: float) -> None:
+        name: Literal["accuracy", "R2"] = "accuracy" if self.classifies else "R2"
+        record = Epoch(
+            epoch=place + 1,
+            step=place + 1,
+            seconds=self.budget.clock() - self._began,
+            train_loss=train_loss,
+            valid_loss=loss,
+            valid_score=None,
+            score_name=name,
+            learning_rate=(_INVERSE_PENALTIES if self.classifies else _PENALTIES)[place],
+            gradient_norm=0.0,
+            memory_mb=peak_memory_mb(),
+        )
+        self.history.append(record)
+        self.watch.epoch(record, len(_INVERSE_PENALTIES if self.classifies else _PENALTIES))
+
+    def progress(self) -> Progress:
+        """How it went, as a checkpoint says it."""
+        prior = self.found.prior.double().numpy()
+        first = [_loss(np.tile(prior, (len(f.judged), 1)), f.judged, f.judged_weight) for f in self.folds]
+        return Progress(
+            step=len(self.history),
+            epoch=len(self.history),
+            place=0,
+            horizon=len(self.history),
+            seconds=self.budget.clock() - self._began,
+            used=self.budget.used,
+            counters={"first_loss": float(np.mean(first)), "penalty": self.best_penalty, "threads": self.threads},
+            history=tuple(record.model_dump_json() for record in self.history),
+            stopped=self.stopped,
+            python_random="",
+            threads=self.threads,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was fitted, by name."""
+        named = {"slots": self.lexicon.slots}
+        for place, (fold, fitted) in enumerate(zip(self.folds, self.best, strict=True)):
+            member = LinearText(_led(fold.idf), _led(fitted.weights), torch.from_numpy(fitted.bias.astype(np.float32)))
+            named |= {f"{place}.{name}": tensor for name, tensor in member.tensors().items()}
+        return named | {"losses": torch.tensor([each.loss for each in self.best], dtype=torch.float64)}
+
+
+def places_of_bags(found: Examples) -> tuple[int, ...]:
+    """Places of the bags of n-grams among the media; none where rows lie in files."""
+    if not isinstance(found.train, Resident):
+        return ()
+    return tuple(place for place, view in enumerate(found.encoder.layout.media) if view.kind == "grams")
+
+
+def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, rows: int) -> TrainedNetwork:
+    reads = places_of_bags(found)
+    buckets = found.encoder.layout.media[reads[0]].item.grams
+    lexicon, losses = Lexicon(tensors["slots"]), tensors["losses"].tolist()
+    every = [
+        LinearText(*(tensors[f"{place}.{name}"] for name in ("idf", "weights", "bias"))) for place in range(len(losses))
+    ]
+
+    def make(members: Sequence[int]) -> Network:
+        return BagOfNgrams(lexicon, [every[member] for member in members], reads, buckets)
+
+    network = make(range(len(every)))
+    epochs = tuple(Epoch.model_validate_json(text) for text in progress.history)
+    penalty = progress.counters["penalty"]
+    best = 1 + int(np.argmin([record.valid_loss for record in epochs]))
+    trained = Trained(
+        epochs=epochs, best_epochs=(best,) * len(every), best_losses=tuple(losses), lost=(), steps=progress.step,
+        horizon=progress.horizon, batch=rows, threads=progress.threads, precision="float64", seconds=progress.seconds,
+        stopped=progress.stopped, clipped=0.0, skipped=0, interrupted=False,
+        limited_by_budget=progress.stopped == "the time budget was used up",
+    )  # fmt: skip
+    classifies = found.targets.dtype == torch.int64
+    options: dict[str, Setting] = {
+        "n-grams": lexicon.known,
+        "C" if classifies else "alpha": penalty,
+        "solver": "logistic regression" if classifies else "ridge",
+    }
+    part = Part(
+        TEXT_LINEAR, ModelConfig(), TrainConfig(), trained, len(every), network.parameter_count, is_network=False,
+        options=options,
+    )  # fmt: skip
+    return TrainedNetwork(network.eval(), part, progress.counters["first_loss"], make)
+
+
+# Matrices -----------------------------------------------------------------------------------------------------------
+
+
+def _lexicon(train: Batch, buckets: int) -> Lexicon:
+    """A place for every bucket that stands in two training texts."""
+    media = train.inputs.media
+    texts = np.zeros(buckets * len(media), np.int64)
+    for place, bags in enumerate(media):
+        packed = bags.numpy()
+        found = packed[packed > 0] % buckets + place * buckets
+        texts += np.bincount(found, minlength=len(texts))
+    known = texts >= _LEAST_TEXTS
+    slots = np.where(known, np.cumsum(known), 0).astype(np.int32)
+    return Lexicon(torch.from_numpy(slots))
+
+
+def _matrix(rows: Batch, lexicon: Lexicon, buckets: int) -> Any:  # noqa: ANN401  # a SciPy matrix
+    """1 + log count of the known n-grams of all columns, rows x known."""
+    sparse = require("scipy.sparse", "a linear model of texts")
+    slots = lexicon.slots.numpy()
+    values, places, columns = [], [], []
+    for place, bags in enumerate(rows.inputs.media):
+        packed = bags.numpy()
+        row, at = np.nonzero(packed)
+        each = packed[row, at]
+        slot = slots[each % buckets + place * buckets]
+        known = slot > 0
+        values.append(1.0 + np.log((each // buckets)[known]))
+        places.append(row[known])
+        columns.append(slot[known] - 1)
+    shape = (len(rows), lexicon.known)
+    joined = (np.concatenate(values), (np.concatenate(places), np.concatenate(columns)))
+    return sparse.csr_matrix(joined, shape=shape)
+
+
+def _unit_lengths(matrix: Any, lexicon: Lexicon, buckets: int) -> Any:  # noqa: ANN401
+    """The words and the letters of each column brought to length one, apart from each other."""
+    sparse = require("scipy.sparse", "a linear model of texts")
+    slots = lexicon.slots.numpy().reshape(-1, buckets // 2)  # a column has words in one row of it, letters in the next
+    bounds = np.concatenate([[0], np.maximum.accumulate(slots.max(1))])
+    parts = []
+    for start, stop in pairwise(bounds):
+        part = matrix[:, start:stop]
+        length = np.sqrt(np.asarray(part.multiply(part).sum(1)).ravel())
+        parts.append(sparse.diags(1.0 / np.maximum(length, 1e-12)) @ part)
+    return sparse.hstack(parts, format="csr")
+
+
+def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], Floats | None]:
+    """The rows that count in a fold, and their weights where these differ."""
+    if weight is None:
+        return np.arange(rows), None
+    own = (weight[fold] if weight.ndim == 2 else weight).double().numpy()
+    places = np.flatnonzero(own)
+    kept = own[places]
+    return places, None if not len(kept) or bool((kept == kept[0]).all()) else kept
+
+
+def _of_all_classes(model: Any, prior: Floats) -> tuple[Floats, Floats]:  # noqa: ANN401
+    """Weights and bias for every class; one without a training row stands where the prior has it."""
+    classes = model.classes_
+    weights, bias = np.zeros((model.coef_.shape[1], len(prior))), np.zeros(len(prior))
+    if len(classes) == 2:  # scikit-learn gives the difference of the two
+        weights[:, classes[1]], bias[classes[1]] = model.coef_[0], model.intercept_[0]
+    else:
+        weights[:, classes], bias[classes] = model.coef_.T, model.intercept_
+    common = classes[np.argmax(prior[classes])]
+    unseen = np.setdiff1d(np.arange(len(prior)), classes)
+    bias[unseen] = bias[common] + prior[unseen] - prior[common]
+    return weights, bias
+
+
+def _loss(outputs: Floats, target: NDArray[Any], weight: Floats | None) -> float:
+    """Log loss of logits, or mean squared error of values; infinite where there is no row."""
+    if not len(target):
+        return math.inf
+    if not np.issubdtype(target.dtype, np.integer):
+        return float(np.average(np.square(outputs[:, 0] - target), weights=weight))
+    top = outputs.max(1, keepdims=True)
+    each = top[:, 0] + np.log(np.exp(outputs - top).sum(1)) - outputs[np.arange(len(target)), target]
+    return float(np.average(each, weights=weight))
+
+
+def _led(known: Floats) -> Tensor:
+    """With a row of zeros before it, for unknown n-grams."""
+    return torch.from_numpy(np.concatenate([np.zeros_like(known[:1]), known]).astype(np.float32))
+
+
+def _no_time(budget: Budget) -> BudgetError:
+    return BudgetError(
+        "the budget must leave time for a linear model of texts",
+        f"{budget.used:.0f} s had passed before it was begun",
+        "Give more time with --budget.",
+    )

@@ -1,0 +1,98 @@
+"""Texts, alone and beside other columns, from a table to a bundle that answers without torch."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import assay
+from assay.errors import BundleError
+
+FAST = [
+    "model.name=mlp", "model.members=2", "ensemble.folds=1", "train.epochs=12", "evaluate.bootstrap=100",
+    "evaluate.baselines=[majority, linear]", "data.encode.text_window=32",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(reviews, small_encoder, tmp_path_factory):
+    """A run on a text and a number, read by the small encoder."""
+    out = tmp_path_factory.mktemp("texts") / "run"
+    options = [*FAST, f"data.encode.text_encoder={small_encoder}"]
+    return assay.fit(reviews, "verdict", out=out, budget="none", overrides=options)
+
+
+def verdicts(run):
+    return {verdict.practice: verdict for verdict in run.report().ledger}
+
+
+def test_it_learns_what_decides(run):
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["accuracy"] > 0.85
+    assert {part.name for part in run.report().training.parts} <= {"mlp", "text linear"}
+
+
+def test_the_ledger_names_the_encoder_and_the_linear_model(run):
+    found = verdicts(run)
+    assert "sha256" in found["text.encoder"].reason
+    assert found["text.ngrams"].outcome == "applied"
+    assert found["text.length"].outcome == "passed"
+    assert 0.0 <= found["search.text-linear"].value <= 1.0
+
+
+def test_the_bundle_has_its_tokenizer_and_verifies(run, small_encoder):
+    manifest = json.loads((run.directory / "model" / "manifest.json").read_text())
+    assert "tokenizer.json" in manifest["files"]
+    assert run.bundle.verify() <= 1e-5
+    (review,) = (item for item in run.bundle.manifest.inputs if item.name == "review")
+    assert (review.window, review.buckets) == (32, 0)
+    assert (run.directory / "model" / "tokenizer.json").read_text() == (small_encoder / "tokenizer.json").read_text()
+
+
+def test_answers_need_no_torch_and_do_not_depend_on_company(run, reviews, tmp_path):
+    texts = ["The film was not very bad!", "", None, "good " * 400, "日本語 \U0001f600 שלום", "The plot is dull."]
+    rows = pl.DataFrame({"review": texts, "stars": [3, None, 1, 5, 2, 1]})
+    rows.write_parquet(tmp_path / "rows.parquet")
+    program = (
+        "import sys, assay, polars\n"
+        f"rows = polars.read_parquet({str(tmp_path / 'rows.parquet')!r})\n"
+        f"answers = assay.load({str(run.directory)!r}).predict(rows)\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        f"answers.write_parquet({str(tmp_path / 'answers.parquet')!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    together = pl.read_parquet(tmp_path / "answers.parquet")
+    alone = pl.concat([run.predict(rows.slice(place, 1)) for place in range(rows.height)])
+    names = [name for name in together.columns if name.startswith("probability_")]
+    np.testing.assert_allclose(together.select(names).to_numpy(), alone.select(names).to_numpy(), atol=1e-5)
+    assert together["prediction"][-1] == "not liked"
+
+
+def test_a_bundle_without_its_tokenizer_is_refused(run, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(run.directory / "model", tmp_path / "model")
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(BundleError, match=r"must hold tokenizer\.json"):
+        assay.load(copy)
+
+
+def test_only_what_the_model_reads_is_asked_for(reviews, tmp_path):
+    options = [*FAST, "data.encode.text_encoder=none", "ensemble.text_linear=false"]
+    run = assay.fit(reviews, "verdict", out=tmp_path / "run", budget="none", overrides=options)
+    (review,) = (item for item in run.bundle.manifest.inputs if item.name == "review")
+    assert (review.grams, review.window, review.buckets) == (0, 0, 256)
+    assert verdicts(run)["search.text-linear"].outcome == "skipped"
+    assert not (run.directory / "model" / "tokenizer.json").exists()
+
+
+def test_a_regression_of_texts(reviews, tmp_path):
+    options = [*FAST, "data.encode.text_encoder=none"]
+    run = assay.fit(
+        reviews.drop("verdict"), "stars", task="regression", out=tmp_path / "run", budget="none", overrides=options
+    )
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["r2"] > 0.2

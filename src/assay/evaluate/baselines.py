@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.data.columns import as_boolean, as_category, as_datetime, as_number, as_text
+from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.data.tfidf import Lexicon, idf_of
 from assay.evaluate.config import Baseline, EvaluateConfig
 from assay.evaluate.metrics import Floats, Ints
 from assay.ledger import Ledger, Outcome
@@ -28,7 +30,7 @@ from assay.ledger import Ledger, Outcome
 #: scikit-learn's boosting takes 255 codes a column: these, one for the rest, and a missing value of its own.
 TREE_CATEGORIES = 253
 LINEAR_CATEGORIES = 100
-TEXT_BUCKETS = 2048
+TEXT_BUCKETS = 1 << 18
 #: Rows x columns a baseline learns from at most, about 400 MB.
 CELLS = 50_000_000
 #: Above this many cells the linear model works on a sparse matrix.
@@ -248,7 +250,7 @@ def _fit_trivial(task: _Task, schema: Schema) -> _Fitted:
 
 
 class _Design:
-    """Cells as the columns of a linear model: z-scores, medians and flags for missing, one-hot codes, hashed words."""
+    """Cells as the columns of a linear model: z-scores, medians and flags for missing, one-hot codes, TF-IDF."""
 
     def __init__(self, cells: _Cells, kept: list[int]) -> None:
         values = cells.values
@@ -264,9 +266,11 @@ class _Design:
         spread = (filled / self._unit).std(axis=0)
         self._spread = np.where(spread > 1e-12, spread, np.inf)
         self._limits = [min(count, LINEAR_CATEGORIES) for count in kept]
-        self._texts = len(cells.texts)
+        bags = _bags(cells.texts)
+        self._lexicon = Lexicon.of(bags, TEXT_BUCKETS) if bags else None
+        self._idf = np.empty(0) if self._lexicon is None else idf_of(self._lexicon.counted(bags))
         self.width = values.shape[1] + int(self._flagged.sum()) + sum(k + 2 for k in self._limits)
-        self.width += self._texts * TEXT_BUCKETS
+        self.width += 0 if self._lexicon is None else self._lexicon.known
 
     def __call__(self, cells: _Cells) -> Any:  # noqa: ANN401  # an array, or a SciPy sparse matrix
         sparse = require("scipy.sparse", "the linear baseline")
@@ -274,8 +278,8 @@ class _Design:
         scaled = (np.where(missing, self._median, cells.values) / self._unit - self._mean) / self._spread
         # A value a hundred deviations out is a slip of the pen; it may not decide the answer alone.
         numbers = np.concatenate([np.clip(scaled, -100, 100), missing[:, self._flagged]], axis=1)
-        blocks = [numbers, self._one_hot(cells.codes), *self._hashed(cells.texts)]
-        if len(numbers) * self.width <= DENSE_CELLS and not self._texts:
+        blocks = [numbers, self._one_hot(cells.codes), *self._weighed(cells.texts)]
+        if len(numbers) * self.width <= DENSE_CELLS and self._lexicon is None:
             return np.concatenate([numbers, blocks[1].toarray()], axis=1)
         return sparse.hstack([sparse.csr_matrix(block) for block in blocks], format="csr")
 
@@ -290,12 +294,15 @@ class _Design:
         pointers = np.arange(rows + 1) * columns
         return sparse.csr_matrix((np.ones(rows * columns), indices, pointers), shape=(rows, int(first[-1])))
 
-    def _hashed(self, texts: tuple[pl.Series, ...]) -> list[Any]:
-        if not texts:
+    def _weighed(self, texts: tuple[pl.Series, ...]) -> list[Any]:
+        """TF-IDF of the n-grams that the training texts know."""
+        if self._lexicon is None:
             return []
-        text = require("sklearn.feature_extraction.text", "the linear baseline")
-        hasher = text.HashingVectorizer(n_features=TEXT_BUCKETS)
-        return [hasher.transform(column.to_list()) for column in texts]
+        return [self._lexicon.weighed(self._lexicon.counted(_bags(texts)), self._idf)]
+
+
+def _bags(texts: tuple[pl.Series, ...]) -> list[NDArray[np.int32]]:
+    return [hashed_grams(column.to_list(), TEXT_BUCKETS).packed for column in texts]
 
 
 def _fit_linear(task: _Task, schema: Schema) -> _Fitted:
@@ -303,7 +310,7 @@ def _fit_linear(task: _Task, schema: Schema) -> _Fitted:
     if not design.width:
         raise _NothingToLearnError("no column it can use")
     matrix = design(task.cells)
-    notes = _notes(task, "words hashed" if task.cells.texts else "")
+    notes = _notes(task, "TF-IDF of words and letters" if task.cells.texts else "")
     if schema.task is Task.REGRESSION:
         told, values = _fit_ridge(matrix, task)
         return f"{told}{notes}", lambda frame: values(design(task.reader.read(frame)))

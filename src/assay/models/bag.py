@@ -1,7 +1,6 @@
 """A linear model of sparse bags of n-grams, as a network: fitted elsewhere, it stands here as plain tensors.
 
-Counts become weights by TF-IDF (Sparck Jones, 1972, in scikit-learn's smooth form): (1 + log count) * idf, words and
-letters each brought to length one.
+Counts become weights by TF-IDF as in `data/tfidf.py`.
 """
 
 from __future__ import annotations
@@ -16,21 +15,6 @@ from assay.models.network import Network
 
 #: Numbers that one gather of weights may make; more rows than that are answered in blocks.
 _GATHERED = 1 << 24
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The n-grams that a model knows: `slots` (buckets,) int32, the place of a bucket's weights, 0 for unknown ones.
-
-    One for all members, of all text columns; the buckets of one column come after those of the one before.
-    """
-
-    slots: Tensor
-
-    @property
-    def known(self) -> int:
-        """How many n-grams have weights."""
-        return int(self.slots.max())
 
 
 @dataclass(frozen=True)
@@ -60,11 +44,11 @@ class BagOfNgrams(Network):
     weights: Tensor
     bias: Tensor
 
-    def __init__(self, lexicon: Lexicon, members: Sequence[LinearText], reads: Sequence[int], buckets: int) -> None:
-        """`reads`: places of the bags among the media, each with so many `buckets`."""
+    def __init__(self, slots: Tensor, members: Sequence[LinearText], reads: Sequence[int], buckets: int) -> None:
+        """`slots`: see `tfidf.Lexicon`; `reads`: places of the bags among the media, each with so many `buckets`."""
         super().__init__(len(members))
         self.reads, self.buckets = tuple(reads), buckets
-        self.register_buffer("slots", lexicon.slots)
+        self.register_buffer("slots", slots)
         # N-grams lead, so that one gather brings the weights of all members.
         self.register_buffer("idf", torch.stack([member.idf for member in members], 1))
         self.register_buffer("weights", torch.stack([member.weights for member in members], 1))

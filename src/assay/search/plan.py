@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from assay.data.schema import Schema, Task
+from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.models.families import unused_options
@@ -63,15 +63,26 @@ _SPREAD = 50.0
 
 
 def plan(
-    rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig, budget: Budget
+    rows: int,
+    schema: Schema,
+    model: ModelConfig,
+    train: TrainConfig,
+    ensemble: EnsembleConfig,
+    budget: Budget,
+    *,
+    has_encoder: bool = False,
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
+
+    Args:
+        has_encoder: whether texts come as the features of a pretrained encoder.
 
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
-    names, reason = _names(rows, schema, model, ensemble, seconds)
+    hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
+    names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
     shares = {name: _SHARES.get(name, 1.0) for name in names}
     if "mlp" in shares and schema.task is not Task.BINARY:
         shares["mlp"] = _SHARE_OF_MLP
@@ -85,13 +96,15 @@ def plan(
 
 
 def _names(
-    rows: int, schema: Schema, model: ModelConfig, ensemble: EnsembleConfig, seconds: float
+    rows: int, schema: Schema, model: ModelConfig, ensemble: EnsembleConfig, seconds: float, *, hears_little: bool
 ) -> tuple[Sequence[str], str]:
     """The recipes, and why these."""
     if model.name != "auto":
         return (model.name,), "as model.name says"
     if "auto" not in ensemble.recipes:
         return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
+    if hears_little:  # a few hashed words: what can be learned from them is learned soon, and little it is
+        return ("mlp",), "one kind of network for texts that no encoder reads"
     if seconds >= _LONG:
         kinds: tuple[str, ...] = ("realmlp", "mlp", "tabm")
     elif schema.task is not Task.BINARY and _cost(rows, "realmlp", _ENOUGH, _PASSES) > seconds:

@@ -85,7 +85,10 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     for_networks = allowed * (1.0 - _SHARE_OF_TREES) if ensemble.trees else allowed
-    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks))
+    planned = plan(
+        len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
+        has_encoder=encoder.frozen is not None,
+    )  # fmt: skip
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []

@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +19,9 @@ from torch import Tensor
 
 from assay._imports import require
 from assay.data.batches import Batch, Resident
+from assay.data.tfidf import Lexicon, idf_of
 from assay.errors import BudgetError
-from assay.models.bag import BagOfNgrams, Lexicon, LinearText
+from assay.models.bag import BagOfNgrams, LinearText
 from assay.models.config import ModelConfig
 from assay.models.network import Network
 from assay.train.budget import Budget
@@ -40,8 +40,6 @@ TEXT_LINEAR = "text linear"
 #: when one is worse than the one before.
 _INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
 _PENALTIES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
-#: Training texts that an n-gram must stand in to be known.
-_LEAST_TEXTS = 2
 _MOST_ROUNDS = 200
 
 Floats = NDArray[np.float64]
@@ -121,7 +119,7 @@ class _Search:
         assert isinstance(valid, Resident)
         self.classifies = found.targets.dtype == torch.int64
         self.buckets = found.encoder.layout.media[self.reads[0]].item.grams
-        self.lexicon = _lexicon(train.rows, self.buckets)
+        self.lexicon = Lexicon.of(_bags(train.rows), self.buckets)
         if not self.lexicon.known:
             raise BudgetError(
                 "a linear model of texts needs words that stand in two texts", "there are none", "Leave it out."
@@ -132,8 +130,7 @@ class _Search:
         self.best_penalty, self.stopped = 0.0, ""
 
     def _folds(self, train: Batch, valid: Batch, count: int) -> list[_Fold]:
-        sparse = require("scipy.sparse", "a linear model of texts")
-        learned, judged = (_matrix(rows, self.lexicon, self.buckets) for rows in (train, valid))
+        learned, judged = (self.lexicon.counted(_bags(rows)) for rows in (train, valid))
         folds = []
         for fold in range(count):
             own, weight = _counted(train.weight, fold, len(train))
@@ -143,13 +140,9 @@ class _Search:
                 raise BudgetError(
                     "a linear model of texts needs rows of two classes in every fold", "one has one", "Leave it out."
                 )
-            mine = learned[own]
-            texts = np.asarray((mine > 0).sum(0)).ravel()
-            # Rarer ones keep the weight 0 and do not count in the length of a text either.
-            idf = np.where(texts >= _LEAST_TEXTS, np.log((1.0 + len(own)) / (1.0 + texts)) + 1.0, 0.0)
-            scale = sparse.diags(idf)
-            parts = [_unit_lengths(matrix @ scale, self.lexicon, self.buckets) for matrix in (mine, judged[other])]
-            folds.append(_Fold(parts[0], target, weight, parts[1], valid.target.numpy()[other], judged_weight, idf))
+            idf = idf_of(learned[own])
+            texts, others = (self.lexicon.weighed(counted, idf) for counted in (learned[own], judged[other]))
+            folds.append(_Fold(texts, target, weight, others, valid.target.numpy()[other], judged_weight, idf))
         return folds
 
     def search(self) -> None:
@@ -224,7 +217,7 @@ class _Search:
 
     def tensors(self) -> dict[str, Tensor]:
         """What was fitted, by name."""
-        named = {"slots": self.lexicon.slots}
+        named = {"slots": torch.from_numpy(self.lexicon.slots)}
         for place, (fold, fitted) in enumerate(zip(self.folds, self.best, strict=True)):
             member = LinearText(_led(fold.idf), _led(fitted.weights), torch.from_numpy(fitted.bias.astype(np.float32)))
             named |= {f"{place}.{name}": tensor for name, tensor in member.tensors().items()}
@@ -241,13 +234,13 @@ def places_of_bags(found: Examples) -> tuple[int, ...]:
 def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, rows: int) -> TrainedNetwork:
     reads = places_of_bags(found)
     buckets = found.encoder.layout.media[reads[0]].item.grams
-    lexicon, losses = Lexicon(tensors["slots"]), tensors["losses"].tolist()
+    slots, losses = tensors["slots"], tensors["losses"].tolist()
     every = [
         LinearText(*(tensors[f"{place}.{name}"] for name in ("idf", "weights", "bias"))) for place in range(len(losses))
     ]
 
     def make(members: Sequence[int]) -> Network:
-        return BagOfNgrams(lexicon, [every[member] for member in members], reads, buckets)
+        return BagOfNgrams(slots, [every[member] for member in members], reads, buckets)
 
     network = make(range(len(every)))
     epochs = tuple(Epoch.model_validate_json(text) for text in progress.history)
@@ -261,7 +254,7 @@ def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, ro
     )  # fmt: skip
     classifies = found.targets.dtype == torch.int64
     options: dict[str, Setting] = {
-        "n-grams": lexicon.known,
+        "n-grams": int(slots.max()),
         "C" if classifies else "alpha": penalty,
         "solver": "logistic regression" if classifies else "ridge",
     }
@@ -275,49 +268,8 @@ def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, ro
 # Matrices -----------------------------------------------------------------------------------------------------------
 
 
-def _lexicon(train: Batch, buckets: int) -> Lexicon:
-    """A place for every bucket that stands in two training texts."""
-    media = train.inputs.media
-    texts = np.zeros(buckets * len(media), np.int64)
-    for place, bags in enumerate(media):
-        packed = bags.numpy()
-        found = packed[packed > 0] % buckets + place * buckets
-        texts += np.bincount(found, minlength=len(texts))
-    known = texts >= _LEAST_TEXTS
-    slots = np.where(known, np.cumsum(known), 0).astype(np.int32)
-    return Lexicon(torch.from_numpy(slots))
-
-
-def _matrix(rows: Batch, lexicon: Lexicon, buckets: int) -> Any:  # noqa: ANN401  # a SciPy matrix
-    """1 + log count of the known n-grams of all columns, rows x known."""
-    sparse = require("scipy.sparse", "a linear model of texts")
-    slots = lexicon.slots.numpy()
-    values, places, columns = [], [], []
-    for place, bags in enumerate(rows.inputs.media):
-        packed = bags.numpy()
-        row, at = np.nonzero(packed)
-        each = packed[row, at]
-        slot = slots[each % buckets + place * buckets]
-        known = slot > 0
-        values.append(1.0 + np.log((each // buckets)[known]))
-        places.append(row[known])
-        columns.append(slot[known] - 1)
-    shape = (len(rows), lexicon.known)
-    joined = (np.concatenate(values), (np.concatenate(places), np.concatenate(columns)))
-    return sparse.csr_matrix(joined, shape=shape)
-
-
-def _unit_lengths(matrix: Any, lexicon: Lexicon, buckets: int) -> Any:  # noqa: ANN401
-    """The words and the letters of each column brought to length one, apart from each other."""
-    sparse = require("scipy.sparse", "a linear model of texts")
-    slots = lexicon.slots.numpy().reshape(-1, buckets // 2)  # a column has words in one row of it, letters in the next
-    bounds = np.concatenate([[0], np.maximum.accumulate(slots.max(1))])
-    parts = []
-    for start, stop in pairwise(bounds):
-        part = matrix[:, start:stop]
-        length = np.sqrt(np.asarray(part.multiply(part).sum(1)).ravel())
-        parts.append(sparse.diags(1.0 / np.maximum(length, 1e-12)) @ part)
-    return sparse.hstack(parts, format="csr")
+def _bags(rows: Batch) -> list[NDArray[np.int32]]:
+    return [bags.numpy() for bags in rows.inputs.media]
 
 
 def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], Floats | None]:

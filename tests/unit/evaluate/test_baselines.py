@@ -179,7 +179,7 @@ def test_what_cannot_be_fitted_is_named_with_the_reason():
     plan = schema(Task.BINARY, {"note": Kind.TEXT})
     models, ledger = fit(made(Task.BINARY, 300), plan)
     assert [model.name for model in models] == ["majority class", "linear model"]
-    assert "words hashed" in models[1].description
+    assert "TF-IDF of words and letters" in models[1].description
     assert "boosted trees (no column it can use)" in ledger["evaluate.baselines"].reason
     one = made(Task.BINARY, 300)
     one = Rows("train", one.frame, np.zeros(300, int), None, one.positions)

@@ -106,3 +106,12 @@ def test_labels_of_two_classes_are_not_smoothed():
 def test_batches_of_a_recipe_are_not_for_the_smallest_tables():
     assert [planned(rows, 30.0).jobs[0].train.batch for rows in (20, 511, 512)] == ["auto", "auto", 256]
     assert planned(20, 30.0, train={"batch": 300}).jobs[0].train.batch == 300  # refused later, with the rows there are
+
+
+def test_texts_that_no_encoder_reads_are_left_to_one_small_network():
+    found = schema(Task.BINARY)
+    texts = found.model_copy(update={"columns": (column("review", Kind.TEXT), found.columns[-1])})
+    options = (5000, texts, ModelConfig(), TrainConfig(), EnsembleConfig(), Budget(300.0))
+    assert names(plan(*options)) == ["mlp"]
+    assert names(plan(*options, has_encoder=True)) == ["realmlp", "mlp", "tabm"]
+    assert names(plan(5000, found, *options[2:])) == ["realmlp", "mlp", "tabm"]

@@ -23,7 +23,7 @@ from assay.train.budget import Budget
 from assay.train.examples import examples, folded
 from assay.train.loop import predict
 from assay.train.state import Checkpoints
-from assay.train.text_linear import _matrix, _of_all_classes, _Search, _unit_lengths, train_text_linear
+from assay.train.text_linear import _bags, _of_all_classes, _Search, train_text_linear
 from assay.train.watch import Unwatched
 
 BUCKETS = 1 << 16
@@ -59,9 +59,9 @@ def test_the_network_answers_as_the_models_that_were_fitted(reviews, target, fol
     network = trained(found).network
     assert network.members == max(folds, 1)
     answers = predict(network, found.valid.inputs).numpy()
-    raw = _matrix(found.valid, search.lexicon, BUCKETS)
+    raw = search.lexicon.counted(_bags(found.valid))
     for fold, (own, fitted) in enumerate(zip(search.folds, search.best, strict=True)):
-        matrix = _unit_lengths(raw.multiply(own.idf).tocsr(), search.lexicon, BUCKETS)
+        matrix = search.lexicon.weighed(raw, own.idf)
         np.testing.assert_allclose(answers[fold], matrix @ fitted.weights + fitted.bias, atol=1e-4)
 
 

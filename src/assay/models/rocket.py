@@ -2,9 +2,9 @@
 
 Shape legend: n rows, C channels, T steps of time, G sums of channels, K kernels, B biases of a kernel, D features.
 
-All sums of a convolution are exact: values stand on a grid of 2^-10 and kernels are small whole numbers, so that torch
-and ONNX Runtime, one row or a thousand, one thread or many, find the same side of every bias. Features that count would
-otherwise jump where a rounding error falls the other way.
+All sums of a convolution are exact: values are rounded to whole numbers, 1024 a deviation, and kernels are small whole
+numbers too, so that torch and ONNX Runtime, one row or a thousand, one thread or many, find the same side of every
+bias. What is counted would otherwise jump where a rounding error falls the other way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _TAPS = 9
-#: Steps of the grid in one standard deviation, and the furthest value; with them, 12 * 9 channels stay exact.
+#: Whole numbers a deviation, and the furthest deviation: 12 * 1024 * 64 * 9 channels are still exact in float32.
 _GRID, _FURTHEST = 1024.0, 64.0
 #: Series are padded to this length, so that the first difference has as many steps as a kernel has taps.
 _SHORTEST = _TAPS + 1
@@ -31,8 +31,8 @@ _MOST_DILATIONS = 8
 #: Standardised features are cut here: what hardly varied in training can be far out in a new row.
 _CUT = 10.0
 _GOLDEN = (math.sqrt(5.0) + 1.0) / 2.0
-#: Numbers of one convolution's output that are worked on at once; 2^18 are 1 MB and stay in the cache.
-_NUMBERS_AT_ONCE = 1 << 18
+#: Numbers of one convolution's output that are worked on at once; few, so that they stay in the cache.
+_NUMBERS_AT_ONCE = 1 << 17
 
 
 def running_max(values: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def bridge(series: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Grid(nn.Module):
-    """Standardise series and round them: (n, C, T) float32 to the same, and where they are, (n, 1, T) as 0 and 1.
+    """Standardise series and round them to whole numbers: (n, C, T) float32 to the same, and where they are, (n, 1, T).
 
     normalise: each series by its own mean and deviation; otherwise each channel by those of training.
     has_gaps: whether training had missing values. Without them, steps are not told apart and gaps become the mean.
@@ -81,7 +81,7 @@ class Grid(nn.Module):
     def learn(self, train: Tensor) -> None:
         """Keep mean and deviation of each channel."""
         double = train.double()
-        self.centre, self.scale = _moments(double, double.isfinite(), (0, 2))
+        self.centre, self.scale = moments(double, double.isfinite(), (0, 2))
 
     def forward(self, series: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute; see the class for shapes."""
@@ -92,9 +92,9 @@ class Grid(nn.Module):
         else:
             there = double.isfinite()
             known = torch.where(there, double, 0.0)
-        centre, scale = _moments(known, there, (2,)) if self.normalise else (self.centre, self.scale)
+        centre, scale = moments(known, there, (2,)) if self.normalise else (self.centre, self.scale)
         standard = torch.where(there, (known - centre) * scale, 0.0).clamp(-_FURTHEST, _FURTHEST)
-        values = (torch.round(standard * _GRID) / _GRID).float()
+        values = torch.round(standard * _GRID).float()
         short = max(_SHORTEST - values.shape[-1], 0)
         values = functional.pad(values, (0, short)) if short else values
         if not self.has_gaps:
@@ -103,7 +103,7 @@ class Grid(nn.Module):
         return values, functional.pad(valid, (0, short)) if short else valid
 
 
-def _moments(values: Tensor, there: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def moments(values: Tensor, there: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Mean and inverse deviation of what is there; the inverse is 0 where nothing varies beyond float32's rounding."""
     count = there.double().sum(axes, keepdim=True).clamp(min=1.0)
     mean = torch.where(there, values, 0.0).sum(axes, keepdim=True) / count
@@ -182,8 +182,8 @@ class Bank(nn.Module):
         levels = ((torch.arange(first + 1, first + count + 1, dtype=torch.float64) * _GOLDEN) % 1.0).float()
         for bias, one, level in zip(self.bias, values, levels.view(self.kernels, -1), strict=True):
             bias[:, 0] = torch.nanquantile(one, level)
-        # Halfway between two points of the grid: no value is ever on a bias.
-        self.bias.copy_((torch.floor(self.bias.nan_to_num(0.0) * _GRID) + 0.5) / _GRID)
+        # Halfway between two whole numbers: no value is ever on a bias.
+        self.bias.copy_(torch.floor(self.bias.nan_to_num(0.0)) + 0.5)
 
     def _convolve(self, added: Tensor, groups: int) -> Tensor:
         padding = self.dilation * (_TAPS // 2) if self.is_padded else 0
@@ -199,18 +199,16 @@ class Bank(nn.Module):
         added = series if self.sums.shape[1] == 1 else self.sums @ series
         values = self._convolve(added, self.groups).unsqueeze(2)
         above = values - self.bias  # (n, K, B, T)
-        positive = (above > 0).float()
-        if valid is None:
-            length: Tensor | float = float(above.shape[-1])
-        else:
+        positive, excess = (2.0 * above).clamp(0.0, 1.0), functional.relu(above)  # quicker than a comparison
+        length: Tensor | float = float(above.shape[-1])
+        if valid is not None:
             steps = self._cut(valid).unsqueeze(2)
-            positive = positive * steps
-            length = steps.sum(-1).clamp(min=1.0)
+            positive, excess, length = positive * steps, excess * steps, steps.sum(-1).clamp(min=1.0)
         place = torch.arange(1, above.shape[-1] + 1, dtype=torch.float32, device=above.device)
         count = positive.sum(-1)
         some = count.clamp(min=1.0)
         run = place - running_max((1.0 - positive) * place)
-        pools = (count / length, (above * positive).sum(-1) / some, positive @ place / some / length)
+        pools = (count / length, excess.sum(-1) / some, positive @ place / some / length)
         return torch.stack([*pools, run.amax(-1) / length], dim=1).flatten(1)
 
 
@@ -244,12 +242,13 @@ class Contest(nn.Module):
             added, self.weight, padding=padding, dilation=self.dilation, groups=self.sums.shape[0]
         ).unflatten(1, (self.groups, _RIVALS))
         best, worst = values.amax(2, keepdim=True), values.amin(2, keepdim=True)
-        wins, losses = (values == best).float(), (values == worst).float()
+        # Of whole numbers, so 1 where they are equal and 0 elsewhere; quicker than a comparison.
+        wins, losses = functional.relu(values - (best - 1.0)), functional.relu((worst + 1.0) - values)
         length: Tensor | float = float(values.shape[-1])
         if valid is not None:
             wins, losses = wins * valid.unsqueeze(1), losses * valid.unsqueeze(1)
             length = valid.sum(-1, keepdim=True).unsqueeze(1).clamp(min=1.0)
-        won = (wins * best).sum(-1).clamp(min=0.0) / _SIZE
+        won = (wins @ best.transpose(2, 3)).squeeze(-1).clamp(min=0.0) / (_SIZE * _GRID)
         return (torch.stack([won, losses.sum(-1)], dim=1) / length).sqrt().flatten(1)
 
 

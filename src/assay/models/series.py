@@ -31,6 +31,8 @@ _LONGEST_EMBEDDING = 8
 _NUMBERS_AT_ONCE = 1 << 24
 #: Tokens of a series that a transformer reads, about: attention grows with their square.
 _TOKENS = 64
+#: Where torch has the gates that ONNX's nodes have first, second and so on.
+_ONNX_GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
 
 
 @dataclass(frozen=True)
@@ -339,7 +341,25 @@ class Recurrent(MemberModule):
 
     def forward(self, steps: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        return torch.stack([self._member(steps, m) for m in range(len(self.input_weights[0]))])
+        # The exporter would write torch's operation as a loop of small ones, and ONNX has one for each kind.
+        read = self._as_nodes if torch.onnx.is_in_onnx_export() else self._member
+        return torch.stack([read(steps, m) for m in range(len(self.input_weights[0]))])
+
+    def _as_nodes(self, steps: Tensor, m: int) -> Tensor:
+        """The same as nodes called GRU or LSTM, which want time first and the gates in another order."""
+        order = torch.tensor(_ONNX_GATES[self.kind])
+        attributes = {"hidden_size": self.width} | ({"linear_before_reset": 1} if self.kind == "gru" else {})
+        states = steps.transpose(0, 1)
+        for place in range(self.depth):
+            weights = [
+                each[place][m].unflatten(0, (self.gates, self.width))[order].flatten(0, 1).unsqueeze(0)
+                for each in (self.input_weights, self.state_weights, self.input_biases, self.state_biases)
+            ]
+            inputs = (states, *weights[:2], torch.cat(weights[2:], dim=1))
+            shape = (states.shape[0], 1, states.shape[1], self.width)
+            node = torch.onnx.ops.symbolic(self.kind.upper(), inputs, attributes, dtype=steps.dtype, shape=shape)
+            states = node.squeeze(1)
+        return states.transpose(0, 1)
 
     def _member(self, steps: Tensor, m: int) -> Tensor:
         lists = (self.input_weights, self.state_weights, self.input_biases, self.state_biases)
@@ -370,7 +390,7 @@ class RecurrentNetwork(SeriesNetwork):
 
     def factors(self) -> dict[str, tuple[float, float]]:
         """As ever: matrices decay, vectors do not."""
-        return {name: (1.0, float("weight" in name)) for name, _ in self.named_parameters()}
+        return {name: (1.0, float("weight" in name or "table" in name)) for name, _ in self.named_parameters()}
 
     def read(self, series: Tensor, there: Tensor | None) -> Tensor:
         """See the base."""
@@ -407,6 +427,8 @@ class SeriesTransformer(SeriesNetwork):
         self, members: int, series: SeriesLayout, layout: Layout, outputs: int, *, width: int = 64, depth: int = 3,
         heads: int = 4, patch: int | None = None, dropout: float = 0.1,
     ) -> None:  # fmt: skip
+        if width % heads:
+            raise ValueError(f"{heads} attention heads must divide the width {width}")
         super().__init__(members, series, layout, outputs, width)
         self.patch = -(-series.length // _TOKENS) if patch is None else patch
         self.tokens = -(-series.length // self.patch)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_TAPS = 9
+_TAPS, _KERNELS = 9, 84
 #: Whole numbers a deviation, and the furthest deviation: 12 * 1024 * 64 * 9 channels are still exact in float32.
 _GRID, _FURTHEST = 1024.0, 64.0
 #: Series are padded to this length, so that the first difference has as many steps as a kernel has taps.
@@ -27,20 +27,22 @@ _KERNELS_A_SUM, _MOST_ADDED = 7, 9
 #: Kernels of a group, and the whole numbers that the sizes of one kernel's weights add up to.
 _RIVALS, _SIZE = 8, 128.0
 _POOLS = 4
+#: Below every value and bias: what does not count.
+_FAR = -float(1 << 30)
 _MOST_DILATIONS = 8
 #: Standardised features are cut here: what hardly varied in training can be far out in a new row.
 _CUT = 10.0
 _GOLDEN = (math.sqrt(5.0) + 1.0) / 2.0
 #: Numbers of one convolution's output that are worked on at once; few, so that they stay in the cache.
-_NUMBERS_AT_ONCE = 1 << 17
+_NUMBERS_AT_ONCE = 1 << 19
 
 
 def running_max(values: Tensor) -> Tensor:
     """The largest value so far along the last axis, for values of at least 0, in log2 T operations that ONNX has."""
-    step = 1
-    while step < values.shape[-1]:
-        values = torch.maximum(values, functional.pad(values[..., :-step], (step, 0)))
-        step *= 2
+    steps = [2**power for power in range((values.shape[-1] - 1).bit_length())]
+    values = functional.pad(values, (sum(steps), 0))
+    for step in reversed(steps):
+        values = torch.maximum(values[..., step:], values[..., :-step])
     return values
 
 
@@ -114,7 +116,7 @@ def moments(values: Tensor, there: Tensor, axes: tuple[int, ...]) -> tuple[Tenso
 
 def _two_valued_kernels() -> Tensor:
     """The 84 kernels of MiniRocket, (84, 9): three weights of 2 and six of -1, which add up to 0."""
-    weights = -torch.ones(84, _TAPS)
+    weights = -torch.ones(_KERNELS, _TAPS)
     for kernel, places in enumerate(combinations(range(_TAPS), 3)):
         weights[kernel, list(places)] = 2.0
     return weights
@@ -140,76 +142,88 @@ def _channel_sums(sums: int, channels: int, most: int, generator: torch.Generato
 
 
 class Bank(nn.Module):
-    """Kernels of one dilation, pooled in four ways: (n, C, T) to (n, 4 * K * B).
+    """Kernels of several dilations, pooled in four ways: (n, C, T) to (n, 4 * K * B).
 
     Tan, Dempster, Bergmeir & Webb, MultiRocket, DMKD 2022, section 3: of the values above a bias their share (PPV),
-    mean (MPV), mean place (MIPV) and longest run (LSPV). Their places and runs are shares of the series here.
-
-    is_padded: whether kernels reach over the ends, where series are 0, or stay within.
+    mean (MPV), mean place (MIPV) and longest run (LSPV). Places and runs are shares of the series here. Half of the
+    kernels of a dilation reach over the ends, where series are 0; the other half stay within.
     """
 
     sums: Tensor
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, channels: int, kernels: int, biases: int, dilation: int, *, is_padded: bool) -> None:
+    def __init__(self, channels: int, length: int, pairs: int) -> None:
+        """`pairs`: of a dilation and a bias, for each of the 84 kernels."""
         super().__init__()
-        self.dilation, self.is_padded = dilation, is_padded
-        self.groups = 1 if channels == 1 else -(-kernels // _KERNELS_A_SUM)
-        self.kernels, self.features = kernels, _POOLS * kernels * biases
-        self.register_buffer("sums", torch.ones(self.groups, channels))
-        self.register_buffer("weight", torch.zeros(kernels, 1, _TAPS))
+        self.dilations = dilations(length, min(pairs, _MOST_DILATIONS))
+        biases = max(1, round(pairs / len(self.dilations)))
+        groups = 1 if channels == 1 else _KERNELS // _KERNELS_A_SUM
+        kernels = _KERNELS * len(self.dilations)
+        self.features = _POOLS * kernels * biases
+        self.register_buffer("sums", torch.ones(len(self.dilations), groups, channels))
+        self.register_buffer("weight", torch.zeros(len(self.dilations), _KERNELS, 1, _TAPS))
         self.register_buffer("bias", torch.zeros(kernels, biases, 1))
 
-    def draw(self, kernels: Tensor, generator: torch.Generator) -> None:
-        """Take kernels (K, 9) in random order, and random sums of channels."""
-        self.weight[:, 0] = kernels[torch.randperm(self.kernels, generator=generator)]
-        if self.sums.shape[1] > 1:
-            self.sums.copy_(_channel_sums(self.groups, self.sums.shape[1], _MOST_ADDED, generator))
+    def learn(self, train: Tensor, valid: Tensor | None, generator: torch.Generator) -> None:
+        """Draw the kernels' order and the sums of channels; biases are quantiles of the kernels on training series.
 
-    def learn(self, train: Tensor, valid: Tensor | None, first: int, generator: torch.Generator) -> None:
-        """Set biases to quantiles of each kernel's values on a random series of its own.
-
-        first: of how many biases of other kernels before; quantiles are multiples of the golden ratio, without wholes.
+        Each kernel looks at a random series of its own, and quantiles are multiples of the golden ratio less wholes.
         """
-        rows = torch.randint(len(train), (self.kernels,), generator=generator)
-        own = self.sums[torch.arange(self.kernels) // (self.kernels // self.groups)]
-        added = torch.einsum("kct,kc->kt", train[rows], own).unsqueeze(0)
-        values = self._convolve(added, self.kernels)[0]
-        if valid is not None:
-            values = torch.where(self._cut(valid)[rows, 0] > 0, values, torch.nan)
-        count = self.bias.numel()
-        levels = ((torch.arange(first + 1, first + count + 1, dtype=torch.float64) * _GOLDEN) % 1.0).float()
-        for bias, one, level in zip(self.bias, values, levels.view(self.kernels, -1), strict=True):
-            bias[:, 0] = torch.nanquantile(one, level)
+        kernels, maps = _two_valued_kernels(), []
+        for place in range(len(self.dilations)):
+            self.weight[place, :, 0] = kernels[torch.randperm(_KERNELS, generator=generator)]
+            if train.shape[1] > 1:
+                self.sums[place] = _channel_sums(*self.sums[place].shape, _MOST_ADDED, generator)
+            rows = torch.randint(len(train), (_KERNELS,), generator=generator)
+            own = self.sums[place].repeat_interleave(_KERNELS // self.sums.shape[1], dim=0)
+            added = torch.einsum("kct,kc->kt", train[rows], own).unsqueeze(0)
+            values = self._maps(place, added, _KERNELS)[0]
+            maps.append(values if valid is None else torch.where(valid[rows, 0] > 0, values, _FAR))
+        levels = (torch.arange(1, self.bias.numel() + 1, dtype=torch.float64) * _GOLDEN) % 1.0
+        for bias, values, level in zip(self.bias, torch.cat(maps), levels.view(len(self.bias), -1), strict=True):
+            counted = values[values > _FAR]
+            if len(counted):
+                bias[:, 0] = torch.quantile(counted.double(), level).float()
         # Halfway between two whole numbers: no value is ever on a bias.
-        self.bias.copy_(torch.floor(self.bias.nan_to_num(0.0)) + 0.5)
+        self.bias.copy_(torch.floor(self.bias) + 0.5)
 
-    def _convolve(self, added: Tensor, groups: int) -> Tensor:
-        padding = self.dilation * (_TAPS // 2) if self.is_padded else 0
-        return functional.conv1d(added, self.weight, padding=padding, dilation=self.dilation, groups=groups)
-
-    def _cut(self, valid: Tensor) -> Tensor:
-        """Of steps (n, 1, T), those that kernels are centred on."""
-        margin = self.dilation * (_TAPS // 2)
-        return valid if self.is_padded else valid[..., margin : valid.shape[-1] - margin]
+    def _maps(self, place: int, added: Tensor, groups: int) -> Tensor:
+        """What the kernels of one dilation find, (n, 84, T); far below every bias where half would reach out."""
+        margin = self.dilations[place] * (_TAPS // 2)
+        maps = functional.conv1d(
+            added, self.weight[place], padding=margin, dilation=self.dilations[place], groups=groups
+        )
+        over, within = maps.split(_KERNELS // 2, dim=1)
+        within = functional.pad(within[..., margin : maps.shape[-1] - margin], (margin, margin), value=_FAR)
+        return torch.cat([over, within], dim=1)
 
     def forward(self, series: Tensor, valid: Tensor | None) -> Tensor:
         """Compute; see the class for shapes."""
-        added = series if self.sums.shape[1] == 1 else self.sums @ series
-        values = self._convolve(added, self.groups).unsqueeze(2)
-        above = values - self.bias  # (n, K, B, T)
-        positive, excess = (2.0 * above).clamp(0.0, 1.0), functional.relu(above)  # quicker than a comparison
-        length: Tensor | float = float(above.shape[-1])
+        steps, parts, lengths = series.shape[-1], [], []
+        for place, dilation in enumerate(self.dilations):
+            added = series if self.sums.shape[2] == 1 else self.sums[place] @ series
+            parts.append(self._maps(place, added, self.sums.shape[1]))
+            margin = dilation * (_TAPS // 2)
+            for cut in (0, margin):
+                left = None if valid is None else valid[..., cut : steps - cut].sum(2, keepdim=True)
+                many = series.new_full((1, 1, 1), float(steps - 2 * cut)) if left is None else left
+                lengths.append(many.clamp(min=1.0).expand(-1, _KERNELS // 2, -1))
+        maps = torch.cat(parts, dim=1)
         if valid is not None:
-            steps = self._cut(valid).unsqueeze(2)
-            positive, excess, length = positive * steps, excess * steps, steps.sum(-1).clamp(min=1.0)
+            maps = torch.where(valid > 0, maps, _FAR)
+        return self._pool(maps.unsqueeze(2) - self.bias, torch.cat(lengths, dim=1))
+
+    def _pool(self, above: Tensor, length: Tensor) -> Tensor:
+        """Four features of values less biases, (n, K, B, T), over as many steps as count, (n, K, 1)."""
         place = torch.arange(1, above.shape[-1] + 1, dtype=torch.float32, device=above.device)
+        positive = (2.0 * above).clamp(0.0, 1.0)  # halves at least; quicker than a comparison
         count = positive.sum(-1)
         some = count.clamp(min=1.0)
         run = place - running_max((1.0 - positive) * place)
-        pools = (count / length, excess.sum(-1) / some, positive @ place / some / length)
-        return torch.stack([*pools, run.amax(-1) / length], dim=1).flatten(1)
+        mean = functional.relu(above).sum(-1) / some
+        pools = (count / length, mean, positive @ place / some / above.shape[-1], run.amax(-1) / length)
+        return torch.stack(pools, dim=1).flatten(1)
 
 
 class Contest(nn.Module):
@@ -254,46 +268,36 @@ class Contest(nn.Module):
 
 def dilations(length: int, most: int) -> list[int]:
     """At most `most` whole dilations in equal ratios, from 1 up to where a kernel is as long as the series."""
-    furthest = math.log2(max((length - 1) / (_TAPS - 1), 1.0))
+    furthest = math.log2(_furthest(length))
     return sorted({int(2.0 ** (furthest * place / max(most - 1, 1)) + 1e-9) for place in range(most)})
+
+
+def _furthest(length: int) -> float:
+    return max((length - 1) / (_TAPS - 1), 1.0)
 
 
 class Level(nn.Module):
     """All kernels on one form of the series: (n, C, T) to MultiRocket's features and Hydra's, (n, D) each."""
 
-    def __init__(self, channels: int, length: int, counted: int, contested: int) -> None:
+    def __init__(self, channels: int, length: int, features: int) -> None:
         super().__init__()
-        half = 84 // 2
-        biases = max(counted // (84 * _POOLS), 1)
-        spread = dilations(length, min(biases, _MOST_DILATIONS))
-        self.banks = nn.ModuleList()
-        for place, dilation in enumerate(spread):
-            own = biases // len(spread) + (place < biases % len(spread))
-            for is_padded in (True, False):
-                self.banks.append(Bank(channels, half, own, dilation, is_padded=is_padded))
-        doubled = [2**power for power in range(1 + int(math.log2(max((length - 1) / (_TAPS - 1), 1.0))))]
-        groups = max(contested // (2 * _RIVALS * len(doubled)), 1)
-        self.contests = nn.ModuleList(Contest(channels, groups, dilation) for dilation in doubled)
+        half = features // 2
+        self.bank = Bank(channels, length, max(half // (_KERNELS * _POOLS), 1))
+        spread = [2**power for power in range(1 + int(math.log2(_furthest(length))))]
+        groups = max(half // (2 * _RIVALS * len(spread)), 1)
+        self.contests = nn.ModuleList(Contest(channels, groups, dilation) for dilation in spread)
+        self.sizes = self.bank.features, sum(contest.features for contest in self.contests)
 
     def learn(self, train: Tensor, valid: Tensor | None, generator: torch.Generator) -> None:
         """Draw all kernels, and set biases from training series (n, C, T) on the grid."""
-        kernels, first = _two_valued_kernels(), 0
-        for place, bank in enumerate(self.banks):
-            # Which half of the kernels reaches over the ends changes from one dilation to the next.
-            bank.draw(kernels[(place + place // 2) % 2 :: 2], generator)
-            bank.learn(train, valid, first, generator)
-            first += bank.bias.numel()
+        self.bank.learn(train, valid, generator)
         for contest in self.contests:
             contest.draw(generator)
 
     def forward(self, series: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute; see the class for shapes."""
-        counted = torch.cat([bank(series, valid) for bank in self.banks], dim=1)
-        return counted, torch.cat([contest(series, valid) for contest in self.contests], dim=1)
-
-    def sizes(self) -> tuple[int, int]:
-        """How many features of each kind."""
-        return sum(bank.features for bank in self.banks), sum(contest.features for contest in self.contests)
+        contested = torch.cat([contest(series, valid) for contest in self.contests], dim=1)
+        return self.bank(series, valid), contested
 
 
 class Rocket(nn.Module):
@@ -317,21 +321,21 @@ class Rocket(nn.Module):
         self.channels, self.length = channels, length
         self.grid = Grid(channels, normalise=normalise, has_gaps=has_gaps)
         long = max(length, _SHORTEST) - 1  # what the difference has, so that both have the same dilations
-        self.levels = nn.ModuleList(Level(channels, long, features // 4, features // 4) for _ in range(2))
-        sizes = [level.sizes() for level in self.levels]
+        self.levels = nn.ModuleList(Level(channels, long, features // 2) for _ in range(2))
+        sizes = [level.sizes for level in self.levels]
         self.counted = sum(size[0] for size in sizes) + has_gaps
         self.features = self.counted + sum(size[1] for size in sizes)
         self.register_buffer("centre", torch.zeros(self.features))
         self.register_buffer("scale", torch.zeros(self.features))
 
     @classmethod
-    def fit(cls, train: Tensor, seed: int, features: int = 16_000, *, normalise: bool = True) -> Rocket:
+    def fit(cls, train: Tensor, seed: int, features: int = 12_000, *, normalise: bool = True) -> Rocket:
         """Draw and learn from training series (n, C, T); the same seed and series give the same bits."""
         return cls.fit_transform(train, seed, features, normalise=normalise)[0]
 
     @classmethod
     def fit_transform(
-        cls, train: Tensor, seed: int, features: int = 16_000, *, normalise: bool = True
+        cls, train: Tensor, seed: int, features: int = 12_000, *, normalise: bool = True
     ) -> tuple[Rocket, Tensor]:
         """The same, and the features of the training series, which had to be computed anyway."""
         has_gaps = not bool(train.isfinite().all())
@@ -355,7 +359,7 @@ class Rocket(nn.Module):
         return self._standardise(self._raw(series))
 
     def _in_parts(self, series: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        rows = max(1, _NUMBERS_AT_ONCE // (42 * max(self.length, _SHORTEST)))
+        rows = max(1, _NUMBERS_AT_ONCE // (self.levels[0].bank.bias.numel() * max(self.length, _SHORTEST)))
         return torch.cat([compute(part) for part in series.split(rows)])
 
     def _forms(self, series: Tensor) -> list[tuple[Tensor, Tensor | None]]:

@@ -268,7 +268,7 @@ class ResNet1d(SeriesNetwork):
 
 
 class Inception(nn.Module):
-    """Convolutions of several lengths side by side, and one of the largest neighbours: (M, n, W, T) to (M, n, 4w, T)."""
+    """Convolutions of several lengths side by side, and one of largest neighbours: (M, n, W, T) to (M, n, 4w, T)."""
 
     def __init__(self, members: int, inputs: int, width: int, taps: Sequence[int], bottleneck: int) -> None:
         super().__init__()

@@ -107,7 +107,7 @@ def _decompose(rows: Doubles) -> tuple[Doubles, Doubles, Doubles]:
     """U (n, r), s^2 (r,) and V diag(s) (D, r) of rows (n, D), from the smaller of the two products."""
     is_wide = rows.shape[0] <= rows.shape[1]
     squares, vectors = np.linalg.eigh(rows @ rows.T if is_wide else rows.T @ rows)
-    kept = squares > _RANK * max(squares[-1], 0.0)
+    kept = squares > _RANK * squares.max(initial=0.0)
     squares, vectors = squares[kept], vectors[:, kept]
     if is_wide:
         return vectors, squares, rows.T @ vectors

@@ -131,10 +131,10 @@ def _random_kernels(count: int, generator: torch.Generator) -> Tensor:
     return weights
 
 
-def _channel_sums(sums: int, channels: int, most: int, generator: torch.Generator) -> Tensor:
+def _channel_sums(sums: int, channels: int, generator: torch.Generator) -> Tensor:
     """Which channels are added, as 0 and 1, (sums, channels): as many as 2 to a uniform power, at random."""
     chosen = torch.zeros(sums, channels)
-    most = min(channels, most)
+    most = min(channels, _MOST_ADDED)
     for row in chosen:
         exponent = float(torch.rand((), generator=generator)) * math.log2(most + 1)
         row[torch.randperm(channels, generator=generator)[: max(1, min(most, int(2.0**exponent)))]] = 1.0
@@ -174,7 +174,7 @@ class Bank(nn.Module):
         for place in range(len(self.dilations)):
             self.weight[place, :, 0] = kernels[torch.randperm(_KERNELS, generator=generator)]
             if train.shape[1] > 1:
-                self.sums[place] = _channel_sums(*self.sums[place].shape, _MOST_ADDED, generator)
+                self.sums[place] = _channel_sums(self.sums.shape[1], train.shape[1], generator)
             rows = torch.randint(len(train), (_KERNELS,), generator=generator)
             own = self.sums[place].repeat_interleave(_KERNELS // self.sums.shape[1], dim=0)
             added = torch.einsum("kct,kc->kt", train[rows], own).unsqueeze(0)
@@ -246,7 +246,7 @@ class Contest(nn.Module):
         """Draw kernels, and random sums of channels."""
         self.weight[:, 0] = _random_kernels(len(self.weight), generator)
         if self.sums.shape[1] > 1:
-            self.sums.copy_(_channel_sums(self.groups, self.sums.shape[1], _MOST_ADDED, generator))
+            self.sums.copy_(_channel_sums(self.groups, self.sums.shape[1], generator))
 
     def forward(self, series: Tensor, valid: Tensor | None) -> Tensor:
         """Compute; see the class for shapes."""
@@ -286,12 +286,13 @@ class Level(nn.Module):
         spread = [2**power for power in range(1 + int(math.log2(_furthest(length))))]
         groups = max(half // (2 * _RIVALS * len(spread)), 1)
         self.contests = nn.ModuleList(Contest(channels, groups, dilation) for dilation in spread)
-        self.sizes = self.bank.features, sum(contest.features for contest in self.contests)
+        self.sizes = self.bank.features, len(spread) * 2 * groups * _RIVALS
 
     def learn(self, train: Tensor, valid: Tensor | None, generator: torch.Generator) -> None:
         """Draw all kernels, and set biases from training series (n, C, T) on the grid."""
         self.bank.learn(train, valid, generator)
         for contest in self.contests:
+            assert isinstance(contest, Contest)
             contest.draw(generator)
 
     def forward(self, series: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -321,10 +322,11 @@ class Rocket(nn.Module):
         self.channels, self.length = channels, length
         self.grid = Grid(channels, normalise=normalise, has_gaps=has_gaps)
         long = max(length, _SHORTEST) - 1  # what the difference has, so that both have the same dilations
-        self.levels = nn.ModuleList(Level(channels, long, features // 2) for _ in range(2))
-        sizes = [level.sizes for level in self.levels]
-        self.counted = sum(size[0] for size in sizes) + has_gaps
-        self.features = self.counted + sum(size[1] for size in sizes)
+        self.plain = Level(channels, long, features // 2)
+        self.difference = Level(channels, long, features // 2)
+        counted, contested = self.plain.sizes
+        self.counted = 2 * counted + has_gaps
+        self.features = self.counted + 2 * contested
         self.register_buffer("centre", torch.zeros(self.features))
         self.register_buffer("scale", torch.zeros(self.features))
 
@@ -343,8 +345,9 @@ class Rocket(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             rocket.grid.learn(train)
-            for level, (series, valid) in zip(rocket.levels, rocket._forms(train), strict=True):
-                level.learn(series, valid, generator)
+            plain, difference = rocket._forms(train)
+            rocket.plain.learn(*plain, generator)
+            rocket.difference.learn(*difference, generator)
             raw = rocket._in_parts(train, rocket._raw)
             rocket._learn_scale(raw)
             return rocket.eval(), rocket._standardise(raw)
@@ -359,23 +362,23 @@ class Rocket(nn.Module):
         return self._standardise(self._raw(series))
 
     def _in_parts(self, series: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        rows = max(1, _NUMBERS_AT_ONCE // (self.levels[0].bank.bias.numel() * max(self.length, _SHORTEST)))
+        rows = max(1, _NUMBERS_AT_ONCE // (self.plain.bank.bias.numel() * max(self.length, _SHORTEST)))
         return torch.cat([compute(part) for part in series.split(rows)])
 
-    def _forms(self, series: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+    def _forms(self, series: Tensor) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
         """The series on the grid and its first difference, each with its valid steps."""
         values, valid = self.grid(series)
         steps = values.diff(dim=-1)
         if valid is None:
-            return [(values, None), (steps, None)]
+            return (values, None), (steps, None)
         both = valid[..., 1:] * valid[..., :-1]
-        return [(values, valid), (steps * both, both)]
+        return (values, valid), (steps * both, both)
 
     def _raw(self, series: Tensor) -> Tensor:
-        forms = self._forms(series)
-        found = [level(values, valid) for level, (values, valid) in zip(self.levels, forms, strict=True)]
+        plain, difference = self._forms(series)
+        found = self.plain(*plain), self.difference(*difference)
         counted, contested = [one for one, _ in found], [one for _, one in found]
-        valid = forms[0][1]
+        valid = plain[1]
         if valid is not None:
             counted.append(valid.mean(-1))  # how long the series is
         return torch.cat([*counted, *contested], dim=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -348,7 +348,9 @@ class Recurrent(MemberModule):
     def _as_nodes(self, steps: Tensor, m: int) -> Tensor:
         """The same as nodes called GRU or LSTM, which want time first and the gates in another order."""
         order = torch.tensor(_ONNX_GATES[self.kind])
-        attributes = {"hidden_size": self.width} | ({"linear_before_reset": 1} if self.kind == "gru" else {})
+        attributes: dict[str, Any] = {"hidden_size": self.width}
+        if self.kind == "gru":
+            attributes["linear_before_reset"] = 1
         states = steps.transpose(0, 1)
         for place in range(self.depth):
             weights = [
@@ -394,7 +396,7 @@ class RecurrentNetwork(SeriesNetwork):
 
     def read(self, series: Tensor, there: Tensor | None) -> Tensor:
         """See the base."""
-        states = self.units(series.transpose(1, 2))
+        states: Tensor = self.units(series.transpose(1, 2))
         if there is None:
             return states[:, :, -1]
         place = torch.arange(1, there.shape[2] + 1, dtype=torch.float32, device=there.device)

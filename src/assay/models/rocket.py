@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _TAPS, _KERNELS = 9, 84
-#: Whole numbers a deviation, and the furthest deviation: 12 * 1024 * 64 * 9 channels are still exact in float32.
+#: Whole numbers a deviation, and the furthest deviation. Twice 12 * 1024 * 64 * 9 channels is below 2^24, up to which
+#: float32 is exact; Hydra's larger weights are exact while the channels added stay within 64 deviations together.
 _GRID, _FURTHEST = 1024.0, 64.0
 #: Series are padded to this length, so that the first difference has as many steps as a kernel has taps.
 _SHORTEST = _TAPS + 1
@@ -33,7 +34,7 @@ _MOST_DILATIONS = 8
 #: Standardised features are cut here: what hardly varied in training can be far out in a new row.
 _CUT = 10.0
 _GOLDEN = (math.sqrt(5.0) + 1.0) / 2.0
-#: Numbers of one convolution's output that are worked on at once; few, so that they stay in the cache.
+#: Values less biases that are worked on at once; few, so that they stay in the cache.
 _NUMBERS_AT_ONCE = 1 << 19
 
 

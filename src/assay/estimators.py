@@ -34,7 +34,7 @@ from assay.data.config import EncodeConfig
 from assay.data.deal import cut_at_random, rarest_class, target_bins
 from assay.data.encode import Encoded, Encoder
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import Input, feed
+from assay.data.inputs import Input, feed, is_numeric
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
@@ -351,7 +351,7 @@ def _check_cells(frame: pl.DataFrame, inputs: tuple[Input, ...], schema: Schema)
     Raises:
         DataError: some are not, and the column was no column of words in training; else there is a warning.
     """
-    numeric = tuple(item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT))
+    numeric = tuple(item for item in inputs if is_numeric(item))
     wordy = tuple(item for item in numeric if frame.schema[item.name] == pl.String)
     for name, read in feed(frame, wordy).items():
         series, kind = frame.get_column(name), schema[name].kind

@@ -166,6 +166,8 @@ _ALL = (
               "share of trees"),
     _practice("search.text-linear", "search", "A linear model of TF-IDF n-grams joins the networks of texts.",
               "Wang & Manning, Baselines and Bigrams (ACL 2012)", "its share"),
+    _practice("search.rocket", "search", "Series are held against random convolutions with a linear head.",
+              "Dempster et al., Hydra (DMKD 2023); Tan et al., MultiRocket (DMKD 2022)", "its share"),
     # evaluation
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),

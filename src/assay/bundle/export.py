@@ -24,7 +24,18 @@ from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
 from assay.bundle.trees import translations
 from assay.data.encode import Encoder
-from assay.data.inputs import FIRST_KNOWN, MISSING, RESERVED, Input, Matrices, feed, matrices, views_of
+from assay.data.inputs import (
+    FIRST_KNOWN,
+    MISSING,
+    RESERVED,
+    Input,
+    Matrices,
+    View,
+    feed,
+    is_numeric,
+    matrices,
+    views_of,
+)
 from assay.data.schema import Kind, Schema, Task
 from assay.data.tokens import Tokenizer
 from assay.errors import ConfigError, ParityError
@@ -76,8 +87,10 @@ def export(
 def inputs_of(encoder: Encoder, ensemble: Ensemble) -> tuple[Input, ...]:
     """The inputs of the model, of texts only those arrays that it reads."""
     taken = {encoder.layout.media[place].name for place in ensemble.reads}
-    unread = {view.item.name for view in encoder.layout.media if view.name not in taken}
-    return tuple(item.model_copy(update={"grams": 0}) if item.name in unread else item for item in encoder.inputs)
+    unread = {item.name for view in encoder.layout.media if view.name not in taken for item in view.items}
+    nothing = {"grams": 0, "length": 0}
+    trimmed = (item.model_copy(update=nothing) if item.name in unread else item for item in encoder.inputs)
+    return tuple(item for item in trimmed if item.kind is not Kind.SEQUENCE or item.length)
 
 
 def _state(answer: Answer) -> dict[str, Tensor]:
@@ -133,18 +146,23 @@ def _matrix_name(name: str) -> str:
 def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
     """The torch part, exported with a free number of rows; matrices that no column fills are not inputs of it."""
     columns = {
-        "values": sum(item.kind not in (Kind.CATEGORY, Kind.TEXT) for item in inputs),
+        "values": sum(is_numeric(item) for item in inputs),
         "codes": sum(item.kind is Kind.CATEGORY for item in inputs),
         "texts": sum(item.buckets for item in inputs),
     }
     types = {"values": torch.float64, "codes": torch.int64, "texts": torch.float32}
     present = [name for name in columns if columns[name]]
     views = views_of(inputs)
-    media = [torch.ones((3, *_EXAMPLE[: len(view.axes)]), dtype=torch.int32) for view in views]
+    media = [_example_of(view) for view in views]
     example = (*(torch.zeros((3, columns[name]), dtype=types[name]) for name in present), *media)
     rows = torch.export.Dim("rows", min=1, max=1 << 24)
     free = [
-        {0: rows} | {axis: torch.export.Dim(f"{name}{place}", min=1) for axis, name in enumerate(view.axes, 1)}
+        {0: rows}
+        | {
+            axis: torch.export.Dim(f"{size}{place}", min=1)
+            for axis, size in enumerate(view.shape, 1)
+            if isinstance(size, str)
+        }
         for place, view in enumerate(views)
     ]
     with warnings.catch_warnings():
@@ -178,6 +196,11 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
 def _is_own(answer: Answer) -> bool:
     """Whether a module of the user's own is in it."""
     return any(isinstance(network, ForeignNetwork) for network in answer.ensemble.networks)
+
+
+def _example_of(view: View) -> Tensor:
+    sizes = [size if isinstance(size, int) else free for size, free in zip(view.shape, _EXAMPLE, strict=False)]
+    return torch.randn((3, *sizes)) if view.kind == "series" else torch.ones((3, *sizes), dtype=torch.int32)
 
 
 class _Present(nn.Module):
@@ -225,10 +248,11 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
             nodes.append(helper.make_node("Concat", names, [_matrix_name(matrix)], axis=1))
             outputs.append(helper.make_tensor_value_info(_matrix_name(matrix), types[matrix], ["rows", None]))
     for place, view in enumerate(views_of(inputs)):
-        shape = ["rows", *(f"{axis}{place}" for axis in view.axes)]
-        graph_inputs.append(helper.make_tensor_value_info(view.name, TensorProto.INT32, shape))
+        shape = ["rows", *(f"{size}{place}" if isinstance(size, str) else size for size in view.shape)]
+        kind = TensorProto.FLOAT if view.kind == "series" else TensorProto.INT32
+        graph_inputs.append(helper.make_tensor_value_info(view.name, kind, shape))
         nodes.append(helper.make_node("Identity", [view.name], [_matrix_name(view.name)]))
-        outputs.append(helper.make_tensor_value_info(_matrix_name(view.name), TensorProto.INT32, shape))
+        outputs.append(helper.make_tensor_value_info(_matrix_name(view.name), kind, shape))
     graph = helper.make_graph(nodes, "prologue", graph_inputs, outputs)
     version = next((opset.version for opset in core.opset_import if opset.domain == _ML), 3)
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, version)]

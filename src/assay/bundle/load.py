@@ -15,7 +15,7 @@ import polars as pl
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed, input_names, views_of
+from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed, input_names, is_numeric, views_of
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.tokens import Tokenizer
@@ -207,7 +207,7 @@ class Bundle:
 
     def _ask(self, frame: pl.DataFrame) -> tuple[NDArray[Any], Counter[str]]:
         """The answers, and how many cells of each numeric column were read as missing."""
-        numeric = [item.name for item in self.manifest.inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+        numeric = [item.name for item in self.manifest.inputs if is_numeric(item)]
         unread = Counter[str]()
         blocks = [] if frame.height else [self._no_answers(frame)]
         block = _TEXT_BLOCK if views_of(self.manifest.inputs) else _BLOCK

@@ -78,6 +78,9 @@ class EncodeConfig(Record):
         description="Pretrained encoder that reads texts: minilm, the folder of one, none, or auto for minilm where "
         "it is installed and the time allows.",
     )
+    series_length: int = Field(
+        5000, ge=1, le=100_000, description="Steps of a series that are read at most; those of the longest, if fewer."
+    )
     text_window: int = Field(128, ge=16, le=512, description="Tokens that a text encoder reads at once.")
 
 

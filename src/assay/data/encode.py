@@ -19,10 +19,11 @@ from assay.data import columns
 from assay.data.config import EncodeConfig
 from assay.data.frozen import FrozenText, Tell, TextFeatures
 from assay.data.grams import MOST_GRAMS
-from assay.data.inputs import LARGEST, RESERVED, Input, View, joined_media, matrices, values_of, views_of
+from assay.data.inputs import LARGEST, RESERVED, Input, View, is_numeric, joined_media, matrices, values_of, views_of
 from assay.data.learn import Knots, Learned, Plan, learn
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
+from assay.data.series import longest
 from assay.data.tokens import MOST_WINDOWS, Tokenizer
 from assay.ledger import Ledger, Outcome
 
@@ -246,9 +247,9 @@ class Encoder:
         if train.part != "train":
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
         counted = [_plan_input(train, column, config, frozen) for column in _input_order(schema)]
-        inputs = tuple(item for item, _ in counted)
+        inputs = _of_one_length(tuple(item for item, _ in counted))
         plan = _plan_values(inputs, schema)
-        numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+        numeric = [item for item in inputs if is_numeric(item)]
         learned = learn((values_of(train.column(item.name), item) for item in numeric), plan, config)
         features = None if frozen is None else _learn_features(frozen, inputs, train, tell)
         preprocess = Preprocess(learned, plan, config, features)
@@ -345,6 +346,8 @@ def _plan_input(train: Rows, column: Column, config: EncodeConfig, frozen: Froze
     if column.kind is Kind.CATEGORY:
         categories, merged = _vocabulary(train.column(name), config)
         return Input(name=name, kind=column.kind, categories=categories), merged
+    if column.kind is Kind.SEQUENCE:
+        return Input(name=name, kind=column.kind, length=min(longest(train.column(name)), config.series_length)), 0
     if column.kind is Kind.TEXT:
         # What an encoder says of a text leaves nothing to the few buckets, which are many inputs of little use each.
         buckets = config.text_buckets if frozen is None else 0
@@ -356,6 +359,12 @@ def _plan_input(train: Rows, column: Column, config: EncodeConfig, frozen: Froze
     return Input(name=name, kind=column.kind, format=column.format), 0
 
 
+def _of_one_length(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+    """All channels of a row's series are read up to the longest of them."""
+    length = max((item.length for item in inputs), default=0)
+    return tuple(item.model_copy(update={"length": length}) if item.length else item for item in inputs)
+
+
 def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[tuple[str, ...], int]:
     """The categories with a vector of their own - the most frequent ones, ties by their text - and the other cells."""
     counts = columns.category_counts(series)
@@ -365,7 +374,7 @@ def _vocabulary(series: pl.Series, config: EncodeConfig) -> tuple[tuple[str, ...
 
 
 def _plan_values(inputs: tuple[Input, ...], schema: Schema) -> Plan:
-    numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+    numeric = [item for item in inputs if is_numeric(item)]
     places = {kind: [i for i, item in enumerate(numeric) if item.kind is kind] for kind in FEATURE_KINDS}
     # The time that orders the rows has no trend the network may use: test rows are later than all it has seen.
     trending = [i for i in places[Kind.DATETIME] if numeric[i].name != schema.time]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from assay.data import columns, grams, tokens
+from assay.data import columns, grams, series, tokens
 from assay.data.schema import Kind
 from assay.data.tokens import Tokenizer
 from assay.errors import DataError, nearest
@@ -37,7 +37,8 @@ class Input(Record):
 
     `format` is how its strings are parsed (see `schema.Column`). A category has its `categories` in code order (code =
     position + 2). A text is read in up to three ways: words counted in a few hash `buckets`, up to its longest n-gram
-    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens. 0 stands for not so.
+    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens. 0 stands for not so. A
+    sequence is read up to `length` steps.
     """
 
     name: str
@@ -48,33 +49,44 @@ class Input(Record):
     ngrams: int = 0
     grams: int = 0
     window: int = 0
+    length: int = 0
+
+
+def is_numeric(item: Input) -> bool:
+    """Whether the column is one of the values: a number, a boolean or a date."""
+    return item.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME)
 
 
 @dataclass(frozen=True)
 class View:
-    """An array of its own that is read from a column: `grams` (n, k), or `windows` (n, w, t) of tokens; both int32.
+    """An array of its own that is read from columns.
 
-    What k, w and t are depends on the rows, and zeros may follow.
+    `grams` (n, k) and `windows` (n, w, t) of tokens are int32 of one text; what k, w and t are depends on the rows, and
+    zeros may follow. `series` (n, C, T) is float32 of all sequences, a channel each, NaN where nothing was measured.
     """
 
-    item: Input
-    kind: Literal["grams", "windows"]
+    items: tuple[Input, ...]
+    kind: Literal["grams", "windows", "series"]
 
     @property
     def name(self) -> str:
         """Of the input of the ONNX model."""
-        return f"{RESERVED}{self.kind}:{self.item.name}"
+        return f"{RESERVED}{self.kind}" + (f":{self.items[0].name}" if self.kind != "series" else "")
 
     @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the free axes after the rows."""
-        return (self.kind,) if self.kind == "grams" else ("windows", "tokens")
+    def shape(self) -> tuple[str | int, ...]:
+        """The axes after the rows: names of those that are free, lengths of the others."""
+        if self.kind == "series":
+            return len(self.items), self.items[0].length
+        return ("grams",) if self.kind == "grams" else ("windows", "tokens")
 
 
 def views_of(inputs: tuple[Input, ...]) -> tuple[View, ...]:
-    """The arrays that texts are read to beside `Matrices.texts`, in the order of `Matrices.media`."""
-    bags = [View(item, "grams") for item in inputs if item.grams]
-    return (*bags, *(View(item, "windows") for item in inputs if item.window))
+    """The arrays that texts and series are read to beside `Matrices.texts`, in the order of `Matrices.media`."""
+    bags = [View((item,), "grams") for item in inputs if item.grams]
+    channels = tuple(item for item in inputs if item.length)
+    series = [View(channels, "series")] if channels else []
+    return (*bags, *series, *(View((item,), "windows") for item in inputs if item.window))
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ class Matrices:
     codes: category codes, int64 (n, C).
     texts: hashed n-gram counts of all text columns side by side, float32 (n, T).
     media: an array for each of `views_of` the inputs.
-    cut: texts that are longer than they are read, by the name of their view.
+    cut: texts or series that are longer than they are read, by the name of their view.
     """
 
     values: np.ndarray
@@ -131,24 +143,33 @@ def input_names(inputs: tuple[Input, ...]) -> tuple[str, ...]:
 
 def is_viewed(item: Input) -> bool:
     """Whether a column has no array under its own name."""
-    return item.kind is Kind.TEXT and not item.buckets
+    return item.kind is Kind.SEQUENCE or (item.kind is Kind.TEXT and not item.buckets)
 
 
 def _viewed(frame: pl.DataFrame, view: View, tokenizer: Tokenizer | None) -> tuple[np.ndarray, int]:
-    """The array of a view, and how many texts are longer than they are read."""
-    texts = columns.as_text(cells_of(frame, view.item.name)).to_list()
+    """The array of a view, and how many texts or series are longer than they are read."""
+    if view.kind == "series":
+        found = [series.steps(cells_of(frame, item.name), item.length) for item in view.items]
+        long = np.logical_or.reduce([channel.is_longer for channel in found])
+        return np.stack([channel.values for channel in found], 1), int(long.sum())
+    (item,) = view.items
+    texts = columns.as_text(cells_of(frame, item.name)).to_list()
     if view.kind == "grams":
-        bags = grams.hashed_grams(texts, view.item.grams)
+        bags = grams.hashed_grams(texts, item.grams)
         return bags.packed, bags.cut
     if tokenizer is None:
         raise ValueError("windows of tokens need the tokenizer that the model was trained with")
-    windows = tokenizer.windows(texts, view.item.window)
+    windows = tokenizer.windows(texts, item.window)
     return windows.ids, windows.cut
 
 
 def joined_media(parts: Sequence[tuple[np.ndarray, ...]], views: tuple[View, ...]) -> tuple[np.ndarray, ...]:
     """The arrays of several blocks of rows under each other."""
-    join = {"grams": grams.joined, "windows": tokens.joined}
+    join: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
+        "grams": grams.joined,
+        "windows": tokens.joined,
+        "series": np.concatenate,
+    }
     return tuple(join[view.kind](arrays) for view, arrays in zip(views, zip(*parts, strict=True), strict=True))
 
 
@@ -185,7 +206,7 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenize
         DataError: a column is missing.
     """
     check_columns(frame, inputs)
-    numeric = [item for item in inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+    numeric = [item for item in inputs if is_numeric(item)]
     categories = [item for item in inputs if item.kind is Kind.CATEGORY]
     texts = [item for item in inputs if item.buckets]
     rows = frame.height

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assay.data.encode import Encoder
+from assay.data.inputs import is_numeric
 from assay.data.learn import CYCLES
 from assay.data.schema import Kind
 
@@ -23,7 +24,7 @@ class EncodedNames:
 def encoded_names(encoder: Encoder) -> EncodedNames:
     """What each column of the encoded rows is."""
     preprocess = encoder.preprocess
-    numeric = [item.name for item in encoder.inputs if item.kind not in (Kind.CATEGORY, Kind.TEXT)]
+    numeric = [item.name for item in encoder.inputs if is_numeric(item)]
     turns = [
         f"{numeric[column]}: {_CYCLE_OF[float(period)]}"
         for column, period in zip(preprocess.dates.tolist(), preprocess.periods.tolist(), strict=True)

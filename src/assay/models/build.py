@@ -8,12 +8,13 @@ from types import MappingProxyType
 from torch import Tensor
 
 from assay.data.encode import Encoded, Layout
-from assay.models.config import ModelConfig
+from assay.models.config import SERIES, ModelConfig
 from assay.models.ft_transformer import FtTransformer
 from assay.models.mlp import Mlp
 from assay.models.network import Network
 from assay.models.realmlp import RealMlp
 from assay.models.resnet import ResNet
+from assay.models.series import build_series
 from assay.models.tabm import TabM
 
 Builder = Callable[[int, Layout, Tensor, int, ModelConfig], Network]
@@ -50,12 +51,14 @@ def build(
     rows: all inputs of training rows, to which a realmlp fits its initial weights.
 
     Raises:
-        ValueError: `config` leaves the family open, or a realmlp is given no rows.
+        ValueError: `config` leaves the family open, or a realmlp or a network of series is given no rows.
     """
-    if config.name == "realmlp":
+    if config.name in SERIES:
+        network: Network = build_series(config, layout, outputs, len(seeds), rows)
+    elif config.name == "realmlp":
         if rows is None or not len(rows):
             raise ValueError("a realmlp needs training rows to fit its initial weights to: give rows")
-        network: Network = RealMlp(len(seeds), layout, training_numbers, outputs, config, rows, targets)
+        network = RealMlp(len(seeds), layout, training_numbers, outputs, config, rows, targets)
     elif config.name == "auto":
         raise ValueError("the family must be chosen before a network is built; config.name is still 'auto'")
     else:

@@ -8,7 +8,12 @@ from pydantic import Field, field_validator
 
 from assay.records import Record
 
-Family = Literal["perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"]
+Family = Literal[
+    "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
+    "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer",
+]  # fmt: skip
+#: Those of the families that read series.
+SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
 Norm = Literal["none", "batch", "layer"]
 Initialisation = Literal["he", "xavier", "lecun", "orthogonal"]

@@ -10,6 +10,7 @@ from assay.models.config import Family, ModelConfig, Numbers
 _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
+_TABLES = _NUMBERS | _ONLY_SOME | {"numbers", "embedding", "norm", "initialisation", "activation"}
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
 
 #: What each family starts from; the user's options go on top.
@@ -36,6 +37,13 @@ DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
         "tabm_mini": ModelConfig(
             name="tabm_mini", width=256, dropout=0.1, numbers="piecewise_residual", number_embedding=16
         ),
+        # Fawaz et al. 2020; Wang, Yan & Oates 2017, half as wide for a CPU; the others are ours.
+        "inception": ModelConfig(name="inception", layers=6, width=32, dropout=0.0),
+        "fcn": ModelConfig(name="fcn", layers=3, width=64, dropout=0.0),
+        "resnet1d": ModelConfig(name="resnet1d", layers=3, width=64, dropout=0.0),
+        "gru": ModelConfig(name="gru", layers=1, width=64, dropout=0.1),
+        "lstm": ModelConfig(name="lstm", layers=1, width=64, dropout=0.1),
+        "series_transformer": ModelConfig(name="series_transformer", layers=3, width=64, attention_heads=4),
     }
 )  # fmt: skip
 
@@ -48,6 +56,12 @@ _UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
         "realmlp": _ONLY_SOME | {"norm", "initialisation"},
         "tabm": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
         "tabm_mini": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
+        "inception": _TABLES,
+        "fcn": _TABLES | {"layers"},
+        "resnet1d": _TABLES,
+        "gru": _TABLES,
+        "lstm": _TABLES,
+        "series_transformer": _TABLES - {"attention_heads"},
     }
 )
 

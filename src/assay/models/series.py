@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Layout
+from assay.data.encode import Encoded, Layout
 from assay.models.blocks import Generators, Inputs, MemberEmbedding, MemberLinear, draw_uniform
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
@@ -479,3 +479,37 @@ SERIES_NETWORKS: dict[str, Callable[..., SeriesNetwork]] = {
     "lstm": Lstm,
     "series_transformer": SeriesTransformer,
 }
+
+
+def build_series(
+    config: ModelConfig, layout: Layout, outputs: int, members: int, rows: Encoded | None
+) -> SeriesNetwork:
+    """The network of series that `config` names, standardised by what the training `rows` show.
+
+    Raises:
+        ValueError: there are no rows, or they have no series.
+    """
+    place = next((place for place, view in enumerate(layout.media) if view.kind == "series"), None)
+    if rows is None or place is None or not len(rows):
+        raise ValueError(f"{config.name} needs training rows with series")
+    series = SeriesLayout.learn(rows.media[place], normalise=False)
+    width, depth, dropout = config.width, config.layers, config.dropout
+    network: SeriesNetwork
+    match config.name:
+        case "fcn":
+            network = Fcn(members, series, layout, outputs, width=width, dropout=dropout)
+        case "resnet1d":
+            network = ResNet1d(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
+        case "gru":
+            network = Gru(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
+        case "lstm":
+            network = Lstm(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
+        case "series_transformer":
+            network = SeriesTransformer(
+                members, series, layout, outputs, width=width, depth=depth, heads=config.attention_heads,
+                dropout=dropout,
+            )  # fmt: skip
+        case _:
+            network = InceptionTime(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
+    network.reads = (place,)
+    return network

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from assay.models.config import Family
 from assay.records import Record
 
-Recipe = Literal["auto", "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini"]
+Recipe = Literal["auto", Family]
 
 
 class EnsembleConfig(Record):

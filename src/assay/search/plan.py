@@ -45,6 +45,11 @@ _A_ROW: Mapping[str, float] = MappingProxyType(
     {"perceptron": 9e-6, "mlp": 22e-6, "resnet": 65e-6, "ft_transformer": 2200e-6, "realmlp": 62e-6, "tabm": 240e-6,
      "tabm_mini": 180e-6}
 )  # fmt: skip
+#: Networks of series in the order they are taken, what a step of a series costs in one pass of one member, folds of few
+#: series, and the share of the time that is theirs.
+_SERIES_KINDS = ("fcn", "inception")
+_A_STEP: Mapping[str, float] = MappingProxyType({"fcn": 2.5e-5, "inception": 1.2e-4})
+_FOLDS_OF_SERIES, _FEW_SERIES, _SHARE_OF_SERIES = 5, 3000, 0.6
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
 _PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
@@ -71,16 +76,20 @@ def plan(
     budget: Budget,
     *,
     has_encoder: bool = False,
+    steps: int = 0,
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
 
     Args:
         has_encoder: whether texts come as the features of a pretrained encoder.
+        steps: of the longest series; 0 where there are no series.
 
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
+    if steps:
+        return _plan_series(rows, steps, schema, model, train, ensemble, seconds)
     hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
     names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
     shares = {name: _SHARES.get(name, 1.0) for name in names}
@@ -92,6 +101,35 @@ def plan(
     for name in names:
         members = variants or _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
+    return Plan(tuple(jobs), folds, reason, why)
+
+
+def _plan_series(
+    rows: int,
+    steps: int,
+    schema: Schema,
+    model: ModelConfig,
+    train: TrainConfig,
+    ensemble: EnsembleConfig,
+    seconds: float,
+) -> Plan:
+    """Networks that read series, as many as there is the time for: random convolutions stand beside them anyway."""
+    folds = ensemble.folds or (_FOLDS_OF_SERIES if rows < _FEW_SERIES and schema.time is None else 1)
+    why = "" if folds > 1 else f"{rows:,} series are enough for one split"
+    if model.name != "auto" or "auto" not in ensemble.recipes:
+        names: Sequence[str] = (model.name,) if model.name != "auto" else tuple(dict.fromkeys(ensemble.recipes))
+        reason = "as model.name says" if model.name != "auto" else "as ensemble.recipes says"
+    else:
+        left, affordable = seconds * _SHARE_OF_SERIES, []
+        for name in _SERIES_KINDS:
+            needed = rows * steps * _A_STEP[name] * _PASSES * folds
+            if needed <= left:
+                affordable.append(name)
+                left -= needed
+        names = affordable
+        reason = f"networks of series for which {seconds:.0f} s of training are enough"
+    members = 1 if folds > 1 else 2
+    jobs = [_job(name, model, train, rows, schema, 1.0 / len(names), members) for name in names]
     return Plan(tuple(jobs), folds, reason, why)
 
 

@@ -36,14 +36,15 @@ from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
+from assay.train.rocket_head import ROCKET, place_of_series, train_rocket
 from assay.train.state import Checkpoints
 from assay.train.text_linear import TEXT_LINEAR, places_of_bags, train_text_linear
 from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
-#: Share of the time left below which no further network is begun, and those that trees and a linear model of texts
-#: get at most.
-_LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT = 0.08, 0.15, 0.25
+#: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
+#: random convolutions of series get at most.
+_LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,28 @@ def search(
     for_networks = allowed * (1.0 - _SHARE_OF_TREES) if ensemble.trees else allowed
     planned = plan(
         len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
-        has_encoder=encoder.frozen is not None,
+        has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
     )  # fmt: skip
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []
-    lost = lost_text = ""
+    lost = lost_text = lost_rocket = ""
     if ensemble.trees:
         networks, lost = _grow_trees(found, train, seed, budget, watch, checkpoints)
     if ensemble.text_linear and places_of_bags(found):
         more, lost_text = _fit_text_linear(found, train, seed, budget, watch, checkpoints)
         networks += more
-    if not any(each.part.trained.interrupted for each in networks):
+    if place_of_series(found) is not None:
+        more, lost_rocket = _fit_rocket(found, train, seed, budget, watch)
+        networks += more
+    if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
     _write(ledger, whole, networks, planned, ensemble, seed, budget)
     _write_trees(ledger, whole, ensemble, lost)
     _write_text_linear(ledger, whole, ensemble, found, lost_text)
+    if place_of_series(found) is not None:
+        _write_rocket(ledger, whole, lost_rocket)
     return whole
 
 
@@ -148,6 +154,19 @@ def _fit_text_linear(
             found, seed=seed, budget=budget.part(_SHARE_OF_TEXT), watch=Named(watch, TEXT_LINEAR),
             threads=train.threads, checkpoints=None if checkpoints is None else checkpoints.within(TEXT_LINEAR),
         )  # fmt: skip
+    except BudgetError as error:
+        return [], error.came
+    return [fitted], ""
+
+
+def _fit_rocket(
+    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch
+) -> tuple[list[TrainedNetwork], str]:
+    """Random convolutions of the series with a linear head, or why there are none."""
+    try:
+        fitted = train_rocket(
+            found, seed=seed, budget=budget.part(_SHARE_OF_ROCKET), watch=Named(watch, ROCKET), threads=train.threads
+        )
     except BudgetError as error:
         return [], error.came
     return [fitted], ""
@@ -350,7 +369,7 @@ def _write(
     write_rates(ledger, [each.part for each in trained])
     told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
     if "search.recipes" not in ledger:
-        names = ", ".join(each.part.name for each in trained)
+        names = ", ".join(each.part.name for each in trained) or "none"
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {names}", value=len(trained))
     reason = f"greedy weights on rows they did not learn from: {told}"
     ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
@@ -419,6 +438,15 @@ def _write_text_linear(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, f
     else:
         reason = f"a linear model of TF-IDF n-grams has {share:.0%} of the answer"
         ledger.record("search.text-linear", Outcome.APPLIED, reason, value=share)
+
+
+def _write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:
+    share = sum(part.share for part in whole.parts if part.name == ROCKET)
+    if lost:
+        ledger.record("search.rocket", Outcome.WARNED, f"there are none in the model: {lost}", value=0.0)
+        return
+    reason = f"random convolutions with a ridge head have {share:.0%} of the answer"
+    ledger.record("search.rocket", Outcome.APPLIED, reason, value=share)
 
 
 def _count(members: int) -> str:

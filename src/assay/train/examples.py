@@ -59,6 +59,11 @@ class Examples:
         """Outputs of a network."""
         return len(self.prior)
 
+    @property
+    def classifies(self) -> bool:
+        """Whether targets are classes."""
+        return self.targets.dtype == torch.int64
+
     def on(
         self, device: torch.device, variants: int, seeds: Sequence[int], reads: Sequence[int] = ()
     ) -> tuple[Source, Source]:

@@ -69,6 +69,8 @@ _REALMLP = TrainConfig(
 _TABM = TrainConfig(epochs=256, lr=2e-3, schedule="constant", warmup=0.0, weight_decay=3e-4, clip_norm=1.0, patience=16)
 #: Gorishniy et al. 2021, appendix E.
 _RESNET = TrainConfig(epochs=200, lr=3e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
+#: Of the convolutions of series, after Fawaz et al. 2020, with a cosine in place of their plateaus.
+_SERIES = TrainConfig(epochs=300, batch=64, lr=2e-3, schedule="cosine", weight_decay=1e-4, clip_norm=1.0, patience=100)
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
@@ -101,5 +103,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "tabm": _recipe("tabm", _TABM, "Gorishniy et al. (ICLR 2025)"),
         "tabm_mini": _recipe("tabm_mini", _TABM, "Gorishniy et al. (ICLR 2025)"),
+        "inception": _recipe("inception", _SERIES, "Fawaz et al., InceptionTime (DMKD 2020)"),
+        "fcn": _recipe("fcn", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),
+        "resnet1d": _recipe("resnet1d", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),
+        "gru": _recipe("gru", _SERIES, "Cho et al. (EMNLP 2014)"),
+        "lstm": _recipe("lstm", _SERIES, "Hochreiter & Schmidhuber (1997)"),
+        "series_transformer": _recipe("series_transformer", _SERIES, "Nie et al., PatchTST (ICLR 2023)"),
     }
 )  # fmt: skip

@@ -117,8 +117,7 @@ class _Search:
         train, valid = found.on(torch.device("cpu"), 1, [seed + fold for fold in range(folds)], self.reads)
         assert isinstance(train, Resident)
         assert isinstance(valid, Resident)
-        self.classifies = found.targets.dtype == torch.int64
-        self.buckets = found.encoder.layout.media[self.reads[0]].item.grams
+        self.buckets = found.encoder.layout.media[self.reads[0]].items[0].grams
         self.lexicon = Lexicon.of(_bags(train.rows), self.buckets)
         if not self.lexicon.known:
             raise BudgetError(
@@ -136,7 +135,7 @@ class _Search:
             own, weight = _counted(train.weight, fold, len(train))
             other, judged_weight = _counted(valid.weight, fold, len(valid))
             target = train.target.numpy()[own]
-            if self.classifies and len(np.unique(target)) < 2:
+            if self.found.classifies and len(np.unique(target)) < 2:
                 raise BudgetError(
                     "a linear model of texts needs rows of two classes in every fold", "one has one", "Leave it out."
                 )
@@ -147,7 +146,7 @@ class _Search:
 
     def search(self) -> None:
         """Fit until a penalty is worse than the one before, or the time is up."""
-        for place, penalty in enumerate(_INVERSE_PENALTIES if self.classifies else _PENALTIES):
+        for place, penalty in enumerate(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES):
             needed = 2.0 * (self.history[-1].seconds - (self.history[-2].seconds if place > 1 else 0.0)) if place else 0
             if place and self.budget.left < needed:
                 self.stopped = "the time budget was used up"
@@ -164,7 +163,7 @@ class _Search:
     def _fit(self, fold: _Fold, penalty: float) -> _Fitted:
         linear = require("sklearn.linear_model", "a linear model of texts")
         prior = self.found.prior.double().numpy()
-        if not self.classifies:
+        if not self.found.classifies:
             model = linear.Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4)
             model.fit(fold.train, fold.target.astype(np.float64), sample_weight=fold.weight)
             weights, bias = model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_)
@@ -181,7 +180,7 @@ class _Search:
         return _Fitted(weights, bias, *losses)
 
     def _tell(self, place: int, loss: float, train_loss: float) -> None:
-        name: Literal["accuracy", "R2"] = "accuracy" if self.classifies else "R2"
+        name: Literal["accuracy", "R2"] = "accuracy" if self.found.classifies else "R2"
         record = Epoch(
             epoch=place + 1,
             step=place + 1,
@@ -190,12 +189,12 @@ class _Search:
             valid_loss=loss,
             valid_score=None,
             score_name=name,
-            learning_rate=(_INVERSE_PENALTIES if self.classifies else _PENALTIES)[place],
+            learning_rate=(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES)[place],
             gradient_norm=0.0,
             memory_mb=peak_memory_mb(),
         )
         self.history.append(record)
-        self.watch.epoch(record, len(_INVERSE_PENALTIES if self.classifies else _PENALTIES))
+        self.watch.epoch(record, len(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES))
 
     def progress(self) -> Progress:
         """How it went, as a checkpoint says it."""
@@ -233,7 +232,7 @@ def places_of_bags(found: Examples) -> tuple[int, ...]:
 
 def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, rows: int) -> TrainedNetwork:
     reads = places_of_bags(found)
-    buckets = found.encoder.layout.media[reads[0]].item.grams
+    buckets = found.encoder.layout.media[reads[0]].items[0].grams
     slots, losses = tensors["slots"], tensors["losses"].tolist()
     every = [
         LinearText(*(tensors[f"{place}.{name}"] for name in ("idf", "weights", "bias"))) for place in range(len(losses))
@@ -252,11 +251,10 @@ def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, ro
         stopped=progress.stopped, clipped=0.0, skipped=0, interrupted=False,
         limited_by_budget=progress.stopped == "the time budget was used up",
     )  # fmt: skip
-    classifies = found.targets.dtype == torch.int64
     options: dict[str, Setting] = {
         "n-grams": int(slots.max()),
-        "C" if classifies else "alpha": penalty,
-        "solver": "logistic regression" if classifies else "ridge",
+        "C" if found.classifies else "alpha": penalty,
+        "solver": "logistic regression" if found.classifies else "ridge",
     }
     part = Part(
         TEXT_LINEAR, ModelConfig(), TrainConfig(), trained, len(every), network.parameter_count, is_network=False,

@@ -112,13 +112,13 @@ def decode(source: bytes | Path | np.ndarray, form: PictureFormat) -> Picture | 
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, form)
-    data = _bytes_of(source)
+    data = read_file(source)
     return data if isinstance(data, Damaged) else _from_bytes(data, form)
 
 
 def look(source: bytes | Path) -> Facts | Damaged:
     """What a picture is, from its header alone: its pixels may still turn out to be damaged."""
-    data = _bytes_of(source)
+    data = read_file(source)
     if isinstance(data, Damaged):
         return data
     opened = _opened(data)
@@ -131,8 +131,8 @@ def look(source: bytes | Path) -> Facts | Damaged:
     return Facts(_kind(image), height, width, _channels(image), tuple(notes))
 
 
-def _bytes_of(source: bytes | Path) -> bytes | Damaged:
-    """The bytes of a file, unless there are none or too many."""
+def read_file(source: bytes | Path) -> bytes | Damaged:
+    """The bytes of a file (or bytes as they are), unless there are none or too many."""
     try:
         size = source.stat().st_size if isinstance(source, Path) else len(source)
         if size > MOST_BYTES:

@@ -23,9 +23,8 @@ from assay.records import Record
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: What Pillow may open. It knows forty more kinds, some of which start other programs. MPO is what many phones call a
-#: JPEG that has a second one behind it.
-KINDS: Final = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+#: What Pillow may open. It knows forty more kinds, some of which start other programs.
+KINDS: Final = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 #: How files of these kinds begin: what starts so and cannot be opened is damaged, and not something else.
 _STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 #: Pixels of a picture before it is resized, and bytes of a file, at most. A small file can claim to be a picture that
@@ -155,8 +154,7 @@ def _opened(data: bytes) -> tuple[Image, list[str]] | Damaged:
     except pil.UnidentifiedImageError:
         if data.startswith(_STARTS):
             return Damaged(Fault.DAMAGED, "it begins as a picture does and cannot be read")
-        names = ", ".join(kind for kind in KINDS if kind != "MPO")
-        return Damaged(Fault.NOT_A_PICTURE, f"its bytes are none of {names}")
+        return Damaged(Fault.NOT_A_PICTURE, f"its bytes are none of {', '.join(KINDS)}")
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever damaged bytes lead it to
         return Damaged(Fault.DAMAGED, f"its header is damaged ({error})")
     width, height = image.size
@@ -223,6 +221,7 @@ _SCALED = "16-bit values were scaled to 8 bits"
 
 
 def _kind(image: Image) -> str:
+    # MPO is a JPEG that has a second one behind it, as many phones write them.
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 

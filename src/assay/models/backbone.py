@@ -281,17 +281,37 @@ def _tensors(data: bytes, like: Sequence[Tensor]) -> list[Tensor]:
     are taken apart, not run. Only a file of known sha256 comes here, in which each tensor has a storage of its own.
     """
     stream = io.BytesIO(data)
-    pickles = [list(pickletools.genops(stream)) for _ in range(5)]
-    words = [[str(word) for code, word, _ in each if code.name == "BINUNICODE"] for each in pickles]
-    of_key = dict(zip([word for word in words[3] if word.isdecimal()], like, strict=True))
-    found: dict[str, Tensor] = {}
-    for key in words[4]:
+    pickles = [[(code.name, argument) for code, argument, _ in pickletools.genops(stream)] for _ in range(5)]
+    keys, strides = _keys_and_strides(pickles[3])
+    of_key = dict(zip(keys, like, strict=True))
+    numbers: dict[str, Tensor] = {}
+    for key in (str(argument) for name, argument in pickles[4] if name == "BINUNICODE"):
         one = of_key[key]
         (count,) = struct.unpack("<q", stream.read(8))
         if count != one.numel():
             raise ValueError(f"{count} numbers for a tensor of {one.numel()}")
-        found[key] = torch.frombuffer(bytearray(stream.read(count * one.element_size())), dtype=one.dtype)
-    return [found[key].view(one.shape) for key, one in of_key.items()]
+        numbers[key] = torch.frombuffer(bytearray(stream.read(count * one.element_size())), dtype=one.dtype)
+    return [numbers[key].as_strided(of_key[key].shape, stride) for key, stride in zip(keys, strides, strict=True)]
+
+
+def _keys_and_strides(codes: Sequence[tuple[str, Any]]) -> tuple[list[str], list[tuple[int, ...]]]:
+    """Of each tensor: the key of its storage, and its strides.
+
+    A tensor is a name, the key, a reference to the storage, and then offset, sizes and strides as plain numbers.
+    """
+    keys: list[str] = []
+    strides: list[tuple[int, ...]] = []
+    numbers: list[int] = []
+    for name, argument in codes:
+        if name == "BINUNICODE" and argument.isdecimal():
+            keys.append(argument)
+        elif name == "BINPERSID":
+            numbers = []
+        elif name in ("BININT", "BININT1", "BININT2"):
+            numbers.append(argument)
+        elif name == "NEWFALSE":
+            strides.append(tuple(numbers[1 + len(numbers) // 2 :]))
+    return keys, strides
 
 
 # The hub

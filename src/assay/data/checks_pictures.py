@@ -301,7 +301,7 @@ def odd_sizes(view: PictureView) -> Checked:
     rows = np.flatnonzero(odd & sound)
     usual = f"{np.median(width[sound]):.0f} x {np.median(height[sound]):.0f} pixels"
     small = int((sound & (height < view.store.form.height) & (width < view.store.form.width)).sum())
-    grown = f"; {count_of(small, 'picture')} were magnified" if small else ""
+    grown = f"; {small:,} were magnified" if small > 1 else "; 1 was magnified" if small else ""
     if not len(rows):
         return Checked(practice, f"none is far from the usual {usual}{grown}", 0.0)
     at = int(rows[0])

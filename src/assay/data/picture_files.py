@@ -143,7 +143,7 @@ def _members_of(path: Path) -> _Listed:
 
 def _laid_out(listed: _Listed, name: str, place: Callable[[str], str], kind: str) -> PictureTables:
     """The tables of files in folders."""
-    pictures, notes = _sorted_out(listed.files, name)
+    pictures, notes = _sorted_out(sorted(listed.files), name)
     if not pictures:
         endings = Counter(PurePosixPath(file).suffix.casefold() or "none" for file in listed.files)
         came = f"it holds {count_of(len(listed.files), 'file')}" + (f": {named(endings)}" if endings else "")
@@ -227,8 +227,8 @@ def _parts_of(paths: Sequence[tuple[str, ...]], depth: int, name: str) -> dict[s
     """
     deep = {path[depth] for path in paths if len(path) > depth + 2}
     tops = {path[depth] for path in paths}
-    found = {top: part for top in sorted(tops) if (part := _part(top)) and top in deep}
-    if "train" not in found.values():
+    found = {top: part for top in sorted(tops) if (part := _part(top))}
+    if not any(part == "train" and top in deep for top, part in found.items()):
         return None
     others = sorted(tops - found.keys())
     if others:

@@ -80,18 +80,21 @@ class Backbone(nn.Module):
     """A frozen network without its last layer: uint8 (n, C, H, W) to (n, D) float32.
 
     Pictures are taken in the size they have, grey ones three times over, and normalised as the network was trained.
-    The answer is the mean over places of the last layer's features.
+    The answer is what the network's last layer would get, behind the means over places of its last stages: on pictures
+    unlike those it was trained on, earlier features say more.
 
-    mirror: whether features are the mean of a picture's and its mirror image's.
+    stages: how many stages' means there are. mirror: whether features are the mean of a picture's and its mirror
+    image's.
     """
 
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, network: nn.Module, features: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], *, stages: int) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
-        self.features = features
+        # Its type is timm's, whose networks have no common one with these methods.
+        self.network: Any = network.eval().requires_grad_(False)
+        self.stages = stages
         self.mirror = False
         self.register_buffer("centre", 255.0 * torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("spread", 255.0 * torch.tensor(std).view(1, -1, 1, 1))
@@ -105,15 +108,22 @@ class Backbone(nn.Module):
         if pictures.shape[1] == 1:
             pictures = pictures.expand(-1, 3, -1, -1)
         values = channels_last((pictures.float() - self.centre) / self.spread)
-        found: Tensor = self.network(values)
+        found = self._found(values)
         if self.mirror:
-            mirrored: Tensor = self.network(channels_last(values.flip(3)))
-            found = (found + mirrored) / 2
+            found = (found + self._found(channels_last(values.flip(3)))) / 2
         return found
+
+    def _found(self, values: Tensor) -> Tensor:
+        """Features of normalised pictures."""
+        if not self.stages:
+            only: Tensor = self.network(values)
+            return only
+        last, maps = self.network.forward_intermediates(values, indices=self.stages, output_fmt="NCHW")
+        return torch.cat([*(one.mean((2, 3)) for one in maps), self.network.forward_head(last)], dim=1)
 
 
 def load_backbone(
-    name: str = "tf_efficientnet_lite0", *, weights: Path | None = None, hub: bool = False
+    name: str = "tf_efficientnet_lite0", *, weights: Path | None = None, hub: bool = False, stages: int = 2
 ) -> tuple[Backbone, Provenance]:
     """The network of timm that `name` names, with trained weights.
 
@@ -121,9 +131,10 @@ def load_backbone(
         name: of an architecture in timm.
         weights: a .safetensors file with timm's names; those of the last layer may be missing.
         hub: whether weights may be downloaded.
+        stages: of `Backbone`.
 
     Raises:
-        ConfigError: there is no such network, there are no weights for it, or they are of another one.
+        ConfigError: there is no such network, it has not so many stages, there are no weights for it, or they are of another one.
         MissingExtraError: timm is not installed.
     """
     timm = require("timm", "backbones of pictures")
@@ -148,8 +159,13 @@ def load_backbone(
             f"{_DO_WITHOUT} Or allow the hub.",
         )
     network.reset_classifier(0)  # type: ignore[operator]
-    features = int(network.num_features)  # type: ignore[arg-type]
-    backbone = Backbone(network, features, tuple(settings["mean"]), tuple(settings["std"])).eval()
+    known = len(getattr(network, "feature_info", ())) if hasattr(network, "forward_intermediates") else 0
+    if not 0 <= stages <= known:
+        raise ConfigError(f"stages of {name} must be 0 to {known}", f"it is {stages}", "Choose fewer.")
+    backbone = Backbone(network, tuple(settings["mean"]), tuple(settings["std"]), stages=stages).eval()
+    size = settings["input_size"][-1]
+    with torch.inference_mode():
+        features = backbone(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
     provenance = Provenance(
         name=name,
         source=source,

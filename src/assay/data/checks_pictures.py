@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -121,7 +122,7 @@ def near_pairs(hashes: np.ndarray, most: int = NEAR_BITS, limit: int = MOST_PAIR
         The pairs, and whether all were compared: where a band has more than `limit` pairs it is cut short.
     """
     edges = np.linspace(0, 64, most + 2).round().astype(int)
-    masks = [np.uint64(((1 << int(high - low)) - 1) << int(low)) for low, high in zip(edges, edges[1:], strict=False)]
+    masks = [np.uint64(((1 << int(high - low)) - 1) << int(low)) for low, high in pairwise(edges)]
     found, whole = [np.empty((0, 2), np.int64)], True
     for place, mask in enumerate(masks):
         order = np.argsort(hashes & mask, kind="stable")
@@ -167,7 +168,7 @@ def duplicates(view: PictureView) -> Checked:
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     findings = _copies(view, practice, pairs, _EXACT, "file for file")
     copies = np.unique(pairs[:, 1])
-    reason = f"{count_of(len(copies), 'copy') if len(copies) == 1 else f'{len(copies):,} copies'} among {len(known):,} pictures"
+    reason = f"{count_of(len(copies), 'repeated file')} among {len(known):,}"
     return Checked(practice, reason, float(len(copies)), findings, rows=copies + 1)
 
 
@@ -229,15 +230,21 @@ def _copies(view: PictureView, practice: str, pairs: np.ndarray, verb: str, how:
             do = "Keep them in one part of the split, and remove them if they are copies by mistake."
             found.append(
                 Finding(
-                    check=practice, severity=severity, what=what, do=do, count=len(rows), rows=first_rows(rows), part=name
+                    check=practice,
+                    severity=severity,
+                    what=what,
+                    do=do,
+                    count=len(rows),
+                    rows=first_rows(rows),
+                    part=name,
                 )
             )
     labels = view.label[pairs]
     differ = pairs[(labels >= 0).all(1) & (labels[:, 0] != labels[:, 1])]
     if len(differ):
-        one, other = (view.classes[int(view.label[differ[0, side]])] for side in (0, 1))
+        one, another = (view.classes[int(view.label[differ[0, side]])] for side in (0, 1))
         what = f"{count_of(len(differ), 'pair')} of pictures that {verb} each other, {how}, have different labels, "
-        what += f"such as {one!r} and {other!r}"
+        what += f"such as {one!r} and {another!r}"
         rows = np.unique(differ)
         do = "Look which label is right: at most one of them is."
         found.append(
@@ -360,8 +367,9 @@ def shortcuts(view: PictureView) -> Checked:
     """How well a property that is not what a picture shows tells a class from the others, as AUROC.
 
     Networks learn such marks before they learn shapes (Geirhos et al., Shortcut Learning in Deep Neural Networks,
-    Nature Machine Intelligence 2020). Size, shape and kind of the file should tell nothing; brightness, contrast, colour
-    and how well a picture can be compressed may belong to the class, so they are judged more kindly. Each class is taken against all others.
+    Nature Machine Intelligence 2020). Size, shape and kind of the file should tell nothing; brightness, contrast,
+    colour and how well a picture can be compressed may belong to the class, so they are judged more kindly. Each class
+    is taken against all others.
     """
     practice = "audit.picture-shortcuts"
     rows = np.flatnonzero(view.store.sound & (view.label >= 0) & (view.part == 0))
@@ -408,9 +416,7 @@ def _shortcut(view: PictureView, practice: str, one: tuple[float, str, int], cou
     what = f"the {name} alone tells pictures of {view.classes[label]!r} from all others with AUROC {score:.3f}"
     do = "If that comes from how pictures were taken or saved, the model will learn it instead of what they show: "
     do += "save all pictures alike, or see to it that both classes come in both ways."
-    return Finding(
-        check=practice, severity=severity, what=what, do=do, count=int(counts[label]), columns=("image",)
-    )
+    return Finding(check=practice, severity=severity, what=what, do=do, count=int(counts[label]), columns=("image",))
 
 
 def _aurocs(values: np.ndarray, label: np.ndarray, judged: np.ndarray) -> np.ndarray:
@@ -421,7 +427,7 @@ def _aurocs(values: np.ndarray, label: np.ndarray, judged: np.ndarray) -> np.nda
     counts = np.bincount(label, minlength=len(sums))
     own = counts[judged]
     area = (sums[judged] - own * (own + 1) / 2) / (own * (n - own))
-    return np.maximum(area, 1.0 - area)
+    return np.asarray(np.maximum(area, 1.0 - area))
 
 
 def _kind_scores(kinds: pl.Series, label: np.ndarray, judged: np.ndarray) -> np.ndarray:

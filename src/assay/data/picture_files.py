@@ -163,7 +163,9 @@ def _laid_out(listed: _Listed, name: str, place: Callable[[str], str], kind: str
         )
     parts = _parts_of(paths, depth, name)
     labels_at = depth if parts is None else depth + 1
-    kept = [(path[depth] if parts else "", path[labels_at], picture) for path, picture in zip(paths, pictures, strict=True)]
+    kept = [
+        (path[depth] if parts else "", path[labels_at], picture) for path, picture in zip(paths, pictures, strict=True)
+    ]
     frames: dict[str, pl.DataFrame] = {}
     for part in dict.fromkeys(parts.values()) if parts else ("data",):
         rows = sorted((label, file) for top, label, file in kept if parts is None or parts[top] == part)
@@ -337,7 +339,7 @@ def _of_arrays(path: Path) -> PictureTables:
 
 def _roles(names: Iterable[str]) -> dict[tuple[str, str], str]:
     """Which array is what: `x_train` and `train_images` are the images of the training part."""
-    roles = {}
+    roles: dict[tuple[str, str], str] = {}
     for name in names:
         words = name.casefold().split("_")
         part = next((_PARTS[word] for word in words if word in _PARTS), "data")
@@ -419,10 +421,12 @@ def _idx_folder(folder: Path) -> PictureTables | None:
         return None
     if "train" not in parts and len(parts) > 1:
         raise DataError(
-            f"{folder.name} must hold training pictures", f"it holds {', '.join(path.name for path in images)}", _EXPECTED
+            f"{folder.name} must hold training pictures",
+            f"it holds {', '.join(path.name for path in images)}",
+            _EXPECTED,
         )
     order = [part for part in ("train", "valid", "test", "data") if part in parts]
-    frames = {part: _idx_table(parts[part]) for part in order}
+    frames: dict[str, pl.DataFrame] = {part: _idx_table(parts[part]) for part in order}
     if list(frames) == ["test"]:
         frames = {"data": frames["test"]}
     return PictureTables(frames, "idx files", (), _class_findings(frames, folder.name))
@@ -464,7 +468,9 @@ def _read_idx(path: Path) -> np.ndarray:
             while len(data) < size and (piece := file.read(min(1 << 22, size - len(data)))):
                 data += piece
             if len(data) != size or file.read(1):
-                raise ValueError(f"its header says {size:,} bytes and {'more' if len(data) == size else len(data)} follow")
+                raise ValueError(
+                    f"its header says {size:,} bytes and {'more' if len(data) == size else len(data)} follow"
+                )
             return np.frombuffer(data, dtype).reshape(shape)
     except (ValueError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(

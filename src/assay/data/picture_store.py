@@ -94,7 +94,7 @@ class PictureStore:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(n, C, H, W)"""
+        """The shape of `pixels`."""
         form = self.form
         return len(self), form.channels, form.height, form.width
 

@@ -134,7 +134,8 @@ def load_backbone(
         stages: of `Backbone`.
 
     Raises:
-        ConfigError: there is no such network, it has not so many stages, there are no weights for it, or they are of another one.
+        ConfigError: there is no such network, it has not so many stages, there are no weights for it, or they are of
+            another one.
         MissingExtraError: timm is not installed.
     """
     timm = require("timm", "backbones of pictures")
@@ -148,7 +149,8 @@ def load_backbone(
         licence = "unknown"
     elif name in _SHIPPED and (path := _shipped_path(_SHIPPED[name])) is not None:
         shipped = _SHIPPED[name]
-        source, sha256, licence = f"package {shipped.package}", _load_shipped(network, path, shipped), shipped.licence
+        source, sha256 = f"package {shipped.package}", _load_shipped(network, path, shipped)
+        licence = shipped.licence
     elif hub:
         path = _download(settings, name)
         source, sha256 = f"hub {settings['hf_hub_id']}", _load_file(network, path, name)
@@ -240,7 +242,8 @@ def _fill(network: nn.Module, found: Mapping[str, Tensor], file: str, name: str)
         ConfigError: names or shapes are not the network's.
     """
     own = network.state_dict()
-    head = str(network.default_cfg.get("classifier", ""))  # type: ignore[union-attr]  # timm's own attribute
+    settings: Mapping[str, Any] = network.default_cfg  # type: ignore[assignment]  # timm's own attribute
+    head = str(settings.get("classifier") or "")
     is_head = {key for key in own if head and key.startswith(f"{head}.")}
     missing = [key for key in own if key not in found and key not in is_head]
     beyond = [key for key in found if key not in own]

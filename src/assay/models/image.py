@@ -164,9 +164,9 @@ class Block(nn.Module):
 
 
 class ImageNetwork(Network):
-    """Whitened patches, blocks of convolutions, the largest value of each channel, and a linear layer over these
-    features beside the row's numbers, extras and vectors of categories.
+    """Whitened patches, blocks of convolutions, the largest value of each channel, and a linear layer.
 
+    The linear layer gets the row's numbers, extras and vectors of categories beside these features of the picture.
     After airbench94 (Jordan, arXiv 2404.00498), narrower, with as many blocks as the picture has room for. The head
     starts at the prior instead of at random, and its features are divided by their number's root instead of by 9.
 

@@ -91,8 +91,11 @@ def alternates(rows: Tensor, epoch: int) -> Tensor:
     Two epochs then show every picture both ways, which random flips do for half of them (Jordan, arXiv 2404.00498,
     3.6). Which half begins is a hash of the row, so that nothing has to be remembered.
     """
-    # Knuth's multiplicative hash of the row; a bit from the middle, where all lower bits have been mixed in.
-    begins = ((rows.to(torch.int64) + 1) * 2654435761 >> 15) & 1
+    # Wellons' hash of 32 bits (Hash Prospector, 2018); a single product leaves neighbouring rows taking turns.
+    bits = (rows.to(torch.int64) + 1) & 0xFFFFFFFF
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        bits = ((bits ^ (bits >> shift)) * factor) & 0xFFFFFFFF
+    begins = (bits ^ (bits >> 16)) & 1
     return (begins + epoch) % 2 == 1
 
 
@@ -157,7 +160,7 @@ def colour(
 
 
 def _grey(values: Tensor) -> Tensor:
-    """(n, 1, H, W)"""
+    """The grey of each pixel, (n, 1, H, W)."""
     if values.shape[1] == 1:
         return values
     weights = torch.tensor(_GREY, dtype=values.dtype, device=values.device).view(1, 3, 1, 1)

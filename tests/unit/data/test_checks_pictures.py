@@ -198,7 +198,9 @@ def test_a_size_that_tells_a_class_has_its_auroc(tmp_path):
 def test_brightness_is_judged_kindly(tmp_path):
     labels = [row % 2 for row in range(40)]
     images = [scene(row).point(lambda value, one=label: value // 4 + 150 * one) for row, label in enumerate(labels)]
-    found = [finding for finding in shortcuts(view_of(tmp_path, images, labels)).findings if "brightness" in finding.what]
+    found = [
+        finding for finding in shortcuts(view_of(tmp_path, images, labels)).findings if "brightness" in finding.what
+    ]
     assert found[0].severity is Severity.WARNING
     assert "AUROC 1.000" in found[0].what
 

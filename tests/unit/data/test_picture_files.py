@@ -44,7 +44,9 @@ def test_a_folder_for_each_class(tmp_path):
     assert list(found.parts) == ["data"]
     frame = found.parts["data"]
     assert frame["label"].to_list() == ["cat", "cat", "dog", "dog"]
-    assert frame["image"].to_list() == [str(root / name) for name in ("cat/1.webp", "cat/2.gif", "dog/a.png", "dog/b.JPG")]
+    assert frame["image"].to_list() == [
+        str(root / name) for name in ("cat/1.webp", "cat/2.gif", "dog/a.png", "dog/b.JPG")
+    ]
     assert (found.notes, found.findings) == ((), ())
 
 
@@ -158,7 +160,7 @@ def test_an_archive_that_leads_out_of_itself_is_refused(tmp_path, name):
 def test_a_damaged_archive_is_told(tmp_path):
     path = zipped(tmp_path / "x.zip", CLASSES)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="must be a whole .zip file"):
+    with pytest.raises(DataError, match="must be a whole"):
         read_pictures(path)
 
 

@@ -124,7 +124,7 @@ def test_other_shipped_bytes_are_refused(shipped, monkeypatch, tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     monkeypatch.setattr(module, "_shipped_path", lambda _: path)
-    with pytest.raises(ConfigError, match="must be the known ones, but x.pth has the sha256"):
+    with pytest.raises(ConfigError, match="must be the known ones"):
         load_backbone(LITE)
 
 
@@ -142,7 +142,7 @@ def test_without_weights_it_says_where_to_get_them():
 
 
 def test_weights_of_another_network_are_refused(tiny, tmp_path):
-    with pytest.raises(ConfigError, match="weights must be of resnet18, but tiny.safetensors lacks"):
+    with pytest.raises(ConfigError, match=r"weights must be of resnet18, but tiny\.safetensors lacks"):
         load_backbone("resnet18", weights=tiny[0])
     state = dict(tiny[1].state_dict())
     state["conv_stem.weight"] = torch.zeros(1)
@@ -180,7 +180,7 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path, new):
 def test_a_damaged_file_is_told(tmp_path, data):
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match="must be a whole .safetensors file"):
+    with pytest.raises(ConfigError, match="must be a whole"):
         load_backbone(TINY, weights=path)
 
 

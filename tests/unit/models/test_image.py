@@ -111,7 +111,6 @@ def test_a_network_starts_at_the_prior_and_every_parameter_leads_with_members(me
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 2, 2), (3, 1, 9), (1, 5, 40)])
 def test_any_size_of_picture_has_room(shape):
-    channels, height, width = shape
     images = torch.randint(0, 256, (6, *shape), dtype=torch.uint8)
     net = network(images=images, config=ImageConfig(width=4, growth=(1.0, 2.0, 2.0, 2.0)))
     assert net(*beside(6), images).shape == (1, 6, 3)

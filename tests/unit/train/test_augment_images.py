@@ -85,7 +85,7 @@ def test_alternating_flips_show_both_ways_in_any_two_epochs():
     assert torch.equal(alternates(rows[5:9], 0), first[5:9])
     # Nothing to do with the order of the rows, which often is that of the classes.
     ordered = alternates(torch.arange(10_000), 0).float()
-    assert abs(float(torch.corrcoef(torch.stack([ordered[1:], ordered[:-1]]))[0, 1])) < 0.75
+    assert abs(float(torch.corrcoef(torch.stack([ordered[1:], ordered[:-1]]))[0, 1])) < 0.05
     blocks = ordered.view(10, 1000).mean(1)
     assert float((blocks - 0.5).abs().max()) < 0.05
 
@@ -155,7 +155,7 @@ def test_erasing_takes_a_rectangle_of_the_share_it_says():
     tall, wide = gone[erased].any(2).sum(1), gone[erased].any(1).sum(1)
     area = gone[erased].flatten(1).sum(1)
     assert torch.equal(tall * wide, area)
-    assert 0.01 < float(area.min()) / 400
+    assert float(area.min()) / 400 > 0.01
     assert float(area.max()) / 400 < 0.38
 
 

@@ -17,8 +17,8 @@ from assay.models.blocks import Generators, MemberEmbedding, MemberLinear
 from assay.models.image_config import ImageConfig
 from assay.models.network import MemberModule, Network
 
-#: Patches that the first layer's whitening is fitted to.
-_PATCHES = 200_000
+#: Patches that the first layer's whitening is fitted to, about; pictures whose pixels are summed at a time.
+_PATCHES, _AT_ONCE = 500_000, 64
 #: Added to the variance of each direction of patches before its root is divided by (airbench: 5e-4, of pixels with
 #: deviation 1).
 _WHITENING = 5e-4
@@ -49,12 +49,12 @@ class Whitening(nn.Module):
     def __init__(self, pixels: Tensor, patch: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        values = pixels.double()
-        self.register_buffer("centre", values.mean((0, 2, 3)).float().view(1, -1, 1, 1))
+        centre, spread = _moments(pixels)
+        self.register_buffer("centre", centre.float().view(1, -1, 1, 1))
         # Pictures of one colour have no spread; they stay as they are.
-        spread = values.std((0, 2, 3), correction=0).clamp_min(1.0)
-        self.register_buffer("spread", spread.float().view(1, -1, 1, 1))
-        self.register_buffer("weight", _whitening_weight(self.normalise(pixels), patch))
+        self.register_buffer("spread", spread.clamp_min(1.0).float().view(1, -1, 1, 1))
+        step = -(-pixels[:, 0].numel() // _PATCHES)
+        self.register_buffer("weight", _whitening_weight(self.normalise(pixels[::step]), patch))
 
     @property
     def outputs(self) -> int:
@@ -70,11 +70,24 @@ class Whitening(nn.Module):
         return functional.conv2d(channels_last(self.normalise(pictures)), self.weight, stride=self.stride)
 
 
+def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel, float64 (C,), without a copy of all pixels in double precision."""
+    count = pixels[:, 0].numel()
+    total = torch.zeros(pixels.shape[1], dtype=torch.float64)
+    square = torch.zeros_like(total)
+    for block in pixels.split(_AT_ONCE):
+        values = block.double()
+        total += values.sum((0, 2, 3))
+        square += values.square().sum((0, 2, 3))  # exact: whole numbers far below 2^53
+    mean = total / count
+    return mean, (square / count - mean.square()).clamp_min(0.0).sqrt()
+
+
 def _whitening_weight(pictures: Tensor, patch: int) -> Tensor:
     """float32 (2 * C * k * k, C, k, k) out of normalised pictures (s, C, H, W)."""
     channels = pictures.shape[1]
     patches = functional.unfold(pictures, patch).transpose(1, 2).flatten(0, 1)  # (s * places, C * k * k)
-    patches = patches[:: max(1, len(patches) // _PATCHES)].double()
+    patches = patches.double()
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()  # LAPACK's own signs are no fact
     rows = (vectors * signs / (values.clamp_min(0.0) + _WHITENING).sqrt()).T.flip(0)
@@ -86,24 +99,28 @@ class MemberConv(MemberModule):
     """A 3x3 convolution of each member, as groups of one: (n, M * D, H, W) to (n, M * F, H, W), no bias.
 
     It starts as the identity of the first channels, the rest as torch's own (Jordan, 3.3).
+
+    weight: (M, F, D * 9), a matrix for each member, so that Muon steps it as one.
     """
 
     def __init__(self, members: int, inputs: int, outputs: int, *, shared: bool = False) -> None:
         super().__init__()
         self.shared = shared  # the inputs are the same for all members: (n, D, H, W)
-        self.weight = nn.Parameter(torch.empty(members, outputs, inputs, 3, 3))
+        self.kernel = (inputs, 3, 3)
+        self.weight = nn.Parameter(torch.empty(members, outputs, inputs * 9))
 
     def reset(self, generators: Generators) -> None:
         """Identity first, then uniform between -1 and 1 over the root of the inputs."""
-        bound = 1.0 / math.sqrt(self.weight[0, 0].numel())
+        bound = 1.0 / math.sqrt(self.weight.shape[2])
         for weight, generator in zip(self.weight.data, generators, strict=True):
             nn.init.uniform_(weight, -bound, bound, generator=generator)
-            nn.init.dirac_(weight[: weight.shape[1]])
+            nn.init.dirac_(weight[: self.kernel[0]].view(-1, *self.kernel))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         groups = 1 if self.shared else len(self.weight)
-        return functional.conv2d(pictures, self.weight.flatten(0, 1), padding=1, groups=groups)
+        kernels = self.weight.view(-1, *self.kernel)
+        return functional.conv2d(pictures, kernels, padding=1, groups=groups)
 
 
 class MemberShiftNorm(MemberModule):

@@ -54,6 +54,7 @@ def test_whitened_patches_are_uncorrelated_with_deviation_one():
 
 def test_pixels_are_normalised_by_channel():
     images = pictures(100)
+    assert torch.allclose(Whitening(images, 2, 1).spread.flatten(), images.float().std((0, 2, 3), correction=0))
     found = Whitening(images, 2, 1).normalise(images)
     assert torch.allclose(found.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
     assert torch.allclose(found.std((0, 2, 3)), torch.ones(3), atol=1e-3)
@@ -80,7 +81,9 @@ def test_members_are_convolved_apart():
     layer = MemberConv(2, 3, 4)
     layer.reset([torch.Generator().manual_seed(seed) for seed in (0, 1)])
     images = torch.randn(2, 6, 5, 5)
-    expected = [functional.conv2d(images[:, 3 * m : 3 * m + 3], layer.weight[m], padding=1) for m in (0, 1)]
+    expected = [
+        functional.conv2d(images[:, 3 * m : 3 * m + 3], layer.weight[m].view(4, 3, 3, 3), padding=1) for m in (0, 1)
+    ]
     assert torch.allclose(layer(images), torch.cat(expected, 1), atol=1e-5)
 
 

@@ -481,6 +481,12 @@ def _read_idx(path: Path) -> np.ndarray:
 # Places
 
 
+def seen_from(folder: Path, places: pl.Series) -> pl.Series:
+    """Relative places as seen from `folder`, such as that of the table they stand in; absolute ones as they are."""
+    joined = [None if place is None else str(folder / place) for place in places]
+    return pl.Series(places.name, joined, dtype=pl.String)
+
+
 class Places:
     """Gets what lies at places; containers stay open until `close`. May be used from several threads."""
 

@@ -154,7 +154,7 @@ def store_pictures(
         folder.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".pictures-", dir=folder))
         try:
-            _fill(made, places, form, source, key, threads or os.cpu_count() or 1, progress)
+            _fill(made, places, form, source, key, threads or len(os.sched_getaffinity(0)), progress)
             made.chmod(0o755)  # temporary folders are closed to others
             shutil.rmtree(kept, ignore_errors=True)  # a damaged one
             with suppress(OSError):  # another run came first with the same pictures

@@ -141,7 +141,8 @@ def load_backbone(
     timm = require("timm", "backbones of pictures")
     if not timm.is_model(name):
         raise ConfigError("a backbone must be a network of timm", f"it is {name!r}", nearest(name, timm.list_models()))
-    network: nn.Module = timm.create_model(name, pretrained=False)
+    with torch.random.fork_rng(devices=[]):  # weights that are drawn only to be replaced
+        network: nn.Module = timm.create_model(name, pretrained=False)
     settings: Mapping[str, Any] = network.pretrained_cfg  # type: ignore[assignment]  # timm's own attribute
     licence = str(settings.get("license") or "unknown")
     if weights is not None:
@@ -352,10 +353,9 @@ def _download(settings: Mapping[str, Any], name: str) -> Path:
     _check_reachable(str(hub.constants.ENDPOINT), name)
     try:
         return Path(hub.hf_hub_download(**call, etag_timeout=_PATIENCE))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"the hub must give weights of {name}", f"it did not ({str(error).splitlines()[0]})", _DO_WITHOUT
-        ) from None
+    except Exception as error:  # noqa: BLE001  # errors of the client and of what it sends through have no common base
+        came = f"it did not ({(str(error) or type(error).__name__).splitlines()[0]})"
+        raise ConfigError(f"the hub must give weights of {name}", came, _DO_WITHOUT) from None
 
 
 def _check_reachable(address: str, name: str) -> None:

@@ -22,8 +22,8 @@ _PATCHES, _AT_ONCE = 500_000, 64
 #: Added to the variance of each direction of patches before its root is divided by (airbench: 5e-4, of pixels with
 #: deviation 1).
 _WHITENING = 5e-4
-#: The learning rate of the shifts of normalisations over that of weights. Jordan: 64, for SGD; what is learned by Adam
-#: moves by the learning rate itself, and then less is right.
+#: The learning rate of the shifts of normalisations over that of weights. Jordan: 64, for SGD. Adam moves everything by
+#: the rate itself, so less was taken here; other factors were not compared.
 _SHIFT_RATE = 4.0
 #: Bytes that the first layer may take for the rows of one call without gradients.
 _WORK = 64 << 20

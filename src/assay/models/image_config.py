@@ -15,7 +15,9 @@ class ImageConfig(Record):
         (1.0, 2.0, 4.0), min_length=1, max_length=8, description="Channels of each block, as multiples of width."
     )
     patch: int = Field(2, ge=2, le=4, description="Side of the patches that the first layer whitens.")
-    stride: int = Field(1, ge=1, le=4, description="Pixels between two patches; 2 costs a quarter.")
+    stride: int = Field(
+        2, ge=1, le=4, description="Pixels between two patches; 1 sees more and costs four times as much."
+    )
     embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category beside the picture.")
     mirror: bool = Field(
         False, description="Answer with the mean of a picture and its mirror image; for pictures whose sides are alike."

@@ -2,12 +2,14 @@ import gzip
 import os
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from assay.data.findings import Severity
-from assay.data.picture_files import Places, read_pictures
+from assay.data.picture_files import Places, read_pictures, seen_from
 from assay.data.pictures import Damaged, Fault, Picture, PictureFormat, decode
 from assay.errors import DataError
 
@@ -304,6 +306,13 @@ def test_a_damaged_idx_file_is_told(tmp_path, data, packed):
 
 
 # Places
+
+
+def test_relative_places_are_seen_from_a_folder():
+    places = pl.Series("image", ["a/1.png", "/b/2.png", None, "x.zip::a/1.png"])
+    found = seen_from(Path("/data"), places)
+    assert found.to_list() == ["/data/a/1.png", "/b/2.png", None, "/data/x.zip::a/1.png"]
+    assert found.name == "image"
 
 
 def test_a_plain_path_is_given_back_and_stamped_by_its_file(tmp_path):

@@ -30,6 +30,7 @@ from assay.data.inputs import (
     RESERVED,
     Input,
     Matrices,
+    Readers,
     View,
     feed,
     is_numeric,
@@ -37,7 +38,6 @@ from assay.data.inputs import (
     views_of,
 )
 from assay.data.schema import Kind, Schema, Task
-from assay.data.tokens import Tokenizer
 from assay.errors import ConfigError, ParityError
 from assay.evaluate.record import Parity
 from assay.ledger import Ledger, Outcome
@@ -48,6 +48,8 @@ from assay.models.quoting import quoted
 
 _OPSET = 20
 _ML = "ai.onnx.ml"
+#: Types of the arrays that are no integers.
+_TYPES = {"series": TensorProto.FLOAT, "pictures": TensorProto.UINT8}
 #: Lengths of the free axes of the example that is exported.
 _EXAMPLE = (4, 7)
 #: Inner names begin so, apart from the columns, which keep theirs.
@@ -79,18 +81,20 @@ def export(
     # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
     weights = save(_state(answer))
     (directory / WEIGHTS).write_bytes(weights)
-    if encoder.tokenizer is not None:
-        (directory / TOKENIZER).write_text(encoder.tokenizer.text, encoding="utf-8")
-    return _check_parity(answer, inputs, schema, probe, directory, names, encoder.tokenizer), names
+    if encoder.readers.tokenizer is not None:
+        (directory / TOKENIZER).write_text(encoder.readers.tokenizer.text, encoding="utf-8")
+    return _check_parity(answer, inputs, schema, probe, directory, names, encoder.readers), names
 
 
 def inputs_of(encoder: Encoder, ensemble: Ensemble) -> tuple[Input, ...]:
     """The inputs of the model, of texts only those arrays that it reads."""
     taken = {encoder.layout.media[place].name for place in ensemble.reads}
     unread = {item.name for view in encoder.layout.media if view.name not in taken for item in view.items}
-    nothing = {"grams": 0, "length": 0}
+    nothing = {"grams": 0, "length": 0, "picture": None}
     trimmed = (item.model_copy(update=nothing) if item.name in unread else item for item in encoder.inputs)
-    return tuple(item for item in trimmed if item.kind is not Kind.SEQUENCE or item.length)
+    return tuple(
+        item for item in trimmed if item.kind not in (Kind.SEQUENCE, Kind.IMAGE) or item.length or item.picture
+    )
 
 
 def _state(answer: Answer) -> dict[str, Tensor]:
@@ -200,7 +204,9 @@ def _is_own(answer: Answer) -> bool:
 
 def _example_of(view: View) -> Tensor:
     sizes = [size if isinstance(size, int) else free for size, free in zip(view.shape, _EXAMPLE, strict=False)]
-    return torch.randn((3, *sizes)) if view.kind == "series" else torch.ones((3, *sizes), dtype=torch.int32)
+    if view.kind == "series":
+        return torch.randn((3, *sizes))
+    return torch.ones((3, *sizes), dtype=torch.uint8 if view.kind == "pictures" else torch.int32)
 
 
 class _Present(nn.Module):
@@ -249,7 +255,7 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
             outputs.append(helper.make_tensor_value_info(_matrix_name(matrix), types[matrix], ["rows", None]))
     for place, view in enumerate(views_of(inputs)):
         shape = ["rows", *(f"{size}{place}" if isinstance(size, str) else size for size in view.shape)]
-        kind = TensorProto.FLOAT if view.kind == "series" else TensorProto.INT32
+        kind = _TYPES.get(view.kind, TensorProto.INT32)
         graph_inputs.append(helper.make_tensor_value_info(view.name, kind, shape))
         nodes.append(helper.make_node("Identity", [view.name], [_matrix_name(view.name)]))
         outputs.append(helper.make_tensor_value_info(_matrix_name(view.name), kind, shape))
@@ -323,16 +329,16 @@ def _check_parity(
     probe: pl.DataFrame,
     directory: Path,
     names: tuple[str, str | None],
-    tokenizer: Tokenizer | None,
+    readers: Readers,
 ) -> Parity:
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
     rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
-    expected = _ask_network(answer, matrices(rows, inputs, tokenizer))
+    expected = _ask_network(answer, matrices(rows, inputs, readers))
     session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
     output = [names[1] or names[0]]
-    together = session.run(output, feed(rows, inputs, tokenizer))[0].reshape(expected.shape)
+    together = session.run(output, feed(rows, inputs, readers))[0].reshape(expected.shape)
     single = [
-        session.run(output, feed(rows.slice(i, 1), inputs, tokenizer))[0].reshape(1, -1)
+        session.run(output, feed(rows.slice(i, 1), inputs, readers))[0].reshape(1, -1)
         for i in range(min(8, rows.height))
     ]
     difference = max(

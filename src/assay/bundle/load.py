@@ -15,7 +15,7 @@ import polars as pl
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import RESERVED, Input, cells_of, check_columns, feed, input_names, is_numeric, views_of
+from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.tokens import Tokenizer
@@ -126,7 +126,7 @@ class Bundle:
         self.manifest = manifest
         self.schema = schema
         self._session = session
-        self._tokenizer = tokenizer
+        self._readers = Readers(tokenizer)
         self._labels = _labels(manifest)
         outputs = (manifest.output_probability, manifest.output_prediction)
         self._outputs = [name for name in outputs if name is not None][:1]
@@ -212,7 +212,7 @@ class Bundle:
         blocks = [] if frame.height else [self._no_answers(frame)]
         block = _TEXT_BLOCK if views_of(self.manifest.inputs) else _BLOCK
         for start in range(0, frame.height, block):
-            arrays = feed(frame.slice(start, block), self.manifest.inputs, self._tokenizer)
+            arrays = feed(frame.slice(start, block), self.manifest.inputs, self._readers)
             unread.update({name: int(np.isnan(arrays[name]).sum()) for name in numeric})
             blocks.append(self._session.run(self._outputs, arrays)[0])
         answers = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

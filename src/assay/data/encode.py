@@ -19,12 +19,25 @@ from assay.data import columns
 from assay.data.config import EncodeConfig
 from assay.data.frozen import FrozenText, Tell, TextFeatures
 from assay.data.grams import MOST_GRAMS
-from assay.data.inputs import LARGEST, RESERVED, Input, View, is_numeric, joined_media, matrices, values_of, views_of
+from assay.data.inputs import (
+    LARGEST,
+    RESERVED,
+    Input,
+    Readers,
+    View,
+    is_numeric,
+    joined_media,
+    matrices,
+    values_of,
+    views_of,
+)
 from assay.data.learn import Knots, Learned, Plan, learn
+from assay.data.picture_reader import PictureReader
+from assay.data.picture_tables import Pictures
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
 from assay.data.series import longest
-from assay.data.tokens import MOST_WINDOWS, Tokenizer
+from assay.data.tokens import MOST_WINDOWS
 from assay.ledger import Ledger, Outcome
 
 #: Scaled numbers end here, also without a clip: their squares still fit into float32.
@@ -210,19 +223,21 @@ class Encoder:
     """Vocabularies and Preprocess, learned from training rows: `encode` turns rows into the network's inputs."""
 
     def __init__(
-        self, inputs: tuple[Input, ...], preprocess: Preprocess, layout: Layout, frozen: FrozenText | None = None
+        self,
+        inputs: tuple[Input, ...],
+        preprocess: Preprocess,
+        layout: Layout,
+        frozen: FrozenText | None = None,
+        pictures: PictureReader | None = None,
     ) -> None:
         self.inputs = inputs
         self.preprocess = preprocess
         self.layout = layout
         self.frozen = frozen
+        tokenizer = None if frozen is None else frozen.tokenizer
+        self.readers = Readers(tokenizer, None if pictures is None else pictures.arrays)
         self.longer: dict[str, int] = {}
         """Texts that were longer than they are read, by the view that reads them, among all that were encoded."""
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """How texts become tokens, where a text encoder reads them."""
-        return None if self.frozen is None else self.frozen.tokenizer
 
     @classmethod
     def fit(
@@ -233,12 +248,14 @@ class Encoder:
         ledger: Ledger,
         *,
         frozen: FrozenText | None = None,
+        pictures: Pictures | None = None,
         tell: Tell | None = None,
     ) -> Encoder:
         """Learn from `train`, which must be training rows.
 
         Args:
             frozen: a text encoder that reads the text columns.
+            pictures: those of the column of pictures, which were decoded before.
             tell: told of how many texts it has read, of how many.
 
         Raises:
@@ -246,7 +263,7 @@ class Encoder:
         """
         if train.part != "train":
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
-        counted = [_plan_input(train, column, config, frozen) for column in _input_order(schema)]
+        counted = [_plan_input(train, column, config, frozen, pictures) for column in _input_order(schema)]
         inputs = _of_one_length(tuple(item for item, _ in counted))
         plan = _plan_values(inputs, schema)
         numeric = [item for item in inputs if is_numeric(item)]
@@ -255,7 +272,10 @@ class Encoder:
         preprocess = Preprocess(learned, plan, config, features)
         vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
         media = tuple(view for view in views_of(inputs) if view.kind != "windows")
-        encoder = cls(inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies, media), frozen)
+        reader = None if pictures is None else pictures.reader
+        encoder = cls(
+            inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies, media), frozen, reader
+        )
         _write_verdicts(ledger, encoder, len(train), learned, sum(merged for _, merged in counted), plan, config)
         return encoder
 
@@ -265,7 +285,7 @@ class Encoder:
         Raises:
             DataError: a column is missing.
         """
-        raw = matrices(frame, self.inputs, self.tokenizer)
+        raw = matrices(frame, self.inputs, self.readers)
         self.longer = {name: self.longer.get(name, 0) + count for name, count in raw.cut.items()}
         values, texts = torch.from_numpy(raw.values), torch.from_numpy(raw.texts)
         block = self.preprocess.rows_at_once
@@ -340,12 +360,18 @@ def _input_order(schema: Schema) -> list[Column]:
     return [column for kind in FEATURE_KINDS for column in features if column.kind is kind]
 
 
-def _plan_input(train: Rows, column: Column, config: EncodeConfig, frozen: FrozenText | None) -> tuple[Input, int]:
+def _plan_input(
+    train: Rows, column: Column, config: EncodeConfig, frozen: FrozenText | None, pictures: Pictures | None
+) -> tuple[Input, int]:
     """The input that a column becomes, and how many cells of a category share the slot for unknown."""
     name = column.name
     if column.kind is Kind.CATEGORY:
         categories, merged = _vocabulary(train.column(name), config)
         return Input(name=name, kind=column.kind, categories=categories), merged
+    if column.kind is Kind.IMAGE:
+        if pictures is None:
+            raise ValueError("a column of pictures needs its pictures, opened before")
+        return Input(name=name, kind=column.kind, picture=pictures.form), 0
     if column.kind is Kind.SEQUENCE:
         return Input(name=name, kind=column.kind, length=min(longest(train.column(name)), config.series_length)), 0
     if column.kind is Kind.TEXT:

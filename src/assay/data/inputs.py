@@ -16,6 +16,8 @@ import numpy as np
 import polars as pl
 
 from assay.data import columns, grams, series, tokens
+from assay.data.picture_reader import decoded
+from assay.data.pictures import PictureFormat
 from assay.data.schema import Kind
 from assay.data.tokens import Tokenizer
 from assay.errors import DataError, nearest
@@ -38,7 +40,7 @@ class Input(Record):
     `format` is how its strings are parsed (see `schema.Column`). A category has its `categories` in code order (code =
     position + 2). A text is read in up to three ways: words counted in a few hash `buckets`, up to its longest n-gram
     `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens. 0 stands for not so. A
-    sequence is read up to `length` steps.
+    sequence is read up to `length` steps, and a picture brought to one format.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Input(Record):
     grams: int = 0
     window: int = 0
     length: int = 0
+    picture: PictureFormat | None = None
 
 
 def is_numeric(item: Input) -> bool:
@@ -63,10 +66,11 @@ class View:
 
     `grams` (n, k) and `windows` (n, w, t) of tokens are int32 of one text; what k, w and t are depends on the rows, and
     zeros may follow. `series` (n, C, T) is float32 of all sequences, a channel each, NaN where nothing was measured.
+    `pictures` (n, C, H, W) are uint8.
     """
 
     items: tuple[Input, ...]
-    kind: Literal["grams", "windows", "series"]
+    kind: Literal["grams", "windows", "series", "pictures"]
 
     @property
     def name(self) -> str:
@@ -78,6 +82,10 @@ class View:
         """The axes after the rows: names of those that are free, lengths of the others."""
         if self.kind == "series":
             return len(self.items), self.items[0].length
+        if self.kind == "pictures":
+            form = self.items[0].picture
+            assert form is not None
+            return form.channels, form.height, form.width
         return ("grams",) if self.kind == "grams" else ("windows", "tokens")
 
 
@@ -86,7 +94,8 @@ def views_of(inputs: tuple[Input, ...]) -> tuple[View, ...]:
     bags = [View((item,), "grams") for item in inputs if item.grams]
     channels = tuple(item for item in inputs if item.length)
     series = [View(channels, "series")] if channels else []
-    return (*bags, *series, *(View((item,), "windows") for item in inputs if item.window))
+    pictures = [View((item,), "pictures") for item in inputs if item.picture is not None]
+    return (*bags, *series, *pictures, *(View((item,), "windows") for item in inputs if item.window))
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,17 @@ class Matrices:
     cut: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Readers:
+    """What some cells are read with: texts by a tokenizer, and pictures by a reader that has decoded them before."""
+
+    tokenizer: Tokenizer | None = None
+    pictures: Callable[[pl.Series, PictureFormat], np.ndarray] | None = None
+
+
+NO_READERS = Readers()
+
+
 def check_columns(frame: pl.DataFrame, inputs: tuple[Input, ...]) -> None:
     """Raise DataError when `frame` lacks a column that the model takes; other columns and their order do not matter."""
     present = set(frame.columns)
@@ -125,7 +145,7 @@ def cells_of(frame: pl.DataFrame, name: str) -> pl.Series:
     return frame.get_column(name).alias("cells")
 
 
-def feed(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenizer | None = None) -> dict[str, np.ndarray]:
+def feed(frame: pl.DataFrame, inputs: tuple[Input, ...], readers: Readers = NO_READERS) -> dict[str, np.ndarray]:
     """The arrays the ONNX model takes: one a column of shape (n, 1), of a text (n, buckets), and those of `views_of`.
 
     Raises:
@@ -133,7 +153,7 @@ def feed(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenizer | 
     """
     check_columns(frame, inputs)
     plain = {item.name: _array(cells_of(frame, item.name), item) for item in inputs if not is_viewed(item)}
-    return plain | {view.name: _viewed(frame, view, tokenizer)[0] for view in views_of(inputs)}
+    return plain | {view.name: _viewed(frame, view, readers)[0] for view in views_of(inputs)}
 
 
 def input_names(inputs: tuple[Input, ...]) -> tuple[str, ...]:
@@ -143,23 +163,25 @@ def input_names(inputs: tuple[Input, ...]) -> tuple[str, ...]:
 
 def is_viewed(item: Input) -> bool:
     """Whether a column has no array under its own name."""
-    return item.kind is Kind.SEQUENCE or (item.kind is Kind.TEXT and not item.buckets)
+    return item.kind in (Kind.SEQUENCE, Kind.IMAGE) or (item.kind is Kind.TEXT and not item.buckets)
 
 
-def _viewed(frame: pl.DataFrame, view: View, tokenizer: Tokenizer | None) -> tuple[np.ndarray, int]:
+def _viewed(frame: pl.DataFrame, view: View, readers: Readers) -> tuple[np.ndarray, int]:
     """The array of a view, and how many texts or series are longer than they are read."""
     if view.kind == "series":
         found = [series.steps(cells_of(frame, item.name), item.length) for item in view.items]
         long = np.logical_or.reduce([channel.is_longer for channel in found])
         return np.stack([channel.values for channel in found], 1), int(long.sum())
     (item,) = view.items
+    if item.picture is not None:
+        return (readers.pictures or decoded)(cells_of(frame, item.name), item.picture), 0
     texts = columns.as_text(cells_of(frame, item.name)).to_list()
     if view.kind == "grams":
         bags = grams.hashed_grams(texts, item.grams)
         return bags.packed, bags.cut
-    if tokenizer is None:
+    if readers.tokenizer is None:
         raise ValueError("windows of tokens need the tokenizer that the model was trained with")
-    windows = tokenizer.windows(texts, item.window)
+    windows = readers.tokenizer.windows(texts, item.window)
     return windows.ids, windows.cut
 
 
@@ -169,6 +191,7 @@ def joined_media(parts: Sequence[tuple[np.ndarray, ...]], views: tuple[View, ...
         "grams": grams.joined,
         "windows": tokens.joined,
         "series": np.concatenate,
+        "pictures": np.concatenate,
     }
     return tuple(join[view.kind](arrays) for view, arrays in zip(views, zip(*parts, strict=True), strict=True))
 
@@ -199,7 +222,7 @@ def known_values(values: np.ndarray) -> np.ndarray:
     return known if is_usual else known.clip(-LARGEST, LARGEST)
 
 
-def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenizer | None = None) -> Matrices:
+def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...], readers: Readers = NO_READERS) -> Matrices:
     """The same cells as matrices, categories looked up in their vocabularies.
 
     Raises:
@@ -217,7 +240,7 @@ def matrices(frame: pl.DataFrame, inputs: tuple[Input, ...], tokenizer: Tokenize
     for position, item in enumerate(categories):
         codes[:, position] = look_up(columns.as_category(cells_of(frame, item.name)), item.categories)
     hashed = [_array(cells_of(frame, item.name), item) for item in texts]
-    read = {view.name: _viewed(frame, view, tokenizer) for view in views_of(inputs)}
+    read = {view.name: _viewed(frame, view, readers) for view in views_of(inputs)}
     return Matrices(
         values, codes, np.hstack(hashed) if hashed else np.empty((rows, 0), np.float32),
         tuple(array for array, _ in read.values()), {name: cut for name, (_, cut) in read.items()},

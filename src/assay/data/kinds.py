@@ -47,6 +47,7 @@ _ID_NAME: Final = re.compile(
 )
 _ID_SUFFIX: Final = re.compile(r".*[a-z](?:ID|Id|UUID|Key)")
 _BOOLEAN_PAIRS: Final = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"on", "off"})
+_PICTURE: Final = re.compile(r"\.(?:png|jpe?g|jpe|jfif|webp|bmp|tiff?|gif)$|::(?:[^:]+::)?\d+$", re.I)
 _DATE_LIKE: Final = re.compile(
     r"\s*(?:\d{1,4}[-/.]\d{1,2}[-/.]\d|\d{4}-\d{2}\b|\d{8}\b|\d{1,2}[ -][a-z]{3}|[a-z]{3,9}\.? \d)", re.I
 )
@@ -205,6 +206,9 @@ def _of_words(series: pl.Series, words: _Words, decimal: str | None) -> Column:
         return _words_column(series, words, Kind.CONSTANT, _constant_reason(distinct, words.missing), distinct)
     if (fit := _number_fit(words, decimal)) is not None:
         return _number_column(series, words, fit)
+    if (share := _share_of_pictures(words)) >= _FITTING:
+        reason = f"image because {share:.0%} of its cells name files of pictures"
+        return _words_column(series, words, Kind.IMAGE, reason, distinct)
     lowered = {str(name).lower() for name in as_category(words.cells.head(9)).to_list()}
     if lowered in _BOOLEAN_PAIRS:
         pair = " and ".join(repr(word) for word in sorted(lowered))
@@ -213,6 +217,12 @@ def _of_words(series: pl.Series, words: _Words, decimal: str | None) -> Column:
         return _date_column(series, words, moments)
     kind, reason = _kind_of_words(series.name, words, distinct)
     return _words_column(series, words, kind, reason, distinct)
+
+
+def _share_of_pictures(words: _Words) -> float:
+    """Share of the cells looked at that name a picture: a file of its kind, or a place within an archive or array."""
+    sample = words.cells.head(_SAMPLE).to_list()
+    return sum(_PICTURE.search(cell) is not None for cell in sample) / len(sample)
 
 
 def _words_column(

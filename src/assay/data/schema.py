@@ -31,7 +31,7 @@ class Task(StrEnum):
 
 
 #: The kinds a network can take from a table, in the order their inputs are laid out.
-FEATURE_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME, Kind.CATEGORY, Kind.TEXT)
+FEATURE_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE)
 
 
 class Column(Record):

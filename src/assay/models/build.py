@@ -10,6 +10,7 @@ from torch import Tensor
 from assay.data.encode import Encoded, Layout
 from assay.models.config import SERIES, ModelConfig
 from assay.models.ft_transformer import FtTransformer
+from assay.models.image import build_cnn
 from assay.models.mlp import Mlp
 from assay.models.network import Network
 from assay.models.realmlp import RealMlp
@@ -51,10 +52,12 @@ def build(
     rows: all inputs of training rows, to which a realmlp fits its initial weights.
 
     Raises:
-        ValueError: `config` leaves the family open, or a realmlp or a network of series is given no rows.
+        ValueError: `config` leaves the family open, or a realmlp or a network of series or pictures is given no rows.
     """
     if config.name in SERIES:
         network: Network = build_series(config, layout, outputs, len(seeds), rows)
+    elif config.name == "cnn":
+        network = build_cnn(config, layout, outputs, len(seeds), rows)
     elif config.name == "realmlp":
         if rows is None or not len(rows):
             raise ValueError("a realmlp needs training rows to fit its initial weights to: give rows")

@@ -10,8 +10,9 @@ from assay.records import Record
 
 Family = Literal[
     "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
-    "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer",
+    "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn",
 ]  # fmt: skip
+Augment = Literal["auto", "none", "shift", "flip", "strong"]
 #: Those of the families that read series.
 SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
@@ -60,6 +61,11 @@ class ModelConfig(Record):
     heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
     attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")
     members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")
+    augment: Augment = Field(
+        "auto",
+        description="Changes of training pictures: none, shift (and turn a little), flip (and shift), strong (flip, "
+        "shift and cutout), or auto for the one that validation likes best.",
+    )
     module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
     parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")
 

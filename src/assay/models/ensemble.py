@@ -16,7 +16,7 @@ class Ensemble(nn.Module):
     A is the sum of the networks' members times heads, network by network. How answers are weighted is the head's
     affair.
 
-    reads: places of the media that any of the networks reads.
+    reads: places of the media that any of the networks reads. rows_at_once: rows that any can take in one call.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -24,6 +24,7 @@ class Ensemble(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.reads = tuple(sorted({place for network in networks for place in network.reads}))
         self._places = [tuple(self.reads.index(place) for place in network.reads) for network in networks]
+        self.rows_at_once = min(network.rows_at_once for network in networks)
         self.members = sum(network.members for network in networks)
         self.parameter_count = sum(network.parameter_count for network in networks)
 

@@ -10,6 +10,7 @@ from assay.models.config import Family, ModelConfig, Numbers
 _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
+_PICTURES = frozenset({"augment"})
 _TABLES = _NUMBERS | _ONLY_SOME | {"numbers", "embedding", "norm", "initialisation", "activation"}
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
 
@@ -43,6 +44,8 @@ DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
         "resnet1d": ModelConfig(name="resnet1d", layers=3, width=64, dropout=0.0),
         "gru": ModelConfig(name="gru", layers=1, width=64, dropout=0.1),
         "lstm": ModelConfig(name="lstm", layers=1, width=64, dropout=0.1),
+        # Jordan 2024, narrower.
+        "cnn": ModelConfig(name="cnn", width=32, members=1),
         "series_transformer": ModelConfig(name="series_transformer", layers=3, width=64, attention_heads=4),
     }
 )  # fmt: skip
@@ -56,6 +59,7 @@ _UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
         "realmlp": _ONLY_SOME | {"norm", "initialisation"},
         "tabm": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
         "tabm_mini": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
+        "cnn": _TABLES | {"layers", "dropout"},
         "inception": _TABLES,
         "fcn": _TABLES | {"layers"},
         "resnet1d": _TABLES,
@@ -79,4 +83,8 @@ _UNUSED_OF_NUMBERS: Mapping[Numbers, frozenset[str]] = MappingProxyType(
 
 def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[str]:
     """Options of `ModelConfig` that mean nothing to a family; with `numbers`, also what its widening has no use for."""
-    return _UNUSED[name] | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])
+    return (
+        _UNUSED[name]
+        | (frozenset() if name == "cnn" else _PICTURES)
+        | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])
+    )

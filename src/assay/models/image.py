@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Layout
+from assay.data.encode import Encoded, Layout
 from assay.models.blocks import Generators, MemberEmbedding, MemberLinear
+from assay.models.config import ModelConfig
 from assay.models.image_config import ImageConfig
 from assay.models.network import MemberModule, Network
 
@@ -25,6 +26,8 @@ _WHITENING = 5e-4
 #: The learning rate of the shifts of normalisations over that of weights. Jordan: 64, for SGD. Adam moves everything by
 #: the rate itself, so less was taken here; other factors were not compared.
 _SHIFT_RATE = 4.0
+#: Training pictures that the whitening is fitted to at most.
+_FITTED_TO = 4000
 #: Bytes that the first layer may take for the rows of one call without gradients.
 _WORK = 64 << 20
 
@@ -253,3 +256,18 @@ class ImageNetwork(Network):
             inside = block(inside)
         largest = inside.amax((2, 3)) / math.sqrt(self.features)
         return largest.view(-1, self.members, self.features).transpose(0, 1)
+
+
+def build_cnn(config: ModelConfig, layout: Layout, outputs: int, members: int, rows: Encoded | None) -> ImageNetwork:
+    """The network of pictures, its first layer fitted to training `rows`.
+
+    Raises:
+        ValueError: there are no rows, or they have no pictures.
+    """
+    place = next((place for place, view in enumerate(layout.media) if view.kind == "pictures"), None)
+    if rows is None or place is None or not len(rows):
+        raise ValueError("a cnn needs training rows with pictures")
+    pixels = rows.media[place][:_FITTED_TO]
+    network = ImageNetwork(members, layout, pixels, outputs, ImageConfig(width=config.width))
+    network.reads = (place,)
+    return network

@@ -7,7 +7,7 @@ gives float32 of 0 to 255.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from assay._imports import require
+from assay.data.batches import Batch
 from assay.train.image_policy import ImagePolicy
 
 #: Weights of red, green and blue in grey (ITU-R BT.601, as in Pillow and torchvision).
@@ -34,6 +35,17 @@ class Mixed:
     first: Tensor
     second: Tensor
     share: Tensor
+
+
+def changed(rows: Batch, policy: ImagePolicy, seed: int, place: int) -> Batch:
+    """The rows of a step with their pictures changed: a pure function of the epoch's seed and the step's place in it.
+
+    Pictures are the first of the media, as networks of pictures read them; they flip at random and not in turn.
+    """
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + place) % (2**63 - 1))
+    pictures, *others = rows.inputs.media
+    made = augment(pictures, policy, generator, rows=torch.arange(len(rows)), epoch=0)
+    return replace(rows, inputs=replace(rows.inputs, media=(made, *others)))
 
 
 def augment(pictures: Tensor, policy: ImagePolicy, generator: torch.Generator, *, rows: Tensor, epoch: int) -> Tensor:

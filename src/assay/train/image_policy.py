@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from assay.models.config import Augment
 from assay.records import Record
 
 
@@ -46,3 +47,22 @@ class ImagePolicy(Record):
     def mixes(self) -> bool:
         """Whether pictures are mixed, so that each has two targets."""
         return self.mixup > 0.0 or self.cutmix > 0.0
+
+
+def named_policy(name: Augment, side: int) -> ImagePolicy:
+    """The policy of a name for pictures whose shorter side has so many pixels.
+
+    Raises:
+        ValueError: the name leaves it open.
+    """
+    shift = max(1, side // 12)
+    match name:
+        case "none":
+            return ImagePolicy()
+        case "shift":
+            return ImagePolicy(translate=shift, rotate=8.0, scale=0.1)
+        case "flip":
+            return ImagePolicy(flip="random", translate=shift)
+        case "strong":
+            return ImagePolicy(flip="random", translate=shift, cutout=max(1, side // 3))
+    raise ValueError("the changes of pictures must be chosen before training; model.augment is still 'auto'")

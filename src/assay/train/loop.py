@@ -20,6 +20,7 @@ from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
+from assay.train.image_policy import ImagePolicy
 from assay.train.lightning import OwnSteps
 from assay.train.losses import mixed
 from assay.train.members import Member
@@ -75,6 +76,7 @@ def fit(
     watch: Watch,
     checkpoints: Checkpoints | None = None,
     own: OwnSteps | None = None,
+    policy: ImagePolicy | None = None,
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
 
@@ -90,6 +92,7 @@ def fit(
         watch: told of every epoch.
         checkpoints: where to go on from and to write to.
         own: the loss and the optimiser of the network itself, where it brings them.
+        policy: how the pictures of a step are changed.
 
     Raises:
         DivergenceError: too many steps had no finite loss or gradient.
@@ -101,7 +104,7 @@ def fit(
     _check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
-        run = Training(network, train, valid, config, members, seed, budget, checkpoints, own)
+        run = Training(network, train, valid, config, members, seed, budget, checkpoints, own, policy)
         run.begin(lambda: trial_step(run))
         try:
             for record in run.history:
@@ -237,6 +240,7 @@ def predict(network: Network | Ensemble, inputs: Encoded, rows: int = BLOCK_ROWS
     network.eval()
     device = next(chain(network.parameters(), network.buffers())).device  # trees have no parameters
     inputs = inputs.reading(network.reads)
+    rows = min(rows, network.rows_at_once)
     with torch.inference_mode():
         blocks = [_outputs(network, inputs[i : i + rows].to(device)) for i in range(0, max(len(inputs), 1), rows)]
     network.train(was_training)

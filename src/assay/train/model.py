@@ -26,6 +26,7 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
+from assay.train.image_policy import ImagePolicy, named_policy
 from assay.train.loop import Trained, fit, predict
 from assay.train.losses import member_losses
 from assay.train.lr_find import rates_before
@@ -214,11 +215,19 @@ def train_network(
     network = start.network
     trained = fit(
         network, start.train, start.valid, start.config, start.members, seed=seed, budget=budget, watch=watch,
-        checkpoints=checkpoints,
+        checkpoints=checkpoints, policy=_policy_of(model, start),
     )  # fmt: skip
     _moved(network, "cpu")
     part = Part(name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates)
     return TrainedNetwork(network, part, start.first_loss, start.make)
+
+
+def _policy_of(model: ModelConfig, start: Start) -> ImagePolicy | None:
+    """How pictures are changed, for a network that reads some."""
+    if model.name != "cnn":
+        return None
+    first = next(iter(start.train.blocks(1)))
+    return named_policy(model.augment, min(first.inputs.media[0].shape[2:]))
 
 
 def train_model(

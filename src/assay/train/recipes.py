@@ -71,6 +71,11 @@ _TABM = TrainConfig(epochs=256, lr=2e-3, schedule="constant", warmup=0.0, weight
 _RESNET = TrainConfig(epochs=200, lr=3e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 #: Of the convolutions of series, after Fawaz et al. 2020, with a cosine in place of their plateaus.
 _SERIES = TrainConfig(epochs=300, batch=64, lr=2e-3, schedule="cosine", weight_decay=1e-4, clip_norm=1.0, patience=100)
+#: Of the network of pictures, for Adam where Jordan has SGD.
+_CNN = TrainConfig(
+    epochs=60, batch=256, lr=5e-3, beta2=0.95, schedule="cosine", warmup=0.15, weight_decay=0.02, label_smoothing=0.1,
+    clip_norm=0.0, patience=60, select="metric",
+)  # fmt: skip
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
@@ -103,6 +108,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "tabm": _recipe("tabm", _TABM, "Gorishniy et al. (ICLR 2025)"),
         "tabm_mini": _recipe("tabm_mini", _TABM, "Gorishniy et al. (ICLR 2025)"),
+        "cnn": _recipe(
+            "cnn", _CNN, "Jordan, airbench (arXiv 2404.00498)",
+            regression=training_options(_CNN, TrainConfig(label_smoothing=0.0, select="loss")),
+        ),
         "inception": _recipe("inception", _SERIES, "Fawaz et al., InceptionTime (DMKD 2020)"),
         "fcn": _recipe("fcn", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),
         "resnet1d": _recipe("resnet1d", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),

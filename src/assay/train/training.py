@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from assay.data.batches import Batch, Source, epoch_seed
+from assay.data.batches import BLOCK_ROWS, Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
+from assay.train.augment_images import changed
 from assay.train.average import Averaged
 from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
@@ -19,6 +20,7 @@ from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.flat import Flat
+from assay.train.image_policy import ImagePolicy
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
@@ -48,6 +50,7 @@ class Training:
         budget: Budget,
         checkpoints: Checkpoints | None,
         own: OwnSteps | None = None,
+        policy: ImagePolicy | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
@@ -71,7 +74,7 @@ class Training:
         self.history: list[Epoch] = []
         self.step = self.place = 0
         self.stopped = ""
-        self._before, self._began, self.own = 0.0, budget.clock(), own
+        self._before, self._began, self.own, self.policy = 0.0, budget.clock(), own, policy
         self._end_is_saved, self._told = False, self._began
         brought = None if own is None else own.attach(self)
         self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
@@ -124,8 +127,10 @@ class Training:
         self.network.train()
 
     def batches(self) -> Iterator[Batch]:
-        """The rows of each step that is left in this epoch."""
-        return self.train.epoch(self.seed, len(self.history), self.rows_a_step, self.place)
+        """The rows of each step that is left in this epoch, their pictures changed as the policy says."""
+        epoch = len(self.history)
+        for place, rows in enumerate(self.train.epoch(self.seed, epoch, self.rows_a_step, self.place), self.place):
+            yield rows if self.policy is None else changed(rows, self.policy, epoch_seed(self.seed, epoch), place)
 
     def parts(self, rows: Batch) -> Iterator[tuple[Batch, float]]:
         """The rows in parts of `batch`, each with its share of them, for gradients that are added up."""
@@ -266,7 +271,7 @@ class Training:
         self.network.eval()
         outputs, targets, weights = [], [], []
         with torch.inference_mode(), self.precision.autocast():
-            for rows in self.valid.blocks():
+            for rows in self.valid.blocks(min(BLOCK_ROWS, self.network.rows_at_once)):
                 outputs.append(self.outputs(rows))
                 targets.append(rows.target)
                 if rows.weight is not None:

@@ -1,0 +1,147 @@
+"""Linear heads of features that are not trained, fitted in closed form on the networks' rows and folds.
+
+The penalty of a head and the scale of its logits are chosen by exact leave-one-out answers (see `ridge.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from assay.data.batches import Batch
+from assay.models.config import ModelConfig
+from assay.models.linear_head import FeaturesWithHead, LinearHead
+from assay.models.network import Network
+from assay.train.config import TrainConfig
+from assay.train.device import peak_memory_mb
+from assay.train.examples import Examples
+from assay.train.loop import Trained
+from assay.train.model import TrainedNetwork
+from assay.train.part import Part, Setting
+from assay.train.ridge import Ridge, fit_ridge, fit_scale, one_against_rest
+from assay.train.watch import Epoch
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head and its losses on the rows that judge it and on its own."""
+
+    head: LinearHead
+    ridge: Ridge
+    loss: float
+    train_loss: float
+
+
+def fit_heads(learned: Floats, judged: Floats, train: Batch, valid: Batch, found: Examples) -> list[Fitted]:
+    """A head for each fold, or one: features of the rows that are learned from, (n, D), and of those that judge."""
+    return [_fit(learned, train, judged, valid, fold, found) for fold in range(max(found.folds, 1))]
+
+
+def part_of(
+    name: str,
+    extractor: nn.Module,
+    fitted: Sequence[Fitted],
+    found: Examples,
+    valid: Batch,
+    place: int,
+    options: Mapping[str, Setting],
+    *,
+    threads: int,
+    seconds: float,
+) -> TrainedNetwork:
+    """The heads behind their features as a part of a model.
+
+    Args:
+        extractor: from the array at `place` of the media to features.
+        options: what to show of how it was made.
+    """
+    trained = _trained(fitted, len(found.train), threads, seconds, "accuracy" if found.classifies else "R2")
+
+    def make(members: Sequence[int]) -> Network:
+        return FeaturesWithHead(extractor, [fitted[member].head for member in members], (place,))
+
+    network = make(range(len(fitted)))
+    shown = dict(options) | {
+        "penalty": ", ".join(f"{each.ridge.penalty:.3g}" for each in fitted), "solver": "ridge, leave-one-out",
+    }  # fmt: skip
+    part = Part(
+        name, ModelConfig(), TrainConfig(), trained, len(fitted), network.parameter_count, is_network=False,
+        options=shown,
+    )  # fmt: skip
+    return TrainedNetwork(network.eval(), part, _first_loss(found, valid), make)
+
+
+def aims_of(target: NDArray[Any], found: Examples) -> NDArray[np.float64]:
+    """Targets of a ridge, (n, outputs)."""
+    return one_against_rest(target, found.outputs) if found.classifies else target[:, None].astype(np.float64)
+
+
+def _fit(learned: Floats, train: Batch, judged: Floats, valid: Batch, fold: int, found: Examples) -> Fitted:
+    own, weight = _counted(train.weight, fold, len(train))
+    other, judged_weight = _counted(valid.weight, fold, len(valid))
+    target, aim = train.target.numpy()[own], valid.target.numpy()[other]
+    ridge = fit_ridge(learned[own], aims_of(target, found), weight)
+    scale = fit_scale(ridge.left_out, target, weight) if found.classifies else 1.0
+    head = LinearHead(
+        torch.from_numpy((scale * ridge.weight).astype(np.float32)),
+        torch.from_numpy((scale * ridge.intercept).astype(np.float32)),
+    )
+    loss = _loss(scale * ridge.decide(judged[other]), aim, judged_weight)
+    return Fitted(head, ridge, loss, _loss(scale * ridge.left_out, target, weight))
+
+
+def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows that count in a fold, and their weights."""
+    if weight is None:
+        return np.arange(rows), np.ones(rows)
+    own = (weight[fold] if weight.ndim == 2 else weight).double().numpy()
+    places = np.flatnonzero(own)
+    return places, own[places]
+
+
+def _loss(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: NDArray[np.float64]) -> float:
+    """Log loss of logits, or mean squared error of values; infinite where there is no row."""
+    if not len(target):
+        return math.inf
+    given, aims = torch.from_numpy(np.asarray(outputs, np.float64)), torch.from_numpy(np.asarray(target))
+    if aims.dtype == torch.int64:
+        each = torch.nn.functional.cross_entropy(given, aims, reduction="none")
+    else:
+        each = (given[:, 0] - aims).square()
+    return float(np.average(each.numpy(), weights=weight))
+
+
+def _first_loss(found: Examples, valid: Batch) -> float:
+    prior = np.tile(found.prior.double().numpy(), (len(valid), 1))
+    return _loss(prior, valid.target.numpy(), np.ones(len(valid)))
+
+
+def _trained(
+    fitted: Sequence[Fitted], rows: int, threads: int, seconds: float, score: Literal["accuracy", "R2"]
+) -> Trained:
+    record = Epoch(
+        epoch=1,
+        step=1,
+        seconds=seconds,
+        train_loss=float(np.mean([each.train_loss for each in fitted])),
+        valid_loss=float(np.mean([each.loss for each in fitted])),
+        valid_score=None,
+        score_name=score,
+        learning_rate=0.0,
+        gradient_norm=0.0,
+        memory_mb=peak_memory_mb(),
+    )
+    return Trained(
+        epochs=(record,), best_epochs=(1,) * len(fitted), best_losses=tuple(each.loss for each in fitted), lost=(),
+        steps=1, horizon=1, batch=rows, threads=threads, precision="float64", seconds=seconds,
+        stopped="it is fitted in closed form", clipped=0.0, skipped=0, interrupted=False, limited_by_budget=False,
+    )  # fmt: skip

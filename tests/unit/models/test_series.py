@@ -19,7 +19,7 @@ SMALL = {
     "series_transformer": {"width": 8, "depth": 2, "heads": 2, "patch": 4},
 }
 NAMES = list(SMALL)
-SMALLER = {"inception_time": {"depth": 3}, "resnet1d": {"depth": 1}}  # exporting takes a second for a few layers
+SMALLER = {"inception_time": {"depth": 1}, "resnet1d": {"depth": 1}}  # exporting takes a second for a few layers
 TABLE = Layout(2, 1, (4, 5))
 
 

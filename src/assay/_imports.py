@@ -32,6 +32,9 @@ _EXTRA_OF = {
     "keras": "keras",
     "pytorch_lightning": "lightning",
     "tokenizers": "tokens",
+    "PIL": "pictures",
+    "timm": "vision",
+    "torchvision": "vision",
 }
 
 

@@ -17,8 +17,8 @@ from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_text_lengths
 from assay.data.infer import infer
+from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
-from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
@@ -30,7 +30,7 @@ from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
-from assay.runs import Run, note_reading, read_if_given
+from assay.runs import Run, note_reading, read_sources, with_places
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -154,19 +154,30 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
         spill = config.data.spill(folder)
         with stage("read"):
-            table = read(request.data, spill=spill)
-            valid, test = read_if_given(request.valid, spill), read_if_given(request.test, spill)
-            schema = infer(table, request.hints)
-            note_reading(schema, table, ledger)
-            known = recognised(work, {"data": table, "valid": valid, "test": test})
+            given = {"data": request.data, "valid": request.valid, "test": request.test}
+            sources = read_sources(**given, spill=spill)
+            schema = infer(sources.data, request.hints)
+            note_reading(schema, sources.data, ledger)
+            known = recognised(work, sources.given)
+            sources = with_places(sources, schema, given)
         with stage("audit"):
+            side = config.data.encode.picture_side
+            pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
+            sources = sources if pictures is None else sources.replaced(pictures.tables)
+            table, valid, test = sources.data, sources.valid, sources.test
             share = config.data.split.limited(config.data.split.test, table.source.rows)
-            audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
+            audit = examine(
+                table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share,
+                more=() if pictures is None else pictures.checked,
+            )  # fmt: skip
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
         with stage("encode"):
             texts = _plan_texts(request, split, schema, budget, ledger)
-            encoder = Encoder.fit(split.train, schema, texts.encode, ledger, frozen=texts.frozen, tell=tracked.steps)
+            encoder = Encoder.fit(
+                split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures,
+                tell=tracked.steps,
+            )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
             after = _seconds_after_training(split, config, budget, texts) + (0.0 if own is None else own.saving)
@@ -210,7 +221,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 config=flat(config),
                 source=table.source,
                 table_schema=schema,
-                findings=audit.findings,
+                findings=(*sources.findings, *audit.findings),
                 split=split.record,
                 primary=found.primary,
                 scores=found.scores,

@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
+from assay.data.findings import Finding
 from assay.data.infer import infer
+from assay.data.picture_reader import placed
+from assay.data.picture_tables import is_pictures, read_picture_tables
 from assay.data.read import Table, read
 from assay.data.rows import complete, with_columns
-from assay.data.schema import Hints, Schema
+from assay.data.schema import Hints, Kind, Schema
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.record import ModelScores, Report
@@ -129,9 +133,66 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     return assess(bundle.schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The tables of a run; `findings` are about the classes of a source of pictures."""
+
+    data: Table
+    valid: Table | None
+    test: Table | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Table | None]:
+        """The tables by their names in a request."""
+        return {"data": self.data, "valid": self.valid, "test": self.test}
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Those that there are, the training table first."""
+        return {name: table for name, table in self.given.items() if table is not None}
+
+    def replaced(self, tables: Mapping[str, Table]) -> Sources:
+        """The same with other tables in the places of those named."""
+        data, valid, test = (tables.get(name, table) for name, table in self.given.items())
+        assert data is not None
+        return Sources(data, valid, test, self.findings)
+
+
+def read_sources(data: Any, valid: Any, test: Any, spill: Spill | None = None) -> Sources:  # noqa: ANN401
+    """The tables that were given; a source of pictures may bring validation and test parts along.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    if not is_pictures(data):
+        return Sources(read(data, spill=spill), read_if_given(valid, spill), read_if_given(test, spill))
+    parts, findings = read_picture_tables(data)
+    own = parts.get("train") or parts.get("data") or next(iter(parts.values()))
+    return Sources(
+        own, read_if_given(valid, spill) or parts.get("valid"), read_if_given(test, spill) or parts.get("test"),
+        findings,
+    )  # fmt: skip
+
+
+def with_places(sources: Sources, schema: Schema, given: Mapping[str, Any]) -> Sources:
+    """The tables with the paths of their pictures as seen from where each table lies."""
+    names = [column.name for column in schema.columns if column.kind is Kind.IMAGE]
+    tables = {}
+    for name, table in sources.tables.items():
+        if names and not is_pictures(given.get(name)) and isinstance(table.frame, pl.DataFrame):
+            tables[name] = replace(table, frame=placed(table.frame, names, given.get(name)))
+    return sources.replaced(tables)
+
+
 def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # noqa: ANN401
     """The table, or None where no source was given."""
-    return None if source is None else read(source, spill=spill)
+    if source is None:
+        return None
+    if is_pictures(source):
+        parts, _ = read_picture_tables(source)
+        return parts.get("data") or parts.get("test") or next(iter(parts.values()))
+    return read(source, spill=spill)
 
 
 def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:

@@ -203,7 +203,7 @@ def _is_own(answer: Answer) -> bool:
 
 
 def _example_of(view: View) -> Tensor:
-    sizes = [size if isinstance(size, int) else free for size, free in zip(view.shape, _EXAMPLE, strict=False)]
+    sizes = [size if isinstance(size, int) else _EXAMPLE[axis] for axis, size in enumerate(view.shape)]
     if view.kind == "series":
         return torch.randn((3, *sizes))
     return torch.ones((3, *sizes), dtype=torch.uint8 if view.kind == "pictures" else torch.int32)

@@ -16,6 +16,9 @@ from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, che
 from assay.data import columns
 from assay.data.frames import from_object, tidy
 from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
+from assay.data.picture_files import ENDINGS, read_pictures
+from assay.data.picture_reader import placed
+from assay.data.picture_tables import is_pictures
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.tokens import Tokenizer
@@ -127,6 +130,7 @@ class Bundle:
         self.schema = schema
         self._session = session
         self._readers = Readers(tokenizer)
+        self._pictures = [item.name for item in manifest.inputs if item.kind is Kind.IMAGE]
         self._labels = _labels(manifest)
         outputs = (manifest.output_probability, manifest.output_prediction)
         self._outputs = [name for name in outputs if name is not None][:1]
@@ -139,8 +143,8 @@ class Bundle:
         """The answers for raw rows, in their order.
 
         Args:
-            data: a path, a Polars, pandas or Arrow frame, a dict of columns, a list of dicts. Columns are found by
-                name; others than the model's are ignored.
+            data: a path (of pictures also a folder, an archive or a picture), a Polars, pandas or Arrow frame, a dict
+                of columns, a list of dicts. Columns are found by name; others than the model's are ignored.
 
         Returns:
             `prediction`, and for classes one column `probability_<class>` each.
@@ -148,7 +152,7 @@ class Bundle:
         Raises:
             DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
         """
-        answers = self.answer(_frame_of(data))
+        answers = self.answer(_frame_of(data, self._pictures))
         if self.manifest.task is Task.REGRESSION:
             return pl.DataFrame([pl.Series("prediction", answers)])
         probabilities = [
@@ -239,13 +243,29 @@ def _labels(manifest: Manifest) -> pl.Series:
     return labels
 
 
-def _frame_of(data: Any) -> pl.DataFrame:  # noqa: ANN401
+def _frame_of(data: Any, names: list[str]) -> pl.DataFrame:  # noqa: ANN401
     """The raw rows in a path or an object; unlike `read`, no rows are allowed and nothing is hashed."""
     if isinstance(data, str | os.PathLike):
+        if names:
+            return _pictures_of(data, names)
         frame = read(data).frame
         assert isinstance(frame, pl.DataFrame)  # without a place to put it, a table is in memory
         return frame
     return tidy(from_object(data, [])[0], [])
+
+
+def _pictures_of(source: str | os.PathLike[str], names: list[str]) -> pl.DataFrame:
+    """The rows of a table with pictures, of a folder or an archive of them, or of one picture."""
+    (name,) = names
+    path = Path(source)
+    if path.suffix.casefold() in ENDINGS and path.is_file():
+        return pl.DataFrame({name: [str(path)]})
+    if not is_pictures(source):
+        frame = read(source).frame
+        assert isinstance(frame, pl.DataFrame)
+        return placed(frame, names, source)
+    parts = read_pictures(path).parts.values()
+    return pl.concat([frame.select(pl.col("image").alias(name)) for frame in parts])
 
 
 def _judge_unread(series: pl.Series, unread: int, item: Input, in_training: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -50,6 +51,10 @@ def parse_budget(text: str | float | None) -> float | None:
     return seconds
 
 
+#: Endings of tables, which name no label by themselves.
+_TABLES = (".csv", ".gz", ".tsv", ".txt", ".parquet", ".xlsx", ".jsonl", ".feather", ".arrow", ".zst")
+
+
 class TableConfig(Record):
     """Which files and columns a run is about: what `assay fit` takes as arguments, kept in the config file."""
 
@@ -72,19 +77,20 @@ class TableConfig(Record):
         return (value,) if isinstance(value, str) else value
 
     def hints(self) -> Hints:
-        """What the table section says about the columns.
+        """What the table section says about the columns; the target of a source of pictures is their label.
 
         Raises:
             ConfigError: no target is named.
         """
-        if self.target is None:
+        target = self.target or (_label_of(self.data) if self.data is not None else None)
+        if target is None:
             raise ConfigError(
                 "the column to predict must be named",
                 "no target was given",
                 "Add --target COL, or `target:` in the table section of the config file.",
             )
         return Hints(
-            target=self.target,
+            target=target,
             kinds=self.kinds,
             task=self.task,
             positive=self.positive,
@@ -94,6 +100,16 @@ class TableConfig(Record):
             weight=self.weight,
             sensitive=self.sensitive,
         )
+
+
+def _label_of(source: str) -> str | None:
+    """The column of labels where the source is one of pictures; folders and archives of pictures name their classes."""
+    if Path(source).is_file() and Path(source).suffix.casefold() in _TABLES:
+        return None
+    from assay.data.picture_files import LABEL  # Polars and NumPy, which the help does without
+    from assay.data.picture_tables import is_pictures
+
+    return LABEL if is_pictures(source) else None
 
 
 class RunConfig(Record):

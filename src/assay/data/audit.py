@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +62,13 @@ def examine(
     valid: Table | None = None,
     test: Table | None = None,
     test_share: float = 0.1,
+    more: Sequence[Checked] = (),
 ) -> Audit:
     """Run every check on `table` and the given files, and write one verdict for each to the ledger.
 
     `test_share` is the share of rows that the split will seal, for the judgement whether they are enough; with `test`
-    given its rows count. Nothing is changed and nothing is learned; statistics of more than 200,000 rows rest on a
-    sample with a fixed seed, and their verdict says so.
+    given its rows count. `more` are checks that were made before, of pictures. Nothing is changed and nothing is
+    learned; statistics of more than 200,000 rows rest on a sample with a fixed seed, and their verdict says so.
 
     Raises:
         AuditError: `config.strict` and there are serious findings; the ledger is complete by then.
@@ -80,7 +81,7 @@ def examine(
     test_rows = round(len(known) * test_share) if test is None else test.frame.height
     view = View(table.frame, schema, config, target, sample, files, test_rows)
 
-    answers = [check(view) for check in _CHECKS]
+    answers = [*(check(view) for check in _CHECKS), *more]
     for answer in answers:
         _record(answer, ledger)
     audit = Audit(tuple(finding for answer in answers for finding in answer.findings))

@@ -81,6 +81,9 @@ class EncodeConfig(Record):
     series_length: int = Field(
         5000, ge=1, le=100_000, description="Steps of a series that are read at most; those of the longest, if fewer."
     )
+    picture_side: int = Field(
+        128, ge=8, le=1024, description="Pixels of the longer side that larger pictures are shrunk to."
+    )
     text_window: int = Field(128, ge=16, le=512, description="Tokens that a text encoder reads at once.")
 
 

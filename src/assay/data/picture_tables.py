@@ -1,4 +1,4 @@
-"""A source of pictures as the tables of its parts, and its pictures decoded once, the damaged ones named and left out."""
+"""A source of pictures as the tables of its parts; its pictures decoded once, the damaged ones named and left out."""
 
 from __future__ import annotations
 

@@ -96,10 +96,16 @@ def _validation_answers(model: Model) -> NDArray[np.float64]:
 
 
 #: What parts are called that are no networks, and how many and one of them are.
-_CALLED = {"trees": "boosted trees", "text linear": "linear model of texts", "rocket": "random convolutions"}
+_CALLED = {
+    "trees": "boosted trees",
+    "text linear": "linear model of texts",
+    "rocket": "random convolutions",
+    "backbone": "head on a pretrained backbone",
+}
 _COUNTED = {
     "trees": ("forests", "one forest and no network"),
     "text linear": ("linear models", "one linear model and no network"),
+    "backbone": ("heads on a pretrained backbone", "one head on a pretrained backbone"),
     "rocket": ("heads on random convolutions", "one head on random convolutions"),
 }
 

@@ -25,6 +25,7 @@ def beside_networks(report: Report) -> tuple[str, ...]:
     rest = "no network is in it" if share > 1.0 - 1e-9 else "the rest is that of networks"
     told = {
         "trees": "Boosted trees give {} of the answer, as ensemble.trees=true allowed",
+        "backbone": "A linear head on a frozen pretrained backbone gives {} of the answer",
         "rocket": "Random convolutions with a ridge head give {} of the answer",
         "text linear": "A linear model of TF-IDF n-grams gives {} of the answer",
     }

@@ -32,6 +32,11 @@ class EnsembleConfig(Record):
         description="Let boosted trees join the networks of the model; else they are only a baseline to be compared "
         "with.",
     )
+    backbone: str = Field(
+        "auto",
+        description="Network of pictures with pretrained weights whose features a linear head weighs: a name of timm, "
+        "none, or auto for the one that a package brings.",
+    )
     text_linear: bool = Field(
         True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."
     )

@@ -77,17 +77,21 @@ def plan(
     *,
     has_encoder: bool = False,
     steps: int = 0,
+    has_pictures: bool = False,
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
 
     Args:
         has_encoder: whether texts come as the features of a pretrained encoder.
         steps: of the longest series; 0 where there are no series.
+        has_pictures: whether rows have a picture.
 
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
+    if has_pictures:
+        return _plan_pictures(rows, schema, model, train, ensemble)
     if steps:
         return _plan_series(rows, steps, schema, model, train, ensemble, seconds)
     hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
@@ -102,6 +106,17 @@ def plan(
         members = variants or _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
     return Plan(tuple(jobs), folds, reason, why)
+
+
+def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
+    """One network from scratch; a pretrained one stands beside it where there is any."""
+    if model.name != "auto" or "auto" not in ensemble.recipes:
+        names: Sequence[str] = (model.name,) if model.name != "auto" else tuple(dict.fromkeys(ensemble.recipes))
+        reason = "as model.name says" if model.name != "auto" else "as ensemble.recipes says"
+    else:
+        names, reason = ("cnn",), "one network of pictures from scratch"
+    jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(names), 1) for name in names)
+    return Plan(jobs, ensemble.folds or 1, reason, "networks of pictures take the time of one split")
 
 
 def _plan_series(

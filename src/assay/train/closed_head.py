@@ -41,9 +41,16 @@ class Fitted:
     train_loss: float
 
 
-def fit_heads(learned: Floats, judged: Floats, train: Batch, valid: Batch, found: Examples) -> list[Fitted]:
-    """A head for each fold, or one: features of the rows that are learned from, (n, D), and of those that judge."""
-    return [_fit(learned, train, judged, valid, fold, found) for fold in range(max(found.folds, 1))]
+def fit_heads(
+    learned: Floats, judged: Floats, train: Batch, valid: Batch, found: Examples, *, standardise: bool = True
+) -> list[Fitted]:
+    """A head for each fold, or one: features of the rows that are learned from, (n, D), and of those that judge.
+
+    standardise: whether features are brought to unit deviation for the penalty.
+    """
+    return [
+        _fit(learned, train, judged, valid, fold, found, standardise=standardise) for fold in range(max(found.folds, 1))
+    ]
 
 
 def part_of(
@@ -85,11 +92,13 @@ def aims_of(target: NDArray[Any], found: Examples) -> NDArray[np.float64]:
     return one_against_rest(target, found.outputs) if found.classifies else target[:, None].astype(np.float64)
 
 
-def _fit(learned: Floats, train: Batch, judged: Floats, valid: Batch, fold: int, found: Examples) -> Fitted:
+def _fit(
+    learned: Floats, train: Batch, judged: Floats, valid: Batch, fold: int, found: Examples, *, standardise: bool
+) -> Fitted:
     own, weight = _counted(train.weight, fold, len(train))
     other, judged_weight = _counted(valid.weight, fold, len(valid))
     target, aim = train.target.numpy()[own], valid.target.numpy()[other]
-    ridge = fit_ridge(learned[own], aims_of(target, found), weight)
+    ridge = fit_ridge(learned[own], aims_of(target, found), weight, standardise=standardise)
     scale = fit_scale(ridge.left_out, target, weight) if found.classifies else 1.0
     head = LinearHead(
         torch.from_numpy((scale * ridge.weight).astype(np.float32)),

@@ -69,7 +69,7 @@ def train_rocket(found: Examples, *, seed: int, budget: Budget, watch: Watch, th
         rocket, features = Rocket.fit_transform(series, seed, size, normalise=normalise)
         learned = features.numpy()
         judged = learned if found.folds else rocket.transform(valid.rows.inputs.media[0]).numpy()
-        fitted = fit_heads(learned, judged, train.rows, valid.rows, found)
+        fitted = fit_heads(learned, judged, train.rows, valid.rows, found, standardise=False)
     part = part_of(
         ROCKET, rocket, fitted, found, valid.rows, place, {"features": rocket.features, "normalised": normalise},
         threads=threads, seconds=budget.clock() - began,
@@ -108,5 +108,5 @@ def _normalises(rows: Batch, found: Examples, seed: int) -> bool:
     errors = {}
     for normalise in (True, False):
         features = Rocket.fit_transform(taken.inputs.media[0], seed, _FEATURES[-1], normalise=normalise)[1]
-        errors[normalise] = fit_ridge(features.numpy(), aims).errors.min()
+        errors[normalise] = fit_ridge(features.numpy(), aims, standardise=False).errors.min()
     return bool(errors[True] <= errors[False])

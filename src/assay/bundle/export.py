@@ -34,6 +34,7 @@ from assay.data.inputs import (
     View,
     feed,
     is_numeric,
+    is_viewed,
     matrices,
     views_of,
 )
@@ -233,14 +234,14 @@ def _prologue(inputs: tuple[Input, ...], core: onnx.ModelProto) -> onnx.ModelPro
     nodes, graph_inputs = [], []
     parts: dict[str, list[str]] = {"values": [], "codes": [], "texts": []}
     for position, item in enumerate(inputs):
+        if is_viewed(item):
+            continue
         if item.kind is Kind.CATEGORY:
             graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.STRING, ["rows", 1]))
             code = f"{_INNER}code:{position}"
             nodes.append(_look_up_node(item, code))
             parts["codes"].append(code)
         elif item.kind is Kind.TEXT:
-            if not item.buckets:
-                continue
             shape = ["rows", item.buckets]
             graph_inputs.append(helper.make_tensor_value_info(item.name, TensorProto.FLOAT, shape))
             parts["texts"].append(item.name)
@@ -371,6 +372,9 @@ def _ask_network(answer: Answer, raw: Matrices) -> np.ndarray[Any, np.dtype[np.f
 def harden(probe: pl.DataFrame, inputs: tuple[Input, ...]) -> pl.DataFrame:
     """The probe with what production brings: a row without any value, and rows with categories never seen."""
     empty = pl.DataFrame({name: [None] for name in probe.columns}, schema=probe.schema)
+    # A picture that is not there has no answer, so the row without any other value has one.
+    shown = [item.name for item in inputs if item.kind is Kind.IMAGE]
+    empty = empty.with_columns([probe.get_column(name).head(1) for name in shown])
     strange = probe.head(2).with_columns(
         [
             pl.lit(" never seen ✓").alias(item.name)

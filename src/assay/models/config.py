@@ -13,6 +13,8 @@ Family = Literal[
     "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn",
 ]  # fmt: skip
 Augment = Literal["auto", "none", "shift", "flip", "strong"]
+#: Those in which pictures are mirrored.
+MIRRORING: tuple[Augment, ...] = ("flip", "strong")
 #: Those of the families that read series.
 SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]

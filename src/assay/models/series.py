@@ -182,6 +182,8 @@ class SeriesNetwork(Network):
         self.embedding = MemberEmbedding(members, layout.vocabularies, length) if layout.vocabularies else None
         beside = layout.numbers + layout.extras + length * len(layout.vocabularies)
         self.dropout = Dropout(dropout, self.noise)
+        # Nothing is joined where there is nothing: an exporter leaves columns without columns in double precision.
+        self.has_numbers = layout.numbers + layout.extras > 0
         self.head = MemberLinear(members, beside + width, outputs)
         self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // (members * width * max(series.length, 1))))
 
@@ -198,7 +200,7 @@ class SeriesNetwork(Network):
         """Compute: media[0] is the series, (n, C, T) float32 with NaN where nothing was measured."""
         vector = self.dropout(self.read(*self.standardised(media[0])))
         own = vector if self.embedding is None else torch.cat([self.embedding(codes), vector], dim=2)
-        out: Tensor = self.head(Inputs(torch.cat([numbers, extras], dim=1), own))
+        out: Tensor = self.head(Inputs(torch.cat([numbers, extras], dim=1), own) if self.has_numbers else own)
         return out
 
 

@@ -24,7 +24,7 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
-from assay.models.config import Augment, ModelConfig
+from assay.models.config import MIRRORING, Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.combine import greedy_shares
@@ -35,6 +35,7 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
 from assay.train.loop import predict
+from assay.train.mirror import mirror_test
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
@@ -42,13 +43,11 @@ from assay.train.rocket_head import ROCKET, place_of_series, train_rocket
 from assay.train.state import Checkpoints
 from assay.train.text_linear import TEXT_LINEAR, places_of_bags, train_text_linear
 from assay.train.trees import TREES, train_trees
-from assay.train.watch import Named, Unwatched, Watch
+from assay.train.watch import Named, Watch
 
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
-#: random convolutions of series get at most; before these, those of a backbone's features and of a trial of changes of
-#: pictures, with its epochs at most, and the changes that are tried.
-_SHARE_OF_BACKBONE, _SHARE_OF_TRIAL, _TRIAL_EPOCHS = 0.35, 0.06, 4
-_POLICIES: tuple[Augment, ...] = ("shift", "flip")
+#: random convolutions of series get at most; before these, that of a backbone's features.
+_SHARE_OF_BACKBONE = 0.4
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
 
 
@@ -108,9 +107,11 @@ def search(
     if place_of_series(found) is not None:
         more, lost_rocket = _fit_rocket(found, train, seed, budget, watch)
         networks += more
-    if place_of_pictures(found) is not None:
-        networks += _fit_backbone(found, ensemble, train, schema, budget, watch, ledger)
-        planned = _with_policies(found, planned, seed, budget, watch, ledger)
+    place = place_of_pictures(found)
+    if place is not None:
+        planned = _with_policies(found, planned, place, seed, ledger)
+        mirror = any(job.model.augment in MIRRORING for job in planned.jobs)
+        networks += _fit_backbone(found, ensemble, train, budget, watch, ledger, mirror=mirror)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
@@ -185,10 +186,11 @@ def _fit_backbone(
     found: Examples,
     ensemble: EnsembleConfig,
     train: TrainConfig,
-    schema: Schema,
     budget: Budget,
     watch: Watch,
     ledger: Ledger,
+    *,
+    mirror: bool,
 ) -> list[TrainedNetwork]:
     """A linear head on a pretrained network of pictures, where there is one and the time for it; the ledger says."""
     practice, name = "search.backbone", ensemble.backbone
@@ -204,7 +206,7 @@ def _fit_backbone(
         name = PACKAGED
     try:
         part, weights = train_backbone_head(
-            found, name, mirror=False, budget=budget.part(_SHARE_OF_BACKBONE), watch=Named(watch, BACKBONE),
+            found, name, mirror=mirror, budget=budget.part(_SHARE_OF_BACKBONE), watch=Named(watch, BACKBONE),
             threads=train.threads,
         )  # fmt: skip
     except BudgetError as error:
@@ -215,25 +217,20 @@ def _fit_backbone(
     return [part]
 
 
-def _with_policies(found: Examples, planned: Plan, seed: int, budget: Budget, watch: Watch, ledger: Ledger) -> Plan:
-    """The plan with the changes of pictures that short trials on validation like best, where they were left open."""
-    jobs = []
-    for job in planned.jobs:
-        if job.model.name != "cnn" or job.model.augment != "auto":
-            jobs.append(job)
-            continue
-        losses: dict[Augment, float] = {}
-        for policy in _POLICIES:
-            trial = job.train.model_copy(update={"epochs": _TRIAL_EPOCHS, "patience": _TRIAL_EPOCHS, "select": "loss"})
-            model = job.model.model_copy(update={"augment": policy})
-            own = budget.part(_SHARE_OF_TRIAL)
-            trained = train_network(found, job.name, model, trial, seed=seed, budget=own, watch=Unwatched())
-            losses[policy] = min(trained.part.trained.best_losses)
-            watch.note(f"pictures changed by {policy!r}: validation loss {losses[policy]:.4f} after a short trial")
-        best = min(losses, key=lambda policy: losses[policy])
-        told = ", ".join(f"{policy} {loss:.4f}" for policy, loss in losses.items())
-        ledger.record("train.augmentation", Outcome.APPLIED, f"{best}, by validation losses of short trials: {told}")
-        jobs.append(replace(job, model=job.model.model_copy(update={"augment": best})))
+def _with_policies(found: Examples, planned: Plan, place: int, seed: int, ledger: Ledger) -> Plan:
+    """The plan with the changes of training pictures chosen where they were left open: mirrored where that is safe."""
+    if not any(job.model.name == "cnn" and job.model.augment == "auto" for job in planned.jobs):
+        return planned
+    test = mirror_test(found, place, seed)
+    policy: Augment = "flip" if test.passed else "shift"
+    does = "so they are mirrored and shifted" if test.passed else "so they are shifted and turned, not mirrored"
+    ledger.record("train.augmentation", Outcome.APPLIED, f"{test.told()}: {does}", value=test.mirrored)
+    jobs = [
+        replace(job, model=job.model.model_copy(update={"augment": policy}))
+        if job.model.name == "cnn" and job.model.augment == "auto"
+        else job
+        for job in planned.jobs
+    ]
     return replace(planned, jobs=tuple(jobs))
 
 

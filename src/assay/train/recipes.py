@@ -71,10 +71,10 @@ _TABM = TrainConfig(epochs=256, lr=2e-3, schedule="constant", warmup=0.0, weight
 _RESNET = TrainConfig(epochs=200, lr=3e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 #: Of the convolutions of series, after Fawaz et al. 2020, with a cosine in place of their plateaus.
 _SERIES = TrainConfig(epochs=300, batch=64, lr=2e-3, schedule="cosine", weight_decay=1e-4, clip_norm=1.0, patience=100)
-#: Of the network of pictures, for Adam where Jordan has SGD.
+#: Of the network of pictures, with Muon as in the later versions of Jordan's work.
 _CNN = TrainConfig(
-    epochs=60, batch=256, lr=5e-3, beta2=0.95, schedule="cosine", warmup=0.15, weight_decay=0.02, label_smoothing=0.1,
-    clip_norm=0.0, patience=60, select="metric",
+    epochs=60, batch=256, optimiser="muon", lr=1e-2, beta2=0.95, schedule="cosine", warmup=0.15, weight_decay=0.02,
+    label_smoothing=0.1, clip_norm=0.0, patience=60, select="metric",
 )  # fmt: skip
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 

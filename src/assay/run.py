@@ -16,9 +16,7 @@ from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_text_lengths
-from assay.data.infer import infer
 from assay.data.profile import profile
-from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
@@ -30,7 +28,7 @@ from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
-from assay.runs import Run, note_reading, read_if_given
+from assay.runs import Run, read_tables
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -154,13 +152,11 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
         spill = config.data.spill(folder)
         with stage("read"):
-            table = read(request.data, spill=spill)
-            valid, test = read_if_given(request.valid, spill), read_if_given(request.test, spill)
-            schema = infer(table, request.hints)
-            note_reading(schema, table, ledger)
+            found_in = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
+            table, valid, test, schema = found_in.table, found_in.valid, found_in.test, found_in.schema
             known = recognised(work, {"data": table, "valid": valid, "test": test})
         with stage("audit"):
-            share = config.data.split.limited(config.data.split.test, table.source.rows)
+            share = config.data.split.limited(config.data.split.test, table.frame.height)
             audit = examine(table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share)
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)

@@ -10,9 +10,7 @@ from typing import Any
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
-from assay.data.infer import infer
 from assay.data.names import encoded_names
-from assay.data.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import seal
@@ -21,7 +19,7 @@ from assay.ledger import Ledger
 from assay.models.foreign import feature_names
 from assay.models.opening import is_factory
 from assay.request import Request, resolve, with_table
-from assay.runs import read_if_given
+from assay.runs import read_tables
 from assay.train.foreign import Own, check_options, open_own
 
 
@@ -90,10 +88,9 @@ def describe_inputs(
     }  # fmt: skip
     request = Request(data, test, valid, with_table(composed, said), ())
     options, ledger = request.config.data, Ledger()
-    table = read(request.data)
-    schema = infer(table, request.hints)
-    parts = {"valid": read_if_given(valid), "test": read_if_given(test)}
-    split = seal(table, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
+    read_in = read_tables(data, valid, test, request.hints, options, ledger)
+    schema, parts = read_in.schema, {"valid": read_in.valid, "test": read_in.test}
+    split = seal(read_in.data, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
     names = encoded_names(Encoder.fit(split.train, schema, options.encode, ledger))
     classes = tuple(schema.classes) if schema.is_classification else ()
     return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes)
@@ -109,6 +106,12 @@ def open_given(
     """
     if model is None:
         return None, config
+    if any(view.kind == "series" for view in encoder.layout.media):
+        raise ConfigError(
+            "a model of your own is given numbers, categories and texts",
+            "the table has series, which only the networks that assay brings read",
+            "Leave the series out with --drop, or their steps as columns with data.series=none.",
+        )
     members = members_of(config, from_factory=is_factory(model))
     own = open_own(model, encoder, train, schema, members=members, seed=config.seed, weighted=train.weight is not None)
     training = check_options(own, config.train, asked_by_hand(config, "train"), bagging=config.ensemble.bagging)

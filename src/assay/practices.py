@@ -35,6 +35,8 @@ _ALL = (
               "Hadley Wickham, Tidy Data (JSS 2014)", "number of columns by kind"),
     _practice("data.memory", "data", "A table too large for the memory allowed is worked on in files.",
               "Xu et al., CorgiPile: SGD without Full Data Shuffle (SIGMOD 2022)", "MB of the encoded rows"),
+    _practice("data.series", "read", "Steps of a series are read as one column, in their order.",
+              "Bagnall et al., The great time series classification bake off (DMKD 2017)", "steps, or cases"),
     _practice("data.missing-spellings", "read", "Spellings of 'missing' such as '?' or 'NA' are counted.",
               "van Buuren, Flexible Imputation of Missing Data (2018), ch. 1", "cells per spelling"),
     _practice("data.target-complete", "read", "Rows without a target are left out and counted, never filled in.",
@@ -81,6 +83,8 @@ _ALL = (
               "Breck et al., Data Validation for ML (MLSys 2019)", "empty pictures"),
     _practice("audit.picture-shortcuts", "audit", "No size, brightness or file format gives a class away.",
               "Geirhos et al., Shortcut learning (Nature Machine Intelligence 2020)", "AUROC of a property"),
+    _practice("audit.series", "audit", "Series are searched for missing steps, for constant ones and for short ones.",
+              "Middlehurst et al., Bake off redux (DMKD 2024)", "share of steps missing"),
     # split
     _practice("split.three-parts", "split", "Training, validation and test rows are apart.",
               "Hastie et al., Elements of Statistical Learning (2009), 7.2", "rows in each part"),

@@ -9,8 +9,6 @@ from typing import Any
 
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
-from assay.data.infer import infer
-from assay.data.read import read
 from assay.data.schema import Kind, Task
 from assay.data.split import seal
 from assay.errors import ConfigError
@@ -21,7 +19,7 @@ from assay.report.rate_chart import rate, rate_caption, rate_chart
 from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
-from assay.runs import read_if_given
+from assay.runs import read_tables
 from assay.search.rates import find_rates
 from assay.train.budget import Budget
 from assay.train.device import using_threads
@@ -161,11 +159,12 @@ def _find(request: Request, steps: int, low: float | None, high: float | None, w
     with scratch() as folder, using_threads(config.train.threads):
         spill = config.data.spill(folder)
         watch.stage("read")
-        table = read(request.data, spill=spill)
-        given = {"valid": read_if_given(request.valid, spill), "test": read_if_given(request.test, spill)}
-        schema = infer(table, request.hints)
+        read_in = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
+        table, schema = read_in.data, read_in.schema
         watch.stage("split")
-        split = seal(table, schema, config.data.split, seed=config.seed, ledger=ledger, **given)
+        split = seal(
+            table, schema, config.data.split, seed=config.seed, ledger=ledger, valid=read_in.valid, test=read_in.test
+        )
         watch.stage("encode")
         encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
         curves = find_rates(

@@ -16,7 +16,6 @@ from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_text_lengths
-from assay.data.infer import infer
 from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
@@ -30,7 +29,7 @@ from assay.provenance import Stopwatch, provenance
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
-from assay.runs import Run, note_reading, read_sources, with_places
+from assay.runs import Run, read_tables
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -154,18 +153,14 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
         spill = config.data.spill(folder)
         with stage("read"):
-            given = {"data": request.data, "valid": request.valid, "test": request.test}
-            sources = read_sources(**given, spill=spill)
-            schema = infer(sources.data, request.hints)
-            note_reading(schema, sources.data, ledger)
-            known = recognised(work, sources.given)
-            sources = with_places(sources, schema, given)
+            sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
+            known, schema = recognised(work, sources.given), sources.schema
         with stage("audit"):
             side = config.data.encode.picture_side
             pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
             sources = sources if pictures is None else sources.replaced(pictures.tables)
             table, valid, test = sources.data, sources.valid, sources.test
-            share = config.data.split.limited(config.data.split.test, table.source.rows)
+            share = config.data.split.limited(config.data.split.test, table.frame.height)
             audit = examine(
                 table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share,
                 more=() if pictures is None else pictures.checked,

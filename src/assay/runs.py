@@ -18,10 +18,12 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
+from assay.data.config import DataConfig
 from assay.data.findings import Finding
+from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told
 from assay.data.infer import infer
 from assay.data.picture_reader import placed
-from assay.data.picture_tables import is_pictures, read_picture_tables
+from assay.data.picture_tables import is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Kind, Schema
@@ -89,16 +91,20 @@ def audit(
         DataError: the data cannot be used.
         AuditError: `strict` and there are serious findings.
     """
-    settings = (config or RunConfig()).data
+    settings, ledger = (config or RunConfig()).data, Ledger()
     with scratch() as folder:
         spill = settings.spill(folder)
-        table = read(data, spill=spill)
-        given_valid, given_test = read_if_given(valid, spill), read_if_given(test, spill)
-        schema, ledger = infer(table, hints or Hints(target=target)), Ledger()
-        note_reading(schema, table, ledger)
+        read_in = read_tables(data, valid, test, hints or Hints(target=target), settings, ledger, spill)
+        schema = read_in.schema
+        pictures = open_pictures(read_in.tables, schema, folder, longest=settings.encode.picture_side)
+        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
+        table = read_in.data
         checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
-        share = settings.split.limited(settings.split.test, table.source.rows)
-        found = examine(table, schema, checks, ledger, valid=given_valid, test=given_test, test_share=share)
+        share = settings.split.limited(settings.split.test, table.frame.height)
+        found = examine(
+            table, schema, checks, ledger, valid=read_in.valid, test=read_in.test, test_share=share,
+            more=() if pictures is None else pictures.checked,
+        )  # fmt: skip
     return schema, found, ledger
 
 
@@ -123,7 +129,7 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
     with scratch() as folder:
-        table = read(data, spill=settings.data.spill(folder))
+        table = _folded(read(data, spill=settings.data.spill(folder)), bundle.schema.folding)
         rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
@@ -134,12 +140,17 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
 
 
 @dataclass(frozen=True)
-class Sources:
-    """The tables of a run; `findings` are about the classes of a source of pictures."""
+class Tables:
+    """What a run is made from: the main table and those beside it, series folded, and the schema of all of them.
+
+    The `source` of a table tells of it as it was read, before it was folded. `findings` are about the classes of a
+    source of pictures.
+    """
 
     data: Table
     valid: Table | None
     test: Table | None
+    schema: Schema
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -152,54 +163,110 @@ class Sources:
         """Those that there are, the training table first."""
         return {name: table for name, table in self.given.items() if table is not None}
 
-    def replaced(self, tables: Mapping[str, Table]) -> Sources:
+    def replaced(self, tables: Mapping[str, Table]) -> Tables:
         """The same with other tables in the places of those named."""
         data, valid, test = (tables.get(name, table) for name, table in self.given.items())
         assert data is not None
-        return Sources(data, valid, test, self.findings)
+        return replace(self, data=data, valid=valid, test=test)
 
 
-def read_sources(data: Any, valid: Any, test: Any, spill: Spill | None = None) -> Sources:  # noqa: ANN401
-    """The tables that were given; a source of pictures may bring validation and test parts along.
+def read_tables(
+    data: Any,  # noqa: ANN401  # whatever read() takes
+    valid: Any,  # noqa: ANN401
+    test: Any,  # noqa: ANN401
+    hints: Hints,
+    config: DataConfig,
+    ledger: Ledger,
+    spill: Spill | None = None,
+) -> Tables:
+    """Read the table and the files given beside it, fold their series as the table asks for, and infer the schema.
+
+    A source of pictures may bring validation and test parts along.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: one of them cannot be used.
     """
+    raw, parts, findings = _read_with_parts(data, spill)
+    files = [read_if_given(source, spill) or parts.get(part) for part, source in (("valid", valid), ("test", test))]
+    single = [name for name in (hints.group, hints.time, hints.weight) if name is not None]
+    folding = find_folding(raw.frame, config, hints.target, single=single, apart=(*hints.drop, *hints.kinds))
+    table = _folded(raw, folding)
+    others = [None if file is None else _folded(file, folding) for file in files]
+    schema = infer(table, _after_folding(hints, raw, table, folding)).model_copy(update={"folding": folding})
+    note_series(raw, folding, config, hints.target, ledger)
+    note_reading(schema, table, ledger)
+    return _with_places(Tables(table, others[0], others[1], schema, findings), (data, valid, test))
+
+
+def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Finding, ...]]:  # noqa: ANN401
+    """The training table, and the other parts and the findings that a source of pictures brings along."""
     if not is_pictures(data):
-        return Sources(read(data, spill=spill), read_if_given(valid, spill), read_if_given(test, spill))
+        return read(data, spill=spill), {}, ()
     parts, findings = read_picture_tables(data)
-    own = parts.get("train") or parts.get("data") or next(iter(parts.values()))
-    return Sources(
-        own, read_if_given(valid, spill) or parts.get("valid"), read_if_given(test, spill) or parts.get("test"),
-        findings,
-    )  # fmt: skip
+    return parts.get("train") or parts.get("data") or next(iter(parts.values())), parts, findings
 
 
-def with_places(sources: Sources, schema: Schema, given: Mapping[str, Any]) -> Sources:
+def _with_places(tables: Tables, given: tuple[Any, Any, Any]) -> Tables:
     """The tables with the paths of their pictures as seen from where each table lies."""
-    names = [column.name for column in schema.columns if column.kind is Kind.IMAGE]
-    tables = {}
-    for name, table in sources.tables.items():
-        if names and not is_pictures(given.get(name)) and isinstance(table.frame, pl.DataFrame):
-            tables[name] = replace(table, frame=placed(table.frame, names, given.get(name)))
-    return sources.replaced(tables)
+    names = [column.name for column in tables.schema.columns if column.kind is Kind.IMAGE]
+    seen = {}
+    for (name, table), source in zip(tables.given.items(), given, strict=True):
+        if names and table is not None and not is_pictures(source) and isinstance(table.frame, pl.DataFrame):
+            seen[name] = replace(table, frame=placed(table.frame, names, source))
+    return tables.replaced(seen)
 
 
 def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # noqa: ANN401
-    """The table, or None where no source was given."""
+    """The table, or None where no source was given; of a source of pictures its first part."""
     if source is None:
         return None
-    if is_pictures(source):
-        parts, _ = read_picture_tables(source)
-        return parts.get("data") or parts.get("test") or next(iter(parts.values()))
-    return read(source, spill=spill)
+    if not is_pictures(source):
+        return read(source, spill=spill)
+    parts, _ = read_picture_tables(source)
+    return parts.get("data") or parts.get("test") or next(iter(parts.values()))
+
+
+def _folded(table: Table, folding: Folding | None) -> Table:
+    return table if folding is None else Table(folded(table.frame, folding), table.source)
+
+
+def _after_folding(hints: Hints, raw: Table, table: Table, folding: Folding | None) -> Hints:
+    """What is said of the columns that are left; a column of cases names its rows, whatever its cells look like."""
+    if folding is None:
+        return hints
+    gone = set(raw.frame.columns) - set(table.frame.columns)
+    kinds = {name: kind for name, kind in hints.kinds.items() if name not in gone}
+    if folding.case is not None:
+        kinds = {folding.case: Kind.ID, **kinds}
+    return hints.model_copy(update={"kinds": kinds, "drop": tuple(name for name in hints.drop if name not in gone)})
+
+
+def note_series(raw: Table, folding: Folding | None, config: DataConfig, target: str, ledger: Ledger) -> None:
+    """The verdict on whether columns or rows are the steps of series."""
+    if folding is not None:
+        assert isinstance(raw.frame, pl.DataFrame)  # others are refused
+        value = len(folding.columns) if folding.kind == "wide" else raw.frame[folding.case or ""].n_unique()
+        ledger.record("data.series", Outcome.APPLIED, told(raw.frame, folding), value=value)
+        return
+    names = step_names(raw.frame.columns, (target,)) if config.case is None else ()
+    if not names:
+        ledger.record("data.series", Outcome.NOT_APPLICABLE, "neither columns nor rows are steps of a series")
+    elif config.series == "none":
+        ledger.record("data.series", Outcome.SKIPPED, f"{names[0]!r} to {names[-1]!r} stay apart: data.series is none")
+    else:
+        run = None if isinstance(raw.frame, Stored) else step_columns(raw.frame, names)
+        why = "the table lies in files; raise data.memory to have them folded"
+        if run is not None:
+            worded = ", ".join(repr(name) for name in run.worded[:5])
+            why = f"cells of {worded} are no numbers" if worded else "kinds were given for some of them"
+        ledger.record("data.series", Outcome.WARNED, f"{names[0]!r} to {names[-1]!r} are not read as a series: {why}")
 
 
 def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:
     """The verdicts on what reading found: kinds of columns and spellings of missing."""
     kinds = Counter(column.kind.value for column in schema.columns)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    reason = f"{len(schema.columns)} columns of {table.source.rows:,} rows: {counted}"
+    reason = f"{len(schema.columns)} columns of {table.frame.height:,} rows: {counted}"
     ledger.record("data.types", Outcome.APPLIED, reason, value=len(schema.columns))
     spellings = Counter[str]()
     for column in schema.columns:

@@ -284,6 +284,24 @@ def test_audit_shows_findings_before_the_gate_closes(table, capsys):
     assert ("listed above" in err) == bool(serious)
 
 
+def test_audit_and_init_fold_series(tmp_path, capsys):
+    steps = {f"t{at}": [float(at * row) for row in range(40)] for at in range(16)}
+    wide = pl.DataFrame({**steps, "sick": ["no", "yes"] * 20})
+    wide.write_csv(tmp_path / "wide.csv")
+    assert main(["audit", str(tmp_path / "wide.csv"), "--target", "sick"]) == 0
+    assert "columns: 1 sequence, 1 category" in capsys.readouterr().out
+    assert main(["init", str(tmp_path / "wide.csv"), "--target", "sick", "-o", "-"]) == 0
+    assert "series: sequence" in capsys.readouterr().out
+    long = wide.with_row_index("who").unpivot(index=["who", "sick"], variable_name="at", value_name="x")
+    long.with_columns(pl.col("at").str.slice(1)).write_csv(tmp_path / "long.csv")
+    told = ["data.case=who", "data.step=at"]
+    assert main(["audit", str(tmp_path / "long.csv"), *told, "--target", "sick", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"]["folding"]["columns"] == ["x"]
+    assert main(["audit", str(tmp_path / "long.csv"), "data.case=whom", "--target", "sick"]) == 2
+    assert "Did you mean 'who'?" in capsys.readouterr().err
+
+
 def test_show_compare_and_predict_on_a_real_run(small_run, adult_small, tmp_path, capsys):
     run = str(small_run.directory)
     assert main(["show", run, "--json"]) == 0

@@ -14,6 +14,7 @@ import polars as pl
 
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
+from assay.data.folding import fold
 from assay.data.frames import from_object, tidy
 from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
 from assay.data.picture_files import ENDINGS, read_pictures
@@ -33,6 +34,8 @@ TOLERANCE = 1e-5
 EXPECTED = f"{RESERVED}expected:"
 #: Rows that are answered at once, and of texts, whose arrays are many times larger.
 _BLOCK, _TEXT_BLOCK = 16_384, 64
+#: Kinds whose cells are not read as one number each.
+_NOT_NUMBERS = (Kind.CATEGORY, Kind.TEXT, Kind.SEQUENCE)
 
 
 class UnreadCellsWarning(UserWarning):
@@ -142,6 +145,10 @@ class Bundle:
     def predict(self, data: Any) -> pl.DataFrame:  # noqa: ANN401  # whatever read() takes
         """The answers for raw rows, in their order.
 
+        Where the model was trained on series whose steps were columns or rows of their own, `data` is folded in the
+        same way first, unless its cells are series already: of a table with a row for each step there is then one
+        answer a case, in the order in which the cases first occur.
+
         Args:
             data: a path (of pictures also a folder, an archive or a picture), a Polars, pandas or Arrow frame, a dict
                 of columns, a list of dicts. Columns are found by name; others than the model's are ignored.
@@ -152,13 +159,21 @@ class Bundle:
         Raises:
             DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
         """
-        answers = self.answer(_frame_of(data, self._pictures))
+        answers = self.answer(self.folded(_frame_of(data, self._pictures)))
         if self.manifest.task is Task.REGRESSION:
             return pl.DataFrame([pl.Series("prediction", answers)])
         probabilities = [
             pl.Series(f"probability_{name}", answers[:, at]) for at, name in enumerate(self.manifest.classes)
         ]
         return pl.DataFrame([self._labels[self.decide(answers)], *probabilities])
+
+    def folded(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Raw rows as rows with series, as they were folded for training; other tables as they are.
+
+        Raises:
+            DataError: a column of the steps is missing, or the cases contradict themselves.
+        """
+        return frame if self.schema.folding is None else fold(frame, self.schema.folding)
 
     def answer(self, frame: pl.DataFrame) -> NDArray[Any]:
         """Probabilities (n, classes) in float32, or values (n,) in float64.

@@ -27,6 +27,10 @@ _ROWS_SHOWN = 10
 def audit(
     data: Data,
     target: Target,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Options of data.* as for fit: data.case=COL.", show_default="none"),
+    ] = None,
     test: take.Test = None,
     valid: take.Valid = None,
     kinds: take.As = None,
@@ -45,9 +49,13 @@ def audit(
         data=data, target=target, test=test, valid=valid, kinds=take.kinds_from(kinds), drop=drop, group=group,
         time=time, weight=weight, sensitive=sensitive, positive=positive, task=task,
     )  # fmt: skip
+    from assay.compose.hydra_io import compose
     from assay.runs import audit as run_audit  # polars and the training packages
 
-    schema, found, ledger = run_audit(data, target, test=table.test, valid=table.valid, hints=table.hints())
+    config = compose(None, None, overrides) if overrides else None
+    schema, found, ledger = run_audit(
+        data, target, test=table.test, valid=table.valid, hints=table.hints(), config=config
+    )
     if as_json:
         take.print_json(
             {
@@ -93,10 +101,11 @@ def init(
             "init writes a new file", f"{out} is already there", "Name another with -o FILE, or remove it."
         )
     from assay.compose.starter import starter
-    from assay.data.infer import infer
-    from assay.data.read import read
+    from assay.data.config import DataConfig
+    from assay.ledger import Ledger
+    from assay.runs import read_tables
 
-    text = starter(table, infer(read(data), table.hints()))
+    text = starter(table, read_tables(data, None, None, table.hints(), DataConfig(), Ledger()).schema)
     if out == "-":
         sys.stdout.write(text)
         return

@@ -152,6 +152,9 @@ def _parsed(option: Option, text: str, override: str) -> tuple[str, object]:
     """The text in Hydra's grammar, and its value."""
     require("hydra", _PURPOSE)
     errors = require("hydra.errors", _PURPOSE)
+    if option.type == "text" and "{}" in text and text[0] not in "'\"":
+        # A pattern of names; bare braces are a dictionary in Hydra's grammar.
+        text = "'" + text.replace("'", "\\'") + "'"
     try:
         parsed = _parser().parse_override(f"{option.key}={text}")
         if option.is_list and not text.startswith("["):

@@ -66,7 +66,7 @@ def single_column_leak(view: View) -> Checked:
     Classes: AUROC, of the values themselves (either direction) or of the class shares of their bins or categories,
     whichever is more; for several classes the mean of one against the rest. Numbers: R2 of the means of bins or
     categories, or the squared correlation of values or of ranks. Shares and means are out of fold (5 folds), so that a
-    column of many categories does not win by chance (Micci-Barreca, SIGKDD 2001).
+    column of many categories does not win by chance (Micci-Barreca, SIGKDD 2001). Series are passed over.
     """
     practice = "audit.single-column-leak"
     target = view.target[view.sample]
@@ -75,8 +75,10 @@ def single_column_leak(view: View) -> Checked:
     scores = {
         column.name: score
         for column, series in view.sampled_features()
-        if (score := strength(column, series, target, folds)) is not None
+        if column.kind is not Kind.SEQUENCE and (score := strength(column, series, target, folds)) is not None
     }
+    if all(column.kind is Kind.SEQUENCE for column in view.schema.features):
+        return Checked(practice, "every feature column is a series", outcome=Outcome.NOT_APPLICABLE)
     if not scores:
         reason = f"too few rows: a class needs {CLASS_ROWS}, and the table {4 * FOLDS}"
         return Checked(practice, reason, outcome=Outcome.NOT_APPLICABLE)

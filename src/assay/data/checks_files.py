@@ -21,6 +21,7 @@ from assay.data.findings import (
 )
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind
+from assay.data.steps import is_series
 from assay.data.stored import Frame
 from assay.errors import nearest
 from assay.ledger import Outcome
@@ -252,7 +253,12 @@ def _retyped(frame: Frame, view: View) -> tuple[list[str], dict[str, int]]:
         series = frame[column.name]
         bad = int(unreadable(series, column).sum())
         present = int((~missing_of(series, column)).sum())
-        if bad > (1.0 - READABLE) * (present + bad) or _other_words(series, column, view):
+        is_list = is_series(series.dtype) or series.null_count() == len(series)
+        if (
+            (column.kind is Kind.SEQUENCE and not is_list)
+            or bad > (1.0 - READABLE) * (present + bad)
+            or _other_words(series, column, view)
+        ):
             retyped.append(column.name)
         elif bad:
             partly[column.name] = bad

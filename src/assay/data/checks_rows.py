@@ -96,6 +96,8 @@ def _near(view: View, limit: int) -> np.ndarray:
             numbers.append(numbers_of(cells, column))
             hashes.append(pl.Series(numbers[-1]).hash(seed=seed).to_numpy())
             total += hashes[-1]
+        elif column.kind is Kind.SEQUENCE:  # a series is equal or it is not
+            total += cells.hash(seed=seed).to_numpy()
         else:
             words = as_category(cells).str.to_lowercase().str.replace_all(r"\s+", " ")
             total += words.hash(seed=seed).to_numpy()

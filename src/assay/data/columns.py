@@ -268,8 +268,15 @@ def _first_positions(keys: pl.Series) -> np.ndarray:
 def _first_of_equal_rows(frame: pl.DataFrame) -> np.ndarray:
     """For each row the position of the first row equal to it, by comparison of the cells themselves; for few rows."""
     seen: dict[tuple[object, ...], int] = {}
-    rows = (tuple("nan" if cell != cell else (cell,) for cell in row) for row in frame.iter_rows())
+    rows = (tuple(_comparable(cell) for cell in row) for row in frame.iter_rows())
     return np.array([seen.setdefault(row, at) for at, row in enumerate(rows)], dtype=np.int64)
+
+
+def _comparable(cell: object) -> object:
+    """A cell that equals those it is to equal: NaN equals NaN, also in a list."""
+    if isinstance(cell, list):
+        return tuple(map(_comparable, cell))
+    return "nan" if cell != cell else (cell,)
 
 
 def _float64(series: pl.Series) -> np.ndarray:

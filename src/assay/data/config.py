@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from assay.data.stored import Spill
 from assay.records import Record
@@ -90,6 +90,15 @@ class EncodeConfig(Record):
 class DataConfig(Record):
     """The data stage."""
 
+    series: str = Field(
+        "auto",
+        description="Columns that are the steps of one series: a pattern of their names such as v{}, none, or auto for "
+        "t0, t1, ... (16 or more).",
+    )
+    case: str | None = Field(
+        None, min_length=1, description="The column that names the case, where a row is one step of a series."
+    )
+    step: str | None = Field(None, min_length=1, description="The column that orders the steps of a case.")
     memory: int = Field(
         1000,
         ge=0,
@@ -98,6 +107,25 @@ class DataConfig(Record):
     audit: AuditConfig = AuditConfig()
     split: SplitConfig = SplitConfig()
     encode: EncodeConfig = EncodeConfig()
+
+    @field_validator("series")
+    @classmethod
+    def _is_known_or_a_pattern(cls, value: str) -> str:
+        if value not in ("auto", "none") and value.count("{}") != 1:
+            raise ValueError(
+                f"series must be auto, none, or a name with one {{}} for the number, as in v{{}} (got {value!r})"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _folds_in_one_way(self) -> DataConfig:
+        if self.step is not None and self.case is None:
+            raise ValueError(f"step orders the steps of a case: name the column of cases, too (got step={self.step})")
+        if self.case is not None and self.series not in ("auto", "none"):
+            raise ValueError(
+                f"steps are rows or columns: case or a pattern for series (got {self.case} and {self.series})"
+            )
+        return self
 
     def spill(self, folder: Path) -> Spill:
         """Where tables are kept that are larger than the memory allowed."""

@@ -38,6 +38,7 @@ from assay.data.rows import Rows, sample_of
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
 from assay.data.series import longest
 from assay.data.tokens import MOST_WINDOWS
+from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 
 #: Scaled numbers end here, also without a clip: their squares still fit into float32.
@@ -370,7 +371,11 @@ def _plan_input(
         return Input(name=name, kind=column.kind, categories=categories), merged
     if column.kind is Kind.IMAGE:
         if pictures is None:
-            raise ValueError("a column of pictures needs its pictures, opened before")
+            raise ConfigError(
+                "pictures are read by `assay fit` and `assay.fit` alone, with the networks that assay brings",
+                f"column {name!r} names pictures",
+                "Leave the column out with --drop, or fit without a model of your own.",
+            )
         return Input(name=name, kind=column.kind, picture=pictures.form), 0
     if column.kind is Kind.SEQUENCE:
         return Input(name=name, kind=column.kind, length=min(longest(train.column(name)), config.series_length)), 0

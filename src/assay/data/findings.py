@@ -15,6 +15,7 @@ from assay.data.config import AuditConfig
 from assay.data.read import Table
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind, Schema
+from assay.data.steps import is_missing, is_series
 from assay.data.stored import Frame, cells_at
 from assay.ledger import ROWS_KEPT, Outcome
 from assay.records import Record
@@ -127,6 +128,8 @@ def missing_of(series: pl.Series, column: Column) -> np.ndarray:
     """Where a column has no value of its kind, shape (n,)."""
     if is_measured(column):
         return np.asarray(np.isnan(numbers_of(series, column)))
+    if is_series(series.dtype):
+        return is_missing(series)
     return np.asarray(as_category(series).is_null().to_numpy())
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from assay._imports import require
 from assay.data.delimited import check_unique
+from assay.data.steps import SERIES, is_series
 from assay.errors import DataError
 
 _HASHED_ROWS = 100_000
@@ -171,6 +172,8 @@ def from_columns(columns: Mapping[str, list[object]]) -> pl.DataFrame:
 def from_cells(name: str, cells: list[object]) -> pl.Series:
     """A column of Python values; values of different types become numbers where all are, else strings."""
     cells = [None if cell is None or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
+    if (lists := _lists_of_numbers(cells)) is not None:
+        return pl.Series(name, lists, dtype=SERIES)
     try:
         return pl.Series(name, cells, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
@@ -179,6 +182,21 @@ def from_cells(name: str, cells: list[object]) -> pl.Series:
     if all(isinstance(cell, int | float | np.number) and not isinstance(cell, bool) for cell in present):
         return pl.Series(name, [None if cell is None else float(cell) for cell in cells], dtype=pl.Float64)  # type: ignore[arg-type]
     return pl.Series(name, [None if cell is None else _text(cell) for cell in cells], dtype=pl.String)
+
+
+def _lists_of_numbers(cells: list[object]) -> list[list[float | None] | None] | None:
+    """The cells where all of them are lists of numbers, else None; Polars fails on lists of several types."""
+    lists: list[list[float | None] | None] = []
+    for cell in cells:
+        steps = cell.tolist() if isinstance(cell, np.ndarray) else _listed(cell)
+        if steps is not None and not (isinstance(steps, list | tuple) and all(map(_is_step, steps))):
+            return None
+        lists.append(None if steps is None else [None if step is None else float(step) for step in steps])
+    return lists if any(steps is not None for steps in lists) else None
+
+
+def _is_step(value: object) -> bool:
+    return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
 
 
 def _text(cell: object) -> str:
@@ -193,9 +211,9 @@ def _frame(columns: list[pl.Series]) -> pl.DataFrame:
 
 
 def tidy(frame: pl.DataFrame, notes: list[str], first: int = 1) -> pl.DataFrame:
-    """The frame with columns of booleans, integers, floats, dates, datetimes and strings only, each with a name.
+    """The frame with columns of booleans, integers, floats, dates, datetimes, strings and lists of numbers only.
 
-    `first` is the number of its first column, by which columns without a name are called.
+    Every column has a name; `first` is the number of its first column, by which columns without a name are called.
     """
     if all(dtype.base_type() in _PLAIN for dtype in frame.dtypes) and all(name.strip() for name in frame.columns):
         return frame
@@ -223,6 +241,8 @@ def _plain(series: pl.Series, notes: list[str]) -> pl.Series:
         return narrow if narrow.null_count() == series.null_count() else series.cast(pl.String)
     if dtype == pl.Float16:
         return series.cast(pl.Float32)
+    if is_series(dtype):
+        return series.cast(SERIES)
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
         notes.append(f"column {series.name!r} holds {str(dtype).lower()} values; they are taken as text")
         cells = [None if cell is None else _text(_listed(cell)) for cell in series.to_list()]
@@ -241,7 +261,9 @@ def hash_of_cells(frame: pl.DataFrame) -> str:
         digest.update(f"{series.name}\0{series.dtype}\0{len(series)}\0{series.null_count()}\0".encode())
         for start in range(0, len(series), _HASHED_ROWS):
             part = series.slice(start, _HASHED_ROWS)
-            if part.dtype == pl.String:
+            if part.dtype == SERIES:
+                digest.update(bytes_of_lists(part))
+            elif part.dtype == pl.String:
                 cells = part.to_list()
                 digest.update(np.array([-1 if cell is None else len(cell) for cell in cells], dtype=np.int64).tobytes())
                 digest.update("".join(cell for cell in cells if cell is not None).encode())
@@ -251,3 +273,16 @@ def hash_of_cells(frame: pl.DataFrame) -> str:
                 digest.update(part.is_null().to_numpy().tobytes())
                 digest.update(part.drop_nulls().to_physical().to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def bytes_of_lists(series: pl.Series) -> bytes:
+    """Lengths and numbers of a column of lists as bytes, the same for equal columns."""
+    lengths = series.list.len().cast(pl.Int64).fill_null(-1)
+    steps = series.filter(lengths > 0).explode()
+    return b"".join(
+        (
+            lengths.to_numpy().tobytes(),
+            steps.is_null().to_numpy().tobytes(),
+            steps.fill_null(0.0).to_numpy().tobytes(),
+        )
+    )

@@ -21,6 +21,7 @@ from assay.data.columns import (
     missing_counts,
 )
 from assay.data.schema import Column, Kind
+from assay.data.steps import is_missing, is_series, steps_of
 from assay.data.stored import Columns
 from assay.errors import DataError
 
@@ -114,7 +115,9 @@ def _about_distinct(cells: pl.Series) -> int:
 
 
 def _present(series: pl.Series) -> pl.Series:
-    """The cells that are neither null nor NaN."""
+    """The cells that are neither null nor NaN; the series with a step."""
+    if is_series(series.dtype):
+        return series.filter(pl.Series(~is_missing(series)))
     if series.dtype.is_float() and np.isnan(series.to_numpy()).any():
         series = series.fill_nan(None)
     return series.drop_nulls() if series.null_count() else series
@@ -136,7 +139,24 @@ def infer_column(series: pl.Series, distinct: int, hint: Kind | None, decimal: s
         return _hinted(series, distinct, hint, decimal)
     if series.dtype == pl.String:
         return _of_words(series, _words_of(series), decimal)
-    return _of_typed(series, distinct)
+    return _of_lists(series, distinct) if is_series(series.dtype) else _of_typed(series, distinct)
+
+
+def _of_lists(series: pl.Series, distinct: int) -> Column:
+    """A column of lists of numbers, each of them a series."""
+    steps = steps_of(series)
+    missing = int((steps.known == 0).sum())
+    kind, reason = Kind.CONSTANT, _constant_reason(distinct, missing)
+    if distinct > 1:
+        lengths = steps.lengths[steps.known > 0]
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        said = (
+            f"{longest} step{'s' if longest > 1 else ''}" if shortest == longest else f"{shortest} to {longest} steps"
+        )
+        kind, reason = Kind.SEQUENCE, f"sequence because each cell is a list of numbers, {said}"
+    return Column(
+        name=series.name, kind=kind, dtype=str(series.dtype), reason=reason, distinct=distinct, missing=missing
+    )
 
 
 def _of_typed(series: pl.Series, distinct: int) -> Column:
@@ -397,11 +417,20 @@ def _settle_day_or_month(words: _Words, fit: _Fit) -> tuple[_Fit, str | None]:
 
 def _hinted(series: pl.Series, distinct: int, hint: Kind, decimal: str | None) -> Column:
     """The column under the kind that the user gives it, if its cells allow that."""
-    if hint in {Kind.IMAGE, Kind.SEQUENCE}:
+    if hint is Kind.IMAGE:
         raise DataError(
-            "a column of a table must be a number, category, boolean, datetime, text, id or constant",
+            "a column of a table must be a number, category, boolean, datetime, text, sequence, id or constant",
             f"{series.name!r} is given as {hint.value}",
             "Give another kind.",
+        )
+    if is_series(series.dtype):
+        return _hinted_lists(series, distinct, hint)
+    if hint is Kind.SEQUENCE:
+        raise DataError(
+            f"the column {series.name!r}, given as sequence, must hold a list of numbers in each cell",
+            f"it is of type {series.dtype}",
+            "Give lists in a Parquet file, JSON lines or a data frame; steps in columns or rows of their own become "
+            "lists by data.series or data.case.",
         )
     words = _words_of(series.cast(pl.String))
     if hint in {Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME}:
@@ -420,6 +449,17 @@ def _hinted(series: pl.Series, distinct: int, hint: Kind, decimal: str | None) -
         reason += f"; {unparsed} cells are none and count as missing"
     column = _words_column(series, words, hint, reason, distinct or len(words.cells), fit.format, unparsed)
     return column.model_copy(update={"dtype": str(series.dtype)})
+
+
+def _hinted_lists(series: pl.Series, distinct: int, hint: Kind) -> Column:
+    """A column of lists, which can be a sequence or left out as an id or a constant."""
+    if hint not in {Kind.SEQUENCE, Kind.ID, Kind.CONSTANT}:
+        raise DataError(
+            f"the column {series.name!r} of lists of numbers must be a sequence, or an id or constant to leave it out",
+            f"it is given as {hint.value}",
+            "Give one of these kinds, or make one number of each list.",
+        )
+    return _of_lists(series, distinct).model_copy(update={"kind": hint, "reason": f"{hint.value} because you say so"})
 
 
 def _hinted_fit(dtype: pl.DataType, words: _Words, hint: Kind, decimal: str | None) -> _Fit:

@@ -9,6 +9,7 @@ from assay.data import columns
 from assay.data.inputs import Input, known_values, values_of
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind
+from assay.data.steps import steps_of, summaries
 from assay.records import Record
 
 #: Rows that quantiles are taken of at most.
@@ -22,6 +23,7 @@ class ColumnProfile(Record):
 
     quantiles: at 0, 5, ... 100 % of the known values (numbers, booleans, dates in seconds since 1970).
     categories: counts of the most frequent, at most 100; `other` counts the rest.
+    lengths: of series, at 0, 5, ... 100 %; mean, deviation and quantiles are then those of the mean of each series.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ColumnProfile(Record):
     quantiles: tuple[float, ...] = ()
     categories: dict[str, int] = {}
     other: int = 0
+    lengths: tuple[float, ...] = ()
 
 
 class Profile(Record):
@@ -56,7 +59,18 @@ def profile(train: Rows, inputs: tuple[Input, ...], classes: int) -> Profile:
 def _described(item: Input, series: pl.Series, places: np.ndarray | None) -> ColumnProfile:
     if item.kind in (Kind.CATEGORY, Kind.TEXT):
         return _words(item, series)
+    if item.kind is Kind.SEQUENCE:
+        return _series(item, series, places)
     return _numbers(item, values_of(series, item), places)
+
+
+def _series(item: Input, series: pl.Series, places: np.ndarray | None) -> ColumnProfile:
+    """Statistics of the means of the series, and the lengths of those that are there."""
+    steps = steps_of(series)
+    lengths = steps.lengths[steps.known > 0]
+    described = _numbers(item, summaries(steps)[:, 0], places)
+    found = tuple(float(q) for q in np.quantile(lengths, _LEVELS)) if len(lengths) else ()
+    return described.model_copy(update={"lengths": found})
 
 
 def _numbers(item: Input, values: np.ndarray, places: np.ndarray | None) -> ColumnProfile:

@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_category, as_datetime, as_number, target_values
+from assay.data.frames import bytes_of_lists
 from assay.data.read import Table
 from assay.data.schema import Kind, Schema
+from assay.data.steps import SERIES
 from assay.data.stored import Frame, Stored, cells_at, gather
 from assay.errors import DataError, nearest
 
@@ -202,6 +204,8 @@ def fingerprint(rows: Rows) -> str:
         if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
             filled = column.to_physical().fill_null(False if column.dtype == pl.Boolean else 0)
             digest.update(np.ascontiguousarray(filled.to_numpy()).tobytes())
+        elif column.dtype == SERIES:
+            digest.update(bytes_of_lists(column))
         else:
             text = column.cast(pl.String).fill_null("")
             digest.update(text.str.len_bytes().to_numpy().astype(np.int64).tobytes())

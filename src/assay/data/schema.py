@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from assay.data.folding import Folding
 from assay.records import Record
 
 
@@ -31,7 +32,9 @@ class Task(StrEnum):
 
 
 #: The kinds a network can take from a table, in the order their inputs are laid out.
-FEATURE_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE)
+FEATURE_KINDS = (
+    Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE,
+)  # fmt: skip
 
 
 class Column(Record):
@@ -60,7 +63,8 @@ class Schema(Record):
 
     `classes` are the class labels as strings in the order of the model's outputs (empty for regression); for a binary
     task the last is the positive one. `class_dtype` is the type predictions are given back in: `string`, `integer`,
-    `number` or `boolean`. `dropped` are columns the user excluded.
+    `number` or `boolean`. `dropped` are columns the user excluded. `folding` tells how raw rows become rows with
+    series; the columns are those that come out.
     """
 
     columns: tuple[Column, ...]
@@ -74,6 +78,7 @@ class Schema(Record):
     weight: str | None = None
     sensitive: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    folding: Folding | None = None
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:

@@ -1,7 +1,8 @@
 """Tables too large for memory: each column in files of its own, mapped into memory while it is looked at.
 
 A `Stored` stands where a Polars frame does: columns by name, rows by position. Cells of a fixed size lie in plain
-files, which are mapped without a copy and let go with the column; strings lie in Arrow files and are read on demand.
+files, which are mapped without a copy and let go with the column; strings and lists lie in Arrow files and are read on
+demand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import polars as pl
 
+from assay.data.steps import SERIES
+
+#: Types of cells that differ in length, which lie in Arrow files.
+_UNEVEN = (pl.String, SERIES)
 #: Rows of a batch in an Arrow file: what is read of it for a single row.
 _BATCH_ROWS = 65_536
 #: Bytes of a cell by its type, as Polars keeps it; a guess for strings and others, whose cells differ in length.
@@ -98,7 +103,7 @@ class Stored:
             count = len(range(*rows.indices(self.height))) if isinstance(rows, slice) else len(rows)
             return pl.Series(name, [None], dtype=dtype).new_from_index(0, count)
         stem = self.folder / str(self.places[name])
-        if dtype == pl.String:
+        if dtype in _UNEVEN:
             return _words(stem.with_suffix(".arrow"), rows).alias(name)
         values = np.memmap(stem.with_suffix(".values"), _physical(dtype), "r")[rows]
         cells = pl.Series(name, values).cast(dtype)
@@ -136,14 +141,14 @@ def store(columns: Iterable[pl.Series], folder: Path) -> Stored:
     for number, series in enumerate(columns):
         height, schema[series.name] = len(series), series.dtype
         _write(series, place / str(number))
-        if series.null_count() and series.dtype != pl.String:
+        if series.null_count() and series.dtype not in _UNEVEN:
             holes.add(series.name)
     return Stored(place, height, schema, {name: number for number, name in enumerate(schema)}, frozenset(holes))
 
 
 def _write(series: pl.Series, stem: Path) -> None:
     """Libraries make bytes and Python writes them, so that a full disk is an OSError."""
-    if series.dtype == pl.String:
+    if series.dtype in _UNEVEN:
         made = BytesIO()
         series.alias("cells").to_frame().write_ipc(made, record_batch_size=_BATCH_ROWS)
         stem.with_suffix(".arrow").write_bytes(made.getbuffer())
@@ -166,7 +171,7 @@ def _physical(dtype: pl.DataType) -> np.dtype[np.generic]:
 
 
 def _words(path: Path, rows: slice | np.ndarray) -> pl.Series:
-    """Strings: the span of rows that holds the wanted ones is read, then these are taken out of it."""
+    """Strings or lists: the span of rows that holds the wanted ones is read, then these are taken out of it."""
     if isinstance(rows, slice):
         return _span(path, rows.start or 0, rows.stop)
     if not len(rows):

@@ -10,6 +10,7 @@ import polars as pl
 
 from assay.data.columns import as_boolean, as_category, as_number
 from assay.data.schema import Column, Hints, Kind, Task
+from assay.data.steps import is_series
 from assay.errors import DataError, nearest
 
 #: Classes beyond which a target is more likely a name or an amount.
@@ -39,6 +40,12 @@ def infer_target(series: pl.Series, column: Column, hints: Hints) -> Target:
         DataError: there is nothing to learn (all missing, one value, one row in a class), or the cells do not suit the
             task.
     """
+    if is_series(series.dtype):
+        raise DataError(
+            f"the target {series.name!r} must hold one class or number in each cell",
+            "its cells are lists of numbers",
+            "Name another target, or make one number of each list.",
+        )
     # Numbers were counted when the column was; words are reduced to the different ones before they are spelt alike.
     numbers = series.dtype.is_numeric()
     distinct = column.distinct if numbers else as_category(series.unique()).drop_nulls().n_unique()

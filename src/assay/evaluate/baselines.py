@@ -22,6 +22,7 @@ from assay.data.columns import as_boolean, as_category, as_datetime, as_number, 
 from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.data.steps import SUMMARY, steps_of, summaries
 from assay.data.tfidf import Lexicon, idf_of
 from assay.evaluate.config import Baseline, EvaluateConfig
 from assay.evaluate.metrics import Floats, Ints
@@ -171,7 +172,7 @@ def _write_verdict(ledger: Ledger, fitted: list[FittedBaseline], missed: list[st
 class _Cells:
     """The features of some rows.
 
-    values: numbers, booleans and parts of dates, NaN where missing or infinite, (n, V).
+    values: numbers, booleans, parts of dates and summaries of series, NaN where missing or infinite, (n, V).
     codes: categories by falling frequency in training, -1 for missing, (n, C); the number of kept categories stands for
         rare and unseen ones.
     texts: the text columns.
@@ -190,12 +191,14 @@ class _Reader:
         self.without_time = len(used) < len(schema.features)
         self._numeric = [c for c in used if c.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME)]
         self._texts = [c for c in used if c.kind is Kind.TEXT]
+        self.series = [c.name for c in used if c.kind is Kind.SEQUENCE]
         self._words = {c.name: _vocabulary(frame[c.name]) for c in used if c.kind is Kind.CATEGORY}
         self.kept = [len(words) for words in self._words.values()]
 
     def read(self, frame: pl.DataFrame) -> _Cells:
         rows = len(frame)
         values = [part for column in self._numeric for part in _numbers(frame[column.name], column)]
+        values += [part for name in self.series for part in summaries(steps_of(frame[name])).T]
         codes = [_codes(frame[name], words) for name, words in self._words.items()]
         return _Cells(
             np.stack(values, axis=1) if values else np.empty((rows, 0)),
@@ -369,6 +372,8 @@ def _spread_out(probabilities: Floats, known: Ints, classes: int) -> Floats:
 
 def _notes(task: _Task, texts: str) -> str:
     notes = [texts] if texts else []
+    if task.reader.series:
+        notes.append(f"each series as {len(SUMMARY)} numbers (mean, slope, ...)")
     if task.reader.without_time:
         notes.append("without the time column")
     return "".join(f", {note}" for note in notes)

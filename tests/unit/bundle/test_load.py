@@ -10,6 +10,7 @@ import pytest
 
 from assay.bundle.load import UnreadCellsWarning, largest_difference, load
 from assay.bundle.manifest import MANIFEST, MODEL, PROBE, SCHEMA, Manifest
+from assay.data.folding import Folding
 from assay.data.schema import Task
 from assay.errors import BundleError, DataError, ParityError
 
@@ -316,3 +317,30 @@ def test_verify_sees_a_file_changed_since_loading(copy):
     (copy / SCHEMA).write_text("{}")
     with pytest.raises(BundleError, match=r"schema\.json must be the file that was saved"):
         bundle.verify()
+
+
+# Series
+
+
+def test_raw_rows_are_folded_as_for_training(bundle, binary):
+    steps = tuple(f"t{at}" for at in range(16))
+    bundle.schema = bundle.schema.model_copy(update={"folding": Folding(kind="wide", columns=steps, name="series")})
+    raw = binary.frame.with_columns(pl.lit(1.0).alias(name) for name in steps)
+    assert bundle.folded(raw).columns == [*binary.frame.columns, "series"]
+    expected = bundle.predict(binary.frame.with_columns(series=pl.lit([1.0] * 16)))
+    assert bundle.predict(raw).equals(expected)
+    with pytest.raises(DataError, match="16 are missing"):
+        bundle.predict(binary.frame)
+
+
+def test_a_long_table_has_one_answer_a_case(bundle, binary):
+    kept = tuple(binary.frame.columns)
+    folding = Folding(kind="long", columns=("x",), case="who", step="at", kept=kept)
+    bundle.schema = bundle.schema.model_copy(update={"folding": folding})
+    cases = binary.frame.with_row_index("who")
+    raw = pl.concat([cases.with_columns(x=pl.lit(float(at)), at=pl.lit(at)) for at in (2, 0, 1)])
+    assert bundle.folded(raw)["x"].to_list() == [[0.0, 1.0, 2.0]] * binary.frame.height
+    assert bundle.predict(raw).equals(bundle.predict(bundle.folded(raw)))
+    assert bundle.predict(raw).height == binary.frame.height
+    with pytest.raises(DataError, match="the case 3 has the step 0 more than once"):
+        bundle.predict(pl.concat([raw, raw.filter((pl.col("who") == 3) & (pl.col("at") == 0))]))

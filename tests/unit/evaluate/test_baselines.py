@@ -198,3 +198,20 @@ def test_no_baseline_asked_for_is_said():
     models, ledger = fit(made(Task.BINARY, 50), schema(Task.BINARY), baselines=())
     assert models == ()
     assert ledger["evaluate.baselines"].outcome is Outcome.SKIPPED
+
+
+def test_series_are_summed_up_for_both_baselines():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, 400)
+    cells = [
+        None if row % 50 == 0 else (rng.normal(size=int(rng.integers(3, 30))).cumsum() * 0.1 + label).tolist()
+        for row, label in enumerate(target)
+    ]
+    frame = pl.DataFrame({"s": cells}, schema={"s": pl.List(pl.Float64)})
+    rows = Rows(part="train", cells=frame, target=target, weight=None, positions=np.arange(400))
+    (_, linear, trees), ledger = fit(rows, schema(Task.BINARY, {"s": Kind.SEQUENCE}))
+    assert min((model.predict(rows).argmax(1) == target).mean() for model in (linear, trees)) > 0.85
+    assert "each series as 9 numbers" in linear.description
+    assert ledger["evaluate.baselines"].outcome is Outcome.APPLIED
+    words = Rows(part="test", cells=frame.with_columns(s=pl.lit(None)), target=target, weight=None, positions=target)
+    assert np.isfinite(trees.predict(words)).all()

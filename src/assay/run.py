@@ -51,8 +51,8 @@ _MOST_PAIRS = 130_000
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
-#: Seconds more where a text encoder is saved too; what reads texts for a model of the user's own.
-_SAVING_TEXTS = 6.0
+#: Seconds more where a text encoder, random convolutions of series or a network of pictures are saved too; what reads texts for a model of the user's own.
+_SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES = 6.0, 12.0, 8.0
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
@@ -175,7 +175,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config, budget, texts) + (0.0 if own is None else own.saving)
+            after = _seconds_after_training(split, config, budget, texts, encoder) + (
+                0.0 if own is None else own.saving
+            )
             baselines = fit_baselines(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
@@ -248,7 +250,9 @@ def _plan_texts(request: Request, split: Split, schema: Schema, budget: Budget, 
     return plan_texts(split.train, others, schema, options, room=room, budget=left, ledger=ledger)
 
 
-def _seconds_after_training(split: Split, config: RunConfig, budget: Budget, texts: TextPlan) -> float:
+def _seconds_after_training(
+    split: Split, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
+) -> float:
     """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
     pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
@@ -256,7 +260,9 @@ def _seconds_after_training(split: Split, config: RunConfig, budget: Budget, tex
     answering = _ANSWERING * max(answered - _ANSWERED_AT_ONCE, 0) * (2.0 if budget.left > _LONG else 1.0)
     describing = _DESCRIBING * len(split.train) * split.train.cells.width
     reading = texts.seconds_a_row * (0 if split.test is None else len(split.test))
+    views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
+    saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
 

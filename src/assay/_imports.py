@@ -35,6 +35,7 @@ _EXTRA_OF = {
     "PIL": "pictures",
     "timm": "vision",
     "torchvision": "vision",
+    "huggingface_hub": "vision",
 }
 
 

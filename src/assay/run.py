@@ -53,11 +53,14 @@ _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
 #: Seconds more where a text encoder, random convolutions of series or a network of pictures are saved too; what reads texts for a model of the user's own.
 _SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES = 6.0, 12.0, 8.0
+#: Seconds of a test picture, as a backbone answers it on one core.
+_ANSWERING_PICTURE = 0.015
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
-#: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder reads them.
-_PROBE_ROWS, _PROBE_TEXTS = 200, 40
+#: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder or a network of
+#: pictures answers them.
+_PROBE_ROWS, _PROBE_FEW = 200, 40
 
 
 def fit(
@@ -207,7 +210,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
-            probe = next(split.valid.blocks(_PROBE_ROWS if texts.frozen is None else _PROBE_TEXTS))
+            is_slow = texts.frozen is not None or pictures is not None
+            probe = next(split.valid.blocks(_PROBE_FEW if is_slow else _PROBE_ROWS))
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)
         with stage("report"):
@@ -263,6 +267,8 @@ def _seconds_after_training(
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
+    if "pictures" in views:
+        answering += (0 if split.test is None else len(split.test)) * _ANSWERING_PICTURE
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
 

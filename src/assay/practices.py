@@ -81,6 +81,8 @@ _ALL = (
               "Breck et al., Data Validation for ML (MLSys 2019)", "odd pictures"),
     _practice("audit.picture-empty", "audit", "Pictures of one colour are found.",
               "Breck et al., Data Validation for ML (MLSys 2019)", "empty pictures"),
+    _practice("audit.picture-classes", "audit", "Folders of classes are looked at: empty ones, single pictures.",
+              "Breck et al., Data Validation for ML (MLSys 2019)", "odd classes"),
     _practice("audit.picture-shortcuts", "audit", "No size, brightness or file format gives a class away.",
               "Geirhos et al., Shortcut learning (Nature Machine Intelligence 2020)", "AUROC of a property"),
     _practice("audit.series", "audit", "Series are searched for missing steps, for constant ones and for short ones.",

@@ -51,10 +51,11 @@ _MOST_PAIRS = 130_000
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
-#: Seconds more where a text encoder, random convolutions of series or a network of pictures are saved too; what reads texts for a model of the user's own.
+#: Seconds more where a text encoder, random convolutions of series or networks of pictures are saved too.
 _SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES = 6.0, 12.0, 8.0
 #: Seconds of a test picture, as a backbone answers it on one core.
 _ANSWERING_PICTURE = 0.015
+#: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
@@ -166,7 +167,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             share = config.data.split.limited(config.data.split.test, table.frame.height)
             audit = examine(
                 table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share,
-                more=() if pictures is None else pictures.checked,
+                more=(*sources.checked, *(() if pictures is None else pictures.checked)),
             )  # fmt: skip
         with stage("split"):
             split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
@@ -222,7 +223,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 config=flat(config),
                 source=table.source,
                 table_schema=schema,
-                findings=(*sources.findings, *audit.findings),
+                findings=audit.findings,
                 split=split.record,
                 primary=found.primary,
                 scores=found.scores,

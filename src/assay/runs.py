@@ -19,7 +19,7 @@ from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
 from assay.data.config import DataConfig
-from assay.data.findings import Finding
+from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told
 from assay.data.infer import infer
 from assay.data.picture_reader import placed
@@ -103,7 +103,7 @@ def audit(
         share = settings.split.limited(settings.split.test, table.frame.height)
         found = examine(
             table, schema, checks, ledger, valid=read_in.valid, test=read_in.test, test_share=share,
-            more=() if pictures is None else pictures.checked,
+            more=(*read_in.checked, *(() if pictures is None else pictures.checked)),
         )  # fmt: skip
     return schema, found, ledger
 
@@ -143,15 +143,15 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
 class Tables:
     """What a run is made from: the main table and those beside it, series folded, and the schema of all of them.
 
-    The `source` of a table tells of it as it was read, before it was folded. `findings` are about the classes of a
-    source of pictures.
+    The `source` of a table tells of it as it was read, before it was folded. `checked` is what was found about the
+    classes of a source of pictures.
     """
 
     data: Table
     valid: Table | None
     test: Table | None
     schema: Schema
-    findings: tuple[Finding, ...] = ()
+    checked: tuple[Checked, ...] = ()
 
     @property
     def given(self) -> dict[str, Table | None]:
@@ -186,7 +186,7 @@ def read_tables(
     Raises:
         DataError: one of them cannot be used.
     """
-    raw, parts, findings = _read_with_parts(data, spill)
+    raw, parts, checked = _read_with_parts(data, spill)
     files = [read_if_given(source, spill) or parts.get(part) for part, source in (("valid", valid), ("test", test))]
     single = [name for name in (hints.group, hints.time, hints.weight) if name is not None]
     folding = find_folding(raw.frame, config, hints.target, single=single, apart=(*hints.drop, *hints.kinds))
@@ -195,15 +195,17 @@ def read_tables(
     schema = infer(table, _after_folding(hints, raw, table, folding)).model_copy(update={"folding": folding})
     note_series(raw, folding, config, hints.target, ledger)
     note_reading(schema, table, ledger)
-    return _with_places(Tables(table, others[0], others[1], schema, findings), (data, valid, test))
+    return _with_places(Tables(table, others[0], others[1], schema, checked), (data, valid, test))
 
 
-def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Finding, ...]]:  # noqa: ANN401
+def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Checked, ...]]:  # noqa: ANN401
     """The training table, and the other parts and the findings that a source of pictures brings along."""
     if not is_pictures(data):
         return read(data, spill=spill), {}, ()
     parts, findings = read_picture_tables(data)
-    return parts.get("train") or parts.get("data") or next(iter(parts.values())), parts, findings
+    reason = "every class has pictures, in every part"
+    checked = Checked("audit.picture-classes", reason, float(len(findings)), findings)
+    return parts.get("train") or parts.get("data") or next(iter(parts.values())), parts, (checked,)
 
 
 def _with_places(tables: Tables, given: tuple[Any, Any, Any]) -> Tables:

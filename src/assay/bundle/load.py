@@ -14,7 +14,7 @@ import polars as pl
 
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
-from assay.data.folding import fold
+from assay.data.folding import fold, unread
 from assay.data.frames import from_object, tidy
 from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
 from assay.data.picture_files import ENDINGS, read_pictures
@@ -173,7 +173,15 @@ class Bundle:
         Raises:
             DataError: a column of the steps is missing, or the cases contradict themselves.
         """
-        return frame if self.schema.folding is None else fold(frame, self.schema.folding)
+        if self.schema.folding is None:
+            return frame
+        if wrong := unread(frame, self.schema.folding):
+            warnings.warn(
+                f"{sum(wrong.values())} steps, first in column {next(iter(wrong))!r}, are no numbers and are missing",
+                UnreadCellsWarning,
+                stacklevel=3,
+            )
+        return fold(frame, self.schema.folding)
 
     def answer(self, frame: pl.DataFrame) -> NDArray[Any]:
         """Probabilities (n, classes) in float32, or values (n,) in float64.

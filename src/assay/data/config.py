@@ -117,6 +117,11 @@ class DataConfig(Record):
             )
         return value
 
+    @field_validator("case", "step", mode="before")
+    @classmethod
+    def _none_is_no_column(cls, value: object) -> object:
+        return None if value == "none" else value
+
     @model_validator(mode="after")
     def _folds_in_one_way(self) -> DataConfig:
         if self.step is not None and self.case is None:

@@ -109,7 +109,8 @@ def fold(frame: pl.DataFrame, folding: Folding) -> pl.DataFrame:
     """
     if is_folded(frame, folding):
         return frame
-    lacking = [name for name in (*folding.columns, folding.case, folding.step) if name and name not in frame.columns]
+    present = set(frame.columns)  # a frame makes the list of its columns anew at each call
+    lacking = [name for name in (*folding.columns, folding.case, folding.step) if name and name not in present]
     if lacking:
         shown = ", ".join(repr(name) for name in lacking[:5]) + (", ..." if len(lacking) > 5 else "")
         what = f"{len(lacking)} {'is' if len(lacking) == 1 else 'are'} missing: {shown}"
@@ -120,10 +121,20 @@ def fold(frame: pl.DataFrame, folding: Folding) -> pl.DataFrame:
 
 def is_folded(frame: pl.DataFrame, folding: Folding) -> bool:
     """Whether the series are in the cells of `frame` already."""
-    present = set(frame.columns)
+    types = dict(frame.schema)
     if folding.kind == "wide":
-        return folding.name in present
-    return all(name in present and is_series(frame.schema[name]) for name in folding.columns)
+        return folding.name in types
+    return all(name in types and is_series(types[name]) for name in folding.columns)
+
+
+def unread(frame: pl.DataFrame, folding: Folding) -> dict[str, int]:
+    """Cells of the steps of raw rows that are neither missing nor numbers, by column; they count as missing."""
+    counts: dict[str, int] = {}
+    steps = set(folding.columns)
+    for name in (name for name, dtype in frame.schema.items() if dtype == pl.String and name in steps):
+        wrong = int(_words_in(frame.get_column(name), folding.format).sum())
+        counts |= {name: wrong} if wrong else {}
+    return counts
 
 
 def told(frame: pl.DataFrame, folding: Folding) -> str:
@@ -188,7 +199,12 @@ def _are_numbers(series: pl.Series, form: str | None) -> bool:
         return True
     if series.dtype != pl.String:
         return False
-    return not bool((np.isnan(as_number(series, form)) & as_category(series).is_not_null().to_numpy()).any())
+    return not bool(_words_in(series, form).any())
+
+
+def _words_in(series: pl.Series, form: str | None) -> np.ndarray:
+    """Which cells are neither missing nor numbers, bool (n,)."""
+    return np.asarray(np.isnan(as_number(series, form)) & as_category(series).is_not_null().to_numpy())
 
 
 def _of_pattern(frame: pl.DataFrame, pattern: str, taken: Collection[str]) -> Folding:
@@ -219,8 +235,7 @@ def _example(series: pl.Series) -> object:
     """A cell that is no number."""
     if series.dtype != pl.String:
         return series.drop_nulls()[0]
-    wrong = np.isnan(as_number(series, None)) & as_category(series).is_not_null().to_numpy()
-    return series.filter(pl.Series(wrong))[0]
+    return series.filter(pl.Series(_words_in(series, None)))[0]
 
 
 def _wide(frame: pl.DataFrame, run: StepColumns) -> Folding:
@@ -240,8 +255,8 @@ def _folded_wide(frame: pl.DataFrame, folding: Folding) -> pl.DataFrame:
     if (ends < matrix.shape[1]).any():
         cut = pl.DataFrame({"whole": lists, "end": ends}).select(pl.col("whole").list.head(pl.col("end")))
         lists = cut["whole"]
-    steps, first = set(folding.columns), min(frame.columns.index(name) for name in folding.columns)
-    columns = frame.get_columns()
+    steps, columns = set(folding.columns), frame.get_columns()
+    first = next(at for at, column in enumerate(columns) if column.name in steps)
     before = [column for column in columns[:first] if column.name not in steps]
     after = [column for column in columns[first:] if column.name not in steps]
     return pl.DataFrame([*before, lists.alias(folding.name), *after])

@@ -329,6 +329,8 @@ def test_raw_rows_are_folded_as_for_training(bundle, binary):
     assert bundle.folded(raw).columns == [*binary.frame.columns, "series"]
     expected = bundle.predict(binary.frame.with_columns(series=pl.lit([1.0] * 16)))
     assert bundle.predict(raw).equals(expected)
+    with pytest.warns(UnreadCellsWarning, match="steps, first in column 't3', are no numbers"):
+        bundle.predict(raw.with_columns(t3=pl.lit("high")))
     with pytest.raises(DataError, match="16 are missing"):
         bundle.predict(binary.frame)
 

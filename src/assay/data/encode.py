@@ -36,7 +36,7 @@ from assay.data.picture_reader import PictureReader
 from assay.data.picture_tables import Pictures
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import FEATURE_KINDS, Column, Kind, Schema
-from assay.data.series import longest
+from assay.data.steps import steps_of
 from assay.data.tokens import MOST_WINDOWS
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
@@ -378,7 +378,11 @@ def _plan_input(
             )
         return Input(name=name, kind=column.kind, picture=pictures.form), 0
     if column.kind is Kind.SEQUENCE:
-        return Input(name=name, kind=column.kind, length=min(longest(train.column(name)), config.series_length)), 0
+        return Input(
+            name=name,
+            kind=column.kind,
+            length=min(max(int(steps_of(train.column(name)).lengths.max(initial=1)), 1), config.series_length),
+        ), 0
     if column.kind is Kind.TEXT:
         # What an encoder says of a text leaves nothing to the few buckets, which are many inputs of little use each.
         buckets = config.text_buckets if frozen is None else 0

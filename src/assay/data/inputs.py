@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from assay.data import columns, grams, series, tokens
+from assay.data import columns, grams, tokens
 from assay.data.picture_reader import decoded
 from assay.data.pictures import PictureFormat
 from assay.data.schema import Kind
+from assay.data.steps import padded
 from assay.data.tokens import Tokenizer
 from assay.errors import DataError, nearest
 from assay.records import Record
@@ -169,9 +170,9 @@ def is_viewed(item: Input) -> bool:
 def _viewed(frame: pl.DataFrame, view: View, readers: Readers) -> tuple[np.ndarray, int]:
     """The array of a view, and how many texts or series are longer than they are read."""
     if view.kind == "series":
-        found = [series.steps(cells_of(frame, item.name), item.length) for item in view.items]
-        long = np.logical_or.reduce([channel.is_longer for channel in found])
-        return np.stack([channel.values for channel in found], 1), int(long.sum())
+        found = [padded(cells_of(frame, item.name), item.length) for item in view.items]
+        longer = np.logical_or.reduce([is_longer for _, is_longer in found])
+        return np.stack([channel for channel, _ in found], 1), int(longer.sum())
     (item,) = view.items
     if item.picture is not None:
         return (readers.pictures or decoded)(cells_of(frame, item.name), item.picture), 0

@@ -141,8 +141,8 @@ def open_pictures(
     if not looks:
         raise DataError(
             "pictures must be files that can be read", f"of those that column {column!r} names, none looked at can be",
-            "A path is taken from where the table lies; PNG, JPEG, WebP, BMP, TIFF and GIF are read. If the pictures are "
-            f"not here, leave the column out with --drop {column}.",
+            "A path is taken from where the table lies; PNG, JPEG, WebP, BMP, TIFF and GIF are read. If the pictures "
+            f"are not here, leave the column out with --drop {column}.",
         )  # fmt: skip
     form = suggest(looks, longest)
     store = store_pictures(places, form, folder, progress=progress)

@@ -131,3 +131,19 @@ def summaries(steps: Steps) -> np.ndarray:
     found[present, 4] = values[begins]
     found[present, 5] = values[ends - 1]
     return found
+
+
+def padded(series: pl.Series, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first steps of each series, float32 (n, length), NaN after its end; and which have more, bool (n,).
+
+    Raises:
+        DataError: the cells are no lists of numbers.
+    """
+    steps = steps_of(series)
+    made = np.full((len(steps), length), np.nan, np.float32)
+    places = np.arange(len(steps.values)) - np.repeat(steps.starts[:-1], steps.lengths)
+    kept = places < length
+    with np.errstate(over="ignore"):
+        values = steps.values[kept].astype(np.float32)
+    made[steps.owner[kept], places[kept]] = np.where(np.isfinite(values), values, np.nan)
+    return made, steps.lengths > length

@@ -13,6 +13,8 @@ Family = Literal[
     "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn",
 ]  # fmt: skip
 Augment = Literal["auto", "none", "shift", "flip", "strong"]
+#: Those that read tables alone.
+TABULAR: tuple[Family, ...] = ("perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini")
 #: Those in which pictures are mirrored.
 MIRRORING: tuple[Augment, ...] = ("flip", "strong")
 #: Those of the families that read series.

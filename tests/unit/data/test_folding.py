@@ -11,6 +11,7 @@ from assay.data.folding import Folding, find_folding, fold, step_names
 from assay.data.read import read
 from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import seal
+from assay.data.steps import padded
 from assay.data.stored import Spill, Stored
 from assay.errors import ConfigError, DataError
 from assay.ledger import Ledger, Outcome
@@ -179,8 +180,8 @@ class TestLong:
         assert "12 rows are the steps of 6 cases" in verdict.reason
         assert "2 cases were not in order" in verdict.reason
         assert "'note'" in verdict.reason
-        assert found.table.source.rows == 12
-        assert found.table.frame.height == 6
+        assert found.data.source.rows == 12
+        assert found.data.frame.height == 6
         assert found.schema["patient"].kind is Kind.ID
         assert [column.name for column in found.schema.features] == ["x", "z", "sensor"]
 
@@ -290,14 +291,14 @@ def test_a_long_table_of_the_archive():
     config = DataConfig(case="case", step="t")
     path = REAL / "uea_JapaneseVowels_train.parquet"
     found, ledger = tables(path, config, test=REAL / "uea_JapaneseVowels_test.parquet")
-    assert found.table.frame.height == 270
+    assert found.data.frame.height == 270
     assert found.test.frame.height == 370
     assert [c.name for c in found.schema.features] == [f"dim{at}" for at in range(12)]
     assert "26 steps" in found.schema["dim3"].reason
     raw = pl.read_parquet(path)
     third = raw.filter(pl.col("case") == raw["case"].unique(maintain_order=True)[2])
-    assert found.table.frame["dim7"][2].to_list() == third.sort("t")["dim7"].to_list()
-    split = seal(found.table, found.schema, config.split, seed=0, ledger=ledger)
+    assert found.data.frame["dim7"][2].to_list() == third.sort("t")["dim7"].to_list()
+    split = seal(found.data, found.schema, config.split, seed=0, ledger=ledger)
     assert len(split.train) + len(split.valid) + len(split.test) == 270
     schema, seen, _ = audit(path, "label", config=_run_config(config))
     assert schema == found.schema
@@ -308,3 +309,13 @@ def _run_config(data):
     from assay.compose.run_config import RunConfig
 
     return RunConfig(data=data)
+
+
+def test_series_are_padded_to_one_length_and_longer_ones_are_told():
+    cells = pl.Series("s", [[1.0, None, 3.0], [], None, [4.0, float("inf"), 1e300, 7.0, 8.0]])
+    values, longer = padded(cells, 4)
+    nan = np.nan
+    np.testing.assert_array_equal(
+        values, np.array([[1, nan, 3, nan], [nan] * 4, [nan] * 4, [4, nan, nan, 7]], np.float32)
+    )
+    assert longer.tolist() == [False, False, False, True]

@@ -10,11 +10,11 @@ from torch import nn
 
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
-from assay.models.config import ModelConfig
+from assay.models.config import SERIES, TABULAR, ModelConfig
 from assay.models.families import DEFAULTS, unused_options
 from assay.models.numbers import frequency_scales
 
-FAMILIES = list(DEFAULTS)
+FAMILIES = list(TABULAR)
 LAYOUTS = {
     "mixed": Layout(3, 2, (4, 15)),
     "numbers": Layout(3, 0, ()),
@@ -31,6 +31,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_every_family_has_its_options_and_reads_tables_series_or_pictures():
+    assert set(DEFAULTS) == {*TABULAR, *SERIES, "cnn"}
 
 
 def small(family, **options) -> ModelConfig:

@@ -146,6 +146,7 @@ class TestWide:
             fold(frame.drop("t7"), folding)
         assert fold(frame.head(0), folding).schema["series"] == pl.List(pl.Float64)
 
+    @pytest.mark.slow
     def test_ten_thousand_steps(self):
         frame = wide(rows=10, steps=10_000)
         found, _ = tables(frame)

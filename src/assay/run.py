@@ -53,8 +53,6 @@ _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
 #: Seconds more where a text encoder, random convolutions of series or networks of pictures are saved too.
 _SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES = 6.0, 12.0, 8.0
-#: Seconds of a test picture, as a backbone answers it on one core.
-_ANSWERING_PICTURE = 0.015
 #: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
@@ -268,8 +266,6 @@ def _seconds_after_training(
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
-    if "pictures" in views:
-        answering += (0 if split.test is None else len(split.test)) * _ANSWERING_PICTURE
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
 

@@ -129,7 +129,9 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
     with scratch() as folder:
-        table = _folded(read(data, spill=settings.data.spill(folder)), bundle.schema.folding)
+        raw = read_if_given(data, settings.data.spill(folder))
+        assert raw is not None
+        table = _seen_from(data, _folded(raw, bundle.schema.folding), bundle.schema)
         rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
@@ -210,12 +212,18 @@ def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, T
 
 def _with_places(tables: Tables, given: tuple[Any, Any, Any]) -> Tables:
     """The tables with the paths of their pictures as seen from where each table lies."""
-    names = [column.name for column in tables.schema.columns if column.kind is Kind.IMAGE]
-    seen = {}
-    for (name, table), source in zip(tables.given.items(), given, strict=True):
-        if names and table is not None and not is_pictures(source) and isinstance(table.frame, pl.DataFrame):
-            seen[name] = replace(table, frame=placed(table.frame, names, source))
-    return tables.replaced(seen)
+    paired = zip(tables.given.items(), given, strict=True)
+    return tables.replaced(
+        {name: _seen_from(source, table, tables.schema) for (name, table), source in paired if table is not None}
+    )
+
+
+def _seen_from(source: Any, table: Table, schema: Schema) -> Table:  # noqa: ANN401
+    """The table with the paths of its pictures as seen from where it lies; those of a source of pictures are whole."""
+    names = [column.name for column in schema.columns if column.kind is Kind.IMAGE]
+    if not names or is_pictures(source) or not isinstance(table.frame, pl.DataFrame):
+        return table
+    return replace(table, frame=placed(table.frame, names, source))
 
 
 def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # noqa: ANN401

@@ -26,10 +26,12 @@ _ROWS_SHOWN = 10
 
 def audit(
     data: Data,
-    target: Target,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="Options of data.* as for fit: data.case=COL.", show_default="none"),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COL", help=take.TARGET, show_default="of pictures, their label")
     ] = None,
     test: take.Test = None,
     valid: take.Valid = None,
@@ -52,9 +54,9 @@ def audit(
     from assay.compose.hydra_io import compose
     from assay.runs import audit as run_audit  # polars and the training packages
 
-    config = compose(None, None, overrides) if overrides else None
+    config, hints = compose(None, None, overrides) if overrides else None, table.hints()
     schema, found, ledger = run_audit(
-        data, target, test=table.test, valid=table.valid, hints=table.hints(), config=config
+        data, hints.target, test=table.test, valid=table.valid, hints=hints, config=config
     )
     if as_json:
         take.print_json(
@@ -116,7 +118,7 @@ def init(
 def _table(
     *,
     data: str,
-    target: str,
+    target: str | None,
     kinds: dict[str, str],
     drop: list[str] | None,
     group: str | None,

@@ -26,6 +26,8 @@ _WHITENING = 5e-4
 #: The learning rate of the shifts of normalisations over that of weights. Jordan: 64, for SGD. Adam moves everything by
 #: the rate itself, so less was taken here; other factors were not compared.
 _SHIFT_RATE = 4.0
+#: Shorter side that larger pictures are averaged to, at least: the network is one for small pictures.
+_SMALL = 40
 #: Shorter side from which patches lie two pixels apart, which costs a quarter.
 _STRIDED_FROM = 24
 #: Training pictures that the whitening is fitted to at most.
@@ -204,7 +206,8 @@ class ImageNetwork(Network):
     def __init__(self, members: int, layout: Layout, pixels: Tensor, outputs: int, config: ImageConfig) -> None:
         """pixels: training pictures, uint8 (s, C, H, W); a few thousand will do to fit the whitening to."""
         super().__init__(members)
-        self.mirror = config.mirror
+        self.mirror, self.shrink = config.mirror, config.shrink
+        pixels = self._shrunk(pixels)
         _, _, height, width = pixels.shape
         patch = min(config.patch, height, width)
         self.whitening = Whitening(pixels, patch, config.stride)
@@ -254,9 +257,12 @@ class ImageNetwork(Network):
         out: Tensor = self.head(torch.cat(parts, dim=2))
         return out
 
+    def _shrunk(self, pictures: Tensor) -> Tensor:
+        return pictures if self.shrink == 1 else functional.avg_pool2d(pictures.float(), self.shrink)
+
     def pooled(self, pictures: Tensor) -> Tensor:
         """The features of pictures, (M, n, F)."""
-        inside = functional.gelu(self.whitening(pictures))
+        inside = functional.gelu(self.whitening(self._shrunk(pictures)))
         for block in self.blocks:
             inside = block(inside)
         largest = inside.amax((2, 3)) / math.sqrt(self.features)
@@ -273,13 +279,15 @@ def build_cnn(config: ModelConfig, layout: Layout, outputs: int, members: int, r
     if rows is None or place is None or not len(rows):
         raise ValueError("a cnn needs training rows with pictures")
     pixels = rows.media[place][:_FITTED_TO]
-    stride = 2 if min(pixels.shape[2:]) >= _STRIDED_FROM else 1
+    side = min(pixels.shape[2:])
+    shrink = max(1, side // _SMALL)
+    stride = 2 if side // shrink >= _STRIDED_FROM else 1
     network = ImageNetwork(
         members,
         layout,
         pixels,
         outputs,
-        ImageConfig(width=config.width, stride=stride, mirror=config.augment in MIRRORING),
+        ImageConfig(width=config.width, stride=stride, shrink=shrink, mirror=config.augment in MIRRORING),
     )
     network.reads = (place,)
     return network

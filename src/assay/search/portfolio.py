@@ -111,7 +111,11 @@ def search(
     if place is not None:
         planned = _with_policies(found, planned, place, seed, ledger)
         mirror = any(job.model.augment in MIRRORING for job in planned.jobs)
-        networks += _fit_backbone(found, ensemble, train, budget, watch, ledger, mirror=mirror)
+        heads = _fit_backbone(found, ensemble, train, budget, watch, ledger, mirror=mirror)
+        networks += heads
+        # Test pictures will take it as long as these did.
+        a_picture = sum(each.part.trained.seconds for each in heads) / (len(found.train) + len(found.valid))
+        budget = budget.holding(a_picture * (0 if split.test is None else len(split.test)))
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)

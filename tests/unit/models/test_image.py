@@ -204,3 +204,12 @@ def test_the_onnx_file_gives_the_networks_answers():
         with torch.no_grad():
             expected = net(*rows).numpy()
         assert np.abs(session.run(None, feeds)[0] - expected).max() < 1e-4
+
+
+def test_large_pictures_are_averaged_before_anything_else():
+    images = pictures(50, height=24, width=24)
+    large = network(config=SMALL.model_copy(update={"shrink": 2}), images=images).eval()
+    averaged = functional.avg_pool2d(images.float(), 2)
+    plain = network(images=averaged).eval()
+    plain.load_state_dict(large.state_dict())
+    torch.testing.assert_close(large(*beside(50), images), plain(*beside(50), averaged))

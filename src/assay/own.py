@@ -106,7 +106,7 @@ def open_given(
     """
     if model is None:
         return None, config
-    if any(view.kind == "series" for view in encoder.layout.media):
+    if encoder.layout.places("series"):
         raise ConfigError(
             "a model of your own is given numbers, categories and texts",
             "the table has series, which only the networks that assay brings read",

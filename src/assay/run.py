@@ -15,7 +15,7 @@ from assay.bundle.manifest import CARD, CONFIG, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
-from assay.data.encode import Encoder, note_text_lengths
+from assay.data.encode import Encoder, note_lengths
 from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
@@ -200,7 +200,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                     seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             recorder.flush()
-            note_text_lengths(encoder, ledger)
+            note_lengths(encoder, ledger)
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -49,10 +48,6 @@ def parse_budget(text: str | float | None) -> float | None:
             "Examples: 60s, 10m, 1.5h, 90 (seconds), or none for no limit.",
         )
     return seconds
-
-
-#: Endings of tables, which name no label by themselves.
-_TABLES = (".csv", ".gz", ".tsv", ".txt", ".parquet", ".xlsx", ".jsonl", ".feather", ".arrow", ".zst")
 
 
 class TableConfig(Record):
@@ -104,8 +99,6 @@ class TableConfig(Record):
 
 def _label_of(source: str) -> str | None:
     """The column of labels where the source is one of pictures; folders and archives of pictures name their classes."""
-    if Path(source).is_file() and Path(source).suffix.casefold() in _TABLES:
-        return None
     from assay.data.picture_files import LABEL  # Polars and NumPy, which the help does without
     from assay.data.picture_tables import is_pictures
 

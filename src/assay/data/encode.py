@@ -25,6 +25,7 @@ from assay.data.inputs import (
     Input,
     Readers,
     View,
+    ViewKind,
     is_numeric,
     joined_media,
     matrices,
@@ -94,6 +95,10 @@ class Layout:
     extras: int
     vocabularies: tuple[int, ...]
     media: tuple[View, ...] = ()
+
+    def places(self, kind: ViewKind) -> tuple[int, ...]:
+        """Places of the media of a kind."""
+        return tuple(place for place, view in enumerate(self.media) if view.kind == kind)
 
 
 class QuantileScale(nn.Module):
@@ -297,7 +302,8 @@ class Encoder:
                 pieces.append(self.preprocess.without_features(values[some], texts[some]))
         numbers, extras = (torch.cat(part) for part in zip(*pieces, strict=True))
         views = views_of(self.inputs)
-        if self.frozen is not None and self.preprocess.features is not None:
+        if self.frozen is not None:
+            assert self.preprocess.features is not None
             windows = [array for view, array in zip(views, raw.media, strict=True) if view.kind == "windows"]
             vectors = torch.from_numpy(np.stack([self.frozen.vectors(ids, tell) for ids in windows], 1))
             extras = torch.cat([extras, self.preprocess.features.scaled(vectors)], 1)
@@ -325,18 +331,23 @@ class Encoder:
         return replace(made, media=tuple(torch.from_numpy(each) for each in joined_media(media, layout.media)))
 
 
-def note_text_lengths(encoder: Encoder, ledger: Ledger) -> None:
-    """The verdict on texts that were longer than a model reads, among the training and validation rows."""
-    if not encoder.longer:
+def note_lengths(encoder: Encoder, ledger: Ledger) -> None:
+    """The verdict on texts and series longer than a model reads, among the training and validation rows."""
+    longer = {view: encoder.longer.get(view.name, 0) for view in views_of(encoder.inputs) if view.kind != "pictures"}
+    if not longer:
         return
-    told = [f"{count:,} in {name.removeprefix(RESERVED)}" for name, count in encoder.longer.items() if count]
+    most = {
+        "windows": f"{MOST_WINDOWS} windows of tokens",
+        "grams": f"{MOST_GRAMS:,} n-grams of a kind",
+        "series": f"{max(item.length for item in encoder.inputs):,} steps",
+    }
+    told = [f"{count:,} of {most[view.kind]} or more in {view.name.removeprefix(RESERVED)}"
+            for view, count in longer.items() if count]  # fmt: skip
     if told:
-        most = {"windows": f"{MOST_WINDOWS} windows of tokens", "grams": f"{MOST_GRAMS:,} n-grams of a kind"}
-        limits = ", ".join(limit for kind, limit in most.items() if any(kind in each for each in told))
-        reason = f"texts with more than {limits} are read up to there: {', '.join(told)}"
-        ledger.record("text.length", Outcome.WARNED, reason, value=sum(encoder.longer.values()))
+        reason = f"read up to there: {', '.join(told)}"
+        ledger.record("text.length", Outcome.WARNED, reason, value=sum(longer.values()))
     else:
-        ledger.record("text.length", Outcome.PASSED, "every text is read to its end", value=0)
+        ledger.record("text.length", Outcome.PASSED, "every text and series is read to its end", value=0)
 
 
 def _learn_features(frozen: FrozenText, inputs: tuple[Input, ...], train: Rows, tell: Tell | None) -> TextFeatures:
@@ -381,7 +392,7 @@ def _plan_input(
         return Input(
             name=name,
             kind=column.kind,
-            length=min(max(int(steps_of(train.column(name)).lengths.max(initial=1)), 1), config.series_length),
+            length=min(int(steps_of(train.column(name)).lengths.max(initial=1)), config.series_length),
         ), 0
     if column.kind is Kind.TEXT:
         # What an encoder says of a text leaves nothing to the few buckets, which are many inputs of little use each.

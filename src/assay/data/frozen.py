@@ -25,14 +25,12 @@ class FrozenText:
 
     Attributes:
         encoder: the module, which is not trained. tokenizer: how texts become its tokens.
-        window: tokens of a window. threads: of the processor, while it reads. told: what it is, for people.
+        window: tokens of a window. threads: of the processor, while it reads.
     """
 
-    def __init__(
-        self, encoder: nn.Module, width: int, tokenizer: Tokenizer, *, window: int, threads: int, told: str
-    ) -> None:
+    def __init__(self, encoder: nn.Module, width: int, tokenizer: Tokenizer, *, window: int, threads: int) -> None:
         self.encoder, self.width, self.tokenizer = encoder, width, tokenizer
-        self.window, self.threads, self.told = window, threads, told
+        self.window, self.threads = window, threads
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
     def vectors(self, ids: NDArray[np.int32], tell: Tell | None = None) -> NDArray[np.float32]:

@@ -61,6 +61,9 @@ def is_numeric(item: Input) -> bool:
     return item.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME)
 
 
+ViewKind = Literal["grams", "windows", "series", "pictures"]
+
+
 @dataclass(frozen=True)
 class View:
     """An array of its own that is read from columns.
@@ -71,7 +74,7 @@ class View:
     """
 
     items: tuple[Input, ...]
-    kind: Literal["grams", "windows", "series", "pictures"]
+    kind: ViewKind
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -182,6 +183,11 @@ class _Cells:
     codes: Ints
     texts: tuple[pl.Series, ...]
 
+    @cached_property
+    def bags(self) -> list[NDArray[np.int32]]:
+        """The n-grams of each text column, see `grams.py`; hashed when first asked for."""
+        return [hashed_grams(column.to_list(), TEXT_BUCKETS).packed for column in self.texts]
+
 
 class _Reader:
     """Turns frames into cells; the vocabularies of categories come from the training frame."""
@@ -269,9 +275,8 @@ class _Design:
         spread = (filled / self._unit).std(axis=0)
         self._spread = np.where(spread > 1e-12, spread, np.inf)
         self._limits = [min(count, LINEAR_CATEGORIES) for count in kept]
-        bags = _bags(cells.texts)
-        self._lexicon = Lexicon.of(bags, TEXT_BUCKETS) if bags else None
-        self._idf = np.empty(0) if self._lexicon is None else idf_of(self._lexicon.counted(bags))
+        self._lexicon = Lexicon.of(cells.bags, TEXT_BUCKETS) if cells.texts else None
+        self._idf = np.empty(0) if self._lexicon is None else idf_of(self._lexicon.counted(cells.bags))
         self.width = values.shape[1] + int(self._flagged.sum()) + sum(k + 2 for k in self._limits)
         self.width += 0 if self._lexicon is None else self._lexicon.known
 
@@ -281,7 +286,7 @@ class _Design:
         scaled = (np.where(missing, self._median, cells.values) / self._unit - self._mean) / self._spread
         # A value a hundred deviations out is a slip of the pen; it may not decide the answer alone.
         numbers = np.concatenate([np.clip(scaled, -100, 100), missing[:, self._flagged]], axis=1)
-        blocks = [numbers, self._one_hot(cells.codes), *self._weighed(cells.texts)]
+        blocks = [numbers, self._one_hot(cells.codes), *self._weighed(cells)]
         if len(numbers) * self.width <= DENSE_CELLS and self._lexicon is None:
             return np.concatenate([numbers, blocks[1].toarray()], axis=1)
         return sparse.hstack([sparse.csr_matrix(block) for block in blocks], format="csr")
@@ -297,15 +302,11 @@ class _Design:
         pointers = np.arange(rows + 1) * columns
         return sparse.csr_matrix((np.ones(rows * columns), indices, pointers), shape=(rows, int(first[-1])))
 
-    def _weighed(self, texts: tuple[pl.Series, ...]) -> list[Any]:
+    def _weighed(self, cells: _Cells) -> list[Any]:
         """TF-IDF of the n-grams that the training texts know."""
         if self._lexicon is None:
             return []
-        return [self._lexicon.weighed(self._lexicon.counted(_bags(texts)), self._idf)]
-
-
-def _bags(texts: tuple[pl.Series, ...]) -> list[NDArray[np.int32]]:
-    return [hashed_grams(column.to_list(), TEXT_BUCKETS).packed for column in texts]
+        return [self._lexicon.weighed(self._lexicon.counted(cells.bags), self._idf)]
 
 
 def _fit_linear(task: _Task, schema: Schema) -> _Fitted:

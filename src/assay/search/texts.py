@@ -110,7 +110,6 @@ def _encoder(
         )
     frozen = FrozenText(
         opened.encoder, opened.encoder.width, opened.tokenizer, window=config.text_window, threads=free_cores(),
-        told=opened.weights.told(),
     )  # fmt: skip
     a_row = _seconds_a_row(frozen, train, names)
     seconds = rows * a_row

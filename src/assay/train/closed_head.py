@@ -95,8 +95,8 @@ def aims_of(target: NDArray[Any], found: Examples) -> NDArray[np.float64]:
 def _fit(
     learned: Floats, train: Batch, judged: Floats, valid: Batch, fold: int, found: Examples, *, standardise: bool
 ) -> Fitted:
-    own, weight = _counted(train.weight, fold, len(train))
-    other, judged_weight = _counted(valid.weight, fold, len(valid))
+    own, weight = counted(train.weight, fold, len(train))
+    other, judged_weight = counted(valid.weight, fold, len(valid))
     target, aim = train.target.numpy()[own], valid.target.numpy()[other]
     ridge = fit_ridge(learned[own], aims_of(target, found), weight, standardise=standardise)
     scale = fit_scale(ridge.left_out, target, weight) if found.classifies else 1.0
@@ -104,11 +104,11 @@ def _fit(
         torch.from_numpy((scale * ridge.weight).astype(np.float32)),
         torch.from_numpy((scale * ridge.intercept).astype(np.float32)),
     )
-    loss = _loss(scale * ridge.decide(judged[other]), aim, judged_weight)
-    return Fitted(head, ridge, loss, _loss(scale * ridge.left_out, target, weight))
+    loss = loss_of(scale * ridge.decide(judged[other]), aim, judged_weight)
+    return Fitted(head, ridge, loss, loss_of(scale * ridge.left_out, target, weight))
 
 
-def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The rows that count in a fold, and their weights."""
     if weight is None:
         return np.arange(rows), np.ones(rows)
@@ -117,7 +117,7 @@ def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.in
     return places, own[places]
 
 
-def _loss(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: NDArray[np.float64]) -> float:
+def loss_of(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: NDArray[np.float64] | None) -> float:
     """Log loss of logits, or mean squared error of values; infinite where there is no row."""
     if not len(target):
         return math.inf
@@ -131,7 +131,7 @@ def _loss(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: NDA
 
 def _first_loss(found: Examples, valid: Batch) -> float:
     prior = np.tile(found.prior.double().numpy(), (len(valid), 1))
-    return _loss(prior, valid.target.numpy(), np.ones(len(valid)))
+    return loss_of(prior, valid.target.numpy(), np.ones(len(valid)))
 
 
 def _trained(

@@ -13,6 +13,7 @@ from torch import Tensor
 from assay.data.batches import Batch, Resident, Source
 from assay.data.encode import Encoded, Encoder
 from assay.data.folds import Folds
+from assay.data.inputs import ViewKind
 from assay.data.mapped import bytes_encoded, map_rows
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
@@ -58,6 +59,10 @@ class Examples:
     def outputs(self) -> int:
         """Outputs of a network."""
         return len(self.prior)
+
+    def places(self, kind: ViewKind) -> tuple[int, ...]:
+        """Places of the media of a kind; none where training rows lie in files, which have no media."""
+        return self.encoder.layout.places(kind) if isinstance(self.train, Resident) else ()
 
     @property
     def classifies(self) -> bool:

@@ -44,10 +44,11 @@ class MirrorTest:
         return f"a quick model scores {self.plain:.3f} on validation pictures and {self.mirrored:.3f} mirrored"
 
 
-def mirror_test(found: Examples, place: int, seed: int) -> MirrorTest:
-    """Ask a quick model about pictures and mirror images; `place` is that of the pictures among the media."""
+def mirror_test(found: Examples, seed: int) -> MirrorTest:
+    """Ask a quick model about the pictures of validation rows and about their mirror images."""
     train, valid = (
-        next(iter(source.blocks(len(source)))) for source in found.on(torch.device("cpu"), 1, [0], (place,))
+        next(iter(source.blocks(len(source))))
+        for source in found.on(torch.device("cpu"), 1, [0], found.places("pictures"))
     )
     train, valid = _some(train, _LEARNED, seed), _some(valid, _JUDGED, seed)
     ridge = fit_ridge(_coarse(train.inputs.media[0]), aims_of(train.target.numpy(), found))

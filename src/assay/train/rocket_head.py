@@ -34,13 +34,6 @@ _TIMED, _SHARE, _BYTES = 8, 0.5, 2 << 30
 _CHOSEN_BY = 500
 
 
-def place_of_series(found: Examples) -> int | None:
-    """Place of the series among the media; None where there are none in memory."""
-    if not isinstance(found.train, Resident):
-        return None
-    return next((place for place, view in enumerate(found.encoder.layout.media) if view.kind == "series"), None)
-
-
 def train_rocket(found: Examples, *, seed: int, budget: Budget, watch: Watch, threads: int = 0) -> TrainedNetwork:
     """Rocket features with a ridge head for each fold, or one.
 
@@ -54,8 +47,7 @@ def train_rocket(found: Examples, *, seed: int, budget: Budget, watch: Watch, th
         BudgetError: there is no time for it, or nothing to learn; `came` says which.
         KeyboardInterrupt: interrupted.
     """
-    place = place_of_series(found)
-    assert place is not None
+    (place,) = found.places("series")
     began = budget.clock()
     threads = threads or free_cores()
     folds = max(found.folds, 1)

@@ -6,7 +6,6 @@ rows that judge.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from assay.models.bag import BagOfNgrams, LinearText
 from assay.models.config import ModelConfig
 from assay.models.network import Network
 from assay.train.budget import Budget
+from assay.train.closed_head import counted, loss_of
 from assay.train.config import TrainConfig
 from assay.train.device import free_cores, peak_memory_mb
 from assay.train.examples import Examples
@@ -54,7 +54,7 @@ class _Fold:
     weight: Floats | None
     valid: Any
     judged: NDArray[Any]
-    judged_weight: Floats | None
+    judged_weight: Floats
     idf: Floats
 
 
@@ -112,7 +112,7 @@ class _Search:
     def __init__(self, found: Examples, seed: int, budget: Budget, watch: Watch, threads: int) -> None:
         self.found, self.budget, self.watch, self.threads = found, budget, watch, threads
         self._began = budget.clock()
-        self.reads = places_of_bags(found)
+        self.reads = found.places("grams")
         folds = max(found.folds, 1)
         train, valid = found.on(torch.device("cpu"), 1, [seed + fold for fold in range(folds)], self.reads)
         assert isinstance(train, Resident)
@@ -132,16 +132,18 @@ class _Search:
         learned, judged = (self.lexicon.counted(_bags(rows)) for rows in (train, valid))
         folds = []
         for fold in range(count):
-            own, weight = _counted(train.weight, fold, len(train))
-            other, judged_weight = _counted(valid.weight, fold, len(valid))
+            own, weight = counted(train.weight, fold, len(train))
+            other, judged_weight = counted(valid.weight, fold, len(valid))
             target = train.target.numpy()[own]
             if self.found.classifies and len(np.unique(target)) < 2:
                 raise BudgetError(
                     "a linear model of texts needs rows of two classes in every fold", "one has one", "Leave it out."
                 )
             idf = idf_of(learned[own])
-            texts, others = (self.lexicon.weighed(counted, idf) for counted in (learned[own], judged[other]))
-            folds.append(_Fold(texts, target, weight, others, valid.target.numpy()[other], judged_weight, idf))
+            texts, others = (self.lexicon.weighed(rows, idf) for rows in (learned[own], judged[other]))
+            folds.append(
+                _Fold(texts, target, _unless_alike(weight), others, valid.target.numpy()[other], judged_weight, idf)
+            )
         return folds
 
     def search(self) -> None:
@@ -172,7 +174,7 @@ class _Search:
             model.fit(fold.train, fold.target, sample_weight=fold.weight)
             weights, bias = _of_all_classes(model, prior)
         losses = [
-            _loss(matrix @ weights + bias, target, weight)
+            loss_of(matrix @ weights + bias, target, weight)
             for matrix, target, weight in (
                 (fold.valid, fold.judged, fold.judged_weight), (fold.train, fold.target, fold.weight)
             )
@@ -199,7 +201,7 @@ class _Search:
     def progress(self) -> Progress:
         """How it went, as a checkpoint says it."""
         prior = self.found.prior.double().numpy()
-        first = [_loss(np.tile(prior, (len(f.judged), 1)), f.judged, f.judged_weight) for f in self.folds]
+        first = [loss_of(np.tile(prior, (len(f.judged), 1)), f.judged, f.judged_weight) for f in self.folds]
         return Progress(
             step=len(self.history),
             epoch=len(self.history),
@@ -223,15 +225,8 @@ class _Search:
         return named | {"losses": torch.tensor([each.loss for each in self.best], dtype=torch.float64)}
 
 
-def places_of_bags(found: Examples) -> tuple[int, ...]:
-    """Places of the bags of n-grams among the media; none where rows lie in files."""
-    if not isinstance(found.train, Resident):
-        return ()
-    return tuple(place for place, view in enumerate(found.encoder.layout.media) if view.kind == "grams")
-
-
 def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, rows: int) -> TrainedNetwork:
-    reads = places_of_bags(found)
+    reads = found.places("grams")
     buckets = found.encoder.layout.media[reads[0]].items[0].grams
     slots, losses = tensors["slots"], tensors["losses"].tolist()
     every = [
@@ -270,14 +265,9 @@ def _bags(rows: Batch) -> list[NDArray[np.int32]]:
     return [bags.numpy() for bags in rows.inputs.media]
 
 
-def _counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], Floats | None]:
-    """The rows that count in a fold, and their weights where these differ."""
-    if weight is None:
-        return np.arange(rows), None
-    own = (weight[fold] if weight.ndim == 2 else weight).double().numpy()
-    places = np.flatnonzero(own)
-    kept = own[places]
-    return places, None if not len(kept) or bool((kept == kept[0]).all()) else kept
+def _unless_alike(weight: Floats) -> Floats | None:
+    """Weights that are all alike are none, so that folds of other sizes have the same penalty."""
+    return None if not len(weight) or bool((weight == weight[0]).all()) else weight
 
 
 def _of_all_classes(model: Any, prior: Floats) -> tuple[Floats, Floats]:  # noqa: ANN401
@@ -292,17 +282,6 @@ def _of_all_classes(model: Any, prior: Floats) -> tuple[Floats, Floats]:  # noqa
     unseen = np.setdiff1d(np.arange(len(prior)), classes)
     bias[unseen] = bias[common] + prior[unseen] - prior[common]
     return weights, bias
-
-
-def _loss(outputs: Floats, target: NDArray[Any], weight: Floats | None) -> float:
-    """Log loss of logits, or mean squared error of values; infinite where there is no row."""
-    if not len(target):
-        return math.inf
-    if not np.issubdtype(target.dtype, np.integer):
-        return float(np.average(np.square(outputs[:, 0] - target), weights=weight))
-    top = outputs.max(1, keepdims=True)
-    each = top[:, 0] + np.log(np.exp(outputs - top).sum(1)) - outputs[np.arange(len(target)), target]
-    return float(np.average(each, weights=weight))
 
 
 def _led(known: Floats) -> Tensor:

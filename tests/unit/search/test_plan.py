@@ -115,3 +115,29 @@ def test_texts_that_no_encoder_reads_are_left_to_one_small_network():
     assert names(plan(*options)) == ["mlp"]
     assert names(plan(*options, has_encoder=True)) == ["realmlp", "mlp", "tabm"]
     assert names(plan(5000, found, *options[2:])) == ["realmlp", "mlp", "tabm"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "name", "came"),
+    [
+        ([Kind.IMAGE], "inception", "inception reads series"),
+        ([Kind.TEXT], "cnn", "cnn reads pictures"),
+        ([Kind.SEQUENCE], "mlp", "mlp reads numbers, categories or texts"),
+        ([Kind.IMAGE, Kind.SEQUENCE], "tabm", "columns are of kind image, sequence"),
+    ],
+)
+def test_a_network_that_reads_nothing_of_the_table_is_refused(kinds, name, came):
+    found = schema(Task.BINARY)
+    columns = [column(f"x{place}", kind) for place, kind in enumerate(kinds)]
+    table = found.model_copy(update={"columns": (*columns, found.columns[-1])})
+    steps, pictures = 40 * (Kind.SEQUENCE in kinds), Kind.IMAGE in kinds
+    for model, ensemble in (
+        (ModelConfig(name=name), EnsembleConfig()),
+        (ModelConfig(), EnsembleConfig(recipes=(name,))),
+    ):
+        with pytest.raises(ConfigError, match=came):
+            plan(500, table, model, TrainConfig(), ensemble, Budget(60.0), steps=steps, has_pictures=pictures)
+    mixed = table.model_copy(update={"columns": (*table.columns, column("n", Kind.NUMBER), column("s", Kind.SEQUENCE))})
+    if name != "cnn":
+        found = plan(500, mixed, ModelConfig(name=name), TrainConfig(), EnsembleConfig(), Budget(60.0), steps=40)
+        assert names(found) == [name]

@@ -184,6 +184,8 @@ _ALL = (
               "share of trees"),
     _practice("search.text-linear", "search", "A linear model of TF-IDF n-grams joins the networks of texts.",
               "Wang & Manning, Baselines and Bigrams (ACL 2012)", "its share"),
+    _practice("search.text-tuning", "search", "A text encoder is trained on: from a fitted head, low layers slower.",
+              "Howard & Ruder, ULMFiT (ACL 2018); Kumar et al., LP-FT (ICLR 2022)", "its share"),
     _practice("train.augmentation", "train", "Training pictures are changed in ways that validation shows to help.",
               "Shorten & Khoshgoftaar, A survey on Image Data Augmentation (2019)", "changes, losses of trials"),
     _practice("search.backbone", "search", "Pretrained features are tried; weights, sum and licence are named.",

@@ -32,7 +32,7 @@ def verdicts(run):
 def test_it_learns_what_decides(run):
     scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
     assert scores["accuracy"] > 0.85
-    assert {part.name for part in run.report().training.parts} <= {"mlp", "text linear"}
+    assert {part.name for part in run.report().training.parts} <= {"mlp", "text linear", "tuned text encoder"}
 
 
 def test_the_ledger_names_the_encoder_and_the_linear_model(run):
@@ -41,6 +41,7 @@ def test_the_ledger_names_the_encoder_and_the_linear_model(run):
     assert found["text.ngrams"].outcome == "applied"
     assert found["text.length"].outcome == "passed"
     assert 0.0 <= found["search.text-linear"].value <= 1.0
+    assert "its last 2 layers were trained for 4 epochs" in found["search.text-tuning"].reason
 
 
 def test_the_bundle_has_its_tokenizer_and_verifies(run, small_encoder):

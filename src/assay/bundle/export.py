@@ -7,8 +7,10 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from assay.data.inputs import (
     Matrices,
     Readers,
     View,
+    ViewKind,
     feed,
     is_numeric,
     is_viewed,
@@ -51,6 +54,10 @@ _OPSET = 20
 _ML = "ai.onnx.ml"
 #: Types of the arrays that are no integers.
 _TYPES = {"series": TensorProto.FLOAT, "pictures": TensorProto.UINT8}
+#: What an input says of an array that no network reads; windows are read by the text encoder anyway.
+_UNREAD: Mapping[ViewKind, Mapping[str, object]] = MappingProxyType(
+    {"grams": {"grams": 0}, "series": {"length": 0}, "pictures": {"picture": None}}
+)
 #: Lengths of the free axes of the example that is exported.
 _EXAMPLE = (4, 7)
 #: Inner names begin so, apart from the columns, which keep theirs.
@@ -89,10 +96,14 @@ def export(
 
 def inputs_of(encoder: Encoder, ensemble: Ensemble) -> tuple[Input, ...]:
     """The inputs of the model, of texts only those arrays that it reads."""
-    taken = {encoder.layout.media[place].name for place in ensemble.reads}
-    unread = {item.name for view in encoder.layout.media if view.name not in taken for item in view.items}
-    nothing = {"grams": 0, "length": 0, "picture": None}
-    trimmed = (item.model_copy(update=nothing) if item.name in unread else item for item in encoder.inputs)
+    media = encoder.layout.media
+    taken = {media[place].name for place in ensemble.reads}
+    unread = [view for view in media if view.name not in taken and view.kind in _UNREAD]
+    without: dict[str, dict[str, object]] = {}
+    for view in unread:
+        for item in view.items:
+            without.setdefault(item.name, {}).update(_UNREAD[view.kind])
+    trimmed = (item.model_copy(update=without.get(item.name, {})) for item in encoder.inputs)
     return tuple(
         item for item in trimmed if item.kind not in (Kind.SEQUENCE, Kind.IMAGE) or item.length or item.picture
     )

@@ -46,6 +46,8 @@ from assay.ledger import Ledger, Outcome
 _FURTHEST = 1e18
 #: Training rows that the scale of a text encoder's features is learned from at most.
 _FEATURE_ROWS = 20_000
+#: Features of an encoder that vary less than this are left out: scaled up, their last bits would be in the answer.
+_LEAST_DEVIATION = 1e-3
 #: Rows that are preprocessed at once.
 _ROWS_AT_ONCE = 8_192
 #: Rows times columns times knots that quantile scaling takes at once; 2^24 are 128 MB.
@@ -186,6 +188,11 @@ class Preprocess(nn.Module):
         return plain + (0 if self.features is None else self.features.width)
 
     @property
+    def windows(self) -> int:
+        """Text columns that a text encoder reads."""
+        return 0 if self.features is None else len(self.features.center)
+
+    @property
     def rows_at_once(self) -> int:
         """Rows whose float64 work space stays near the processor."""
         ramps = 0 if self.quantile is None else self.quantile.starts.numel()
@@ -256,11 +263,13 @@ class Encoder:
         frozen: FrozenText | None = None,
         pictures: Pictures | None = None,
         tell: Tell | None = None,
+        tunes: bool = False,
     ) -> Encoder:
         """Learn from `train`, which must be training rows.
 
         Args:
             frozen: a text encoder that reads the text columns.
+            tunes: whether networks are to be given its windows too, to train it further.
             pictures: those of the column of pictures, which were decoded before.
             tell: told of how many texts it has read, of how many.
 
@@ -277,7 +286,7 @@ class Encoder:
         features = None if frozen is None else _learn_features(frozen, inputs, train, tell)
         preprocess = Preprocess(learned, plan, config, features)
         vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
-        media = tuple(view for view in views_of(inputs) if view.kind != "windows")
+        media = tuple(view for view in views_of(inputs) if tunes or view.kind != "windows")
         reader = None if pictures is None else pictures.reader
         encoder = cls(
             inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies, media), frozen, reader
@@ -362,7 +371,7 @@ def _learn_features(frozen: FrozenText, inputs: tuple[Input, ...], train: Rows, 
         vectors = frozen.vectors(frozen.tokenizer.windows(texts, item.window).ids, tell).astype(np.float64)
         deviation = vectors.std(0)
         centers.append(vectors.mean(0).astype(np.float32))
-        scales.append(np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6))
+        scales.append(np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > _LEAST_DEVIATION))
     return TextFeatures(frozen.encoder, np.stack(centers), np.stack(scales).astype(np.float32))
 
 

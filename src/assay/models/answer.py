@@ -39,8 +39,9 @@ class Head:
 class Answer(nn.Module):
     """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out: the weighted mean of all answers.
 
-    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32, then the media that networks read and the
-    windows of text columns that a text encoder reads; probabilities are float32, values float64.
+    Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32, then the media that networks read and,
+    last, the windows of text columns that a text encoder reads, which networks may read too; probabilities are float32,
+    values float64.
     """
 
     scale: Tensor
@@ -61,9 +62,9 @@ class Answer(nn.Module):
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        read = len(self.ensemble.reads)
-        numbers, extras = self.preprocess(values, texts, *media[read:])
-        outputs: Tensor = self.ensemble(numbers, extras, codes, *media[:read])
+        windows = media[len(media) - self.preprocess.windows :]
+        numbers, extras = self.preprocess(values, texts, *windows)
+        outputs: Tensor = self.ensemble(numbers, extras, codes, *media[: len(self.ensemble.reads)])
         if self.is_classifier:
             return ((outputs * self.scale).softmax(-1) * self.shares).sum(0)
         return (outputs.double() * self.shares).sum(0) * self.scale[0] + self.shift

@@ -7,7 +7,7 @@ tokens of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +42,7 @@ class TextEncoder(nn.Module):
         self.positions = nn.Embedding(sizes.positions, sizes.width)
         self.kind = nn.Parameter(torch.zeros(sizes.width))
         self.norm = nn.LayerNorm(sizes.width, eps=sizes.epsilon)
-        self.layers = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
+        self.layers = nn.ModuleList(Layer(sizes) for _ in range(sizes.layers))
 
     @property
     def width(self) -> int:
@@ -51,26 +51,37 @@ class TextEncoder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Encode; see the class for shapes."""
-        is_token = (ids > 0).to(self.kind.dtype)
-        states = self.states(rearrange(ids, "n w t -> (n w) t"))
-        states = states.view(ids.shape[0], -1, self.width)  # all windows of a text behind each other
-        weight = is_token.view(ids.shape[0], -1, 1)
-        mean = (states * weight).sum(1) / weight.sum(1).clamp_min(1.0)
-        return functional.normalize(mean, dim=1)
+        return mean_of_tokens(self.states(rearrange(ids, "n w t -> (n w) t")), ids)
 
     def states(self, ids: Tensor) -> Tensor:
         """The last state of every token, (m, tokens, width), of m windows (m, tokens)."""
-        # Finite, so that a window without any token gives numbers, which count nothing.
-        unseen = (ids > 0).logical_not().to(self.kind.dtype) * -1e4
+        return through(self.layers, self.embedded(ids), ids)
+
+    def embedded(self, ids: Tensor) -> Tensor:
+        """What the first layer is given, (m, tokens, width)."""
         words = self.words((ids.long() - 1).clamp_min(0))
         places = self.positions.weight[: ids.shape[1]]
         states: Tensor = self.norm(words + places + self.kind)
-        for layer in self.layers:
-            states = layer(states, unseen[:, None, None, :])
         return states
 
 
-class _Layer(nn.Module):
+def through(layers: Iterable[nn.Module], states: Tensor, ids: Tensor) -> Tensor:
+    """The states of the tokens of windows (m, tokens) behind some layers, (m, tokens, width)."""
+    # Finite, so that a window without any token gives numbers, which count nothing.
+    unseen = (ids > 0).logical_not().to(states.dtype)[:, None, None, :] * -1e4
+    for layer in layers:
+        states = layer(states, unseen)
+    return states
+
+
+def mean_of_tokens(states: Tensor, ids: Tensor) -> Tensor:
+    """The sentence's vector, (n, width), of last states (n * windows, tokens, width) and ids (n, windows, tokens)."""
+    weight = (ids > 0).to(states.dtype).view(ids.shape[0], -1, 1)
+    tokens = states.view(ids.shape[0], -1, states.shape[-1])  # all windows of a text behind each other
+    return functional.normalize((tokens * weight).sum(1) / weight.sum(1).clamp_min(1.0), dim=1)
+
+
+class Layer(nn.Module):
     """Attention and a feed-forward network, each with a sum and a norm behind it (post-norm)."""
 
     def __init__(self, sizes: BertSizes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,11 @@ class EnsembleConfig(Record):
         "auto",
         description="Network of pictures with pretrained weights whose features a linear head weighs: a name of timm, "
         "none, or auto for the one that a package brings.",
+    )
+    tuned_layers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="Last layers of a text encoder that are trained further; 0 keeps it as it is, auto takes as many "
+        "as there is time for.",
     )
     text_linear: bool = Field(
         True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."

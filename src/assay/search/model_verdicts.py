@@ -15,6 +15,7 @@ from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
 from assay.train.rocket_head import ROCKET
 from assay.train.text_linear import TEXT_LINEAR
+from assay.train.text_tuned import TUNED_TEXT
 from assay.train.trees import TREES
 
 
@@ -105,6 +106,21 @@ def write_text_linear(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lo
     else:
         reason = f"a linear model of TF-IDF n-grams has {share:.0%} of the answer"
         ledger.record("search.text-linear", Outcome.APPLIED, reason, value=share)
+
+
+def write_tuned_text(ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], lost: str) -> None:
+    """The verdict on the text encoder that was trained further; `lost` says why there is none."""
+    if lost:
+        ledger.record("search.text-tuning", Outcome.WARNED, f"there is none in the model: {lost}", value=0.0)
+        return
+    (part,) = (each.part for each in networks if each.part.name == TUNED_TEXT)
+    share = sum(each.share for each in whole.parts if each.name == TUNED_TEXT)
+    assert part.options is not None
+    reason = (
+        f"its last {part.options['layers']} layers were trained for {len(part.trained.epochs)} epochs from a fitted "
+        f"head, lower ones slower; it has {share:.0%} of the answer"
+    )
+    ledger.record("search.text-tuning", Outcome.APPLIED, reason, value=share)
 
 
 def write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:

@@ -59,6 +59,7 @@ _SHARES: Mapping[str, float] = MappingProxyType({"tabm": 1.2, "tabm_mini": 1.1})
 _SHARE_OF_MLP = 0.3
 #: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
 _LONG, _UNLIMITED = 150.0, 600.0
+_TUNED = "a text encoder is trained further, which takes the time of the folds"
 #: Members of the first network that come before another kind of network.
 _ENOUGH = 4
 #: Options that, when the user sets them, hold for every member alike.
@@ -78,6 +79,7 @@ def plan(
     has_encoder: bool = False,
     steps: int = 0,
     has_pictures: bool = False,
+    tunes: bool = False,
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
 
@@ -85,6 +87,7 @@ def plan(
         has_encoder: whether texts come as the features of a pretrained encoder.
         steps: of the longest series; 0 where there are no series.
         has_pictures: whether rows have a picture.
+        tunes: whether a text encoder is trained further, for which there is the time of one split.
 
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
@@ -101,7 +104,7 @@ def plan(
     if "mlp" in shares and schema.task is not Task.BINARY:
         shares["mlp"] = _SHARE_OF_MLP
     times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
-    folds, variants, why = _folds(rows, times, schema, ensemble)
+    folds, variants, why = (1, None, _TUNED) if tunes else _folds(rows, times, schema, ensemble)
     jobs = []
     for name in names:
         members = variants or _members(rows, name, times[name])

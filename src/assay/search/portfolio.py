@@ -30,7 +30,7 @@ from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.combine import greedy_shares
 from assay.search.config import EnsembleConfig
-from assay.search.model_verdicts import write_model, write_rocket, write_text_linear, write_trees
+from assay.search.model_verdicts import write_model, write_rocket, write_text_linear, write_trees, write_tuned_text
 from assay.search.plan import Job, Plan, plan
 from assay.train.backbone_head import BACKBONE, train_backbone_head
 from assay.train.budget import Budget
@@ -42,12 +42,13 @@ from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.rocket_head import ROCKET, train_rocket
 from assay.train.state import Checkpoints
 from assay.train.text_linear import TEXT_LINEAR, train_text_linear
+from assay.train.text_tuned import TUNED_TEXT, tune_text
 from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
-#: random convolutions of series get at most; before these, that of a backbone's features.
-_SHARE_OF_BACKBONE = 0.4
+#: random convolutions of series get at most; before these, those of a backbone's features and of a tuned text encoder.
+_SHARE_OF_BACKBONE, _SHARE_OF_TUNED = 0.4, 0.7
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
 
 
@@ -89,20 +90,25 @@ def search(
     """
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
-    for_networks = allowed * (1.0 - _SHARE_OF_TREES) if ensemble.trees else allowed
+    tunes = bool(encoder.layout.places("windows"))
+    for_networks = allowed * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * _SHARE_OF_TUNED)
     planned = plan(
         len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
         has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
         has_pictures=any(item.picture is not None for item in encoder.inputs),
+        tunes=tunes,
     )  # fmt: skip
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []
-    lost = lost_text = lost_rocket = ""
+    lost = lost_text = lost_rocket = lost_tuned = ""
     if ensemble.trees:
         networks, lost = _or_why(lambda: _grow_trees(found, train, seed, budget, watch, checkpoints))
     if ensemble.text_linear and found.places("grams"):
         more, lost_text = _or_why(lambda: _fit_text_linear(found, train, seed, budget, watch, checkpoints))
+        networks += more
+    if found.places("windows"):
+        more, lost_tuned = _or_why(lambda: _tune_text(found, train, seed, budget, watch, checkpoints))
         networks += more
     if found.places("series"):
         more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
@@ -122,6 +128,8 @@ def search(
     write_trees(ledger, whole, ensemble, lost)
     if found.places("grams"):
         write_text_linear(ledger, whole, ensemble, lost_text)
+    if found.places("windows"):
+        write_tuned_text(ledger, whole, networks, lost_tuned)
     if found.places("series"):
         write_rocket(ledger, whole, lost_rocket)
     return whole
@@ -149,7 +157,7 @@ def _or_why(train: Callable[[], TrainedNetwork]) -> tuple[list[TrainedNetwork], 
     """What `train` gives, or nothing and why there was no time for it or nothing to learn."""
     try:
         return [train()], ""
-    except BudgetError as error:
+    except (BudgetError, DivergenceError) as error:
         return [], error.came
 
 
@@ -169,6 +177,15 @@ def _fit_text_linear(
     return train_text_linear(
         found, seed=seed, budget=budget.part(_SHARE_OF_TEXT), watch=Named(watch, TEXT_LINEAR),
         threads=train.threads, checkpoints=None if checkpoints is None else checkpoints.within(TEXT_LINEAR),
+    )  # fmt: skip
+
+
+def _tune_text(
+    found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
+) -> TrainedNetwork:
+    return tune_text(
+        found, seed=seed, budget=budget.part(_SHARE_OF_TUNED), watch=Named(watch, TUNED_TEXT), threads=train.threads,
+        checkpoints=None if checkpoints is None else checkpoints.within(TUNED_TEXT),
     )  # fmt: skip
 
 

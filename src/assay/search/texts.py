@@ -1,4 +1,4 @@
-"""How text columns are read: by which encoder, and whether as bags of n-grams, within the time and the memory."""
+"""How text columns are read: by which encoder, how much of it is trained, and whether as bags of n-grams."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
-from assay.models.weights import MINILM, open_text_encoder, packaged_text_encoder
+from assay.models.text_encoder import TextEncoder
+from assay.models.text_tuned import SplitEncoder
+from assay.models.weights import MINILM, OpenedText, open_text_encoder, packaged_text_encoder
+from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
 from assay.train.device import free_cores
 
 #: Share of the time left that a text encoder may take where nobody asked for one.
 _SHARE = 0.4
+#: Share of the time left for training it further, passes over the rows that are worth it, and what a row costs in one,
+#: in the time in which its layers read it: forward, backward, and being judged.
+_SHARE_OF_TUNING, _PASSES, _A_STEP, _HELD_OUT = 0.6, 2.0, 3.6, 0.2
 #: Texts of each column that its speed is measured on, and that the size of bags is judged by.
 _TIMED, _WEIGHED = 24, 1000
 
@@ -31,23 +37,32 @@ _TIMED, _WEIGHED = 24, 1000
 class TextPlan:
     """The encoder that reads the text columns, or None, and the options with what is left out set to 0.
 
-    seconds_a_row: what the encoder takes for a row.
+    seconds_a_row: what the encoder takes for a row. tunes: whether its last layers are trained further.
     """
 
     frozen: FrozenText | None
     encode: EncodeConfig
     seconds_a_row: float = 0.0
+    tunes: bool = False
 
 
 def plan_texts(
-    train: Rows, others: int, schema: Schema, config: EncodeConfig, *, room: int, budget: Budget, ledger: Ledger
+    train: Rows,
+    others: int,
+    schema: Schema,
+    config: EncodeConfig,
+    ensemble: EnsembleConfig,
+    *,
+    room: int,
+    budget: Budget,
+    ledger: Ledger,
 ) -> TextPlan:
     """Decide how the texts are read, and write it into the ledger.
 
     Args:
         train: rows that speed and sizes are judged by.
         others: how many rows there are beside them.
-        room: bytes that bags of n-grams may take.
+        room: bytes that bags of n-grams may take, and what is remembered of an encoder's lower layers.
         budget: the time that is left.
 
     Raises:
@@ -61,8 +76,18 @@ def plan_texts(
         return TextPlan(None, config)
     rows = len(train) + others
     config = config.model_copy(update={"text_grams": _grams(train, names, rows, config, room, ledger)})
-    frozen, seconds = _encoder(train, names, rows, config, budget, ledger)
-    return TextPlan(frozen, config, seconds)
+    opened, a_row = _encoder(train, names, rows, config, budget, ledger)
+    if opened is None:
+        _refuse_tuning(ensemble)
+        return TextPlan(None, config)
+    left = budget.left - rows * a_row
+    layers = _tuned_layers(opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger)
+    if not layers:
+        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row)
+    split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
+    return TextPlan(
+        _frozen(opened, split, config), config, a_row * (1 + layers / opened.encoder.sizes.layers), tunes=True
+    )
 
 
 def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room: int, ledger: Ledger) -> int:
@@ -88,9 +113,14 @@ def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room:
     return config.text_grams
 
 
+def _frozen(opened: OpenedText, encoder: TextEncoder | SplitEncoder, config: EncodeConfig) -> FrozenText:
+    return FrozenText(encoder, encoder.width, opened.tokenizer, window=config.text_window, threads=free_cores())
+
+
 def _encoder(
     train: Rows, names: list[str], rows: int, config: EncodeConfig, budget: Budget, ledger: Ledger
-) -> tuple[FrozenText | None, float]:
+) -> tuple[OpenedText | None, float]:
+    """The encoder that reads the texts, or None, and what it takes for a row in seconds."""
     name = config.text_encoder
     if name == "none":
         ledger.record("text.encoder", Outcome.SKIPPED, "data.encode.text_encoder=none reads texts without one")
@@ -108,10 +138,7 @@ def _encoder(
             f"data.encode.text_window is {config.text_window}",
             "Give a smaller one.",
         )
-    frozen = FrozenText(
-        opened.encoder, opened.encoder.width, opened.tokenizer, window=config.text_window, threads=free_cores(),
-    )  # fmt: skip
-    a_row = _seconds_a_row(frozen, train, names)
+    a_row = _seconds_a_row(_frozen(opened, opened.encoder, config), train, names)
     seconds = rows * a_row
     if config.text_encoder == "auto" and seconds > _SHARE * budget.left:
         reason = (
@@ -121,9 +148,67 @@ def _encoder(
         ledger.record("text.encoder", Outcome.SKIPPED, reason, value=round(seconds))
         return None, 0.0
     cost = "" if math.isinf(budget.left) else f", about {seconds:.0f} s of the budget"
-    reason = f"{opened.weights.told()}; frozen, windows of {config.text_window} tokens{cost}"
+    reason = f"{opened.weights.told()}; windows of {config.text_window} tokens{cost}"
     ledger.record("text.encoder", Outcome.APPLIED, reason, value=opened.encoder.width)
-    return frozen, a_row
+    return opened, a_row
+
+
+def _refuse_tuning(ensemble: EnsembleConfig) -> None:
+    """Refuse layers that were asked for where no encoder reads the texts.
+
+    Raises:
+        ConfigError: they were.
+    """
+    if ensemble.tuned_layers not in ("auto", 0):
+        raise ConfigError(
+            "a text encoder must read the texts for its layers to be trained further",
+            f"ensemble.tuned_layers is {ensemble.tuned_layers} and none reads them",
+            f"Insist on one with data.encode.text_encoder={MINILM}, or leave ensemble.tuned_layers=auto.",
+        )
+
+
+def _tuned_layers(
+    layers: int, train: int, others: int, a_row: float, ensemble: EnsembleConfig, left: float, ledger: Ledger
+) -> int:
+    """How many of the encoder's last layers are trained further: as many as there is the time for.
+
+    Args:
+        layers: of the encoder. train, others: rows. a_row: seconds in which it reads one.
+        left: seconds when all rows are read.
+
+    Raises:
+        ConfigError: more were asked for than there are, or folds as well.
+    """
+    asked, practice = ensemble.tuned_layers, "search.text-tuning"
+    if asked != "auto" and asked > layers:
+        raise ConfigError(
+            f"the text encoder has {layers} layers that can be trained further",
+            f"ensemble.tuned_layers is {asked}",
+            "Give fewer, or auto.",
+        )
+    if asked not in ("auto", 0) and ensemble.folds > 1:
+        raise ConfigError(
+            "a text encoder is trained further on one split",
+            f"ensemble.folds is {ensemble.folds}",
+            "Leave one of the two out: ensemble.folds=1 or ensemble.tuned_layers=0.",
+        )
+    if asked == 0 or ensemble.folds > 1:
+        which = "ensemble.tuned_layers=0 keeps it" if asked == 0 else "folds keep it"
+        ledger.record(practice, Outcome.SKIPPED, f"{which} as it is", value=0)
+        return 0
+    if asked != "auto":
+        return asked
+    for count in range(layers, 0, -1):
+        share = count / layers
+        needed = a_row * share * (_PASSES * (_A_STEP * train + _HELD_OUT * train) + others)
+        if needed <= _SHARE_OF_TUNING * left:
+            return count
+    reason = (
+        f"its last layer would take more than {_SHARE_OF_TUNING:.0%} of the {max(left, 0.0):.0f} s left; give a longer "
+        "--budget, or insist with ensemble.tuned_layers=1"
+    )
+    ledger.record(practice, Outcome.SKIPPED, reason, value=0)
+    return 0
 
 
 def _seconds_a_row(frozen: FrozenText, train: Rows, names: list[str]) -> float:

@@ -11,7 +11,8 @@ from assay.data.split import seal
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.search import texts
-from assay.search.texts import plan_texts
+from assay.search.config import EnsembleConfig
+from assay.search.texts import _tuned_layers, plan_texts
 from assay.train.budget import Budget
 
 LARGE = 10**9
@@ -24,10 +25,15 @@ def parts(reviews):
     return seal(table, schema, SplitConfig(), seed=0, ledger=Ledger()).train, schema
 
 
-def planned(parts, *, room=LARGE, budget=None, others=0, **options):
+UNTUNED, AUTO = EnsembleConfig(tuned_layers=0), EnsembleConfig()
+
+
+def planned(parts, *, room=LARGE, budget=None, others=0, ensemble=UNTUNED, **options):
     ledger = Ledger()
     train, schema = parts
-    found = plan_texts(train, others, schema, EncodeConfig(**options), room=room, budget=Budget(budget), ledger=ledger)
+    found = plan_texts(
+        train, others, schema, EncodeConfig(**options), ensemble, room=room, budget=Budget(budget), ledger=ledger
+    )
     return found, {verdict.practice: verdict for verdict in ledger.close()}
 
 
@@ -85,3 +91,49 @@ def test_an_encoder_without_a_text_column_is_refused(small_encoder):
     with pytest.raises(ConfigError, match="needs a text column"):
         planned((train, schema), text_encoder=str(small_encoder))
     assert planned((train, schema))[0].frozen is None
+
+
+def test_layers_are_trained_further_as_the_time_allows(parts, small_encoder):
+    found, _ = planned(parts, ensemble=AUTO, text_encoder=str(small_encoder), text_window=32)
+    assert found.tunes
+    assert found.frozen.encoder.cut == 0  # no budget: all of its layers
+    found, _ = planned(parts, ensemble=EnsembleConfig(tuned_layers=1), text_encoder=str(small_encoder), text_window=32)
+    assert found.frozen.encoder.cut == 1
+    found, verdicts = planned(
+        parts, ensemble=AUTO, budget=60.0, others=10**9, text_encoder=str(small_encoder), text_window=32
+    )
+    assert not found.tunes
+    assert "insist with ensemble.tuned_layers=1" in verdicts["search.text-tuning"].reason
+
+
+def test_what_takes_longer_is_trained_in_fewer_layers():
+    layers = [
+        _tuned_layers(6, 7000, 2700, 0.01, AUTO, left, Ledger()) for left in (20.0, 60.0, 160.0, 300.0, 600.0, 1e4)
+    ]
+    assert layers[0] == 0
+    assert layers[-1] == 6
+    assert layers == sorted(layers)
+    assert 1 <= layers[2] <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "folds", "words"),
+    [(3, 0, "has 2 layers"), (1, 3, r"ensemble\.folds is 3")],
+)
+def test_tuning_that_cannot_be_is_refused(parts, small_encoder, options, folds, words):
+    with pytest.raises(ConfigError, match=words):
+        planned(
+            parts, ensemble=EnsembleConfig(tuned_layers=options, folds=folds), text_encoder=str(small_encoder),
+            text_window=32,
+        )  # fmt: skip
+
+
+def test_tuning_without_an_encoder_is_refused(parts):
+    with pytest.raises(ConfigError, match="must read the texts"):
+        planned(parts, ensemble=EnsembleConfig(tuned_layers=1), text_encoder="none")
+
+
+def test_folds_keep_the_encoder_as_it_is(parts, small_encoder):
+    found, verdicts = planned(parts, ensemble=EnsembleConfig(folds=3), text_encoder=str(small_encoder), text_window=32)
+    assert not found.tunes
+    assert verdicts["search.text-tuning"].outcome is Outcome.SKIPPED

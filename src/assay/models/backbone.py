@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from assay._imports import require
 from assay.errors import ConfigError, nearest
@@ -122,6 +123,28 @@ class Backbone(nn.Module):
             return only
         last, maps = self.network.forward_intermediates(values, indices=self.stages, output_fmt="NCHW")
         return torch.cat([*(one.mean((2, 3)) for one in maps), self.network.forward_head(last)], dim=1)
+
+
+class Enlarged(nn.Module):
+    """A backbone that small pictures are brought to a larger side for: uint8 (n, C, H, W) to (n, D).
+
+    side: the least shorter side; larger pictures stay as they are.
+    """
+
+    def __init__(self, backbone: Backbone, side: int) -> None:
+        super().__init__()
+        self.backbone, self.side = backbone, side
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Compute; see the class."""
+        height, width = pictures.shape[2:]
+        factor = self.side / min(height, width)
+        values = pictures.float()
+        if factor > 1.0:
+            size = [max(1, round(height * factor)), max(1, round(width * factor))]
+            values = functional.interpolate(values, size=size, mode="bilinear", align_corners=False)
+        found: Tensor = self.backbone(values)
+        return found
 
 
 def load_backbone(

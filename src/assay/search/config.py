@@ -39,8 +39,8 @@ class EnsembleConfig(Record):
     )
     tuned_layers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         "auto",
-        description="Last layers of a text encoder that are trained further; 0 keeps it as it is, auto takes as many "
-        "as there is time for.",
+        description="Last layers of a pretrained encoder of texts or pictures that are trained further; 0 keeps it as "
+        "it is, auto takes as many as there is time for.",
     )
     text_linear: bool = Field(
         True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."

@@ -116,8 +116,9 @@ def write_tuned_text(ledger: Ledger, whole: Model, networks: Sequence[TrainedNet
     (part,) = (each.part for each in networks if each.part.name == TUNED_TEXT)
     share = sum(each.share for each in whole.parts if each.name == TUNED_TEXT)
     assert part.options is not None
+    layers = part.options["layers"]
     reason = (
-        f"its last {part.options['layers']} layers were trained for {len(part.trained.epochs)} epochs from a fitted "
+        f"its last {layers} {'layer was' if layers == 1 else 'layers were'} trained for {len(part.trained.epochs)} epochs from a fitted "
         f"head, lower ones slower; it has {share:.0%} of the answer"
     )
     ledger.record("search.text-tuning", Outcome.APPLIED, reason, value=share)

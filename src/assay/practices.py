@@ -195,6 +195,8 @@ _ALL = (
     _practice("search.rocket", "search", "Series are held against random convolutions with a linear head.",
               "Dempster et al., Hydra (DMKD 2023); Tan et al., MultiRocket (DMKD 2022)", "its share"),
     # evaluation
+    _practice("evaluate.contributions", "evaluate", "What each kind of column gives to the answers is measured.",
+              "Fisher, Rudin & Dominici, All Models are Wrong (JMLR 2019)", "loss without it"),
     _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),
     _practice("evaluate.baselines", "evaluate", "The network stands beside a trivial, a linear and a tree model.",

@@ -205,7 +205,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)
         with stage("evaluate"):
-            found, calibration = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
+            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
+            found = exam.assessment
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
@@ -232,8 +233,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 confusion=found.confusion,
                 roc=found.roc,
                 precision_recall=found.precision_recall,
-                calibration=calibration,
+                calibration=exam.calibration,
                 residuals=found.residuals,
+                contributions=exam.contributions,
                 parity=parity,
                 ledger=tuple(ledger.close()),
                 provenance=provenance(clock, seed=seed, threads=threads, started=known.started, resumed=known.resumed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -15,10 +16,20 @@ from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.contributions import contributions
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
-from assay.evaluate.record import Calibration
+from assay.evaluate.record import Calibration, Contribution
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives."""
+
+    assessment: Assessment
+    calibration: Calibration | None
+    contributions: tuple[Contribution, ...]
 
 
 def calibrate(model: Model, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
@@ -44,7 +55,7 @@ def sit(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Assessment, Calibration | None]:
+) -> Exam:
     """Open the seal once, score every model on the test rows, and compare.
 
     Without a test part the scores are on validation rows, and the ledger says so.
@@ -58,7 +69,8 @@ def sit(
     begun = perf_counter()
     raw = model.outputs_of(rows)
     answers = _answers(model, raw)
-    network = Output("network", "network", _described(model), answers, model.seconds, perf_counter() - begun)
+    seconds = perf_counter() - begun
+    network = Output("network", "network", _described(model), answers, model.seconds, seconds)
     outputs = [network, *(_baseline_output(baseline, rows) for baseline in baselines)]
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
@@ -68,15 +80,19 @@ def sit(
     ]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
+    given = contributions(
+        lambda frame: _answers(model, model.outputs(frame)), rows, schema, a_row=seconds / max(len(rows), 1), seed=seed,
+        ledger=ledger,
+    )  # fmt: skip
     head = model.head
     if head.temperatures is None or not config.calibrate:
-        return found, None
+        return Exam(found, None, given)
     plain = mixed_probabilities(raw, [1.0] * len(raw), head.shares)
     overall = float(np.average(head.temperatures, weights=head.shares))
     calibration = describe_calibration(
         overall, rows.target, plain, answers, rows.weight, ledger=ledger, confidence=config.confidence
     )
-    return found, calibration
+    return Exam(found, calibration, given)
 
 
 def _answers(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -101,6 +101,22 @@ class ResidualPicture(Record):
     predicted: tuple[float, ...]
 
 
+class Contribution(Record):
+    """What the columns of a kind give: what is lost when their cells are dealt out anew among the rows.
+
+    loss: log loss or squared error that is added. score, score_without: of the metric, before and after; None where it
+    is not defined on these rows.
+    """
+
+    family: str
+    columns: int
+    rows: int
+    loss: Estimate
+    metric: str
+    score: float | None
+    score_without: float | None
+
+
 class TrainedPart(Record):
     """One network of the model: its share of the answer, and what it was made with where that is not the default.
 
@@ -194,6 +210,7 @@ class Report(Record):
     precision_recall: tuple[Curve, ...] = ()
     calibration: Calibration | None = None
     residuals: ResidualPicture | None = None
+    contributions: tuple[Contribution, ...] = ()
     parity: Parity
     ledger: tuple[Verdict, ...]
     provenance: Provenance

@@ -79,6 +79,29 @@ def interval(estimate: Estimate, digits: int, joint: str = " to ") -> str:
     return f"{fixed(estimate.low, digits)}{joint}{fixed(estimate.high, digits)}"
 
 
+def loss_name(report: Report) -> str:
+    """What is added to the loss of a row."""
+    return "Log loss" if report.table_schema.is_classification else "Squared error"
+
+
+def added(estimate: Estimate) -> str:
+    """The interval of a loss that is added, to two significant digits of its width."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{number(estimate.low, 2)} to {number(estimate.high, 2)}"
+
+
+def contributed(report: Report) -> str:
+    """How the contributions were measured."""
+    first = report.contributions[0]
+    whole = "" if first.score is None else f" ({fixed(first.score, places(report, first.metric))} as they are)"
+    return (
+        f"Cells of a kind are dealt out anew among {counted(first.rows, 'row')} that nothing was learned from, all its "
+        f"columns together: the loss that this adds to a row, and the {label_of(report, first.metric)} then{whole}. "
+        "What two kinds both say is not lost with one of them."
+    )
+
+
 def tested_on(report: Report) -> str:
     """Which rows the scores are of."""
     if report.split.test_rows:

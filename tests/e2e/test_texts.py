@@ -21,7 +21,7 @@ FAST = [
 def run(reviews, small_encoder, tmp_path_factory):
     """A run on a text and a number, read by the small encoder."""
     out = tmp_path_factory.mktemp("texts") / "run"
-    options = [*FAST, f"data.encode.text_encoder={small_encoder}"]
+    options = [*FAST, f"data.encode.text_encoder={small_encoder}", "ensemble.tuned_layers=2"]
     return assay.fit(reviews, "verdict", out=out, budget="none", overrides=options)
 
 

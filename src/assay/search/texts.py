@@ -29,6 +29,8 @@ _SHARE = 0.4
 #: Share of the time left for training it further, passes over the rows that are worth it, and what a row costs in one,
 #: in the time in which its layers read it: forward, backward, and being judged.
 _SHARE_OF_TUNING, _PASSES, _A_STEP, _HELD_OUT = 0.6, 2.0, 3.6, 0.2
+#: Training rows from which it is trained further, and from which also where rows have other columns.
+_FEW, _MANY = 2000, 20_000
 #: Texts of each column that its speed is measured on, and that the size of bags is judged by.
 _TIMED, _WEIGHED = 24, 1000
 
@@ -81,7 +83,10 @@ def plan_texts(
         _refuse_tuning(ensemble)
         return TextPlan(None, config)
     left = budget.left - rows * a_row
-    layers = _tuned_layers(opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger)
+    layers = _tuned_layers(
+        opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger,
+        folds_pay=_folds_pay(len(train), schema),
+    )  # fmt: skip
     if not layers:
         return TextPlan(_frozen(opened, opened.encoder, config), config, a_row)
     split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
@@ -167,14 +172,32 @@ def _refuse_tuning(ensemble: EnsembleConfig) -> None:
         )
 
 
+def _folds_pay(train: int, schema: Schema) -> str:
+    """Why networks of folds on an encoder as it is are worth more than one that is trained further, or nothing."""
+    if train < _FEW:
+        return f"{train:,} training rows are few for that, and folds are worth more"
+    if train < _MANY and any(column.kind is not Kind.TEXT for column in schema.features):
+        return "rows have other columns, for which folds are worth more"
+    return ""
+
+
 def _tuned_layers(
-    layers: int, train: int, others: int, a_row: float, ensemble: EnsembleConfig, left: float, ledger: Ledger
+    layers: int,
+    train: int,
+    others: int,
+    a_row: float,
+    ensemble: EnsembleConfig,
+    left: float,
+    ledger: Ledger,
+    *,
+    folds_pay: str = "",
 ) -> int:
     """How many of the encoder's last layers are trained further: as many as there is the time for.
 
     Args:
         layers: of the encoder. train, others: rows. a_row: seconds in which it reads one.
         left: seconds when all rows are read.
+        folds_pay: why folds are worth more, or nothing.
 
     Raises:
         ConfigError: more were asked for than there are, or folds as well.
@@ -198,6 +221,10 @@ def _tuned_layers(
         return 0
     if asked != "auto":
         return asked
+    if folds_pay:
+        reason = f"{folds_pay}; insist with ensemble.tuned_layers=1"
+        ledger.record(practice, Outcome.SKIPPED, reason, value=0)
+        return 0
     for count in range(layers, 0, -1):
         share = count / layers
         needed = a_row * share * (_PASSES * (_A_STEP * train + _HELD_OUT * train) + others)

@@ -93,9 +93,15 @@ def test_an_encoder_without_a_text_column_is_refused(small_encoder):
     assert planned((train, schema))[0].frozen is None
 
 
-def test_layers_are_trained_further_as_the_time_allows(parts, small_encoder):
+def test_layers_are_trained_further_as_the_time_allows(parts, small_encoder, monkeypatch):
+    found, verdicts = planned(parts, ensemble=AUTO, text_encoder=str(small_encoder), text_window=32)
+    assert not found.tunes
+    assert "training rows are few" in verdicts["search.text-tuning"].reason
+    monkeypatch.setattr(texts, "_FEW", 100)
+    _, verdicts = planned(parts, ensemble=AUTO, text_encoder=str(small_encoder), text_window=32)
+    assert "rows have other columns" in verdicts["search.text-tuning"].reason
+    monkeypatch.setattr(texts, "_MANY", 200)
     found, _ = planned(parts, ensemble=AUTO, text_encoder=str(small_encoder), text_window=32)
-    assert found.tunes
     assert found.frozen.encoder.cut == 0  # no budget: all of its layers
     found, _ = planned(parts, ensemble=EnsembleConfig(tuned_layers=1), text_encoder=str(small_encoder), text_window=32)
     assert found.frozen.encoder.cut == 1

@@ -34,7 +34,14 @@ def found(reviews, small_encoder):
     split = seal(read(reviews), schema, SplitConfig(), seed=0, ledger=Ledger())
     options = EncodeConfig(text_encoder=str(small_encoder), text_window=32)
     plan = plan_texts(
-        split.train, 0, schema, options, EnsembleConfig(), room=10**8, budget=Budget(None), ledger=Ledger()
+        split.train,
+        0,
+        schema,
+        options,
+        EnsembleConfig(tuned_layers=2),
+        room=10**8,
+        budget=Budget(None),
+        ledger=Ledger(),
     )
     encoder = Encoder.fit(split.train, schema, plan.encode, Ledger(), frozen=plan.frozen, tunes=plan.tunes)
     return examples(encoder, split.train, split.valid, schema)

@@ -32,7 +32,7 @@ TUNED_TEXT = "tuned text encoder"
 #: How it is trained: rates as for BERT's kind with few layers open (Devlin et al. 2019, A.3; Sun et al., How to
 #: Fine-Tune BERT, CCL 2019), and a second moment that forgets within an epoch.
 _TRAINING = TrainConfig(
-    epochs=4, lr=1e-4, beta2=0.98, schedule="cosine", warmup=0.1, weight_decay=0.01, clip_norm=1.0, patience=4,
+    epochs=4, lr=3e-4, beta2=0.98, schedule="cosine", warmup=0.1, weight_decay=0.01, clip_norm=1.0, patience=4,
 )  # fmt: skip
 #: Rows of a step, and its tokens at most, about: a batch of long texts has fewer rows, but so many.
 _ROWS, _TOKENS, _FEWEST_ROWS = 32, 4096, 4

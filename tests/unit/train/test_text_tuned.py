@@ -62,7 +62,7 @@ def trained(found):
 
 
 def test_it_learns(found, trained):
-    assert error(predict(trained.network, found.valid.inputs), found) < 0.25
+    assert error(predict(trained.network, found.valid.inputs), found) < 0.4
     losses = [epoch.train_loss for epoch in trained.part.trained.epochs]
     assert losses[-1] < losses[0]
     assert trained.part.options["layers"] == 2

@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # One thread a process: threads of several libraries that wait for each other cost more than they bring.
 TEST_ENV := OMP_NUM_THREADS=1
+# As many processes as there are processors, up to four; a file's tests stay together, for they share what they made.
+TEST_JOBS := -n auto --maxprocesses 4 --dist loadfile
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -30,10 +32,10 @@ demo: $(READY)
 	  --reference examples/adult/published.yaml
 
 test: $(READY)
-	$(TEST_ENV) $(BIN)/python -m pytest
+	$(TEST_ENV) $(BIN)/python -m pytest $(TEST_JOBS)
 
 test-all: $(READY)
-	$(TEST_ENV) $(BIN)/python -m pytest -m "slow or not slow"
+	$(TEST_ENV) $(BIN)/python -m pytest $(TEST_JOBS) -m "slow or not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -123,7 +123,7 @@ def _some(block: Block, most: int, seed: int) -> Block:
 # Detection ----------------------------------------------------------------------------------------------------------
 
 
-def detection(real: Block, synthetic: Block, seed: int) -> Detection:
+def detection(real: Block, synthetic: Block, seed: int, threads: int = 1) -> Detection:
     """How well boosted trees tell as many real from synthetic rows, each judged by trees that did not see it."""
     count = min(len(real), len(synthetic), _DETECTED)
     if count < 2 * _FOLDS:
@@ -138,9 +138,10 @@ def detection(real: Block, synthetic: Block, seed: int) -> Detection:
     fold = np.empty(2 * count, np.int64)
     fold[order] = np.arange(2 * count) % _FOLDS
     scores = np.empty(2 * count)
-    for each in range(_FOLDS):
-        model = _trees(coded, seed).fit(matrix[fold != each], truth[fold != each])
-        scores[fold == each] = model.predict_proba(matrix[fold == each])[:, 1]
+    with require("threadpoolctl", "the detection test").threadpool_limits(limits=threads):
+        for each in range(_FOLDS):
+            model = _trees(coded, seed).fit(matrix[fold != each], truth[fold != each])
+            scores[fold == each] = model.predict_proba(matrix[fold == each])[:, 1]
     return Detection(auroc=delong(truth == 1, scores, _CONFIDENCE), rows=count)
 
 

@@ -80,16 +80,18 @@ class NumberForm:
         known = np.isfinite(values)
         seen = values[known]
         levels, counts = np.unique(seen, return_counts=True)
+        original = (
+            cells.filter(pl.Series(known)).head(_LOOKED_AT).str.strip_chars().to_list() if _is_text(cells) else []
+        )
         decimals = _decimals(levels)
+        if decimals is not None and original:
+            decimals = max(decimals, min(_written_decimals(original, column.format), _MOST_DECIMALS))
         spread = np.zeros(0) if decimals is None else _spread(levels, counts, decimals)
         absent = Absent.of(cells.filter(pl.Series(~known)))
         remembered = levels if len(levels) <= _REMEMBERED else np.empty(0)
         form = cls(cells.dtype, float(levels[0]), float(levels[-1]), decimals, absent, remembered, spread)
-        if cells.dtype != pl.String:
-            return form
-        original = cells.filter(pl.Series(known)).head(_LOOKED_AT).str.strip_chars().to_list()
         styles = [(column.format, fixed, grouped) for fixed in (False, True) for grouped in (False, True)]
-        best = max(styles, key=lambda style: _hits(_spelled(seen[:_LOOKED_AT], decimals, style), original))
+        best = max(styles, key=lambda style: _hits(_spelled(seen[: len(original)], decimals, style), original))
         return replace(form, style=best)
 
     def read(self, cells: pl.Series, column: Column) -> Floats:
@@ -236,6 +238,16 @@ def _spelled(values: Floats, decimals: int | None, style: tuple[str | None, bool
         if not fixed:
             texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
     return [text.translate(str.maketrans(",.", ".,")) for text in texts] if written == DECIMAL_COMMA else texts
+
+
+def _is_text(cells: pl.Series) -> bool:
+    return cells.dtype == pl.String
+
+
+def _written_decimals(texts: Sequence[str], style: str | None) -> int:
+    """Digits after the decimal sign of the number that has most."""
+    sign = "," if style == DECIMAL_COMMA else "."
+    return max(len(text.partition(sign)[2]) if "e" not in text.lower() else 0 for text in texts)
 
 
 def _paddings(pattern: str) -> Sequence[str]:

@@ -53,7 +53,7 @@ def judge(
             *_training(parts, written, narrow, made, seed), parts.rows(parts.held_back_frame, narrow), narrow,
             seed=seed, seconds=seconds, threads=threads,
         ),
-        detection=detection(real, synthetic, seed),
+        detection=detection(real, synthetic, seed, threads),
         columns=column_fidelity(real, synthetic, other, codec), pairs=pair_fidelity(real, synthetic, other, codec),
         closeness=closeness(sides, learned, Counted(config.rows, written.copies, _repeats(parts, codec)), seed),
         membership=membership(sides, learned, seed),

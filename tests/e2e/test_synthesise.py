@@ -21,12 +21,12 @@ def people(tmp_path_factory):
         {
             "person_id": [f"P-{at:05d}" for at in rng.choice(90_000, 300, replace=False)],
             "age": age,
-            "income": np.where(rng.random(300) < 0.1, None, np.round(np.exp(rng.normal(7, 0.5, 300)), 2)),
+            "income": np.where(rng.random(300) < 0.1, np.nan, np.round(np.exp(rng.normal(7, 0.5, 300)), 2)),
             "city": rng.choice(["Aix", "Ulm", "Ypres"], 300, p=[0.6, 0.3, 0.1]),
             "since": [f"{y}-{m:02d}-11" for y, m in rng.integers([2001, 1], [2020, 13], (300, 2))],
             "ill": np.where(rng.random(300) < age / 250, "yes", "no"),
         }
-    ).with_columns(pl.col("income").cast(pl.Float64))
+    ).with_columns(pl.col("income").fill_nan(None))
     path = tmp_path_factory.mktemp("people") / "people.csv"
     frame.write_csv(path)
     return path

@@ -39,7 +39,8 @@ class Copies:
     """Counts rows that equal one of the rows learned from in all columns given."""
 
     def __init__(self, learned: pl.DataFrame) -> None:
-        self._learned = learned.unique()
+        floats = [name for name, dtype in learned.schema.items() if dtype.is_float()]
+        self._learned = learned.with_columns(pl.col(floats).fill_nan(None)).unique()
         self._hashes = np.unique(_hashes(self._learned))
 
     def among(self, frame: pl.DataFrame) -> int:

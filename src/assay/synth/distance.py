@@ -36,9 +36,12 @@ class Distance:
         known = ~np.isnan(block.numbers)
         count = np.maximum(known.sum(axis=0), 1)
         filled = np.where(known, block.numbers, 0.0)
-        mean = filled.sum(axis=0) / count
-        spread = np.sqrt((np.where(known, block.numbers - mean, 0.0) ** 2).sum(axis=0) / count)
-        return cls(mean, np.where(spread > 0, spread, np.inf), mismatch)
+        # Scaled to 1 first, so that squares of huge numbers stay finite.
+        unit = np.maximum(np.abs(filled).max(axis=0, initial=0.0), np.finfo(np.float64).tiny)
+        mean = (filled / unit).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, filled / unit - mean, 0.0) ** 2).sum(axis=0) / count)
+        mean, spread = mean * unit, np.where(spread > 1e-12, spread * unit, np.inf)
+        return cls(mean, spread, mismatch)
 
     def nearest(self, rows: Block, among: Block, k: int = 1, *, themselves: bool = False) -> tuple[Floats, Ints]:
         """Distances and places of the k nearest of `among` (m rows, at least k) for each of `rows`: (n, k) twice.

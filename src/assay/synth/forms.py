@@ -80,9 +80,8 @@ class NumberForm:
         known = np.isfinite(values)
         seen = values[known]
         levels, counts = np.unique(seen, return_counts=True)
-        original = (
-            cells.filter(pl.Series(known)).head(_LOOKED_AT).str.strip_chars().to_list() if _is_text(cells) else []
-        )
+        text = cells.dtype == pl.String
+        original = cells.filter(pl.Series(known)).head(_LOOKED_AT).str.strip_chars().to_list() if text else []
         decimals = _decimals(levels)
         if decimals is not None and original:
             decimals = max(decimals, min(_written_decimals(original, column.format), _MOST_DECIMALS))
@@ -238,10 +237,6 @@ def _spelled(values: Floats, decimals: int | None, style: tuple[str | None, bool
         if not fixed:
             texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
     return [text.translate(str.maketrans(",.", ".,")) for text in texts] if written == DECIMAL_COMMA else texts
-
-
-def _is_text(cells: pl.Series) -> bool:
-    return cells.dtype == pl.String
 
 
 def _written_decimals(texts: Sequence[str], style: str | None) -> int:

@@ -74,7 +74,8 @@ def _mixture(values: Floats, seed: int) -> Modes:
     """A variational Gaussian mixture, whose idle modes fade (Bishop 2006, section 10.2)."""
     mixture = require("sklearn.mixture", "a TVAE")
     slow = require("sklearn.exceptions", "a TVAE").ConvergenceWarning
-    centre, unit = float(values.mean()), float(values.std()) or 1.0
+    size = float(np.abs(values).max()) or 1.0  # squares of huge numbers stay finite
+    centre, unit = float((values / size).mean()) * size, float((values / size).std()) * size or 1.0
     taken = values
     if len(values) > _FITTED_TO:
         taken = np.random.default_rng(seed).choice(values, _FITTED_TO, replace=False)

@@ -13,7 +13,7 @@ import polars as pl
 from assay.data.schema import Column
 
 #: Names that a pattern must have for each that is needed, so that new ones are found quickly.
-_ROOM = 20
+_ROOM = 10
 #: Names are counted in 64 bits: this many in all, twice over, is their product with a step.
 _MOST = 1 << 31
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **{chr(65 + i): "A" for i in range(26)},

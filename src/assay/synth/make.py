@@ -59,7 +59,8 @@ def make(
         for note in parts.notes:
             watch.note(note)
         names = np.random.default_rng([config.seed, 0])
-        codec = Codec.fit(parts.learned_frame, schema, max(config.rows, TESTED), names)
+        needed = max(config.rows, min(len(parts.learned), TESTED))
+        codec = Codec.fit(parts.learned_frame, schema, needed, names)
         block = codec.read(parts.learned_frame)
     with stage("train"):
         left = _left(config, begun)

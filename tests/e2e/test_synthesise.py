@@ -111,4 +111,4 @@ def test_json_is_one_object(people, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["task"] == "regression"
     assert found["made"]["method"] == "copula"
-    assert found["made"]["chosen"].startswith("auto: fewer than 1,000 rows")
+    assert found["made"]["chosen"].startswith("auto: fewer than 2,000 rows")

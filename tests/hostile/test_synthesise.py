@@ -85,6 +85,15 @@ def test_a_thousand_categories_and_many_classes(tmp_path):
     assert set(made.frame["y"]) <= set(wide["y"])
 
 
+def test_few_rows_are_enough(tmp_path):
+    made = assay.synthesise(FRAME.head(20), "y", rows=5, method="copula", out=tmp_path / "few")
+    assert (made.quality.fit_rows, made.quality.held_back_rows) == (16, 4)
+    rare = FRAME.with_columns(y=pl.when(pl.int_range(ROWS) < 3).then(pl.lit("c")).otherwise("y"))
+    made = assay.synthesise(rare, "y", rows=12, method="smote", out=tmp_path / "rare")
+    assert "down to 1 in the smallest class" in made.quality.made.generator
+    assert made.frame["y"].value_counts().sort("count")["y"][-1] == "c"
+
+
 def test_many_rows_are_made_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "BLOCK", 25)
     for name in ("csv", "parquet"):

@@ -17,7 +17,7 @@ from assay.synth.smote import Smote
 #: Methods whose rows are to be added to the real ones.
 AUGMENTING: tuple[Method, ...] = ("smote", "borderline")
 #: Rows learned from and seconds left below which `auto` takes the copula.
-TVAE_ROWS, TVAE_SECONDS = 1000, 30.0
+TVAE_ROWS, TVAE_SECONDS = 2000, 60.0
 
 
 def chosen_method(config: SynthesisConfig, rows: int, left: float | None) -> tuple[Method, str]:

@@ -41,7 +41,8 @@ def judge(
     if made.augments:  # new rows of some classes are compared with real rows of these, in the same shares
         wanted = parts.rows(written.frame, narrow).target
         real = learned.at(like(parts.learned.target, wanted, seed))
-        other = held_back.at(like(parts.held_back.target, wanted, seed))
+        alike = like(parts.held_back.target, wanted, seed)
+        other = held_back.at(alike) if len(alike) > 1 else held_back
     even = sample_of(len(real), len(other), seed)
     sides = Sides(real if even is None else real.at(even), other, synthetic)
     return Quality(

@@ -2,8 +2,8 @@
 
 Source: Xu et al., Modeling Tabular Data using Conditional GAN (NeurIPS 2019), section 4.4: numbers by their modes,
 categories as they are; a normal latent, a decoder that says of each number where in which mode it lies (with a learned
-deviation) and of each category how likely it is; the evidence lower bound as loss, its reconstruction counted twice as
-in the authors' code. One-hot inputs are looked up instead of multiplied, which gives the same sums.
+deviation) and of each category how likely it is; the evidence lower bound as loss, its reconstruction counted more
+than once. One-hot inputs are looked up instead of multiplied, which gives the same sums.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from assay.synth.block import Block, Floats, Ints, Layout
 from assay.synth.modes import Modes
 
 _HIDDEN, _LATENT = 128, 64
-_BATCH, _RATE, _DECAY = 500, 1e-3, 1e-5
+_BATCH, _RATE, _DECAY = 200, 1e-3, 1e-5
 #: Passes over the rows, and steps that they may take at most and at least.
-_EPOCHS, _MOST_STEPS, _LEAST_STEPS = 300, 12_000, 1500
-_RECONSTRUCTION = 2.0
+_EPOCHS, _MOST_STEPS, _LEAST_STEPS = 200, 12_000, 1500
+#: How often the reconstruction counts in the loss. The authors' code takes 2, from which trees learned less.
+_RECONSTRUCTION = 5.0
 #: Categories of a column that are told apart; the others are drawn by their frequency.
 _MOST_CATEGORIES = 1000
 #: Rows that are decoded at once.
@@ -201,7 +202,7 @@ def _train(network: _Network, rows: _Rows, seconds: float | None, tell: Callable
 
 
 def _loss(network: _Network, inside: Tensor, choices: Tensor, wide: Tensor, first: Tensor) -> Tensor:
-    """The negative evidence lower bound of the rows, a mean over them; its reconstruction counts twice."""
+    """The negative evidence lower bound of the rows, a mean over them; its reconstruction counts more."""
     mean, log_variance = network.encode(inside, choices + first)
     latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
     told, logits = network.decode(latent)

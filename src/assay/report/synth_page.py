@@ -7,7 +7,7 @@ from assay.report.charts import Dot, difference_map, interval_chart
 from assay.report.page import SIGNS, environment
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis
-from assay.report.words import fixed, listed, number
+from assay.report.words import count, counted, fixed, number, short
 from assay.synth.record import ColumnFidelity, Quality
 from assay.version import __version__
 
@@ -36,7 +36,7 @@ def _tiles(quality: Quality) -> list[tuple[str, str, str]]:
     return [
         (f"{use.label}, {how}", _value(use.synthetic.value), f"on real rows alone {_value(use.real.value)}"),
         ("Told from real rows", _value(area.value), "AUROC; 0.5 is chance"),
-        ("Copies", f"{near.copies:,}", f"of {near.rows:,} rows written"),
+        ("Copies", count(near.copies), f"of {counted(near.rows, 'row')} written"),
         ("Learned from or not", _value(member.value), "AUROC of the attack; 0.5 is chance"),
     ]
 
@@ -66,7 +66,7 @@ def _pairs(quality: Quality) -> Picture | None:
     caption = (
         f"{label}: orange where synthetic columns hang together more, blue where less. The mean difference over "
         f"{pairs.pairs:,} pairs is {fixed(pairs.mean_difference, 3)}; held-back real rows differ by "
-        f"{fixed(pairs.held_back, 3)}. Furthest off: {listed(pairs.worst, 3)}."
+        f"{fixed(pairs.held_back, 3)}. Furthest off: {'; '.join(short(pair, 120) for pair in pairs.worst)}."
     )
     return Picture(difference_map(label, pairs.differences, pairs.names), caption)
 

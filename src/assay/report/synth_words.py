@@ -28,7 +28,7 @@ def headline(quality: Quality) -> str:
     """What was made, of what, and by what."""
     made = counted(quality.rows, "synthetic row")
     learned = counted(quality.fit_rows, "row")
-    verb = "to be added to the real ones, were" if quality.made.augments else "were"
+    verb = "to be added to the real ones were" if quality.made.augments else "were"
     return (
         f"{made} {verb} made by {_LABELS[quality.made.method]} that learned from {learned}; "
         f"{count(quality.held_back_rows)} more were held back to judge it."

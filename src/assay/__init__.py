@@ -18,6 +18,7 @@ _HOME = {
     "fit": "assay.run",
     "load": "assay.bundle.load",
     "lr_find": "assay.rates",
+    "synthesise": "assay.synthesis",
 }
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "fit",
     "load",
     "lr_find",
+    "synthesise",
 ]
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from assay.rates import lr_find
     from assay.run import fit
     from assay.runs import Run
+    from assay.synthesis import synthesise
 
 
 def __getattr__(name: str) -> object:

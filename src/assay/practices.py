@@ -209,6 +209,18 @@ _ALL = (
               "Gneiting & Raftery, Strictly Proper Scoring Rules (JASA 2007)", "log loss"),
     _practice("evaluate.train-test-gap", "evaluate", "Validation and test scores are compared for signs of selection.",
               "Recht et al., Do ImageNet Classifiers Generalize (ICML 2019)", "difference"),
+    # synthetic rows
+    _practice("synth.held-back", "synthesise", "A generator is judged by real rows that it did not see.",
+              "Platzer & Reutterer, Holdout-Based Empirical Assessment (Frontiers in Big Data 2021)",
+              "rows held back"),
+    _practice("synth.utility", "synthesise", "A model trained on synthetic rows is tested on real ones.",
+              "Esteban et al., Real-valued (Medical) Time Series Generation (2017)", "difference from real rows"),
+    _practice("synth.detection", "synthesise", "A classifier tries to tell synthetic rows from real ones.",
+              "Lopez-Paz & Oquab, Revisiting Classifier Two-Sample Tests (ICLR 2017)", "AUROC"),
+    _practice("synth.copies", "synthesise", "Synthetic rows that repeat a real one are counted.",
+              "Platzer & Reutterer (2021)", "copies"),
+    _practice("synth.membership", "synthesise", "An attack tries to tell which rows the generator learned from.",
+              "Chen et al., GAN-Leaks (CCS 2020); Stadler et al., Groundhog Day (USENIX Security 2022)", "AUROC"),
     # bundle
     _practice("bundle.parity", "bundle", "The saved model gives the trained model's answers on stored rows.",
               "Sculley et al., Hidden Technical Debt (NeurIPS 2015)", "largest difference"),

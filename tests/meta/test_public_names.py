@@ -18,6 +18,7 @@ PUBLIC = [
     "fit",
     "load",
     "lr_find",
+    "synthesise",
 ]
 
 
@@ -33,7 +34,9 @@ def test_a_name_resolves_and_is_documented(name):
     assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("name", ["Bundle", "Run", "fit", "load", "lr_find", "AssayClassifier", "AssayRegressor"])
+@pytest.mark.parametrize(
+    "name", ["Bundle", "Run", "fit", "load", "lr_find", "synthesise", "AssayClassifier", "AssayRegressor"]
+)
 def test_what_can_be_called_is_documented(name):
     value = getattr(assay, name)
     callables = [value] if inspect.isfunction(value) else vars(value).values()

@@ -64,6 +64,7 @@ _VERBS = {
     "audit": _Verb("inspecting", "Look for what would make the numbers wrong."),
     "show": _Verb("using", "Show what a run found."),
     "compare": _Verb("using", "Put several runs side by side."),
+    "synthesise": _Verb("synthesising", "Make rows that look like those of a table, and test them."),
     "init": _Verb("inspecting", "Write a commented config for a table."),
     "practices": _Verb("about", "List the practices a run is checked against."),
 }

@@ -362,6 +362,38 @@ def _cell(at: tuple[float, float, float], value: int, share: float, true: str, p
     return f"<g>{box}{_text(middle, centre + 3, count(value), 'count' + tiny, 'middle')}<title>{told}</title></g>"
 
 
+def difference_map(label: str, cells: Sequence[Sequence[float]], names: Sequence[str]) -> str:
+    """Differences from -1 to 1 of pairs, below the diagonal: more in one colour, less in another."""
+    if len(names) < 2:
+        return _empty(label)
+    n = len(names)
+    side = 46 if n <= 8 else 34 if n <= 14 else 24
+    shown = [short(name, 18) for name in names]
+    left, foot = 22 + max(map(len, shown)) * _CHARACTER, 14 + max(map(len, shown[:-1])) * _CHARACTER
+    bottom = 6 + (n - 1) * side
+    body = []
+    for i in range(1, n):
+        y = 6 + (i - 1) * side
+        body.append(_text(left - 8, y + side / 2 + 4, shown[i], "label", "end"))
+        body += [_difference((left + j * side, y, side), cells[i][j], names[i], names[j]) for j in range(i)]
+    for j in range(n - 1):
+        body.append(_text(left + (j + 0.5) * side + 4, bottom + 8, shown[j], "label", "end", -90))
+    return _svg(label, left + (n - 1) * side + 4, bottom + foot, body, " wide" if n > 14 else "")
+
+
+def _difference(at: tuple[float, float, float], value: float, first: str, second: str) -> str:
+    """A cell at (x, y, side); a small one tells its number when pointed at."""
+    x, y, side = at
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{side - 2:.1f}" height="{side - 2:.1f}" rx="2"'
+    strength = 0.9 * math.sqrt(min(abs(value), 1.0))  # the root lets small differences show
+    box = f'<rect {place} class="cell"/><rect {place} class="{"more" if value > 0 else "less"}" '
+    box += f'fill-opacity="{strength:.3f}"/>'
+    if side >= 34:
+        box += _text(x + side / 2 - 1, y + side / 2 + 3, fixed(value, 2), "count small", "middle")
+    told = escape(f"{short(first, 40)} and {short(second, 40)}: {fixed(value, 3)}")
+    return f"<g>{box}<title>{told}</title></g>"
+
+
 def scatter_chart(
     label: str,
     xs: Sequence[Number],

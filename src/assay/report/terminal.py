@@ -24,7 +24,7 @@ def summarise(report: Report, console: Console) -> None:
         ("Model", story.network(report).description),
         ("Scores", _scores_line(report)),
     ):
-        _say(console, label, text)
+        say(console, label, text)
     console.print()
     console.print(Padding(score_table(report), (0, 0, 0, 1)), soft_wrap=False)
     left = len(_metrics(report)) - len(_chosen(report))
@@ -32,9 +32,9 @@ def summarise(report: Report, console: Console) -> None:
         console.print(Text(f" {left} more metrics are in the report.", "dim"))
     console.print()
     for made in _told(report):
-        _say(console, made[0], made[1], made[2])
-    _say(console, "Advice", report.advice)
-    _say(console, "Parity", story.parity(report))
+        say(console, made[0], made[1], made[2])
+    say(console, "Advice", report.advice)
+    say(console, "Parity", story.parity(report))
 
 
 def score_table(report: Report) -> Table:
@@ -59,7 +59,7 @@ def _scores_line(report: Report) -> str:
     return f"on {story.tested_on(report)}, with {story.level(report)} intervals"
 
 
-def _say(console: Console, label: str, text: str, style: str = "") -> None:
+def say(console: Console, label: str, text: str, style: str = "") -> None:
     """A label and a text that hangs beside it, whole: wrapped between words, never cut."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=9, no_wrap=True)

@@ -1,0 +1,1 @@
+"""Synthetic rows: generators of tables, and what tells whether their rows can be used."""

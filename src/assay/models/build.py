@@ -17,6 +17,7 @@ from assay.models.realmlp import RealMlp
 from assay.models.resnet import ResNet
 from assay.models.series import build_series
 from assay.models.tabm import TabM
+from assay.models.timm_network import build_timm
 
 Builder = Callable[[int, Layout, Tensor, int, ModelConfig], Network]
 
@@ -58,6 +59,8 @@ def build(
         network: Network = build_series(config, layout, outputs, len(seeds), rows)
     elif config.name == "cnn":
         network = build_cnn(config, layout, outputs, len(seeds), rows)
+    elif config.name == "timm":
+        network = build_timm(config, layout, outputs, len(seeds), rows)
     elif config.name == "realmlp":
         if rows is None or not len(rows):
             raise ValueError("a realmlp needs training rows to fit its initial weights to: give rows")

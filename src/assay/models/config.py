@@ -10,14 +10,17 @@ from assay.records import Record
 
 Family = Literal[
     "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
-    "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn",
+    "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn", "timm",
 ]  # fmt: skip
-Augment = Literal["auto", "none", "shift", "flip", "strong"]
+Augment = Literal[
+    "auto", "none", "shift", "flip", "strong", "trivial", "rand", "autoaugment", "noise", "warp", "permute",
+]  # fmt: skip
 #: Those that read tables alone.
 TABULAR: tuple[Family, ...] = ("perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini")
-#: Those in which pictures are mirrored.
-MIRRORING: tuple[Augment, ...] = ("flip", "strong")
-#: Those of the families that read series.
+#: Names of changes of series; of the others, all but auto and none are of pictures.
+AUGMENT_SERIES: tuple[Augment, ...] = ("noise", "warp", "permute")
+#: Those of the families that read pictures, and those that read series.
+PICTURES: tuple[Family, ...] = ("cnn", "timm")
 SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
 Norm = Literal["none", "batch", "layer"]
@@ -68,7 +71,13 @@ class ModelConfig(Record):
     augment: Augment = Field(
         "auto",
         description="Changes of training pictures: none, shift (and turn a little), flip (and shift), strong (flip, "
-        "shift and cutout), or auto for the one that validation likes best.",
+        "shift and cutout), trivial, rand, autoaugment; of series: none, noise, warp, permute; auto leaves it to "
+        "validation. train.pictures.* and train.series.* go on top.",
+    )
+    timm: str = Field(
+        "resnet18",
+        description="Network of timm to train from random weights, for model.name=timm: vgg11_bn, "
+        "mobilenetv3_small_100, efficientnet_b0, convnext_atto, vit_tiny_patch16_224, ...",
     )
     module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
     parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from assay.models.config import Family, ModelConfig, Numbers
+from assay.models.config import PICTURES, SERIES, Family, ModelConfig, Numbers
 
 _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
-_PICTURES = frozenset({"augment"})
 _TABLES = _NUMBERS | _ONLY_SOME | {"numbers", "embedding", "norm", "initialisation", "activation"}
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
 
@@ -46,6 +45,7 @@ DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
         "lstm": ModelConfig(name="lstm", layers=1, width=64, dropout=0.1),
         # Jordan 2024, narrower.
         "cnn": ModelConfig(name="cnn", width=32, members=1),
+        "timm": ModelConfig(name="timm", members=1),
         "series_transformer": ModelConfig(name="series_transformer", layers=3, width=64, attention_heads=4),
     }
 )  # fmt: skip
@@ -60,6 +60,7 @@ _UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
         "tabm": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
         "tabm_mini": frozenset({"norm", "initialisation", "expansion", "attention_heads"}),
         "cnn": _TABLES | {"layers", "dropout"},
+        "timm": _TABLES | {"layers", "dropout", "width", "members"},
         "inception": _TABLES,
         "fcn": _TABLES | {"layers"},
         "resnet1d": _TABLES,
@@ -85,6 +86,7 @@ def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[st
     """Options of `ModelConfig` that mean nothing to a family; with `numbers`, also what its widening has no use for."""
     return (
         _UNUSED[name]
-        | (frozenset() if name == "cnn" else _PICTURES)
+        | (frozenset() if name in PICTURES + SERIES else {"augment"})
+        | (frozenset() if name == "timm" else {"timm"})
         | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])
     )

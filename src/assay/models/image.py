@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assay.data.encode import Encoded, Layout
-from assay.models.blocks import Generators, MemberEmbedding, MemberLinear
-from assay.models.config import MIRRORING, ModelConfig
+from assay.models.blocks import Generators
+from assay.models.config import ModelConfig
 from assay.models.image_config import ImageConfig
-from assay.models.network import MemberModule, Network
+from assay.models.network import MemberModule
+from assay.models.picture_network import PictureNetwork
 
 #: Patches that the first layer's whitening is fitted to, about; pictures whose pixels are summed at a time.
 _PATCHES, _AT_ONCE = 500_000, 64
@@ -56,7 +57,7 @@ class Whitening(nn.Module):
     def __init__(self, pixels: Tensor, patch: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        centre, spread = _moments(pixels)
+        centre, spread = moments(pixels)
         self.register_buffer("centre", centre.float().view(1, -1, 1, 1))
         # Pictures of one colour have no spread; they stay as they are.
         self.register_buffer("spread", spread.clamp_min(1.0).float().view(1, -1, 1, 1))
@@ -77,7 +78,7 @@ class Whitening(nn.Module):
         return functional.conv2d(channels_last(self.normalise(pictures)), self.weight, stride=self.stride)
 
 
-def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
+def moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel, float64 (C,), without a copy of all pixels in double precision."""
     count = pixels[:, 0].numel()
     total = torch.zeros(pixels.shape[1], dtype=torch.float64)
@@ -187,10 +188,9 @@ class Block(nn.Module):
         return functional.gelu(self.second_norm(self.second(inside)))
 
 
-class ImageNetwork(Network):
+class ImageNetwork(PictureNetwork):
     """Whitened patches, blocks of convolutions, the largest value of each channel, and a linear layer.
 
-    The linear layer gets the row's numbers, extras and vectors of categories beside these features of the picture.
     After airbench94 (Jordan, arXiv 2404.00498), narrower, with as many blocks as the picture has room for. The head
     starts at the prior instead of at random, and its features are divided by their number's root instead of by 9.
 
@@ -198,15 +198,13 @@ class ImageNetwork(Network):
     from the same member alone, because convolutions of one group are summed in another order. On a CPU groups save
     nothing, except the whitening, which all share.
 
-    Shapes:
-        numbers (n, N) float32, extras (n, X) float32, codes (n, c) int64, media[0] (n, C, H, W) uint8 (or float of
-        0 to 255, as mixing gives them). Returns (M, n, outputs).
+    See `PictureNetwork` for shapes.
     """
 
     def __init__(self, members: int, layout: Layout, pixels: Tensor, outputs: int, config: ImageConfig) -> None:
         """pixels: training pictures, uint8 (s, C, H, W); a few thousand will do to fit the whitening to."""
         super().__init__(members)
-        self.mirror, self.shrink = config.mirror, config.shrink
+        self.shrink = config.shrink
         pixels = self._shrunk(pixels)
         _, _, height, width = pixels.shape
         patch = min(config.patch, height, width)
@@ -220,42 +218,13 @@ class ImageNetwork(Network):
             blocks.append(Block(members, channels, units, shared=place == 0, pools=pools))
             side, channels = [size // 2 for size in side] if pools else side, units
         self.blocks = nn.ModuleList(blocks)
-        vocabularies = layout.vocabularies
-        length = min(config.embedding, max(vocabularies, default=1))
-        self.embedding = MemberEmbedding(members, vocabularies, length) if vocabularies else None
         self.features = channels
-        beside = layout.numbers + layout.extras + length * len(vocabularies)
-        # Nothing is joined where there is nothing: an exporter leaves columns without columns in double precision.
-        self.has_numbers = layout.numbers + layout.extras > 0
-        self.head = MemberLinear(members, channels + beside, outputs)
-
-    def initialise(self, generators: Generators, prior: Tensor) -> None:
-        """Draw the weights; the head starts at the prior."""
-        super().initialise(generators, prior)
-        self.head.start(prior)
+        self.set_head(layout, channels, outputs, config.embedding)
 
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """Shifts of normalisations learn faster."""
         faster = {name: (_SHIFT_RATE, 0.0) for name, _ in self.named_parameters() if name.endswith("norm.shift")}
         return {**super().factors(), **faster}
-
-    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor:
-        """Compute; see the class for shapes."""
-        pictures = media[0]
-        out = self._answer(pictures, numbers, extras, codes)
-        if self.mirror and not self.training:
-            out = (out + self._answer(pictures.flip(3), numbers, extras, codes)) / 2
-        return out
-
-    def _answer(self, pictures: Tensor, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
-        found = self.pooled(pictures)
-        parts = [found]
-        if self.has_numbers:
-            parts.append(torch.cat([numbers, extras], dim=1).unsqueeze(0).expand(self.members, -1, -1))
-        if self.embedding is not None:
-            parts.append(self.embedding(codes))
-        out: Tensor = self.head(torch.cat(parts, dim=2))
-        return out
 
     def _shrunk(self, pictures: Tensor) -> Tensor:
         return pictures if self.shrink == 1 else functional.avg_pool2d(pictures.float(), self.shrink)
@@ -283,11 +252,7 @@ def build_cnn(config: ModelConfig, layout: Layout, outputs: int, members: int, r
     shrink = max(1, side // _SMALL)
     stride = 2 if side // shrink >= _STRIDED_FROM else 1
     network = ImageNetwork(
-        members,
-        layout,
-        pixels,
-        outputs,
-        ImageConfig(width=config.width, stride=stride, shrink=shrink, mirror=config.augment in MIRRORING),
+        members, layout, pixels, outputs, ImageConfig(width=config.width, stride=stride, shrink=shrink)
     )
     network.reads = places
     return network

@@ -20,6 +20,3 @@ class ImageConfig(Record):
     )
     shrink: int = Field(1, ge=1, le=32, description="Pixels in a row that are averaged to one before anything else.")
     embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category beside the picture.")
-    mirror: bool = Field(
-        False, description="Answer with the mean of a picture and its mirror image; for pictures whose sides are alike."
-    )

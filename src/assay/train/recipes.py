@@ -76,6 +76,11 @@ _CNN = TrainConfig(
     epochs=60, batch=256, optimiser="muon", lr=1e-2, beta2=0.95, schedule="cosine", warmup=0.15, weight_decay=0.02,
     label_smoothing=0.1, clip_norm=0.0, patience=60, select="metric",
 )  # fmt: skip
+#: Of networks of timm from random weights; Wightman et al. train with LAMB for 100 to 600 epochs of ImageNet.
+_TIMM = TrainConfig(
+    epochs=100, batch=64, lr=1e-3, schedule="cosine", warmup=0.1, weight_decay=0.05, label_smoothing=0.1, clip_norm=1.0,
+    patience=100, select="metric",
+)  # fmt: skip
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
@@ -111,6 +116,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "cnn": _recipe(
             "cnn", _CNN, "Jordan, airbench (arXiv 2404.00498)",
             regression=training_options(_CNN, TrainConfig(label_smoothing=0.0, select="loss")),
+        ),
+        "timm": _recipe(
+            "timm", _TIMM, "Wightman et al., ResNet strikes back (2021), shortened",
+            regression=training_options(_TIMM, TrainConfig(label_smoothing=0.0, select="loss")),
         ),
         "inception": _recipe("inception", _SERIES, "Fawaz et al., InceptionTime (DMKD 2020)"),
         "fcn": _recipe("fcn", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),

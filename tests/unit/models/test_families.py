@@ -10,7 +10,7 @@ from torch import nn
 
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
-from assay.models.config import SERIES, TABULAR, ModelConfig
+from assay.models.config import PICTURES, SERIES, TABULAR, ModelConfig
 from assay.models.families import DEFAULTS, unused_options
 from assay.models.numbers import frequency_scales
 
@@ -34,7 +34,7 @@ def one_thread():
 
 
 def test_every_family_has_its_options_and_reads_tables_series_or_pictures():
-    assert set(DEFAULTS) == {*TABULAR, *SERIES, "cnn"}
+    assert set(DEFAULTS) == {*TABULAR, *SERIES, *PICTURES}
 
 
 def small(family, **options) -> ModelConfig:

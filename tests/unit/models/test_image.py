@@ -151,10 +151,26 @@ def test_shifts_learn_faster_and_do_not_decay():
 
 
 def test_mirror_images_get_one_answer_in_evaluation():
-    net = network(config=SMALL.model_copy(update={"mirror": True})).eval()
+    net = network().eval()
+    net.mirror = True
     torch.nn.init.normal_(net.head.weight)
     images = pictures(6)
     assert torch.allclose(net(*beside(6), images), net(*beside(6), images.flip(3)), atol=1e-6)
+
+
+def test_shifted_views_weigh_as_much_as_the_picture():
+    net = network().eval()
+    torch.nn.init.normal_(net.head.weight)
+    images = pictures(6).float()
+    height, width = images.shape[2:]
+    plain, edges = net(*beside(6), images), functional.pad(images, (1, 1, 1, 1), mode="reflect")
+    moved = [net(*beside(6), edges[:, :, at : at + height, at : at + width]) for at in (0, 2)]
+    net.shift = 1
+    assert net.views == 3
+    assert torch.allclose(net(*beside(6), images), plain / 2 + sum(moved) / 4, atol=1e-6)
+    assert torch.equal(net.train()(*beside(6), images), net(*beside(6), images))
+    net.mirror = True
+    assert net.views == 6
 
 
 def test_floats_of_the_same_pixels_give_the_same_answer():
@@ -180,7 +196,8 @@ def test_two_easy_classes_are_learned():
 
 @pytest.mark.filterwarnings("ignore:# The axis name")
 def test_the_onnx_file_gives_the_networks_answers():
-    net = network(2, BESIDE, SMALL.model_copy(update={"mirror": True}))
+    net = network(2, BESIDE)
+    net.mirror, net.shift = True, 1
     torch.nn.init.normal_(net.head.weight, generator=torch.Generator().manual_seed(3))
     net.train()(*beside(9, BESIDE), pictures(9))  # statistics that are not the first ones
     net.eval()

@@ -10,6 +10,7 @@ from assay.models.config import Family
 from assay.records import Record
 
 Recipe = Literal["auto", Family]
+Views = Literal["auto", "none", "mirror", "shifts"]
 
 
 class EnsembleConfig(Record):
@@ -41,6 +42,11 @@ class EnsembleConfig(Record):
         "auto",
         description="Last layers of a pretrained encoder of texts or pictures that are trained further; 0 keeps it as "
         "it is, auto takes as many as there is time for.",
+    )
+    views: Views = Field(
+        "auto",
+        description="Views of a picture that its answer is averaged over: none but itself, its mirror image, shifts "
+        "(and mirror images where training mirrors), or auto for what validation gains by.",
     )
     text_linear: bool = Field(
         True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from assay.ledger import Ledger, Outcome
+from assay.models.config import PICTURES, SERIES
 from assay.search.config import EnsembleConfig
 from assay.search.plan import Plan
 from assay.train.budget import Budget
@@ -67,6 +68,20 @@ def _leading(whole: Model, trained: Sequence[TrainedNetwork]) -> tuple[Part, Tra
         return kept[first.part.name], first
     first = min(trained, key=lambda each: float(np.mean(each.part.trained.best_losses)))
     return first.part, first
+
+
+def write_augmentation(ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], told: str) -> None:
+    """The verdict on changes of training pictures and series; `told` is what chose them, where something did."""
+    able = [each.part for each in networks if each.part.is_network and each.part.model.name in PICTURES + SERIES]
+    if not able:
+        return
+    shares = {part.name: part.share for part in whole.parts}
+    done = [f"{p.name} ({shares.get(p.name, 0.0):.0%} of the answer): {p.changes or 'none'}" for p in able]
+    if any(part.changes for part in able):
+        reason = "; ".join(done + [told] * bool(told))
+        ledger.record("train.augmentation", Outcome.APPLIED, reason, value=sum(bool(part.changes) for part in able))
+    else:
+        ledger.record("train.augmentation", Outcome.SKIPPED, "model.augment=none, or no time to try any", value=0)
 
 
 def write_trees(ledger: Ledger, whole: Model, ensemble: EnsembleConfig, lost: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.models.config import SERIES, ModelConfig
+from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, Augment, ModelConfig
 from assay.models.families import unused_options
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -49,6 +49,9 @@ _A_ROW: Mapping[str, float] = MappingProxyType(
 #: series, and the share of the time that is theirs.
 _SERIES_KINDS = ("fcn", "inception")
 _A_STEP: Mapping[str, float] = MappingProxyType({"fcn": 2.5e-5, "inception": 1.2e-4})
+_CHANGES_OF_SERIES: Augment = "warp"
+#: Passes of the networks of series from which one is trained a second time, on changed series.
+_PASSES_TO_TRY = 60
 _FOLDS_OF_SERIES, _FEW_SERIES, _SHARE_OF_SERIES = 5, 3000, 0.6
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
 _PASSES, _PASSES_OF_FOLDS = 20, 25
@@ -115,6 +118,11 @@ def plan(
 def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
     """One network from scratch; a pretrained one stands beside it where there is any."""
     names, reason = _asked(model, ensemble) or (("cnn",), "one network of pictures from scratch")
+    if "timm" in names and ensemble.folds > 1:
+        raise ConfigError(
+            "a network of timm is trained alone", f"ensemble.folds={ensemble.folds} asks for one a fold",
+            "Leave ensemble.folds out.",
+        )  # fmt: skip
     jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(names), 1) for name in names)
     return Plan(jobs, ensemble.folds or 1, reason, "networks of pictures take the time of one split")
 
@@ -133,8 +141,27 @@ def _plan_series(
     why = "" if folds > 1 else f"{rows:,} series are enough for one split"
     names, reason = _asked(model, ensemble) or _affordable_of_series(rows * steps * folds, seconds)
     members = 1 if folds > 1 else 2
-    jobs = [_job(name, model, train, rows, schema, 1.0 / len(names), members) for name in names]
+    jobs = [_unchanged(_job(name, model, train, rows, schema, 1.0 / len(names), members)) for name in names]
+    if model.augment == "auto" and not train.series.model_fields_set and folds > 1:
+        jobs += _again_changed(jobs, rows * steps * folds, seconds)
+        reason += ", one of them on changed series too" * (len(jobs) > len(names))
     return Plan(tuple(jobs), folds, reason, why)
+
+
+def _unchanged(job: Job) -> Job:
+    """The job on series as they are, where nothing else was said."""
+    is_open = job.model.name in SERIES and job.model.augment == "auto"
+    return replace(job, model=job.model.model_copy(update={"augment": "none"})) if is_open else job
+
+
+def _again_changed(jobs: Sequence[Job], steps: int, seconds: float) -> list[Job]:
+    """The cheapest network once more, on changed series, where the time is long: the weights choose between both."""
+    able = [job for job in jobs if job.name in _A_STEP]
+    if not able or sum(steps * _A_STEP[job.name] for job in able) * _PASSES_TO_TRY > seconds * _SHARE_OF_SERIES:
+        return []
+    first = min(able, key=lambda job: _A_STEP[job.name])
+    changed = first.model.model_copy(update={"augment": _CHANGES_OF_SERIES})
+    return [replace(first, name=f"{first.name} on changed series", model=changed)]
 
 
 def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], str]:
@@ -160,7 +187,7 @@ def _check_reads(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -
     for name in () if asked is None else asked[0]:
         if name in SERIES:
             reads, has = "series", Kind.SEQUENCE in kinds
-        elif name == "cnn":
+        elif name in PICTURES:
             reads, has = "pictures", Kind.IMAGE in kinds
         else:
             reads, has = "numbers, categories or texts", bool(others)
@@ -234,11 +261,24 @@ def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     return unused_options(family) & model.model_fields_set
 
 
+def _useless_changes(name: str, model: ModelConfig, train: TrainConfig) -> list[str]:
+    """Options that change training pictures or series and were set for a network that reads none."""
+    of_pictures = model.augment not in ("auto", "none", *AUGMENT_SERIES)
+    found = {
+        "model.augment": (name in PICTURES and model.augment in AUGMENT_SERIES) or (name in SERIES and of_pictures),
+        "train.pictures": name not in PICTURES and bool(train.pictures.model_fields_set),
+        "train.series": name not in SERIES and bool(train.series.model_fields_set),
+        "train.cutmix": name not in PICTURES and train.cutmix > 0.0,
+        "train.optimiser=muon": name == "timm" and train.optimiser == "muon",
+    }
+    return [option for option, is_useless in found.items() if is_useless]
+
+
 def _job(
     name: str, model: ModelConfig, train: TrainConfig, rows: int, schema: Schema, share: float, members: int
 ) -> Job:
     recipe = RECIPES[name]
-    useless = _useless(name, model)
+    useless = [f"model.{option}" for option in sorted(_useless(name, model))] + _useless_changes(name, model, train)
     try:
         options = network_options(recipe.model, model.model_copy(update={"name": name}))
         training = training_options(recipe.train(schema.task), train)
@@ -249,7 +289,7 @@ def _job(
     if useless:
         raise ConfigError(
             f"every option of the network must mean something to it ({name})",
-            ", ".join(f"model.{option}" for option in sorted(useless)) + " do not",
+            ", ".join(useless) + (" does not" if len(useless) == 1 else " do not"),
             "Leave them out, or choose another network with model.name.",
         )
     if "batch" not in train.model_fields_set and isinstance(training.batch, int) and 2 * training.batch > rows:

@@ -5,6 +5,7 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,19 +24,28 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
-from assay.models.config import MIRRORING, Augment, ModelConfig
+from assay.models.config import PICTURES, Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.combine import greedy_shares
 from assay.search.config import EnsembleConfig
-from assay.search.model_verdicts import write_model, write_rocket, write_text_linear, write_trees, write_tuned_text
+from assay.search.model_verdicts import (
+    write_augmentation,
+    write_model,
+    write_rocket,
+    write_text_linear,
+    write_trees,
+    write_tuned_text,
+)
 from assay.search.plan import Job, Plan, plan
 from assay.search.pretrained import train_backbones
+from assay.search.views import SHARE_OF_VIEWS, choose_views
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
+from assay.train.image_policy import mirrors
 from assay.train.loop import predict
-from assay.train.mirror import mirror_test
+from assay.train.mirror import MirrorTest, mirror_test
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.rocket_head import ROCKET, train_rocket
 from assay.train.state import Checkpoints
@@ -99,7 +109,7 @@ def search(
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging)
     networks: list[TrainedNetwork] = []
-    lost = lost_text = lost_rocket = lost_tuned = ""
+    lost = lost_text = lost_rocket = lost_tuned = told = ""
     if ensemble.trees:
         networks, lost = _or_why(lambda: _grow_trees(found, train, seed, budget, watch, checkpoints))
     if ensemble.text_linear and found.places("grams"):
@@ -112,18 +122,24 @@ def search(
         more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
         networks += more
     if found.places("pictures"):
-        planned = _with_policies(found, planned, seed, ledger)
-        mirror = any(job.model.augment in MIRRORING for job in planned.jobs)
+        planned, told = _with_policies(found, planned, seed)
+        mirror = any(mirrors(job.model.augment, job.train.pictures) for job in planned.jobs)
         tested = 0 if split.test is None else len(split.test)
         pretrained, held = train_backbones(
             found, ensemble, train, seed, budget, watch, ledger, checkpoints, mirror=mirror, tested=tested
         )
         networks += pretrained
-        budget = budget.holding(held)
+        for_views = math.inf if math.isinf(allowed) else allowed * SHARE_OF_VIEWS
+        budget = budget.holding(held if math.isinf(for_views) else held + for_views)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
+    if found.places("pictures"):
+        networks = choose_views(
+            networks, found, ensemble.views, mirror=mirror, tests=tested, seconds=for_views, ledger=ledger
+        )
     whole = combine(networks, found, judge, schema, encoder)
     write_model(ledger, whole, networks, planned, ensemble, seed, budget)
+    write_augmentation(ledger, whole, networks, told)
     write_trees(ledger, whole, ensemble, lost)
     if found.places("grams"):
         write_text_linear(ledger, whole, ensemble, lost_text)
@@ -194,21 +210,23 @@ def _fit_rocket(found: Examples, train: TrainConfig, seed: int, budget: Budget, 
     )
 
 
-def _with_policies(found: Examples, planned: Plan, seed: int, ledger: Ledger) -> Plan:
-    """The plan with the changes of training pictures chosen where they were left open: mirrored where that is safe."""
-    if not any(job.model.name == "cnn" and job.model.augment == "auto" for job in planned.jobs):
-        return planned
+def _with_policies(found: Examples, planned: Plan, seed: int) -> tuple[Plan, str]:
+    """The plan with the changes of pictures chosen where they were left open, mirrored where that is safe; and why."""
+    open_jobs = [job for job in planned.jobs if job.model.name in PICTURES and job.model.augment == "auto"]
+    if not open_jobs:
+        return planned, ""
     test = mirror_test(found, seed)
     policy: Augment = "flip" if test.passed else "shift"
-    does = "so they are mirrored and shifted" if test.passed else "so they are shifted and turned, not mirrored"
-    ledger.record("train.augmentation", Outcome.APPLIED, f"{test.told()}: {does}", value=test.mirrored)
     jobs = [
-        replace(job, model=job.model.model_copy(update={"augment": policy}))
-        if job.model.name == "cnn" and job.model.augment == "auto"
-        else job
+        replace(job, model=job.model.model_copy(update={"augment": policy})) if job in open_jobs else job
         for job in planned.jobs
     ]
-    return replace(planned, jobs=tuple(jobs))
+    return replace(planned, jobs=tuple(jobs)), _reason(test)
+
+
+def _reason(test: MirrorTest) -> str:
+    untried = "other changes were not tried, for in half the time each two trainings tell little"
+    return f"{test.told()}, so they are {'' if test.passed else 'not '}mirrored; {untried}"
 
 
 def _train_all(

@@ -45,12 +45,13 @@ def train_backbones(
         tested: how many test pictures will be answered.
 
     Returns:
-        The parts, and the seconds to hold back for the test pictures, which take it as long as those of training.
+        The parts, and the seconds to hold back for the pictures of the test, and those of validation once more, which
+        take it as long as those of training.
     """
     head = _fit_head(found, ensemble, train, budget, watch, ledger, mirror=mirror)
     if head is None:
         return [], 0.0
-    held = head.seconds * tested
+    held = head.seconds * (tested + len(found.valid))
     tuned = _tune(found, head, ensemble, train, seed, budget.holding(held), watch, ledger, checkpoints, mirror, tested)
     return [head.part, *tuned], held * (1 + len(tuned))
 

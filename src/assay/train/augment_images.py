@@ -1,13 +1,11 @@
 """Random changes of a batch of pictures, all pictures at once, every draw from a generator.
 
-Shape legend: n pictures, C channels (1 or 3), H height, W width. Pictures are uint8 in and out, but for mixing, which
-gives float32 of 0 to 255.
+Shape legend: n pictures, C channels (1 or 3), H height, W width. Pictures are uint8 in and out.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,53 +13,29 @@ from torch import Tensor
 from torch.nn import functional
 
 from assay._imports import require
-from assay.data.batches import Batch
 from assay.train.image_policy import ImagePolicy
 
 #: Weights of red, green and blue in grey (ITU-R BT.601, as in Pillow and torchvision).
 _GREY = (0.299, 0.587, 0.114)
+#: Pixels whose values tell which pictures begin mirrored, about.
+_HASHED = 1024
 #: Random erasing: shares of the area, and most height over width (Zhong et al., AAAI 2020).
 _AREA, _ASPECT = (0.02, 1 / 3), 10 / 3
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """Pictures of which each is made of two, float32 (n, C, H, W).
-
-    first, second: targets (n, ...). share: how much of a picture is of the first, float32 (n,).
-    """
-
-    pictures: Tensor
-    first: Tensor
-    second: Tensor
-    share: Tensor
-
-
-def changed(rows: Batch, policy: ImagePolicy, seed: int, place: int) -> Batch:
-    """The rows of a step with their pictures changed: a pure function of the epoch's seed and the step's place in it.
-
-    Pictures are the first of the media, as networks of pictures read them; they flip at random and not in turn.
-    """
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + place) % (2**63 - 1))
-    pictures, *others = rows.inputs.media
-    made = augment(pictures, policy, generator, rows=torch.arange(len(rows)), epoch=0)
-    return replace(rows, inputs=replace(rows.inputs, media=(made, *others)))
-
-
-def augment(pictures: Tensor, policy: ImagePolicy, generator: torch.Generator, *, rows: Tensor, epoch: int) -> Tensor:
-    """The pictures as `policy` changes them, except mixing.
+def augment(pictures: Tensor, policy: ImagePolicy, generator: torch.Generator, *, epoch: int) -> Tensor:
+    """The pictures as `policy` changes them.
 
     Args:
         pictures: uint8 (n, C, H, W).
         policy: what is done.
         generator: of all draws, on the CPU.
-        rows: which pictures of the training part they are, int64 (n,), and
-        epoch: from 0 on; both are for alternating flips alone.
+        epoch: from 0 on, for alternating flips alone.
     """
     if policy.flip == "random":
         pictures = flip(pictures, _halves(len(pictures), generator))
     elif policy.flip == "alternating":
-        pictures = flip(pictures, alternates(rows, epoch))
+        pictures = flip(pictures, alternates(pictures, epoch))
     if policy.flip_vertical:
         pictures = flip(pictures, _halves(len(pictures), generator), axis=2)
     if policy.translate:
@@ -79,16 +53,6 @@ def augment(pictures: Tensor, policy: ImagePolicy, generator: torch.Generator, *
     return pictures
 
 
-def mix(pictures: Tensor, target: Tensor, policy: ImagePolicy, generator: torch.Generator) -> Mixed:
-    """The pictures mixed as `policy` says; where it has both ways, either with equal chance for the whole batch."""
-    if not policy.mixes:
-        return Mixed(pictures.float(), target, target, torch.ones(len(pictures)))
-    cuts = policy.cutmix > 0.0 and (policy.mixup == 0.0 or bool(_halves(1, generator)))
-    if cuts:
-        return cutmix(pictures, target, policy.cutmix, generator)
-    return mixup(pictures, target, policy.mixup, generator)
-
-
 # Places
 
 
@@ -97,14 +61,16 @@ def flip(pictures: Tensor, which: Tensor, axis: int = 3) -> Tensor:
     return torch.where(which.to(pictures.device).view(-1, 1, 1, 1), pictures.flip(axis), pictures)
 
 
-def alternates(rows: Tensor, epoch: int) -> Tensor:
+def alternates(pictures: Tensor, epoch: int) -> Tensor:
     """Which pictures an epoch shows mirrored, bool (n,): each one every other epoch, half of them in the first.
 
     Two epochs then show every picture both ways, which random flips do for half of them (Jordan, arXiv 2404.00498,
-    3.6). Which half begins is a hash of the row, so that nothing has to be remembered.
+    3.6). Which half begins is a hash of the picture's own pixels: it holds in any order of the rows and after a resume.
     """
-    # Wellons' hash of 32 bits (Hash Prospector, 2018); a single product leaves neighbouring rows taking turns.
-    bits = (rows.to(torch.int64) + 1) & 0xFFFFFFFF
+    flat = pictures.flatten(1)
+    some = flat[:, :: max(1, flat.shape[1] // _HASHED)].to(torch.int64)
+    bits = (some * torch.arange(1, some.shape[1] + 1, device=some.device)).sum(1) & 0xFFFFFFFF
+    # Wellons' hash of 32 bits (Hash Prospector, 2018): sums of neighbouring values are neighbours.
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         bits = ((bits ^ (bits >> shift)) * factor) & 0xFFFFFFFF
     begins = (bits ^ (bits >> 16)) & 1
@@ -235,41 +201,6 @@ def _boxes(top: Tensor, left: Tensor, tall: Tensor, wide: Tensor, height: int, w
 def _blotted(pictures: Tensor, boxes: Tensor) -> Tensor:
     mean = pictures.float().mean((2, 3), keepdim=True).round().to(pictures.dtype)
     return torch.where(boxes.unsqueeze(1).to(pictures.device), mean, pictures)
-
-
-# Mixing
-
-
-def mixup(pictures: Tensor, target: Tensor, alpha: float, generator: torch.Generator) -> Mixed:
-    """Each picture mixed with another of the batch, by a share of its own (Zhang et al., ICLR 2018)."""
-    share, other = _beta(len(pictures), alpha, generator), torch.randperm(len(pictures), generator=generator)
-    share, other = share.to(pictures.device), other.to(pictures.device)
-    values = pictures.float()
-    mixed = torch.lerp(values[other], values, share.view(-1, 1, 1, 1))
-    return Mixed(mixed, target, target[other], share)
-
-
-def cutmix(pictures: Tensor, target: Tensor, alpha: float, generator: torch.Generator) -> Mixed:
-    """A rectangle of each picture from another of the batch (Yun et al., ICCV 2019); the share counts its pixels."""
-    n, _, height, width = pictures.shape
-    share, other = _beta(n, alpha, generator), torch.randperm(n, generator=generator)
-    side = (1.0 - share).sqrt()
-    tall, wide = (side * height).floor(), (side * width).floor()
-    top = torch.randint(0, height, (n,), generator=generator) - (tall / 2).floor()
-    left = torch.randint(0, width, (n,), generator=generator) - (wide / 2).floor()
-    boxes = _boxes(top, left, tall, wide, height, width)
-    kept = 1.0 - boxes.float().mean((1, 2))
-    values, other = pictures.float(), other.to(pictures.device)
-    mixed = torch.where(boxes.unsqueeze(1).to(pictures.device), values[other], values)
-    return Mixed(mixed, target, target[other], kept.to(pictures.device))
-
-
-def _beta(n: int, alpha: float, generator: torch.Generator) -> Tensor:
-    """Draws of Beta(alpha, alpha), (n,), as shares of two gamma draws."""
-    pair = torch._standard_gamma(torch.full((2, n), alpha, dtype=torch.float64), generator=generator)
-    # Of tiny alphas both draws can underflow to 0; one of the ends is then as good as the other.
-    total = pair.sum(0)
-    return torch.where(total > 0, pair[0] / total.clamp_min(1e-300), 1.0).float()
 
 
 # Draws

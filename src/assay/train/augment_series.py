@@ -10,13 +10,29 @@ a generator; they work on a whole batch at once, and what is missing moves with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from assay.records import Record
+from assay.train.series_policy import SeriesPolicy
+
+
+def augment_series(series: Tensor, policy: SeriesPolicy, generator: torch.Generator) -> Tensor:
+    """The series as `policy` changes them; each row's changes are drawn for it alone."""
+    steps: list[tuple[float, Callable[[Tensor], Tensor]]] = [
+        (policy.slicing, lambda given: window_slicing(given, generator, policy.slice_share)),
+        (policy.warping, lambda given: window_warping(given, generator)),
+        (policy.permutation, lambda given: permutation(given, generator)),
+        (policy.scaling, lambda given: scaling(given, generator, policy.scaling_strength)),
+        (policy.jitter, lambda given: jitter(given, generator, policy.jitter_strength)),
+    ]
+    home = series.device
+    series = series.cpu()  # where the generator draws
+    for probability, change in steps:
+        if probability:
+            is_changed = torch.rand(len(series), 1, 1, generator=generator) < probability
+            series = torch.where(is_changed, change(series), series)
+    return series.to(home)
 
 
 def jitter(series: Tensor, generator: torch.Generator, strength: float = 0.03) -> Tensor:
@@ -67,37 +83,6 @@ def permutation(series: Tensor, generator: torch.Generator, pieces: int = 4) -> 
     return series.gather(2, taken.unsqueeze(1).expand_as(series))
 
 
-class Mixed(NamedTuple):
-    """Series that are mixed with other rows' series: share * own + (1 - share) * other, targets likewise.
-
-    series: (n, C, T). other: (n,) row each is mixed with. share: (n,) of its own, at least a half.
-    """
-
-    series: Tensor
-    other: Tensor
-    share: Tensor
-
-
-def mixup(series: Tensor, generator: torch.Generator, alpha: float = 0.2) -> Mixed:
-    """Mix each series with another row's, by a share of Beta(alpha, alpha) (Zhang et al., mixup, ICLR 2018).
-
-    Where only one of the two was measured, it stands alone.
-    """
-    rows = len(series)
-    other = torch.randperm(rows, generator=generator)
-    share = _beta(rows, alpha, generator)
-    share = torch.maximum(share, 1.0 - share)
-    beside, own = series[other], share.view(-1, 1, 1)
-    mixed = own * series + (1.0 - own) * beside
-    return Mixed(torch.where(series.isnan(), beside, torch.where(beside.isnan(), series, mixed)), other, share)
-
-
-def _beta(rows: int, alpha: float, generator: torch.Generator) -> Tensor:
-    """Draws of Beta(alpha, alpha), (n,), as a share of two Gamma draws."""
-    both = torch._standard_gamma(torch.full((2, rows), alpha, dtype=torch.float64), generator)
-    return ((both[0] + 1e-300) / (both.sum(0) + 2e-300)).float()
-
-
 def _deviation(series: Tensor) -> Tensor:
     """Of what was measured, (n, C, 1); 0 where nothing was."""
     there = series.isfinite()
@@ -120,43 +105,3 @@ def _read(series: Tensor, places: Tensor) -> Tensor:
     left, right = (series.gather(2, each.unsqueeze(1).expand_as(series)) for each in (below, above))
     nearer = torch.where(share < 0.5, left, right)
     return torch.where(left.isnan() | right.isnan(), nearer, left + (right - left) * share)
-
-
-class SeriesPolicy(Record):
-    """Which changes training series undergo: each with a probability, drawn for each row of each batch."""
-
-    jitter: float = Field(0.0, ge=0.0, le=1.0, description="Probability of added noise.")
-    jitter_strength: float = Field(0.03, gt=0.0, le=1.0, description="Noise, in deviations of the series.")
-    scaling: float = Field(0.0, ge=0.0, le=1.0, description="Probability of a factor for each channel.")
-    scaling_strength: float = Field(0.1, gt=0.0, le=1.0, description="Deviation of the factor around 1.")
-    window_warping: float = Field(0.0, ge=0.0, le=1.0, description="Probability of a window that is slower or faster.")
-    window_slicing: float = Field(0.0, ge=0.0, le=1.0, description="Probability of a slice stretched to the length.")
-    slice_share: float = Field(0.9, gt=0.0, le=1.0, description="Share of the series that a slice keeps.")
-    permutation: float = Field(0.0, ge=0.0, le=1.0, description="Probability of pieces in another order.")
-    pieces: int = Field(4, ge=2, le=64, description="Pieces of a permutation.")
-    mixup: float = Field(0.0, ge=0.0, le=1.0, description="Probability that a batch is mixed with itself.")
-    mixup_alpha: float = Field(0.2, gt=0.0, le=4.0, description="Both parameters of mixup's Beta distribution.")
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is changed."""
-        return not any(
-            (self.jitter, self.scaling, self.window_warping, self.window_slicing, self.permutation, self.mixup)
-        )
-
-    def apply(self, series: Tensor, generator: torch.Generator) -> Mixed:
-        """A changed batch; each row comes with the row it is mixed with and its own share, 1 where it is not mixed."""
-        steps: list[tuple[float, Callable[[Tensor], Tensor]]] = [
-            (self.window_slicing, lambda given: window_slicing(given, generator, self.slice_share)),
-            (self.window_warping, lambda given: window_warping(given, generator)),
-            (self.permutation, lambda given: permutation(given, generator, self.pieces)),
-            (self.scaling, lambda given: scaling(given, generator, self.scaling_strength)),
-            (self.jitter, lambda given: jitter(given, generator, self.jitter_strength)),
-        ]
-        for probability, change in steps:
-            if probability:
-                is_changed = torch.rand(len(series), 1, 1, generator=generator) < probability
-                series = torch.where(is_changed, change(series), series)
-        if self.mixup and float(torch.rand((), generator=generator)) < self.mixup:
-            return mixup(series, generator, self.mixup_alpha)
-        return Mixed(series, torch.arange(len(series)), torch.ones(len(series)))

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assay.records import Record
+from assay.train.image_policy import ImagePolicy
+from assay.train.series_policy import SeriesPolicy
 
 OptimiserName = Literal["adamw", "adam", "sgd", "rmsprop", "muon"]
 ScheduleName = Literal[
@@ -89,7 +91,10 @@ class TrainConfig(Record):
         "constant", description="How weight decay and dropout move: constant, or to zero over the second half."
     )
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="Label smoothing of classes.")
-    mixup: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of mixup on rows; 0 switches it off.")
+    mixup: float = Field(
+        0.0, ge=0.0, le=10.0, description="Alpha of mixup on rows, their pictures and series too; 0 switches it off."
+    )
+    cutmix: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of CutMix on pictures; 0 switches it off.")
     ema: float = Field(
         0.0, ge=0.0, lt=1.0, description="Decay of a running mean of the weights that is tested and kept; 0 is off."
     )
@@ -100,6 +105,9 @@ class TrainConfig(Record):
     select: Literal["loss", "metric"] = Field(
         "loss", description="What the kept epoch is best in: the validation loss, or the error rate (classes)."
     )
+    # Changes of training rows, on top of those that model.augment names.
+    pictures: ImagePolicy = ImagePolicy()
+    series: SeriesPolicy = SeriesPolicy()
     # Where and how often.
     device: DeviceName = Field(
         "auto", description="Where training computes; auto takes an accelerator where there is one."
@@ -133,3 +141,8 @@ class TrainConfig(Record):
     def decay(self) -> float:
         """Decoupled weight decay as it is applied: plain Adam has none."""
         return 0.0 if self.optimiser == "adam" else self.weight_decay
+
+    @property
+    def mixes(self) -> bool:
+        """Whether rows are mixed with each other."""
+        return self.mixup > 0.0 or self.cutmix > 0.0

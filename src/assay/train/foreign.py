@@ -134,6 +134,8 @@ def check_options(own: Own, config: TrainConfig, asked: Collection[str], *, bagg
     useless = {"clip_adaptive": "limits the units of assay's own layers"} if config.clip_adaptive else {}
     if config.optimiser == "muon":
         useless["optimiser"] = "muon is for the hidden matrices of assay's own layers"
+    changes = "it is given neither pictures nor series"
+    useless |= {name: changes for name in ("pictures", "series", "cutmix") if name in asked}
     if config.lr_find:
         useless["lr_find"] = "a model of your own may share what it holds with a copy, so rates are not tested on one"
     if own.opened.kind == "lightning":

@@ -13,7 +13,8 @@ from assay.records import Record
 class ImagePolicy(Record):
     """Random changes of training pictures that leave their class as it is; by default none.
 
-    They come in this order: flips, shifts, turns and scales, colours, a drawn policy, erasing, mixing.
+    They come in this order: flips, shifts, turns and scales, colours, a drawn policy, erasing. Mixing is `train.mixup`
+    and `train.cutmix`.
     """
 
     flip: Literal["none", "random", "alternating"] = Field(
@@ -34,8 +35,6 @@ class ImagePolicy(Record):
     )
     erase: float = Field(0.0, ge=0.0, le=1.0, description="Share of pictures in which a random rectangle is erased.")
     cutout: int = Field(0, ge=0, le=256, description="Side in pixels of a square erased from every picture; 0 is off.")
-    mixup: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of mixup on pictures; 0 switches it off.")
-    cutmix: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of CutMix; 0 switches it off.")
 
     @model_validator(mode="after")
     def _one_eraser(self) -> ImagePolicy:
@@ -44,16 +43,36 @@ class ImagePolicy(Record):
         return self
 
     @property
-    def mixes(self) -> bool:
-        """Whether pictures are mixed, so that each has two targets."""
-        return self.mixup > 0.0 or self.cutmix > 0.0
+    def is_idle(self) -> bool:
+        """Whether nothing is changed."""
+        return self == ImagePolicy()
+
+    def told(self) -> str:
+        """What is done, in words."""
+        said = (
+            (self.flip != "none", f"mirrored {'at random' if self.flip == 'random' else 'every other epoch'}"),
+            (self.flip_vertical, "turned upside down at random"),
+            (self.translate, f"shifted by up to {self.translate} pixels"),
+            (self.rotate, f"turned by up to {self.rotate:g} degrees"),
+            (self.scale, f"scaled by up to {self.scale:.0%}"),
+            (self.brightness, f"made lighter or darker by up to {self.brightness:.0%}"),
+            (self.contrast, f"their contrast changed by up to {self.contrast:.0%}"),
+            (self.saturation, f"their colours by up to {self.saturation:.0%}"),
+            (self.drawn != "none", f"changed by {_DRAWN.get(self.drawn)}"),
+            (self.erase, f"erased in part ({self.erase:.0%} of them)"),
+            (self.cutout, f"a square of {self.cutout} pixels cut out"),
+        )
+        return ", ".join(what for done, what in said if done) or "left as they are"
+
+
+_DRAWN = {"trivial": "TrivialAugment", "rand": "RandAugment", "auto": "AutoAugment"}
 
 
 def named_policy(name: Augment, side: int) -> ImagePolicy:
     """The policy of a name for pictures whose shorter side has so many pixels.
 
     Raises:
-        ValueError: the name leaves it open.
+        ValueError: the name leaves it open, or is one of series.
     """
     shift = max(1, side // 12)
     match name:
@@ -62,7 +81,33 @@ def named_policy(name: Augment, side: int) -> ImagePolicy:
         case "shift":
             return ImagePolicy(translate=shift, rotate=8.0, scale=0.1)
         case "flip":
-            return ImagePolicy(flip="random", translate=shift)
+            return ImagePolicy(flip="alternating", translate=shift)
         case "strong":
-            return ImagePolicy(flip="random", translate=shift, cutout=max(1, side // 3))
-    raise ValueError("the changes of pictures must be chosen before training; model.augment is still 'auto'")
+            return ImagePolicy(flip="alternating", translate=shift, cutout=max(1, side // 3))
+        case "trivial" | "rand":
+            return ImagePolicy(translate=shift, drawn=name)
+        case "autoaugment":
+            return ImagePolicy(translate=shift, drawn="auto")
+    raise ValueError(
+        "pictures are changed by one of none, shift, flip, strong, trivial, rand and autoaugment, chosen before "
+        f"training, not by {name!r}"
+    )
+
+
+def image_policy(name: Augment, said: ImagePolicy, side: int) -> ImagePolicy:
+    """The policy of a name, with what the user said of it instead.
+
+    Raises:
+        ValueError: see `named_policy`.
+    """
+    asked = {option: getattr(said, option) for option in said.model_fields_set}
+    chosen = named_policy(name, side).model_dump() | asked
+    for eraser, other in (("erase", "cutout"), ("cutout", "erase")):
+        if asked.get(eraser) and other not in asked:  # one erases, and it is the user's
+            chosen[other] = ImagePolicy.model_fields[other].default
+    return ImagePolicy.model_validate(chosen)
+
+
+def mirrors(name: Augment, said: ImagePolicy) -> bool:
+    """Whether pictures are mirrored left and right; where the choice is open, as the user says alone."""
+    return (said if name == "auto" else image_policy(name, said, 1)).flip != "none"

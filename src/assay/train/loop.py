@@ -19,11 +19,11 @@ from assay.errors import BudgetError, TerminatedError
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.train.budget import Budget
+from assay.train.changes import Policy
 from assay.train.config import TrainConfig
-from assay.train.image_policy import ImagePolicy
 from assay.train.lightning import OwnSteps
-from assay.train.losses import mixed
 from assay.train.members import Member
+from assay.train.mixing import mixed
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, isolated_randomness
 from assay.train.training import Training
@@ -76,7 +76,7 @@ def fit(
     watch: Watch,
     checkpoints: Checkpoints | None = None,
     own: OwnSteps | None = None,
-    policy: ImagePolicy | None = None,
+    policy: Policy | None = None,
 ) -> Trained:
     """Train `network` in place until the epochs, the patience or the budget end, and keep each member's best weights.
 
@@ -92,7 +92,7 @@ def fit(
         watch: told of every epoch.
         checkpoints: where to go on from and to write to.
         own: the loss and the optimiser of the network itself, where it brings them.
-        policy: how the pictures of a step are changed.
+        policy: how the pictures or series of a step are changed.
 
     Raises:
         DivergenceError: too many steps had no finite loss or gradient.
@@ -164,7 +164,7 @@ def backward(run: Training, rows: Batch) -> Tensor:
     total: Tensor | None = None
     for part, share in run.parts(rows):
         with run.precision.autocast():
-            losses = _mixup_losses(run, part) if run.config.mixup else run.losses(part)
+            losses = _mixed_losses(run, part) if run.config.mixes else run.losses(part)
         scaled = losses if share == 1.0 else losses * share
         (scaled.sum() * run.precision.scale if run.precision.scales else scaled.sum()).backward()
         total = scaled.detach() if total is None else total + scaled.detach()
@@ -172,8 +172,8 @@ def backward(run: Training, rows: Batch) -> Tensor:
     return total
 
 
-def _mixup_losses(run: Training, rows: Batch) -> Tensor:
-    first, second, share = mixed(rows, run.config.mixup, run.mixing)
+def _mixed_losses(run: Training, rows: Batch) -> Tensor:
+    first, second, share = mixed(rows, run.config.mixup, run.mixing, cutmix=run.config.cutmix)
     outputs = run.outputs(first)
     return run.losses_of(outputs, first) * share + run.losses_of(outputs, second) * (1.0 - share)
 

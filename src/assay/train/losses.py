@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from assay.data.batches import Batch
-from assay.data.encode import Encoded
 
 
 def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None, heads: int = 1) -> Tensor:
@@ -78,25 +77,3 @@ def average_score(outputs: Tensor, rows: Batch) -> float:
     spread = (target - (target * weight).sum() / weight.sum()).square()
     left = (answers.squeeze(1) - target).square()
     return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
-
-
-def mixed(rows: Batch, alpha: float, generator: torch.Generator) -> tuple[Batch, Batch, float]:
-    """The rows mixed with others of the same batch (Zhang et al., mixup, ICLR 2018).
-
-    Numbers are mixed; a category is taken whole from one of both, with the same share. The loss is to be mixed as well.
-
-    Returns:
-        The mixed rows with their own targets, the same with the partners' targets, and the share of the first.
-    """
-    concentration = torch.full((2,), alpha, dtype=torch.float64)
-    first, second = torch._standard_gamma(concentration, generator=generator).tolist()
-    share = first / max(first + second, 1e-12)
-    partner = torch.randperm(len(rows), generator=generator).to(rows.target.device)
-    other, own = rows[partner], rows.inputs
-    takes_own = torch.rand(own.codes.shape, generator=generator).to(own.codes.device) < share
-    inputs = Encoded(
-        torch.lerp(other.inputs.numbers, own.numbers, share),
-        torch.lerp(other.inputs.extras, own.extras, share),
-        torch.where(takes_own, own.codes, other.inputs.codes),
-    )
-    return Batch(inputs, rows.target, rows.weight), Batch(inputs, other.target, other.weight), share

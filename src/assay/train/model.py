@@ -18,15 +18,15 @@ from assay.data.schema import Schema
 from assay.ledger import Ledger
 from assay.models.answer import Head
 from assay.models.build import build
-from assay.models.config import ModelConfig
+from assay.models.config import PICTURES, SERIES, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
+from assay.train.changes import Policy, policy_of
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
-from assay.train.image_policy import ImagePolicy, named_policy
 from assay.train.loop import Trained, fit, predict
 from assay.train.losses import member_losses
 from assay.train.lr_find import rates_before
@@ -212,22 +212,25 @@ def train_network(
             name, start.again, start.train, start.valid, start.config, start.members, seed=seed, scale=start.scale,
             budget=budget, checkpoints=checkpoints, tell=watch.note,
         )  # fmt: skip
-    network = start.network
+    network, policy = start.network, _policy_of(model, start)
     trained = fit(
         network, start.train, start.valid, start.config, start.members, seed=seed, budget=budget, watch=watch,
-        checkpoints=checkpoints, policy=_policy_of(model, start),
+        checkpoints=checkpoints, policy=policy,
     )  # fmt: skip
     _moved(network, "cpu")
-    part = Part(name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates)
+    changes = "" if policy is None else policy.told()
+    part = Part(
+        name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates, changes=changes
+    )
     return TrainedNetwork(network, part, start.first_loss, start.make)
 
 
-def _policy_of(model: ModelConfig, start: Start) -> ImagePolicy | None:
-    """How pictures are changed, for a network that reads some."""
-    if model.name != "cnn":
+def _policy_of(model: ModelConfig, start: Start) -> Policy | None:
+    """How pictures or series are changed, for a network that reads some."""
+    if model.name not in PICTURES + SERIES:
         return None
-    first = next(iter(start.train.blocks(1)))
-    return named_policy(model.augment, min(first.inputs.media[0].shape[2:]))
+    first = next(iter(start.train.blocks(1))).inputs.media[0]
+    return policy_of(model, start.config, min(first.shape[2:]))
 
 
 def train_model(

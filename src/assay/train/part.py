@@ -21,6 +21,7 @@ class Part:
     is_network: false for boosted trees and linear models, of which `model` and `train` say nothing.
     options: what to show instead of those two.
     rates: its range test, where one was asked for.
+    changes: of its training pictures or series, in words.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Part:
     is_network: bool = True
     options: Mapping[str, Setting] | None = None
     rates: RateCurve | None = None
+    changes: str = ""

@@ -99,8 +99,10 @@ def _write_regularisation(ledger: Ledger, part: Part) -> None:
         "train.label-smoothing", _done(config.label_smoothing), reason if config.label_smoothing else off,
         value=config.label_smoothing,
     )  # fmt: skip
-    reason = f"rows are mixed with alpha {config.mixup:g}" if config.mixup else "train.mixup=0.2 mixes rows"
-    ledger.record("train.mixup", _done(config.mixup), reason, value=config.mixup)
+    ways = [f"rows are mixed with alpha {config.mixup:g}"] if config.mixup else []
+    ways += [f"pieces of pictures are exchanged with alpha {config.cutmix:g}"] if config.cutmix else []
+    reason = ", or ".join(ways) or "train.mixup=0.2 mixes rows"
+    ledger.record("train.mixup", _done(config.mixes), reason, value=config.mixup or config.cutmix)
     reason = "train.ema=0.999 or train.swa=0.25 averages weights over steps"
     if config.ema:
         reason = f"a running mean of the weights with decay {config.ema:g} is what was tested and kept"

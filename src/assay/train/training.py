@@ -12,15 +12,14 @@ from torch import Tensor
 from assay.data.batches import BLOCK_ROWS, Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
-from assay.train.augment_images import changed
 from assay.train.average import Averaged
 from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
+from assay.train.changes import Policy, changed
 from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.flat import Flat
-from assay.train.image_policy import ImagePolicy
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
@@ -50,7 +49,7 @@ class Training:
         budget: Budget,
         checkpoints: Checkpoints | None,
         own: OwnSteps | None = None,
-        policy: ImagePolicy | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
@@ -127,10 +126,10 @@ class Training:
         self.network.train()
 
     def batches(self) -> Iterator[Batch]:
-        """The rows of each step that is left in this epoch, their pictures changed as the policy says."""
+        """The rows of each step that is left in this epoch, their pictures or series changed as the policy says."""
         epoch = len(self.history)
         for place, rows in enumerate(self.train.epoch(self.seed, epoch, self.rows_a_step, self.place), self.place):
-            yield rows if self.policy is None else changed(rows, self.policy, epoch_seed(self.seed, epoch), place)
+            yield rows if self.policy is None else changed(rows, self.policy, self.seed, epoch, place)
 
     def parts(self, rows: Batch) -> Iterator[tuple[Batch, float]]:
         """The rows in parts of `batch`, each with its share of them, for gradients that are added up."""

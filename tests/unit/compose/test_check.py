@@ -14,6 +14,8 @@ def test_groups_hold_their_options():
         "data.encode",
         "model",
         "train",
+        "train.pictures",
+        "train.series",
         "ensemble",
         "track",
         "evaluate",

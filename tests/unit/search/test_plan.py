@@ -141,3 +141,56 @@ def test_a_network_that_reads_nothing_of_the_table_is_refused(kinds, name, came)
     if name != "cnn":
         found = plan(500, mixed, ModelConfig(name=name), TrainConfig(), EnsembleConfig(), Budget(60.0), steps=40)
         assert names(found) == [name]
+
+
+def planned_series(rows, seconds, *, model=None, train=None):
+    columns = (column("pulse", Kind.SEQUENCE), column("y", Kind.CATEGORY))
+    table = Schema(target="y", task=Task.BINARY, task_reason="said", classes=("a", "b"), columns=columns)
+    return plan(
+        rows, table, ModelConfig(**(model or {})), TrainConfig(**(train or {})), EnsembleConfig(), Budget(seconds),
+        steps=100,
+    )  # fmt: skip
+
+
+def test_the_cheapest_network_of_series_is_also_trained_on_changed_ones_where_that_is_cheap():
+    # 300 series x 100 steps x 5 folds x (25 + 120) us x 60 passes are 1,305 s, of 60 % of the time.
+    assert names(planned_series(300, 2170.0)) == ["fcn", "inception"]
+    found = planned_series(300, 2180.0)
+    assert names(found) == ["fcn", "inception", "fcn on changed series"]
+    assert [job.model.augment for job in found.jobs] == ["none", "none", "warp"]
+    assert [job.model.name for job in found.jobs] == ["fcn", "inception", "fcn"]
+    assert "one of them on changed series too" in found.reason
+    assert planned_series(5000, 1e6).folds == 1
+    assert "fcn on changed series" not in names(planned_series(5000, 1e6))
+    named = planned_series(300, 2180.0, model={"augment": "noise"})
+    assert [(job.name, job.model.augment) for job in named.jobs] == [("fcn", "noise"), ("inception", "noise")]
+    assert names(planned_series(300, 2180.0, train={"series": {"jitter": 0.5}})) == ["fcn", "inception"]
+
+
+def test_changes_of_another_kind_of_row_are_refused():
+    with pytest.raises(ConfigError, match=r"model.augment does not"):
+        planned_series(300, 60.0, model={"augment": "flip", "name": "fcn"})
+    with pytest.raises(ConfigError, match=r"train.pictures, train.cutmix do not"):
+        planned_series(300, 60.0, model={"name": "fcn"}, train={"pictures": {"flip": "random"}, "cutmix": 1.0})
+    with pytest.raises(ConfigError, match=r"\(mlp\), but model.augment does not"):
+        planned(500, 30.0, model={"name": "mlp", "augment": "flip"})
+    with pytest.raises(ConfigError, match=r"train.series does not"):
+        planned(500, 30.0, model={"name": "mlp"}, train={"series": {"jitter": 0.5}})
+    with pytest.raises(ConfigError, match=r"model.timm does not"):
+        planned_series(300, 60.0, model={"name": "fcn", "timm": "resnet18"})
+
+
+def test_a_network_of_timm_stands_alone():
+    columns = (column("photo", Kind.IMAGE), column("y", Kind.CATEGORY))
+    table = Schema(target="y", task=Task.BINARY, task_reason="said", classes=("a", "b"), columns=columns)
+
+    def of_pictures(*, folds=0, **model):
+        named, settings = ModelConfig(name="timm", **model), EnsembleConfig(folds=folds)
+        return plan(500, table, named, TrainConfig(), settings, Budget(60.0), has_pictures=True)
+
+    (job,) = of_pictures(timm="convnext_atto").jobs
+    assert (job.model.timm, job.model.members, job.train.optimiser) == ("convnext_atto", 1, "adamw")
+    with pytest.raises(ConfigError, match="a network of timm is trained alone"):
+        of_pictures(folds=5)
+    with pytest.raises(ConfigError, match=r"model.members does not"):
+        of_pictures(members=3)

@@ -3,15 +3,8 @@
 import pytest
 import torch
 
-from assay.train.augment_series import (
-    SeriesPolicy,
-    jitter,
-    mixup,
-    permutation,
-    scaling,
-    window_slicing,
-    window_warping,
-)
+from assay.train.augment_series import augment_series, jitter, permutation, scaling, window_slicing, window_warping
+from assay.train.series_policy import SeriesPolicy, series_policy
 
 CHANGES = [jitter, scaling, window_warping, window_slicing, permutation]
 
@@ -95,45 +88,30 @@ def test_permutation_moves_whole_pieces():
     assert found[:, 0].unique(dim=0).shape[0] > 10
 
 
-def test_mixup_is_between_two_rows():
-    series = series_of(200, 1, 5)
-    mixed, other, share = mixup(series, seeded(), 0.4)
-    weight = share.view(-1, 1, 1)
-    assert torch.allclose(mixed, weight * series + (1 - weight) * series[other])
-    assert float(share.min()) >= 0.5
-    assert 0.6 < float(share.mean()) < 0.95
-    assert torch.equal(mixed, mixup(series, seeded(), 0.4).series)
-
-
-def test_mixup_takes_what_one_of_two_has():
-    series = torch.tensor([[[1.0, torch.nan, torch.nan]], [[torch.nan, 2.0, torch.nan]]])
-    for seed in range(9):
-        mixed, other, _ = mixup(series, seeded(seed))
-        if other.tolist() == [1, 0]:
-            assert mixed[:, :, :2].tolist() == [[[1, 2]], [[1, 2]]]
-            assert mixed[:, :, 2].isnan().all()
-            return
-    raise AssertionError("nine seeds should mix two rows once")
-
-
 def test_a_policy_changes_its_share_of_rows():
     series = series_of(400, 1, 20)
-    changed = SeriesPolicy(jitter=0.25).apply(series, seeded())
-    assert float((changed.series != series).any(2).float().mean()) == pytest.approx(0.25, abs=0.06)
-    assert torch.equal(changed.other, torch.arange(400))
-    assert torch.equal(changed.share, torch.ones(400))
+    found = augment_series(series, SeriesPolicy(jitter=0.25), seeded())
+    assert float((found != series).any(2).float().mean()) == pytest.approx(0.25, abs=0.06)
 
 
 def test_an_idle_policy_changes_nothing():
     series = series_of()
     assert SeriesPolicy().is_idle
-    assert SeriesPolicy().apply(series, seeded()).series is series
-    assert not SeriesPolicy(mixup=0.5).is_idle
+    assert augment_series(series, SeriesPolicy(), seeded()) is series
 
 
 def test_a_policy_of_all_is_the_same_for_a_seed():
-    policy = SeriesPolicy(jitter=0.5, scaling=0.5, window_warping=0.5, window_slicing=0.5, permutation=0.5, mixup=1.0)
-    first, second = policy.apply(series_of(), seeded()), policy.apply(series_of(), seeded())
-    for one, other in zip(first, second, strict=True):
-        assert torch.equal(one, other)
-    assert SeriesPolicy.from_json(policy.to_json(), "policy") == policy
+    policy = SeriesPolicy(jitter=0.5, scaling=0.5, warping=0.5, slicing=0.5, permutation=0.5)
+    first, second = (augment_series(series_of(), policy, seeded()) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, augment_series(series_of(), policy, seeded(1)))
+
+
+def test_what_was_said_goes_on_top_of_the_named_policy():
+    assert series_policy("warp", SeriesPolicy(warping=0.0)) == SeriesPolicy(slicing=0.5)
+    assert series_policy("none", SeriesPolicy()).is_idle
+    assert series_policy("noise", SeriesPolicy()).told() == (
+        "factors of 1 +- 0.1 (50% of the rows), noise of 0.03 deviations (50% of the rows)"
+    )
+    with pytest.raises(ValueError, match="not by 'flip'"):
+        series_policy("flip", SeriesPolicy())

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from assay.data.batches import Batch
 from assay.data.encode import Encoded
-from assay.train.losses import average_score, member_errors, member_losses, mixed
+from assay.train.losses import average_score, member_errors, member_losses
 
 
 def classes_of(target, weight=None):
@@ -90,30 +90,3 @@ def test_a_row_of_a_fold_counts_with_the_member_that_did_not_learn_from_it():
     assert average_score(torch.stack([values.target, 1 - values.target]).unsqueeze(2), values) == pytest.approx(-1.0)
     heads = average_score(both.repeat_interleave(2, 0), target)
     assert heads == pytest.approx(1.0)
-
-
-def test_mixup_mixes_numbers_and_takes_categories_from_one_of_both(batch):
-    rows = batch(400, 0, weight=torch.rand(400))
-    first, second, share = mixed(rows, 0.4, torch.Generator().manual_seed(3))
-    again = mixed(rows, 0.4, torch.Generator().manual_seed(3))
-    assert torch.equal(first.inputs.numbers, again[0].inputs.numbers)
-    assert 0.0 < share < 1.0
-    assert first.inputs is second.inputs
-    assert first.target is rows.target
-    numbers = rows.inputs.numbers
-    left = (first.inputs.numbers[:40] - numbers[:40] * share) / (1 - share)
-    partner = torch.cdist(left, numbers).argmin(1)
-    torch.testing.assert_close(left, numbers[partner], rtol=1e-3, atol=1e-4)
-    assert torch.equal(second.target[:40], rows.target[partner])
-    assert torch.equal(second.weight[:40], rows.weight[partner])
-    expected = rows.inputs.extras[:40] * share + rows.inputs.extras[partner] * (1 - share)
-    torch.testing.assert_close(first.inputs.extras[:40], expected)
-    codes = first.inputs.codes[:40, 0]
-    assert bool(((codes == rows.inputs.codes[:40, 0]) | (codes == rows.inputs.codes[partner, 0])).all())
-
-
-def test_the_share_of_a_mixup_is_drawn_from_beta():
-    rows, generator = classes_of(torch.zeros(2, dtype=torch.int64)), torch.Generator().manual_seed(0)
-    shares = torch.tensor([mixed(rows, 0.5, generator)[2] for _ in range(4000)], dtype=torch.float64)
-    assert float(shares.mean()) == pytest.approx(0.5, abs=0.03)
-    assert float(shares.var()) == pytest.approx(0.125, abs=0.01)  # of Beta(a, a): 1 / (8 a + 4)

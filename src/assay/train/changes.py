@@ -1,0 +1,50 @@
+"""Which changes the rows of a training step undergo: those of pictures, or those of series."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from assay.data.batches import Batch, epoch_seed
+from assay.models.config import PICTURES, SERIES, ModelConfig
+from assay.train.augment_images import augment
+from assay.train.augment_series import augment_series
+from assay.train.config import TrainConfig
+from assay.train.image_policy import ImagePolicy, image_policy
+from assay.train.series_policy import SeriesPolicy, series_policy
+
+Policy = ImagePolicy | SeriesPolicy
+
+
+def policy_of(model: ModelConfig, train: TrainConfig, side: int) -> Policy | None:
+    """What a network's training rows undergo, or None for nothing.
+
+    Args:
+        model, train: with the changes chosen (`model.augment` is not auto).
+        side: pixels of the shorter side of the pictures, for a network that reads some.
+
+    Raises:
+        ValueError: the choice was left open.
+    """
+    if model.name in PICTURES:
+        pictures = image_policy(model.augment, train.pictures, side)
+        return None if pictures.is_idle else pictures
+    if model.name in SERIES:
+        series = series_policy(model.augment, train.series)
+        return None if series.is_idle else series
+    return None
+
+
+def changed(rows: Batch, policy: Policy, seed: int, epoch: int, place: int) -> Batch:
+    """The rows of a step, changed: a pure function of the seed, the epoch and the step's place in it.
+
+    Pictures, or series, are the first of the media, as the networks that are trained so read them.
+    """
+    generator = torch.Generator().manual_seed((epoch_seed(seed, epoch) * 1_000_003 + place) % (2**63 - 1))
+    first, *others = rows.inputs.media
+    if isinstance(policy, ImagePolicy):
+        made = augment(first, policy, generator, epoch=epoch)
+    else:
+        made = augment_series(first, policy, generator)
+    return replace(rows, inputs=replace(rows.inputs, media=(made, *others)))

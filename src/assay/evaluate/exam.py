@@ -75,7 +75,7 @@ def sit(
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
-    valid_score = Scorer(schema.task, seen.target, _validation_answers(model)).values(seen.weight, (measure.id,))[
+    valid_score = Scorer(schema.task, seen.target, validation_answers(model)).values(seen.weight, (measure.id,))[
         measure.id
     ]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
@@ -102,8 +102,8 @@ def _answers(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
     return mixed_probabilities(raw, model.head.temperatures, model.head.shares)
 
 
-def _validation_answers(model: Model) -> NDArray[np.float64]:
-    """The same for the rows of validation."""
+def validation_answers(model: Model) -> NDArray[np.float64]:
+    """The model's answers to the rows that it did not learn from: probabilities (n, classes), or values (n,)."""
     seen = model.validation
     if seen.temperatures is None:
         mean = np.average(seen.outputs[:, :, 0].astype(np.float64), axis=0, weights=seen.shares)

@@ -22,10 +22,14 @@ from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split, seal
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
+from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
+from assay.evaluate.seen import see
 from assay.ledger import Ledger
+from assay.models.timm_network import check_name
 from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
+from assay.report.batch_page import BATCH, draw_batch
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
@@ -51,8 +55,8 @@ _MOST_PAIRS = 130_000
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
-#: Seconds more where a text encoder, random convolutions of series or networks of pictures are saved too.
-_SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES = 6.0, 12.0, 8.0
+#: Seconds more where a text encoder, random convolutions of series, networks of pictures or those of timm are saved.
+_SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 12.0, 8.0, 10.0
 #: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
@@ -131,6 +135,8 @@ def fit(
         composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
         said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
         check_model(composed, model)
+        if "timm" in (composed.model.name, *composed.ensemble.recipes):
+            check_name(composed.model.timm)
         request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
         place = opened(None if out is None else Path(out), request.name)
     else:
@@ -204,6 +210,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
             model = calibrate(model, config.evaluate, schema, ledger)
+            doubted = find_label_errors(model, split, schema, ledger)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
             found = exam.assessment
@@ -222,7 +229,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 config=flat(config),
                 source=table.source,
                 table_schema=schema,
-                findings=audit.findings,
+                findings=(*audit.findings, *doubted),
                 split=split.record,
                 primary=found.primary,
                 scores=found.scores,
@@ -237,6 +244,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 residuals=found.residuals,
                 contributions=exam.contributions,
                 parity=parity,
+                seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),
                 provenance=provenance(clock, seed=seed, threads=threads, started=known.started, resumed=known.resumed),
             )
@@ -271,6 +279,7 @@ def _seconds_after_training(
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
+    saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
 
@@ -298,7 +307,10 @@ def _part(part: Part) -> TrainedPart:
     trained = part.trained
     model = part.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     train = part.train.model_dump(mode="json", exclude_defaults=True)
-    options = {f"model.{key}": value for key, value in model.items()} | {f"train.{k}": v for k, v in train.items()}
+    options = {f"model.{key}": value for key, value in model.items()}
+    for key, value in train.items():
+        inner = value if isinstance(value, dict) else None
+        options |= {f"train.{key}": value} if inner is None else {f"train.{key}.{k}": v for k, v in inner.items()}
     return TrainedPart(
         name=part.name,
         share=part.share,
@@ -336,3 +348,4 @@ def _write(
     write_manifest(bundle, schema, inputs, outputs, report.source.sha256, report.provenance)
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)
+    (directory / BATCH).write_text(draw_batch(report), encoding="utf-8")

@@ -1,5 +1,7 @@
 """Pictures, from a folder or a table to a bundle that answers files without torch."""
 
+import base64
+import io
 import subprocess
 import sys
 import zipfile
@@ -66,9 +68,38 @@ def test_damaged_files_are_named_and_left_out(run):
 def test_what_mirroring_would_confuse_is_not_mirrored(run):
     verdict = verdicts(run)["train.augmentation"]
     assert "not mirrored" in verdict.reason
-    assert verdict.value < 0.2
+    assert "shifted by up to 1 pixels, turned by up to 8 degrees, scaled by up to 10%" in verdict.reason
+    assert verdict.value == 1.0
+    assert "mirror" not in verdicts(run)["search.views"].reason
     (part,) = run.report().training.parts
     assert part.options["model.augment"] == "shift"
+
+
+def test_what_training_saw_is_kept_and_shown_without_torch(run):
+    seen = run.report().seen
+    assert len(seen.pictures) == 32
+    assert {one.label for one in seen.pictures} == {"left", "right"}
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(seen.pictures[0].jpeg))), np.float64)
+    assert pixels.shape == (16, 16, 3)
+    dark, bright = sorted([pixels[:, 2:6].mean(), pixels[:, 10:14].mean()])
+    assert bright > dark + 60
+    program = (
+        "import sys\nfrom assay.cli import command_line\n"
+        f"sys.argv = ['assay', 'show', {str(run.directory)!r}, '--batch']\n"
+        "try:\n    command_line()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'torch', 'PIL'} & set(sys.modules)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert "pictures were shifted by up to 1 pixels" in " ".join(told.split())
+    assert told.rstrip().endswith("batch.html")
+    for page in ("batch.html", "report.html"):
+        assert (run.directory / page).read_text().count("data:image/jpeg;base64,") == 32
+
+
+def test_a_wrong_label_is_named_with_its_file(run):
+    verdict = verdicts(run)["audit.label-errors"]
+    assert verdict.outcome in ("passed", "warned")
+    assert "rows that were judged without having been learned from" in verdict.reason
 
 
 def test_files_are_answered_without_torch(run, folder, tmp_path):
@@ -119,6 +150,32 @@ def test_a_table_of_paths_and_numbers_is_one_model(folder, tmp_path):
     assert {item.name for item in run.bundle.manifest.inputs} == {"photo", "weight_in_g"}
     answers = run.predict(folder / "prices.csv")
     assert np.corrcoef(answers["prediction"], table["price"])[0, 1] > 0.7
+
+
+def test_a_network_of_timm_learns_from_random_weights(folder, tmp_path):
+    pytest.importorskip("timm")
+    options = [
+        "evaluate.bootstrap=100", "ensemble.backbone=none", "ensemble.views=none", "model.name=timm",
+        "model.timm=test_resnet", "model.augment=none", "train.pictures.translate=2", "train.cutmix=1.0",
+        "train.epochs=8",
+    ]  # fmt: skip
+    run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=options)
+    (part,) = run.report().training.parts
+    assert part.name == "timm"
+    assert part.options["model.timm"] == "test_resnet"
+    assert part.options["train.pictures.translate"] == 2
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["accuracy"] > 0.8
+    assert run.report().parity.difference <= 1e-5
+    assert "pieces of pictures are exchanged with alpha 1" in verdicts(run)["train.mixup"].reason
+    assert "shifted by up to 2 pixels" in verdicts(run)["train.augmentation"].reason
+    assert "%, " in run.report().seen.pictures[0].label  # shares of both
+
+
+def test_an_unknown_network_of_timm_is_refused_before_anything_is_read(tmp_path):
+    pytest.importorskip("timm")
+    with pytest.raises(ConfigError, match=r"The nearest: .*resnet18"):
+        assay.fit(tmp_path / "nothing", overrides=["model.name=timm", "model.timm=resnet81"])
 
 
 def test_a_backbone_is_named_with_its_sum_and_trained_further(tmp_path):

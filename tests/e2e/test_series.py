@@ -9,7 +9,13 @@ import pytest
 
 import assay
 
-FAST = ["evaluate.bootstrap=100", "evaluate.baselines=[majority, linear]", "train.epochs=3", "model.width=4"]
+FAST = [
+    "model.augment=none",
+    "evaluate.bootstrap=100",
+    "evaluate.baselines=[majority, linear]",
+    "train.epochs=3",
+    "model.width=4",
+]
 
 
 def waves(rows=90, length=40):
@@ -69,6 +75,20 @@ def test_lists_of_unequal_length_beside_a_number(tmp_path):
     longer = pl.DataFrame({"pulse": [values[0].tolist() * 3, [], None], "age": [0.0, 1.0, None]})
     assert run.predict(longer).height == 3
     assert verdicts(run)["text.length"].outcome == "passed"
+
+
+def test_a_network_is_tried_on_changed_series_too_and_they_are_shown(tmp_path):
+    values, names = waves()
+    frame = pl.DataFrame({"pulse": values.tolist(), "kind": names})
+    options = [*FAST[1:], "model.name=fcn"]
+    run = assay.fit(frame, "kind", out=tmp_path / "run", budget="none", overrides=options)
+    told = verdicts(run)["train.augmentation"].reason
+    assert "fcn on changed series" in told
+    assert "slices of 90% (50% of the rows), warped windows (50% of the rows)" in told
+    seen = run.report().seen
+    assert len(seen.series) == 6
+    assert len(seen.series[0].before) == 40
+    assert (run.directory / "batch.html").read_text().count("<svg") == 6
 
 
 def test_rows_of_steps_are_cases_with_one_answer_each(tmp_path):

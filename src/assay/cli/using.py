@@ -60,22 +60,28 @@ def show(
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Print the verdict on every practice.", show_default="off")
     ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Show training rows as the network saw them, and where.", show_default="off"),
+    ] = False,
     as_json: take.Json = False,
 ) -> None:
-    """Show what a run found: scores beside baselines, advice, and on request its configuration or ledger."""
-    if config and ledger:
-        raise ConfigError("show prints one thing", "--config and --ledger were given", "Remove one of them.")
+    """Show what a run found: scores beside baselines, advice, and on request its configuration, ledger or a batch."""
+    asked = [name for name, on in (("--config", config), ("--ledger", ledger), ("--batch", batch)) if on]
+    if len(asked) > 1:
+        raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
     if config and not as_json:
         sys.stdout.write(_config_text(run))
         return
     report = _report_of(run)
     if as_json:
         content = report.model_dump(mode="json", by_alias=True)
-        take.print_json(
-            {"config": content["config"]} if config else {"ledger": content["ledger"]} if ledger else content
-        )
+        part = {"--config": "config", "--ledger": "ledger", "--batch": "seen"}.get("".join(asked))
+        take.print_json(content if part is None else {part: content[part]})
     elif ledger:
         take.console().print(_ledger_table(report))
+    elif batch:
+        _print_batch(run, report)
     else:
         from assay.report.terminal import summarise
 
@@ -181,6 +187,28 @@ def _shown(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.4g}"
     return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+def _print_batch(run: Path, report: Report) -> None:
+    """The rows that can be read here, and the page that shows pictures and series too."""
+    from rich.table import Table
+
+    seen = report.seen
+    if seen is None:
+        raise BundleError(
+            "a run must have kept a batch to show it", f"{run} has none", "Runs made with this version of assay do."
+        )
+    console = take.console()
+    console.print(seen.caption)
+    if seen.rows:
+        table = Table(box=None, pad_edge=False)
+        for column in seen.columns:
+            table.add_column(column, overflow="fold")
+        for row in seen.rows:
+            table.add_row(*row)
+        console.print(table)
+    pages = [path for path in (run / "batch.html", run / "report.html") if path.is_file()]
+    sys.stdout.write(f"{pages[0]}\n" if pages else "")
 
 
 def _ledger_table(report: Report) -> Table:

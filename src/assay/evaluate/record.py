@@ -188,6 +188,34 @@ class Provenance(Record):
     resumed: tuple[Resumption, ...] = ()
 
 
+class Thumbnail(Record):
+    """A small picture as training saw it: JPEG in base64, what it shows, and its size in pixels."""
+
+    label: str
+    jpeg: str
+    width: int
+    height: int
+
+
+class SeenSeries(Record):
+    """A series before and after the changes of training, None where nothing was measured; `after` is empty for none."""
+
+    label: str
+    channel: str
+    before: tuple[float | None, ...]
+    after: tuple[float | None, ...] = ()
+
+
+class Seen(Record):
+    """A few training rows as the network saw them; `rows` are the other cells, as they are encoded, in words."""
+
+    caption: str
+    pictures: tuple[Thumbnail, ...] = ()
+    series: tuple[SeenSeries, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
 class Report(Record):
     """All that a run has to say. `scores` has the network first; `config` is the resolved configuration, flat."""
 
@@ -212,5 +240,6 @@ class Report(Record):
     residuals: ResidualPicture | None = None
     contributions: tuple[Contribution, ...] = ()
     parity: Parity
+    seen: Seen | None = None
     ledger: tuple[Verdict, ...]
     provenance: Provenance

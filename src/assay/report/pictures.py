@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -82,6 +83,27 @@ def rate_tests(report: Report) -> tuple[Picture, ...]:
     """The range tests of the networks of the model."""
     tested = [part.rates for part in report.training.parts if part.rates is not None and part.rates.rates]
     return tuple(Picture(rate_chart(curve), rate_caption(curve)) for curve in tested)
+
+
+def seen_series(report: Report) -> tuple[Picture, ...]:
+    """Training series before and after the changes of training, a small chart each."""
+    found = () if report.seen is None else report.seen.series
+    drawn = []
+    for one in found:
+        lines = [Series("as it is", _steps(one.before), _numbers(one.before), 0)]
+        if one.after:
+            lines.append(Series("as trained on", _steps(one.after), _numbers(one.after), 1))
+        label = f"{short(one.channel, 20)} of a row of {short(report.table_schema.target, 20)} {short(one.label, 20)}"
+        drawn.append(Picture(line_chart(label, lines, Axis("", whole=True), Axis(""), size=(400, 150)), label))
+    return tuple(drawn)
+
+
+def _steps(values: tuple[float | None, ...]) -> list[float]:
+    return [float(step) for step in range(len(values))]
+
+
+def _numbers(values: tuple[float | None, ...]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
 
 
 def primary_dots(report: Report) -> Picture:

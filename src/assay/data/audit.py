@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.data import checks_columns, checks_files, checks_rows, checks_series
+from assay.data import checks_columns, checks_files, checks_rows, checks_series, checks_texts
 from assay.data.columns import target_values
 from assay.data.config import AuditConfig
 from assay.data.findings import Checked, Finding, Severity, View
@@ -39,6 +39,10 @@ _CHECKS: tuple[Callable[[View], Checked], ...] = (
     checks_files.column_match,
     checks_columns.mixed_types,
     checks_series.series,
+    checks_texts.cells,
+    checks_texts.near_copies,
+    checks_texts.phrases,
+    checks_texts.language_mix,
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,15 @@ def hashed_grams(texts: Sequence[str], buckets: int) -> Grams:
     return Grams(joined(parts) if parts else np.zeros((0, 1), np.int32), cut)
 
 
+def word_hashes(texts: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], Words]]:
+    """The row and the hash of every word in the order of the texts, some texts at a time; see `hashed_grams`."""
+    first = 0
+    for block in _blocks([normalised(text) for text in texts]):
+        rows, hashes = _single_words(*_summed(block))
+        yield rows + first, hashes
+        first += len(block)
+
+
 def normalised(text: str) -> str:
     """The words of a text, folded and in one Unicode form, with one blank between them."""
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")))
@@ -91,12 +100,8 @@ def _blocks(texts: Sequence[str]) -> list[list[str]]:
 
 def _bags(texts: Sequence[str], buckets: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
     """Row, bucket and count of every different n-gram, by rising row, and how many rows had too many."""
-    signs = np.frombuffer("".join(f"\0 {text} " for text in texts).encode("utf-32-le", "replace"), np.uint32)
-    row = np.cumsum(signs == _END) - 1
+    signs, row, sums, back = _summed(texts)
     with np.errstate(over="ignore"):
-        power: Words = np.cumprod(np.full(len(signs) + 1, _FACTOR, np.uint64), dtype=np.uint64)
-        back: Words = np.cumprod(np.full(len(signs) + 1, _INVERSE, np.uint64), dtype=np.uint64)
-        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(signs.astype(np.uint64) * power[:-1])])
         words = _word_hashes(signs, row, sums, back)
         letters = _letter_hashes(signs, row, sums, back)
     half = buckets // 2
@@ -107,18 +112,35 @@ def _bags(texts: Sequence[str], buckets: int) -> tuple[NDArray[np.int64], NDArra
     return rows[order], places[order], counts[order], len(cut)
 
 
+def _summed(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64], Words, Words]:
+    """The signs of all texts, the row of each, and the sums from which the hash of any run of signs follows."""
+    signs = np.frombuffer("".join(f"\0 {text} " for text in texts).encode("utf-32-le", "replace"), np.uint32)
+    row = np.cumsum(signs == _END) - 1
+    with np.errstate(over="ignore"):
+        power: Words = np.cumprod(np.full(len(signs) + 1, _FACTOR, np.uint64), dtype=np.uint64)
+        back: Words = np.cumprod(np.full(len(signs) + 1, _INVERSE, np.uint64), dtype=np.uint64)
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(signs.astype(np.uint64) * power[:-1])])
+    return signs, row, sums, back
+
+
 def _word_hashes(
     signs: NDArray[np.uint32], row: NDArray[np.int64], sums: Words, back: Words
 ) -> tuple[NDArray[np.int64], Words]:
     """The row and the hash of every word and of every two words that follow each other."""
-    inside = (signs != _BLANK) & (signs != _END)
-    edges = np.diff(np.concatenate([[0], inside.view(np.int8), [0]]))
-    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    single = _mixed((sums[stop] - sums[start]) * back[start])
-    rows = row[start]
+    rows, single = _single_words(signs, row, sums, back)
     pairs = np.flatnonzero(rows[1:] == rows[:-1])
     double = _mixed(single[pairs] * _FACTOR + single[pairs + 1])
     return np.concatenate([rows, rows[pairs]]), np.concatenate([single, double])
+
+
+def _single_words(
+    signs: NDArray[np.uint32], row: NDArray[np.int64], sums: Words, back: Words
+) -> tuple[NDArray[np.int64], Words]:
+    """The row and the hash of every word, in the order of the signs."""
+    inside = (signs != _BLANK) & (signs != _END)
+    edges = np.diff(np.concatenate([[0], inside.view(np.int8), [0]]))
+    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return row[start], _mixed((sums[stop] - sums[start]) * back[start])
 
 
 def _letter_hashes(

@@ -20,6 +20,7 @@ from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
 from assay.runs import read_tables
+from assay.search.plan import reads_words
 from assay.search.rates import find_rates
 from assay.train.budget import Budget
 from assay.train.device import using_threads
@@ -166,7 +167,9 @@ def _find(request: Request, steps: int, low: float | None, high: float | None, w
             table, schema, config.data.split, seed=config.seed, ledger=ledger, valid=read_in.valid, test=read_in.test
         )
         watch.stage("encode")
-        encoder = Encoder.fit(split.train, schema, config.data.encode, ledger)
+        encoder = Encoder.fit(
+            split.train, schema, config.data.encode, ledger, words=bool(reads_words(config.model, config.ensemble))
+        )
         curves = find_rates(
             encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
             seed=config.seed, budget=Budget(config.budget), steps=steps, low=low, high=high, watch=watch, spill=spill,

@@ -179,7 +179,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             texts = _plan_texts(request, split, schema, budget, ledger)
             encoder = Encoder.fit(
                 split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures,
-                tell=tracked.steps, tunes=texts.tunes,
+                words=texts.words, tell=tracked.steps, tunes=texts.tunes,
             )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
@@ -263,7 +263,10 @@ def _plan_texts(request: Request, split: Split, schema: Schema, budget: Budget, 
     ensemble = request.config.ensemble
     if request.model is not None:
         ensemble = ensemble.model_copy(update={"tuned_layers": 0})
-    return plan_texts(split.train, others, schema, options, ensemble, room=room, budget=left, ledger=ledger)
+    model = request.config.model if request.model is None else None
+    return plan_texts(
+        split.train, others, schema, options, ensemble, model=model, room=room, budget=left, ledger=ledger
+    )
 
 
 def _seconds_after_training(

@@ -97,3 +97,33 @@ def test_a_regression_of_texts(reviews, tmp_path):
     )
     scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
     assert scores["r2"] > 0.2
+
+
+def test_networks_of_words_read_the_texts_and_stand_in_the_bundle(reviews, tmp_path):
+    options = [
+        "model.name=text_cnn", "model.width=16", "model.embedding=16", "train.epochs=14", "train.batch=16",
+        "evaluate.bootstrap=100", "evaluate.baselines=[majority]", "ensemble.text_linear=false",
+        "data.encode.text_words=8",
+    ]  # fmt: skip
+    rows = reviews.with_columns(pl.lit("very short").alias("note"))
+    rows[5, "review"] = "The film is good! " * 30
+    kinds = {"review": "text", "note": "text"}
+    run = assay.fit(rows, "verdict", out=tmp_path / "run", budget="none", kinds=kinds, overrides=options)
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["accuracy"] > 0.85
+    found = verdicts(run)
+    assert found["text.words"].outcome == "applied"
+    assert found["text.encoder"].outcome == "skipped"
+    assert found["train.text-augmentation"].outcome == "applied"
+    assert found["text.length"].outcome == "warned"
+    assert "8 words" in found["text.length"].reason
+    (review,) = (item for item in run.bundle.manifest.inputs if item.name == "review")
+    assert (review.words, review.grams, review.window, review.buckets) == (8, 0, 0, 0)
+    assert run.bundle.verify() <= 1e-5
+    odd = pl.DataFrame(
+        {"review": ["", None, "\U0001f600", "bad " * 50], "note": ["", "x", None, "שלום"], "stars": [3, None, 1, 5]}
+    )
+    together = run.predict(odd)
+    alone = pl.concat([run.predict(odd.slice(place, 1)) for place in range(4)])
+    names = [name for name in together.columns if name.startswith("probability_")]
+    np.testing.assert_allclose(together.select(names).to_numpy(), alone.select(names).to_numpy(), atol=1e-5)

@@ -56,7 +56,7 @@ _ML = "ai.onnx.ml"
 _TYPES = {"series": TensorProto.FLOAT, "pictures": TensorProto.UINT8}
 #: What an input says of an array that no network reads; windows are read by the text encoder anyway.
 _UNREAD: Mapping[ViewKind, Mapping[str, object]] = MappingProxyType(
-    {"grams": {"grams": 0}, "series": {"length": 0}, "pictures": {"picture": None}}
+    {"grams": {"grams": 0}, "words": {"words": 0}, "series": {"length": 0}, "pictures": {"picture": None}}
 )
 #: Lengths of the free axes of the example that is exported.
 _EXAMPLE = (4, 7)

@@ -78,6 +78,9 @@ class EncodeConfig(Record):
         description="Pretrained encoder that reads texts: minilm, the folder of one, none, or auto for minilm where "
         "it is installed and the time allows.",
     )
+    text_words: int = Field(
+        512, ge=1, le=8192, description="Words of a text that networks of words (text_cnn and others) read at most."
+    )
     series_length: int = Field(
         5000, ge=1, le=100_000, description="Steps of a series that are read at most; those of the longest, if fewer."
     )

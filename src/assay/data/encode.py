@@ -90,13 +90,14 @@ class Encoded:
 class Layout:
     """Sizes of the network's inputs; `vocabularies` counts the codes of each category column.
 
-    media: the arrays that networks may take themselves.
+    media: the arrays that networks may take themselves. texts: how many of the extras say what texts say, the last.
     """
 
     numbers: int
     extras: int
     vocabularies: tuple[int, ...]
     media: tuple[View, ...] = ()
+    texts: int = 0
 
     def places(self, kind: ViewKind) -> tuple[int, ...]:
         """Places of the media of a kind."""
@@ -262,6 +263,7 @@ class Encoder:
         *,
         frozen: FrozenText | None = None,
         pictures: Pictures | None = None,
+        words: bool = False,
         tell: Tell | None = None,
         tunes: bool = False,
     ) -> Encoder:
@@ -271,6 +273,7 @@ class Encoder:
             frozen: a text encoder that reads the text columns.
             tunes: whether networks are to be given its windows too, to train it further.
             pictures: those of the column of pictures, which were decoded before.
+            words: whether texts are read word by word, for networks that do.
             tell: told of how many texts it has read, of how many.
 
         Raises:
@@ -280,6 +283,8 @@ class Encoder:
             raise ValueError(f"an encoder learns from training rows, not from {train.part} rows")
         counted = [_plan_input(train, column, config, frozen, pictures) for column in _input_order(schema)]
         inputs = _of_one_length(tuple(item for item, _ in counted))
+        if words:
+            inputs = tuple(_with_words(item, config) for item in inputs)
         plan = _plan_values(inputs, schema)
         numeric = [item for item in inputs if is_numeric(item)]
         learned = learn((values_of(train.column(item.name), item) for item in numeric), plan, config)
@@ -288,9 +293,9 @@ class Encoder:
         vocabularies = tuple(len(item.categories) + 2 for item in inputs if item.kind is Kind.CATEGORY)
         media = tuple(view for view in views_of(inputs) if tunes or view.kind != "windows")
         reader = None if pictures is None else pictures.reader
-        encoder = cls(
-            inputs, preprocess, Layout(len(plan.trends), preprocess.extras, vocabularies, media), frozen, reader
-        )
+        texts = sum(plan.text_sizes) + (0 if features is None else features.width)
+        layout = Layout(len(plan.trends), preprocess.extras, vocabularies, media, texts)
+        encoder = cls(inputs, preprocess, layout, frozen, reader)
         _write_verdicts(ledger, encoder, len(train), learned, sum(merged for _, merged in counted), plan, config)
         return encoder
 
@@ -348,6 +353,7 @@ def note_lengths(encoder: Encoder, ledger: Ledger) -> None:
     most = {
         "windows": f"{MOST_WINDOWS} windows of tokens",
         "grams": f"{MOST_GRAMS:,} n-grams of a kind",
+        "words": f"{max(item.words for item in encoder.inputs):,} words",
         "series": f"{max(item.length for item in encoder.inputs):,} steps",
     }
     told = [f"{count:,} of {most[view.kind]} or more in {view.name.removeprefix(RESERVED)}"
@@ -412,6 +418,10 @@ def _plan_input(
             grams=config.text_grams, window=window,
         ), 0  # fmt: skip
     return Input(name=name, kind=column.kind, format=column.format), 0
+
+
+def _with_words(item: Input, config: EncodeConfig) -> Input:
+    return item.model_copy(update={"words": config.text_words}) if item.kind is Kind.TEXT else item
 
 
 def _of_one_length(inputs: tuple[Input, ...]) -> tuple[Input, ...]:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from assay.data import columns, grams, tokens
+from assay.data import columns, grams, tokens, words
 from assay.data.picture_reader import decoded
 from assay.data.pictures import PictureFormat
 from assay.data.schema import Kind
@@ -39,9 +39,9 @@ class Input(Record):
     """One column the model takes.
 
     `format` is how its strings are parsed (see `schema.Column`). A category has its `categories` in code order (code =
-    position + 2). A text is read in up to three ways: words counted in a few hash `buckets`, up to its longest n-gram
-    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens. 0 stands for not so. A
-    sequence is read up to `length` steps, and a picture brought to one format.
+    position + 2). A text is read in up to four ways: words counted in a few hash `buckets`, up to its longest n-gram
+    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens; its first `words` words
+    in their order. 0 stands for not so. A sequence is read up to `length` steps, and a picture brought to one format.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Input(Record):
     ngrams: int = 0
     grams: int = 0
     window: int = 0
+    words: int = 0
     length: int = 0
     picture: PictureFormat | None = None
 
@@ -61,7 +62,9 @@ def is_numeric(item: Input) -> bool:
     return item.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATETIME)
 
 
-ViewKind = Literal["grams", "windows", "series", "pictures"]
+ViewKind = Literal["grams", "words", "windows", "series", "pictures"]
+#: Views of several columns together; others are of one.
+_JOINT: tuple[ViewKind, ...] = ("words", "series")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class View:
     """An array of its own that is read from columns.
 
     `grams` (n, k) and `windows` (n, w, t) of tokens are int32 of one text; what k, w and t are depends on the rows, and
-    zeros may follow. `series` (n, C, T) is float32 of all sequences, a channel each, NaN where nothing was measured.
-    `pictures` (n, C, H, W) are uint8.
+    zeros may follow. So are `words` (n, l), of all texts of a row. `series` (n, C, T) is float32 of all sequences, a
+    channel each, NaN where nothing was measured. `pictures` (n, C, H, W) are uint8.
     """
 
     items: tuple[Input, ...]
@@ -79,7 +82,7 @@ class View:
     @property
     def name(self) -> str:
         """Of the input of the ONNX model."""
-        return f"{RESERVED}{self.kind}" + (f":{self.items[0].name}" if self.kind != "series" else "")
+        return f"{RESERVED}{self.kind}" + ("" if self.kind in _JOINT else f":{self.items[0].name}")
 
     @property
     def shape(self) -> tuple[str | int, ...]:
@@ -90,16 +93,18 @@ class View:
             form = self.items[0].picture
             assert form is not None
             return form.channels, form.height, form.width
-        return ("grams",) if self.kind == "grams" else ("windows", "tokens")
+        return ("windows", "tokens") if self.kind == "windows" else (self.kind,)
 
 
 def views_of(inputs: tuple[Input, ...]) -> tuple[View, ...]:
     """The arrays that texts and series are read to beside `Matrices.texts`, in the order of `Matrices.media`."""
     bags = [View((item,), "grams") for item in inputs if item.grams]
+    read = tuple(item for item in inputs if item.words)
+    words = [View(read, "words")] if read else []
     channels = tuple(item for item in inputs if item.length)
     series = [View(channels, "series")] if channels else []
     pictures = [View((item,), "pictures") for item in inputs if item.picture is not None]
-    return (*bags, *series, *pictures, *(View((item,), "windows") for item in inputs if item.window))
+    return (*bags, *words, *series, *pictures, *(View((item,), "windows") for item in inputs if item.window))
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,10 @@ def _viewed(frame: pl.DataFrame, view: View, readers: Readers) -> tuple[np.ndarr
         found = [padded(cells_of(frame, item.name), item.length) for item in view.items]
         longer = np.logical_or.reduce([is_longer for _, is_longer in found])
         return np.stack([channel for channel, _ in found], 1), int(longer.sum())
+    if view.kind == "words":
+        every = [columns.as_text(cells_of(frame, item.name)).to_list() for item in view.items]
+        read = words.word_ids(every, view.items[0].words)
+        return read.ids, read.cut
     (item,) = view.items
     if item.picture is not None:
         return (readers.pictures or decoded)(cells_of(frame, item.name), item.picture), 0
@@ -193,6 +202,7 @@ def joined_media(parts: Sequence[tuple[np.ndarray, ...]], views: tuple[View, ...
     """The arrays of several blocks of rows under each other."""
     join: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
         "grams": grams.joined,
+        "words": words.joined,
         "windows": tokens.joined,
         "series": np.concatenate,
         "pictures": np.concatenate,

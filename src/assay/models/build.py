@@ -8,7 +8,7 @@ from types import MappingProxyType
 from torch import Tensor
 
 from assay.data.encode import Encoded, Layout
-from assay.models.config import SERIES, ModelConfig
+from assay.models.config import SERIES, TEXTS, ModelConfig
 from assay.models.ft_transformer import FtTransformer
 from assay.models.image import build_cnn
 from assay.models.mlp import Mlp
@@ -17,6 +17,7 @@ from assay.models.realmlp import RealMlp
 from assay.models.resnet import ResNet
 from assay.models.series import build_series
 from assay.models.tabm import TabM
+from assay.models.text import build_text
 from assay.models.timm_network import build_timm
 
 Builder = Callable[[int, Layout, Tensor, int, ModelConfig], Network]
@@ -53,10 +54,13 @@ def build(
     rows: all inputs of training rows, to which a realmlp fits its initial weights.
 
     Raises:
-        ValueError: `config` leaves the family open, or a realmlp or a network of series or pictures is given no rows.
+        ValueError: `config` leaves the family open, or a realmlp or a network of series, texts or pictures is given no
+            rows.
     """
     if config.name in SERIES:
         network: Network = build_series(config, layout, outputs, len(seeds), rows)
+    elif config.name in TEXTS:
+        network = build_text(config, layout, outputs, len(seeds), rows)
     elif config.name == "cnn":
         network = build_cnn(config, layout, outputs, len(seeds), rows)
     elif config.name == "timm":

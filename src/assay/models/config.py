@@ -11,10 +11,12 @@ from assay.records import Record
 Family = Literal[
     "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
     "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn", "timm",
+    "text_cnn", "text_gru", "text_lstm", "text_transformer",
 ]  # fmt: skip
 Augment = Literal[
     "auto", "none", "shift", "flip", "strong", "trivial", "rand", "autoaugment", "noise", "warp", "permute",
 ]  # fmt: skip
+AugmentText = Literal["auto", "none", "light", "synonyms", "full"]
 #: Those that read tables alone.
 TABULAR: tuple[Family, ...] = ("perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini")
 #: Names of changes of series; of the others, all but auto and none are of pictures.
@@ -22,6 +24,8 @@ AUGMENT_SERIES: tuple[Augment, ...] = ("noise", "warp", "permute")
 #: Those of the families that read pictures, and those that read series.
 PICTURES: tuple[Family, ...] = ("cnn", "timm")
 SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
+#: Those that read texts word by word.
+TEXTS: tuple[Family, ...] = ("text_cnn", "text_gru", "text_lstm", "text_transformer")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
 Norm = Literal["none", "batch", "layer"]
 Initialisation = Literal["he", "xavier", "lecun", "orthogonal"]
@@ -49,7 +53,7 @@ class ModelConfig(Record):
     )
     norm: Norm = Field("none", description="Normalisation of hidden units, over the batch or over the layer.")
     initialisation: Initialisation = Field("he", description="How initial weights are drawn.")
-    embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category.")
+    embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category, or of a word.")
     numbers: Numbers = Field(
         "piecewise",
         description="How a number is widened: not at all, with bins beside it, or to a vector of bins or of waves.",
@@ -78,6 +82,14 @@ class ModelConfig(Record):
         "resnet18",
         description="Network of timm to train from random weights, for model.name=timm: vgg11_bn, "
         "mobilenetv3_small_100, efficientnet_b0, convnext_atto, vit_tiny_patch16_224, ...",
+    )
+    augment_text: AugmentText = Field(
+        "auto",
+        description="Changes of training texts that are read word by word: none, light (words swapped, left out and "
+        "hidden), synonyms (of WordNet), full (all of these, hidden spans and shuffled sentences), or auto for light.",
+    )
+    wordnet: str = Field(
+        "auto", description="Folder of WordNet's files, for synonyms; auto is that of Debian's wordnet-base."
     )
     module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
     parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")

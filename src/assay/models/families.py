@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from assay.models.config import PICTURES, SERIES, Family, ModelConfig, Numbers
+from assay.models.config import PICTURES, SERIES, TEXTS, Family, ModelConfig, Numbers
 
 _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
+_TEXTS = frozenset({"augment_text", "wordnet"})
 _TABLES = _NUMBERS | _ONLY_SOME | {"numbers", "embedding", "norm", "initialisation", "activation"}
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
 
@@ -47,6 +48,13 @@ DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
         "cnn": ModelConfig(name="cnn", width=32, members=1),
         "timm": ModelConfig(name="timm", members=1),
         "series_transformer": ModelConfig(name="series_transformer", layers=3, width=64, attention_heads=4),
+        # Kim 2014, narrower; the others are ours.
+        "text_cnn": ModelConfig(name="text_cnn", width=64, embedding=64, dropout=0.5),
+        "text_gru": ModelConfig(name="text_gru", layers=1, width=64, embedding=64, dropout=0.3),
+        "text_lstm": ModelConfig(name="text_lstm", layers=1, width=64, embedding=64, dropout=0.3),
+        "text_transformer": ModelConfig(
+            name="text_transformer", layers=2, width=64, attention_heads=4, dropout=0.2, activation="relu"
+        ),
     }
 )  # fmt: skip
 
@@ -67,6 +75,10 @@ _UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
         "gru": _TABLES,
         "lstm": _TABLES,
         "series_transformer": _TABLES - {"attention_heads"},
+        "text_cnn": (_TABLES - {"embedding"}) | {"layers"},
+        "text_gru": _TABLES - {"embedding"},
+        "text_lstm": _TABLES - {"embedding"},
+        "text_transformer": _TABLES - {"attention_heads", "expansion", "activation"},
     }
 )
 
@@ -88,5 +100,6 @@ def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[st
         _UNUSED[name]
         | (frozenset() if name in PICTURES + SERIES else {"augment"})
         | (frozenset() if name == "timm" else {"timm"})
+        | (frozenset() if name in TEXTS else _TEXTS)
         | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])
     )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -107,22 +107,25 @@ class Attention(nn.Module):
         self.mix = DefaultLinear(members, length, length, zero_bias=True)
         self.dropout = Dropout(config.dropout, noise, _ATTENTION_FACTOR)
 
-    def forward(self, tokens: Tensor, queries: int | None = None) -> Tensor:
-        """Compute; see the class for shapes."""
+    def forward(self, tokens: Tensor, queries: int | None = None, there: Tensor | None = None) -> Tensor:
+        """Compute; see the class for shapes. `there`: bool (n, T), tokens that are attended to; None is all."""
         members, heads = len(tokens), self.heads
         asking = tokens if queries is None else tokens[:, :, :queries]
         query = self.query(rearrange(asking, "m n t d -> m (n t) d"))
         query = rearrange(query, "m (n t) (h e) -> (m n) h t e", t=asking.shape[2], h=heads)
         both = self.key_value(rearrange(tokens, "m n t d -> m (n t) d"))
         key, value = rearrange(both, "m (n t) (two h e) -> two (m n) h t e", t=tokens.shape[2], two=2, h=heads)
-        found = rearrange(self._attend(query, key, value), "(m n) h t e -> m (n t) (h e)", m=members)
+        mask = None if there is None else repeat(there, "n t -> (m n) 1 1 t", m=members)
+        found = rearrange(self._attend(query, key, value, mask), "(m n) h t e -> m (n t) (h e)", m=members)
         mixed: Tensor = rearrange(self.mix(found), "m (n t) d -> m n t d", t=asking.shape[2])
         return mixed
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         if self.dropout.is_idle:
-            return functional.scaled_dot_product_attention(query, key, value)
+            return functional.scaled_dot_product_attention(query, key, value, mask)
         scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(2, 3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf)
         dropped: Tensor = self.dropout(scores.softmax(-1))
         return dropped @ value
 
@@ -145,11 +148,11 @@ class Block(nn.Module):
         self.dropout = Dropout(config.dropout, noise)
         self.narrow = DefaultLinear(members, inner, length)
 
-    def forward(self, tokens: Tensor, queries: int | None = None) -> Tensor:
-        """Compute; see the class for shapes."""
+    def forward(self, tokens: Tensor, queries: int | None = None, there: Tensor | None = None) -> Tensor:
+        """Compute; see the class for shapes, and `Attention` for `there`."""
         normal = tokens if self.norm is None else _over_tokens(self.norm, tokens)
         kept = tokens if queries is None else tokens[:, :, :queries]
-        kept = kept + self.attention(normal, queries)
+        kept = kept + self.attention(normal, queries, there)
         rows = kept.flatten(1, 2)
         value, gate = self.widen(self.inner_norm(rows)).chunk(2, dim=2)
         rows = torch.add(rows, self.narrow(self.dropout(value * self.activation(gate))))

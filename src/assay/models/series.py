@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assay.data.encode import Encoded, Layout
-from assay.models.blocks import Generators, Inputs, MemberEmbedding, MemberLinear, draw_uniform
+from assay.models.blocks import Generators, MemberLinear, draw_uniform
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
-from assay.models.network import Dropout, MemberModule, Network
+from assay.models.late_fusion import LateFusion
+from assay.models.network import MemberModule
 from assay.models.rocket import moments
 
-_LONGEST_EMBEDDING = 8
 #: Numbers of one layer's maps, all members together, that are looked at at once without gradients; 2^24 are 64 MB.
 _NUMBERS_AT_ONCE = 1 << 24
 #: Tokens of a series that a transformer reads, about: attention grows with their square.
@@ -165,32 +165,16 @@ class Layer(nn.Module):
         return normal if self.is_linear else functional.relu(normal)
 
 
-class SeriesNetwork(Network):
-    """Base: maps of a series, one vector of them, and a last linear layer that also sees the rest of the row.
-
-    Numbers, extras and vectors of categories stand beside the vector of the series, so that a row's table and its
-    series are joined late. A subclass says what `read` makes of a series; the head starts at the prior.
-    """
+class SeriesNetwork(LateFusion):
+    """Base: maps of a series and one vector of them; a subclass says what `read` makes of a series."""
 
     def __init__(
         self, members: int, series: SeriesLayout, layout: Layout, outputs: int, width: int, dropout: float = 0.0
     ) -> None:
         """`width`: length of the vector that `read` returns."""
-        super().__init__(members)
+        super().__init__(members, layout, outputs, width, dropout)
         self.standardised = Standardised(series)
-        length = min(_LONGEST_EMBEDDING, max(layout.vocabularies, default=1))
-        self.embedding = MemberEmbedding(members, layout.vocabularies, length) if layout.vocabularies else None
-        beside = layout.numbers + layout.extras + length * len(layout.vocabularies)
-        self.dropout = Dropout(dropout, self.noise)
-        # Nothing is joined where there is nothing: an exporter leaves columns without columns in double precision.
-        self.has_numbers = layout.numbers + layout.extras > 0
-        self.head = MemberLinear(members, beside + width, outputs)
         self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // (members * width * max(series.length, 1))))
-
-    def initialise(self, generators: Generators, prior: Tensor) -> None:
-        """Draw the weights; the head starts at the prior."""
-        super().initialise(generators, prior)
-        self.head.start(prior)
 
     def read(self, series: Tensor, there: Tensor | None) -> Tensor:
         """The vector of each series, (M, n, width), of series (n, C, T) and of where they are, (n, 1, T)."""
@@ -198,10 +182,7 @@ class SeriesNetwork(Network):
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor:
         """Compute: media[0] is the series, (n, C, T) float32 with NaN where nothing was measured."""
-        vector = self.dropout(self.read(*self.standardised(media[0])))
-        own = vector if self.embedding is None else torch.cat([self.embedding(codes), vector], dim=2)
-        out: Tensor = self.head(Inputs(torch.cat([numbers, extras], dim=1), own) if self.has_numbers else own)
-        return out
+        return self.join(self.read(*self.standardised(media[0])), numbers, extras, codes)
 
 
 def average(maps: Tensor, there: Tensor | None) -> Tensor:
@@ -315,7 +296,7 @@ class InceptionTime(SeriesNetwork):
 
 
 class Recurrent(MemberModule):
-    """Layers of gated units of each member: (n, T, C) to (M, n, T, W).
+    """Layers of gated units of each member: (n, T, C), or each member's own (M, n, T, C), to (M, n, T, W).
 
     gru: Cho et al., EMNLP 2014. lstm: Hochreiter & Schmidhuber, Neural Computation 1997; its forget gates start open,
     at 1 (Jozefowicz, Zaremba & Sutskever, ICML 2015).
@@ -345,7 +326,8 @@ class Recurrent(MemberModule):
         """Compute; see the class for shapes."""
         # The exporter would write torch's operation as a loop of small ones, and ONNX has one for each kind.
         read = self._as_nodes if torch.onnx.is_in_onnx_export() else self._member
-        return torch.stack([read(steps, m) for m in range(len(self.input_weights[0]))])
+        members = range(len(self.input_weights[0]))
+        return torch.stack([read(steps if steps.dim() == 3 else steps[m], m) for m in members])
 
     def _as_nodes(self, steps: Tensor, m: int) -> Tensor:
         """The same as nodes called GRU or LSTM, which want time first and the gates in another order."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, Augment, ModelConfig
+from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, TEXTS, Augment, ModelConfig
 from assay.models.families import unused_options
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -53,6 +53,10 @@ _CHANGES_OF_SERIES: Augment = "warp"
 #: Passes of the networks of series from which one is trained a second time, on changed series.
 _PASSES_TO_TRY = 60
 _FOLDS_OF_SERIES, _FEW_SERIES, _SHARE_OF_SERIES = 5, 3000, 0.6
+#: What a word costs in one pass of one member of the network of words that is taken unasked, from how many passes on it
+#: is worth its time, and the share of the time that is at most its own.
+TEXT_NETWORK = "text_cnn"
+_A_WORD, _PASSES_OF_TEXTS, _SHARE_OF_TEXTS = 5e-5, 10, 0.35
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
 _PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
@@ -83,6 +87,7 @@ def plan(
     steps: int = 0,
     has_pictures: bool = False,
     tunes: bool = False,
+    words: float = 0.0,
 ) -> Plan:
     """The plan for this many rows and this time; whatever the user set in `model` and `train` holds for every job.
 
@@ -91,6 +96,7 @@ def plan(
         steps: of the longest series; 0 where there are no series.
         has_pictures: whether rows have a picture.
         tunes: whether a text encoder is trained further, for which there is the time of one split.
+        words: of a row's texts, where they are read word by word; 0 where they are not.
 
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
@@ -101,6 +107,8 @@ def plan(
         return _plan_pictures(rows, schema, model, train, ensemble)
     if steps:
         return _plan_series(rows, steps, schema, model, train, ensemble, seconds)
+    if reads_words(model, ensemble):
+        return _plan_words(rows, schema, model, train, ensemble)
     hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
     names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
     shares = {name: _SHARES.get(name, 1.0) for name in names}
@@ -112,7 +120,29 @@ def plan(
     for name in names:
         members = variants or _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
+    if words and _asked(model, ensemble) is None and suits_words(rows * words * folds, schema, seconds):
+        share = _SHARE_OF_TEXTS / (1.0 - _SHARE_OF_TEXTS)
+        jobs.append(_job(TEXT_NETWORK, model, train, rows, schema, share, 1))
+        reason += ", and one that reads the texts word by word"
     return Plan(tuple(jobs), folds, reason, why)
+
+
+def reads_words(model: ModelConfig, ensemble: EnsembleConfig) -> bool | None:
+    """Whether networks that read texts word by word were asked for; None where the choice was left open."""
+    asked = _asked(model, ensemble)
+    return None if asked is None else any(name in TEXTS for name in asked[0])
+
+
+def reads_only_words(model: ModelConfig, ensemble: EnsembleConfig) -> bool:
+    """Whether no other networks than such were asked for."""
+    asked = _asked(model, ensemble)
+    return asked is not None and all(name in TEXTS for name in asked[0])
+
+
+def suits_words(words: float, schema: Schema, seconds: float) -> bool:
+    """Whether rows are texts alone and there is the time for enough passes over so many words, of all folds."""
+    is_text = all(column.kind is Kind.TEXT for column in schema.features)
+    return is_text and words * _A_WORD * _PASSES_OF_TEXTS <= _SHARE_OF_TEXTS * seconds
 
 
 def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
@@ -125,6 +155,14 @@ def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainCo
         )  # fmt: skip
     jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(names), 1) for name in names)
     return Plan(jobs, ensemble.folds or 1, reason, "networks of pictures take the time of one split")
+
+
+def _plan_words(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
+    """The networks that were named, of which one at least reads words: one of each."""
+    asked = _asked(model, ensemble)
+    assert asked is not None
+    jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(asked[0]), 1) for name in asked[0])
+    return Plan(jobs, ensemble.folds or 1, asked[1], "networks of words take the time of one split")
 
 
 def _plan_series(
@@ -187,6 +225,8 @@ def _check_reads(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -
     for name in () if asked is None else asked[0]:
         if name in SERIES:
             reads, has = "series", Kind.SEQUENCE in kinds
+        elif name in TEXTS:
+            reads, has = "texts", Kind.TEXT in kinds
         elif name in PICTURES:
             reads, has = "pictures", Kind.IMAGE in kinds
         else:

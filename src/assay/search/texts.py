@@ -15,12 +15,15 @@ from assay.data.frozen import FrozenText
 from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
+from assay.data.words import word_ids, words_a_row
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
+from assay.models.config import ModelConfig
 from assay.models.text_encoder import TextEncoder
 from assay.models.text_tuned import SplitEncoder
 from assay.models.weights import MINILM, OpenedText, open_text_encoder, packaged_text_encoder
 from assay.search.config import EnsembleConfig
+from assay.search.plan import reads_only_words, reads_words, suits_words
 from assay.train.budget import Budget
 from assay.train.device import free_cores
 
@@ -39,13 +42,15 @@ _TIMED, _WEIGHED = 24, 1000
 class TextPlan:
     """The encoder that reads the text columns, or None, and the options with what is left out set to 0.
 
-    seconds_a_row: what the encoder takes for a row. tunes: whether its last layers are trained further.
+    seconds_a_row: what the encoder takes for a row. tunes: whether its last layers are trained further. words: whether
+    texts are read word by word, too.
     """
 
     frozen: FrozenText | None
     encode: EncodeConfig
     seconds_a_row: float = 0.0
     tunes: bool = False
+    words: bool = False
 
 
 def plan_texts(
@@ -55,6 +60,7 @@ def plan_texts(
     config: EncodeConfig,
     ensemble: EnsembleConfig,
     *,
+    model: ModelConfig | None = None,
     room: int,
     budget: Budget,
     ledger: Ledger,
@@ -64,7 +70,8 @@ def plan_texts(
     Args:
         train: rows that speed and sizes are judged by.
         others: how many rows there are beside them.
-        room: bytes that bags of n-grams may take, and what is remembered of an encoder's lower layers.
+        model: the networks that were asked for, with `ensemble`; without it none that reads words is thought of.
+        room: bytes that bags of n-grams, or words, may take, and what is remembered of an encoder's lower layers.
         budget: the time that is left.
 
     Raises:
@@ -78,21 +85,61 @@ def plan_texts(
         return TextPlan(None, config)
     rows = len(train) + others
     config = config.model_copy(update={"text_grams": _grams(train, names, rows, config, room, ledger)})
+    words = model is not None and _words(
+        train, names, rows, schema, config, reads_words(model, ensemble), room, budget, ledger
+    )
+    if model is not None and reads_only_words(model, ensemble):
+        config = config.model_copy(update={"text_buckets": 0})  # nothing would read what few buckets say
+        if config.text_encoder == "auto":
+            ledger.record("text.encoder", Outcome.SKIPPED, "the networks asked for read texts word by word")
+            return TextPlan(None, config, words=words)
     opened, a_row = _encoder(train, names, rows, config, budget, ledger)
     if opened is None:
         _refuse_tuning(ensemble)
-        return TextPlan(None, config)
+        return TextPlan(None, config, words=words)
     left = budget.left - rows * a_row
     layers = _tuned_layers(
         opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger,
         folds_pay=_folds_pay(len(train), schema),
     )  # fmt: skip
     if not layers:
-        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row)
+        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row, words=words)
     split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
-    return TextPlan(
-        _frozen(opened, split, config), config, a_row * (1 + layers / opened.encoder.sizes.layers), tunes=True
-    )
+    a_row *= 1 + layers / opened.encoder.sizes.layers
+    return TextPlan(_frozen(opened, split, config), config, a_row, tunes=True, words=words)
+
+
+def _words(
+    train: Rows,
+    names: list[str],
+    rows: int,
+    schema: Schema,
+    config: EncodeConfig,
+    asked: bool | None,
+    room: int,
+    budget: Budget,
+    ledger: Ledger,
+) -> bool:
+    """Whether texts are read word by word: where such networks were asked for, or left open and there is the time."""
+    if asked is False:
+        return False
+    ids = word_ids([_sample(train, name, _WEIGHED) for name in names], config.text_words).ids
+    a_row = words_a_row(ids)
+    size = 4 * rows * ids.shape[1]
+    if asked is None and not suits_words(len(train) * a_row, schema, budget.left):
+        return False
+    if size > room:
+        came = f"the words of {rows:,} rows would take about {size // 10**6:,} MB, and data.memory allows "
+        if asked:
+            raise ConfigError(
+                "texts that are read word by word must fit into memory",
+                f"{came}{room // 10**6:,}",
+                "Read fewer words of each with data.encode.text_words, or allow more with data.memory.",
+            )
+        return False
+    reason = f"{len(names)} columns word by word, {a_row:.0f} words a row, up to {config.text_words:,} of a text"
+    ledger.record("text.words", Outcome.APPLIED, reason, value=round(a_row))
+    return True
 
 
 def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room: int, ledger: Ledger) -> int:

@@ -1,4 +1,4 @@
-"""Which changes the rows of a training step undergo: those of pictures, or those of series."""
+"""Which changes the rows of a training step undergo: those of pictures, of series or of texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from assay.data.batches import Batch, epoch_seed
 from assay.models.config import PICTURES, SERIES, ModelConfig
 from assay.train.augment_images import augment
 from assay.train.augment_series import augment_series
+from assay.train.augment_texts import TextChanges, change
 from assay.train.config import TrainConfig
 from assay.train.image_policy import ImagePolicy, image_policy
 from assay.train.series_policy import SeriesPolicy, series_policy
 
-Policy = ImagePolicy | SeriesPolicy
+Policy = ImagePolicy | SeriesPolicy | TextChanges
 
 
 def policy_of(model: ModelConfig, train: TrainConfig, side: int) -> Policy | None:
@@ -39,12 +40,14 @@ def policy_of(model: ModelConfig, train: TrainConfig, side: int) -> Policy | Non
 def changed(rows: Batch, policy: Policy, seed: int, epoch: int, place: int) -> Batch:
     """The rows of a step, changed: a pure function of the seed, the epoch and the step's place in it.
 
-    Pictures, or series, are the first of the media, as the networks that are trained so read them.
+    Pictures, series, or words, are the first of the media, as the networks that are trained so read them.
     """
     generator = torch.Generator().manual_seed((epoch_seed(seed, epoch) * 1_000_003 + place) % (2**63 - 1))
     first, *others = rows.inputs.media
     if isinstance(policy, ImagePolicy):
         made = augment(first, policy, generator, epoch=epoch)
+    elif isinstance(policy, TextChanges):
+        made = change(first.cpu(), policy.policy, policy.synonyms, generator).to(first.device)
     else:
         made = augment_series(first, policy, generator)
     return replace(rows, inputs=replace(rows.inputs, media=(made, *others)))

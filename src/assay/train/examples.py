@@ -43,6 +43,7 @@ class Examples:
     targets: of all training rows, in no order to be relied on.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
     bagged: each member learns from a bootstrap sample of its own.
+    synonyms: of words, see `augment_texts.with_synonyms`; None where none are asked for.
     """
 
     encoder: Encoder
@@ -54,6 +55,7 @@ class Examples:
     targets: Tensor
     folds: int = 0
     bagged: bool = False
+    synonyms: Tensor | None = None
 
     @property
     def outputs(self) -> int:

@@ -92,7 +92,7 @@ def fit(
         watch: told of every epoch.
         checkpoints: where to go on from and to write to.
         own: the loss and the optimiser of the network itself, where it brings them.
-        policy: how the pictures or series of a step are changed.
+        policy: how the pictures, series or texts of a step are changed.
 
     Raises:
         DivergenceError: too many steps had no finite loss or gradient.

@@ -18,9 +18,10 @@ from assay.data.schema import Schema
 from assay.ledger import Ledger
 from assay.models.answer import Head
 from assay.models.build import build
-from assay.models.config import PICTURES, SERIES, ModelConfig
+from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
+from assay.train.augment_texts import TextChanges, named_text_policy
 from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.changes import Policy, policy_of
@@ -212,7 +213,7 @@ def train_network(
             name, start.again, start.train, start.valid, start.config, start.members, seed=seed, scale=start.scale,
             budget=budget, checkpoints=checkpoints, tell=watch.note,
         )  # fmt: skip
-    network, policy = start.network, _policy_of(model, start)
+    network, policy = start.network, _policy_of(model, start, found)
     trained = fit(
         network, start.train, start.valid, start.config, start.members, seed=seed, budget=budget, watch=watch,
         checkpoints=checkpoints, policy=policy,
@@ -225,8 +226,11 @@ def train_network(
     return TrainedNetwork(network, part, start.first_loss, start.make)
 
 
-def _policy_of(model: ModelConfig, start: Start) -> Policy | None:
-    """How pictures or series are changed, for a network that reads some."""
+def _policy_of(model: ModelConfig, start: Start, found: Examples) -> Policy | None:
+    """How pictures, series or texts are changed, for a network that reads some."""
+    if model.name in TEXTS:
+        words = named_text_policy(model.augment_text)
+        return None if words.is_idle else TextChanges(words, found.synonyms)
     if model.name not in PICTURES + SERIES:
         return None
     first = next(iter(start.train.blocks(1))).inputs.media[0]

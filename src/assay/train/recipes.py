@@ -81,6 +81,12 @@ _TIMM = TrainConfig(
     epochs=100, batch=64, lr=1e-3, schedule="cosine", warmup=0.1, weight_decay=0.05, label_smoothing=0.1, clip_norm=1.0,
     patience=100, select="metric",
 )  # fmt: skip
+#: Of networks that read words; Kim 2014 has batches of 50 and early stopping.
+_TEXT_CNN = TrainConfig(epochs=20, batch=64, lr=2e-3, schedule="cosine", weight_decay=1e-2, clip_norm=1.0, patience=6)
+_TEXT_GRU = TrainConfig(epochs=15, batch=64, lr=2e-3, schedule="cosine", weight_decay=1e-2, clip_norm=1.0, patience=5)
+_TEXT_TRANSFORMER = TrainConfig(
+    epochs=20, batch=64, lr=1e-3, schedule="cosine", warmup=0.1, weight_decay=1e-2, clip_norm=1.0, patience=6
+)
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
@@ -127,5 +133,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "gru": _recipe("gru", _SERIES, "Cho et al. (EMNLP 2014)"),
         "lstm": _recipe("lstm", _SERIES, "Hochreiter & Schmidhuber (1997)"),
         "series_transformer": _recipe("series_transformer", _SERIES, "Nie et al., PatchTST (ICLR 2023)"),
+        "text_cnn": _recipe("text_cnn", _TEXT_CNN, "Kim (EMNLP 2014)"),
+        "text_gru": _recipe("text_gru", _TEXT_GRU, "Cho et al. (EMNLP 2014)"),
+        "text_lstm": _recipe("text_lstm", _TEXT_GRU, "Hochreiter & Schmidhuber (1997)"),
+        "text_transformer": _recipe("text_transformer", _TEXT_TRANSFORMER, "Vaswani et al. (NeurIPS 2017)"),
     }
 )  # fmt: skip

@@ -126,7 +126,7 @@ class Training:
         self.network.train()
 
     def batches(self) -> Iterator[Batch]:
-        """The rows of each step that is left in this epoch, their pictures or series changed as the policy says."""
+        """The rows of each step that is left in this epoch, changed as the policy says."""
         epoch = len(self.history)
         for place, rows in enumerate(self.train.epoch(self.seed, epoch, self.rows_a_step, self.place), self.place):
             yield rows if self.policy is None else changed(rows, self.policy, self.seed, epoch, place)

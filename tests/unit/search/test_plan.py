@@ -194,3 +194,39 @@ def test_a_network_of_timm_stands_alone():
         of_pictures(folds=5)
     with pytest.raises(ConfigError, match=r"model.members does not"):
         of_pictures(members=3)
+
+
+def of_texts(rows, seconds, *, words=20.0, number=False, has_encoder=False, model=None, **ensemble):
+    features = (column("text", Kind.TEXT), *((column("x", Kind.NUMBER),) if number else ()))
+    target = column("y", Kind.CATEGORY)
+    found = Schema(target="y", task=Task.BINARY, task_reason="said", classes=("a", "b"), columns=(*features, target))
+    return plan(
+        rows, found, ModelConfig(**(model or {})), TrainConfig(), EnsembleConfig(**ensemble), Budget(seconds),
+        has_encoder=has_encoder, words=words,
+    )  # fmt: skip
+
+
+def test_texts_alone_have_a_network_of_words_where_there_is_the_time():
+    # 2,000 rows of 20 words are 40,000 words a pass: ten passes of 50 us are 20 s, 35 % of 57 s.
+    assert names(of_texts(2_000, 60.0, folds=1)) == ["mlp", "text_cnn"]
+    assert names(of_texts(2_000, 50.0, folds=1)) == ["mlp"]
+    assert names(of_texts(2_000, 60.0, folds=2)) == ["mlp"]
+    assert names(of_texts(2_000, 60.0, folds=1, number=True))[-1] != "text_cnn"
+    assert names(of_texts(2_000, 60.0, folds=1, words=0.0)) == ["mlp"]
+    assert names(of_texts(2_000, 60.0, folds=1, has_encoder=True)) == ["realmlp", "mlp", "text_cnn"]
+    last = of_texts(2_000, 60.0, folds=1).jobs[-1]
+    assert last.model.members == 1
+    assert last.share / (1.0 + last.share) == pytest.approx(0.35)
+
+
+def test_a_network_of_words_that_was_named_is_one_of_one_split():
+    found = of_texts(2_000, math.inf, number=True, model={"name": "text_gru"})
+    assert (names(found), found.folds, found.jobs[0].model.members) == (["text_gru"], 1, 1)
+    assert names(of_texts(100, 10.0, recipes=("mlp", "text_cnn"))) == ["mlp", "text_cnn"]
+
+
+def test_networks_of_words_want_texts():
+    with pytest.raises(ConfigError, match="text_cnn reads texts"):
+        planned(1_000, 60.0, model={"name": "text_cnn"})
+    with pytest.raises(ConfigError, match=r"model\.augment_text"):
+        planned(1_000, 60.0, model={"name": "mlp", "augment_text": "light"})

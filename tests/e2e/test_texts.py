@@ -103,7 +103,7 @@ def test_networks_of_words_read_the_texts_and_stand_in_the_bundle(reviews, tmp_p
     options = [
         "model.name=text_cnn", "model.width=16", "model.embedding=16", "train.epochs=14", "train.batch=16",
         "evaluate.bootstrap=100", "evaluate.baselines=[majority]", "ensemble.text_linear=false",
-        "data.encode.text_words=8",
+        "data.encode.text_words=8", "model.augment_text=light",
     ]  # fmt: skip
     rows = reviews.with_columns(pl.lit("very short").alias("note"))
     rows[5, "review"] = "The film is good! " * 30

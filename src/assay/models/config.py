@@ -86,7 +86,7 @@ class ModelConfig(Record):
     augment_text: AugmentText = Field(
         "auto",
         description="Changes of training texts that are read word by word: none, light (words swapped, left out and "
-        "hidden), synonyms (of WordNet), full (all of these, hidden spans and shuffled sentences), or auto for light.",
+        "hidden), synonyms (of WordNet), full (all of these, hidden spans and shuffled sentences), or auto for none.",
     )
     wordnet: str = Field(
         "auto", description="Folder of WordNet's files, for synonyms; auto is that of Debian's wordnet-base."

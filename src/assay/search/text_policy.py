@@ -30,7 +30,10 @@ def text_synonyms(encoder: Encoder, train: Rows, planned: Plan, ledger: Ledger) 
     practice, model = "train.text-augmentation", models[0]
     policy = named_text_policy(model.augment_text)
     if policy.is_idle:
-        ledger.record(practice, Outcome.SKIPPED, "model.augment_text=none leaves training texts as they are")
+        reason = (
+            "training texts stay as they are: light changes gained nothing on two sets tried; model.augment_text=light"
+        )
+        ledger.record(practice, Outcome.SKIPPED, f"{reason} makes them")
         return None
     if not policy.synonyms:
         ledger.record(practice, Outcome.APPLIED, TextChanges(policy).told())

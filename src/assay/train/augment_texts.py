@@ -38,9 +38,9 @@ class TextPolicy(Record):
 
 
 def named_text_policy(name: AugmentText) -> TextPolicy:
-    """The policy of a name; `auto` is `light`."""
+    """The policy of a name; `auto` is `none`, for on the sets tried light changes gained nothing (RESULTS.md)."""
     match name:
-        case "none":
+        case "none" | "auto":
             return TextPolicy()
         case "synonyms":
             return TextPolicy(synonyms=0.1, hide=0.05)

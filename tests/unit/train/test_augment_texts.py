@@ -53,8 +53,8 @@ def test_rows_stay_closed_and_are_repeated_to_the_bit(name):
     assert torch.equal(one, other)
     assert is_closed(one)
     assert one.dtype == torch.int32
-    assert policy.is_idle is (name == "none")
-    assert torch.equal(one != PADDING, words[:, : one.shape[1]] != PADDING) is (name in ("none", "synonyms"))
+    assert policy.is_idle is (name in ("none", "auto"))
+    assert torch.equal(one != PADDING, words[:, : one.shape[1]] != PADDING) is (name in ("none", "auto", "synonyms"))
     assert ((one != PADDING).any(1) == (words != PADDING).any(1)).all()
 
 

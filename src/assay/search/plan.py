@@ -56,7 +56,7 @@ _FOLDS_OF_SERIES, _FEW_SERIES, _SHARE_OF_SERIES = 5, 3000, 0.6
 #: What a word costs in one pass of one member of the network of words that is taken unasked, from how many passes on it
 #: is worth its time, and the share of the time that is at most its own.
 TEXT_NETWORK = "text_cnn"
-_A_WORD, _PASSES_OF_TEXTS, _SHARE_OF_TEXTS = 5e-5, 10, 0.35
+_A_WORD, _PASSES_OF_TEXTS, _SHARE_OF_TEXTS = 3e-5, 10, 0.35
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
 _PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
@@ -66,6 +66,9 @@ _SHARES: Mapping[str, float] = MappingProxyType({"tabm": 1.2, "tabm_mini": 1.1})
 _SHARE_OF_MLP = 0.3
 #: Seconds of training from which a third network is worth its time, and what is planned for where no time was given.
 _LONG, _UNLIMITED = 150.0, 600.0
+#: Folds, the most first, that leave a network that reads words the time it needs.
+_FEWER_FOLDS = (5, 3, 2, 1)
+_WORDS_TAKE_IT = "a network that reads the words takes the time of the folds"
 _TUNED = "a text encoder is trained further, which takes the time of the folds"
 #: Members of the first network that come before another kind of network.
 _ENOUGH = 4
@@ -116,11 +119,17 @@ def plan(
         shares["mlp"] = _SHARE_OF_MLP
     times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
     folds, variants, why = (1, None, _TUNED) if tunes else _folds(rows, times, schema, ensemble)
+    adds_words = words > 0.0 and _asked(model, ensemble) is None
+    if adds_words and hears_little and folds > 1 and not ensemble.folds:
+        # Folds of what hears little are worth less than a network that reads the words.
+        fewer = next((n for n in _FEWER_FOLDS if n < folds and suits_words(rows * words * n, schema, seconds)), folds)
+        if fewer < folds:
+            folds, variants, why = (fewer, 2, "") if fewer > 1 else (1, None, _WORDS_TAKE_IT)
     jobs = []
     for name in names:
         members = variants or _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
-    if words and _asked(model, ensemble) is None and suits_words(rows * words * folds, schema, seconds):
+    if adds_words and suits_words(rows * words * folds, schema, seconds):
         share = _SHARE_OF_TEXTS / (1.0 - _SHARE_OF_TEXTS)
         jobs.append(_job(TEXT_NETWORK, model, train, rows, schema, share, 1))
         reason += ", and one that reads the texts word by word"

@@ -42,6 +42,7 @@ from assay.search.model_verdicts import (
 from assay.search.plan import Job, Plan, plan
 from assay.search.pretrained import train_backbones
 from assay.search.text_policy import text_synonyms
+from assay.search.texts import SHARE_OF_TUNED
 from assay.search.views import SHARE_OF_VIEWS, choose_views
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -58,11 +59,8 @@ from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named, Watch
 
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
-#: random convolutions of series get at most; before these, that of a text encoder that is trained further.
-_SHARE_OF_TUNED = 0.7
+#: random convolutions of series get at most.
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
-
-
 #: Rows that words are counted of.
 _COUNTED = 500
 
@@ -106,7 +104,7 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     tunes = bool(encoder.layout.places("windows"))
-    for_networks = allowed * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * _SHARE_OF_TUNED)
+    for_networks = allowed * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * SHARE_OF_TUNED)
     planned = plan(
         len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
         has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
@@ -217,7 +215,7 @@ def _tune_text(
     found: Examples, train: TrainConfig, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
 ) -> TrainedNetwork:
     return tune_text(
-        found, seed=seed, budget=budget.part(_SHARE_OF_TUNED), watch=Named(watch, TUNED_TEXT), threads=train.threads,
+        found, seed=seed, budget=budget.part(SHARE_OF_TUNED), watch=Named(watch, TUNED_TEXT), threads=train.threads,
         checkpoints=None if checkpoints is None else checkpoints.within(TUNED_TEXT),
     )  # fmt: skip
 

@@ -27,15 +27,17 @@ from assay.search.plan import reads_only_words, reads_words, suits_words
 from assay.train.budget import Budget
 from assay.train.device import free_cores
 
-#: Share of the time left that a text encoder may take where nobody asked for one.
-_SHARE = 0.4
+#: Share of the time left that a text encoder may take where nobody asked for one, and where rows are texts alone.
+_SHARE, _SHARE_ALONE = 0.4, 0.5
+#: What of the time for all networks one that is trained further gets.
+SHARE_OF_TUNED = 0.7
 #: Share of the time left for training it further, passes over the rows that are worth it, and what a row costs in one,
 #: in the time in which its layers read it: forward, backward, and being judged.
 _SHARE_OF_TUNING, _PASSES, _A_STEP, _HELD_OUT = 0.6, 2.0, 3.6, 0.2
 #: Training rows from which it is trained further, and from which also where rows have other columns.
 _FEW, _MANY = 2000, 20_000
 #: Texts of each column that its speed is measured on, and that the size of bags is judged by.
-_TIMED, _WEIGHED = 24, 1000
+_TIMED, _TRIALS, _WEIGHED = 32, 3, 1000
 
 
 @dataclass(frozen=True)
@@ -85,27 +87,30 @@ def plan_texts(
         return TextPlan(None, config)
     rows = len(train) + others
     config = config.model_copy(update={"text_grams": _grams(train, names, rows, config, room, ledger)})
-    words = model is not None and _words(
-        train, names, rows, schema, config, reads_words(model, ensemble), room, budget, ledger
-    )
+
+    def reads(seconds: float) -> bool:
+        asked = None if model is None else reads_words(model, ensemble)
+        return model is not None and _words(train, names, rows, schema, config, asked, room, seconds, ledger)
+
     if model is not None and reads_only_words(model, ensemble):
         config = config.model_copy(update={"text_buckets": 0})  # nothing would read what few buckets say
         if config.text_encoder == "auto":
             ledger.record("text.encoder", Outcome.SKIPPED, "the networks asked for read texts word by word")
-            return TextPlan(None, config, words=words)
-    opened, a_row = _encoder(train, names, rows, config, budget, ledger)
+            return TextPlan(None, config, words=reads(budget.left))
+    opened, a_row = _encoder(train, names, rows, schema, config, budget, ledger)
     if opened is None:
         _refuse_tuning(ensemble)
-        return TextPlan(None, config, words=words)
+        return TextPlan(None, config, words=reads(budget.left))
     left = budget.left - rows * a_row
     layers = _tuned_layers(
         opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger,
         folds_pay=_folds_pay(len(train), schema),
     )  # fmt: skip
     if not layers:
-        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row, words=words)
+        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row, words=reads(left))
     split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
     a_row *= 1 + layers / opened.encoder.sizes.layers
+    words = reads(left * (1.0 - SHARE_OF_TUNED))
     return TextPlan(_frozen(opened, split, config), config, a_row, tunes=True, words=words)
 
 
@@ -117,7 +122,7 @@ def _words(
     config: EncodeConfig,
     asked: bool | None,
     room: int,
-    budget: Budget,
+    seconds: float,
     ledger: Ledger,
 ) -> bool:
     """Whether texts are read word by word: where such networks were asked for, or left open and there is the time."""
@@ -126,7 +131,7 @@ def _words(
     ids = word_ids([_sample(train, name, _WEIGHED) for name in names], config.text_words).ids
     a_row = words_a_row(ids)
     size = 4 * rows * ids.shape[1]
-    if asked is None and not suits_words(len(train) * a_row, schema, budget.left):
+    if asked is None and not suits_words(len(train) * a_row, schema, seconds):
         return False
     if size > room:
         came = f"the words of {rows:,} rows would take about {size // 10**6:,} MB, and data.memory allows "
@@ -170,7 +175,13 @@ def _frozen(opened: OpenedText, encoder: TextEncoder | SplitEncoder, config: Enc
 
 
 def _encoder(
-    train: Rows, names: list[str], rows: int, config: EncodeConfig, budget: Budget, ledger: Ledger
+    train: Rows,
+    names: list[str],
+    rows: int,
+    schema: Schema,
+    config: EncodeConfig,
+    budget: Budget,
+    ledger: Ledger,
 ) -> tuple[OpenedText | None, float]:
     """The encoder that reads the texts, or None, and what it takes for a row in seconds."""
     name = config.text_encoder
@@ -192,9 +203,10 @@ def _encoder(
         )
     a_row = _seconds_a_row(_frozen(opened, opened.encoder, config), train, names)
     seconds = rows * a_row
-    if config.text_encoder == "auto" and seconds > _SHARE * budget.left:
+    share = _SHARE_ALONE if all(column.kind is Kind.TEXT for column in schema.features) else _SHARE
+    if config.text_encoder == "auto" and seconds > share * budget.left:
         reason = (
-            f"{opened.weights.name} would take about {seconds:.0f} s to read {rows:,} rows, more than {_SHARE:.0%} of "
+            f"{opened.weights.name} would take about {seconds:.0f} s to read {rows:,} rows, more than {share:.0%} of "
             f"the {budget.left:.0f} s left; give a longer --budget, or insist with data.encode.text_encoder={MINILM}"
         )
         ledger.record("text.encoder", Outcome.SKIPPED, reason, value=round(seconds))
@@ -286,15 +298,21 @@ def _tuned_layers(
 
 
 def _seconds_a_row(frozen: FrozenText, train: Rows, names: list[str]) -> float:
-    """What the texts of a row cost, by some that are read for it and then known."""
+    """What the texts of a row cost, by some that are read for it and then known.
+
+    It is the least of a few trials, for what else a machine does for a moment says nothing of the minutes to come.
+    """
     spent = 0.0
     for name in names:
-        texts = _sample(train, name, _TIMED)
-        ids = frozen.tokenizer.windows(texts, frozen.window).ids
+        ids = frozen.tokenizer.windows(_sample(train, name, 2 + _TRIALS * _TIMED), frozen.window).ids
         frozen.vectors(ids[:2])  # the first call is slower than those that follow
-        begun = time.perf_counter()
-        frozen.vectors(ids[2:])
-        spent += (time.perf_counter() - begun) / max(len(texts) - 2, 1)
+        trials = []
+        for start in range(2, len(ids), _TIMED):
+            some = ids[start : start + _TIMED]
+            begun = time.perf_counter()
+            frozen.vectors(some)
+            trials.append((time.perf_counter() - begun) / len(some))
+        spent += min(trials, default=0.0)
     return spent
 
 

@@ -207,10 +207,13 @@ def of_texts(rows, seconds, *, words=20.0, number=False, has_encoder=False, mode
 
 
 def test_texts_alone_have_a_network_of_words_where_there_is_the_time():
-    # 2,000 rows of 20 words are 40,000 words a pass: ten passes of 50 us are 20 s, 35 % of 57 s.
+    # 2,000 rows of 20 words are 40,000 words a pass: ten passes of 30 us are 12 s, 35 % of 34 s.
     assert names(of_texts(2_000, 60.0, folds=1)) == ["mlp", "text_cnn"]
-    assert names(of_texts(2_000, 50.0, folds=1)) == ["mlp"]
+    assert names(of_texts(2_000, 30.0, folds=1)) == ["mlp"]
     assert names(of_texts(2_000, 60.0, folds=2)) == ["mlp"]
+    assert (names(of_texts(2_000, 60.0)), of_texts(2_000, 60.0).folds) == (["mlp", "text_cnn"], 1)
+    assert of_texts(2_000, 80.0).folds == 2
+    assert (names(of_texts(2_000, 30.0)), of_texts(2_000, 30.0).folds) == (["mlp"], 8)
     assert names(of_texts(2_000, 60.0, folds=1, number=True))[-1] != "text_cnn"
     assert names(of_texts(2_000, 60.0, folds=1, words=0.0)) == ["mlp"]
     assert names(of_texts(2_000, 60.0, folds=1, has_encoder=True)) == ["realmlp", "mlp", "text_cnn"]

@@ -195,7 +195,7 @@ def comparisons(
 # Advice -------------------------------------------------------------------------------------------------------------
 
 #: Names of the baselines that look at no column.
-TRIVIAL = ("majority class", "mean value")
+TRIVIAL = ("majority class", "mean value", "last value")
 
 
 def advice(scores: Sequence[ModelScores], found: Sequence[Comparison], rows: int) -> str:

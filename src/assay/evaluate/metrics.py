@@ -72,16 +72,27 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
+_FORECASTING = (
+    Metric("mae", "MAE", False),
+    Metric("rmse", "RMSE", False),
+    Metric("mase", "MASE", False),
+    Metric("smape", "sMAPE, %", False),
+    Metric("mse_standardised", "MSE (standardised)", False),
+)
+
 #: The metrics of each task, in the order they are shown.
 METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,
     Task.MULTICLASS: _MULTICLASS,
     Task.REGRESSION: _REGRESSION,
+    Task.FORECASTING: _FORECASTING,
 }
 #: The metrics of classes that may exceed 1.
 _UNBOUNDED = ("log_loss", "brier")
 #: The metric models of a task are compared on.
-PRIMARY: dict[Task, str] = {Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
+PRIMARY: dict[Task, str] = {
+    Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse", Task.FORECASTING: "mae",
+}  # fmt: skip
 
 
 def metric(task: Task, name: str) -> Metric:

@@ -146,8 +146,8 @@ def fit(
         place = opened(None if out is None else Path(out), request.name)
     else:
         options: dict[str, object] = {
-            "out": out, "horizon": horizon, "preset": preset, "budget": budget, "seed": seed, "strict": strict, "config": config,
-            "overrides": tuple(overrides), "references": tuple(references),
+            "out": out, "horizon": horizon, "preset": preset, "budget": budget, "seed": seed, "strict": strict,
+            "config": config, "overrides": tuple(overrides), "references": tuple(references),
         }  # fmt: skip
         request, place = remembered(resume, named | {"model": model}, said | options), reopened(Path(resume))
     with place as work:

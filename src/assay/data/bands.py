@@ -24,13 +24,13 @@ class Bands(Record):
     def around(self, history: np.ndarray) -> np.ndarray:
         """Half widths for windows whose histories are (n, L): (n, H)."""
         widths = np.array(self.half_widths)
-        return self.units(history)[:, None] * widths
+        return np.asarray(self.units(history)[:, None] * widths)
 
     def units(self, history: np.ndarray) -> np.ndarray:
         """What half widths are in for windows whose histories are (n, L): (n,)."""
         if not self.is_relative:
             return np.ones(len(history))
-        return np.maximum(window_sizes(history), self.least)
+        return np.asarray(np.maximum(window_sizes(history), self.least))
 
 
 def window_sizes(history: np.ndarray) -> np.ndarray:

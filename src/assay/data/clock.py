@@ -85,7 +85,8 @@ class Clock(Record):
         begun = months.astype("datetime64[s]").astype(np.int64)
         length = (months + 1).astype("datetime64[s]").astype(np.int64) - begun
         last = length - int(DAY) + within % int(DAY)
-        return np.where(self.at_month_end, begun + last, begun + np.minimum(within, last)).astype(np.float64)
+        found = np.where(self.at_month_end, begun + last, begun + np.minimum(within, last))
+        return np.asarray(found, np.float64)
 
     def cells(self, steps: np.ndarray, name: str) -> pl.Series:
         """The times of steps as the cells of a column that looks as the one that was read."""

@@ -70,7 +70,7 @@ def _weights(rows: Rows, schema: Schema) -> np.ndarray:
     typical = float(np.median(list(sizes.values()) or [1.0]))
     names = as_category(rows.column(windowing.case)).to_list()
     weight = np.array([(typical / sizes.get(name, typical)) ** 2 for name in names])
-    return np.clip(weight, 1.0 / _MOST_RATIO, _MOST_RATIO)
+    return np.asarray(np.clip(weight, 1.0 / _MOST_RATIO, _MOST_RATIO))
 
 
 def _record(ledger: Ledger, plan: SplitRecord, policy: str, horizon: int) -> None:

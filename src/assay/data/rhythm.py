@@ -146,10 +146,10 @@ def candidates(clock: Clock) -> tuple[int, ...]:
 
 
 def find_season(series: Sequence[np.ndarray], clock: Clock) -> tuple[int, float]:
-    """The season of series (each (t,), NaN where missing) in steps, and its autocorrelation; (1, 0) where there is none.
+    """The season in steps of series (each (t,), NaN where missing), and its autocorrelation; (1, 0) for none.
 
-    Of the seasons that the clock makes likely the one with the largest autocorrelation. A mean over one season is taken off before: what varies more slowly, such as a trend or a random
-    walk, would look alike at every lag.
+    Of the seasons that the clock makes likely the one with the largest autocorrelation. A mean over one season is taken
+    off before: what varies more slowly, such as a trend or a random walk, would look alike at every lag.
     """
     longest = sorted(series, key=len, reverse=True)[:_LOOKED_AT]
     limit = max((len(each) for each in longest), default=0) // 2

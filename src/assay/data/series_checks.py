@@ -42,7 +42,7 @@ def _time_steps(panel: Panel) -> Checked:
                 what=f"{count_of(panel.unsorted, 'series')} {'was' if panel.unsorted == 1 else 'were'} not in the "
                 "order of time",
                 do="Nothing: rows are put in order.",
-            )  # fmt: skip
+            )
         )
     absent, holes = int(panel.gaps.sum()), _holes(panel)
     total = len(panel.rows)
@@ -57,9 +57,9 @@ def _time_steps(panel: Panel) -> Checked:
                 count=absent + holes,
                 what=f"{' and '.join(parts)} ({100 * share:.3g} %), at one each {clock.named}"
                 + _names(panel, panel.gaps > 0),
-                do="In the past of a forecast the last value before stands in for a missing one; windows whose steps to "
-                "forecast are missing are left out. Fill them in where you know better, such as 0 for no sales.",
-            )  # fmt: skip
+                do="In the past of a forecast the last value before stands in for a missing one; windows whose steps "
+                "to forecast are missing are left out. Fill them in where you know better, such as 0 for no sales.",
+            )
         )
     reason = f"{total:,} steps, one each {clock.named}, in order and without gaps"
     return Checked(practice, reason, float(absent + holes), tuple(found))
@@ -86,10 +86,10 @@ def _short(panel: Panel, limits: np.ndarray) -> Checked:
                 check=practice,
                 severity=Severity.WARNING,
                 count=int(short.sum()),
-                what=f"{int(short.sum()):,} of {len(panel):,} series have fewer than the {needed} steps of a window and "
-                f"its forecast, and are left out{_names(panel, short)}",
+                what=f"{int(short.sum()):,} of {len(panel):,} series have fewer than the {needed} steps of a window "
+                f"and its forecast, and are left out{_names(panel, short)}",
                 do="Give a shorter data.window or data.horizon to take them in.",
-            )  # fmt: skip
+            )
         )
     only = untaught & ~short
     if only.any():
@@ -101,7 +101,7 @@ def _short(panel: Panel, limits: np.ndarray) -> Checked:
                 what=f"{int(only.sum()):,} of {len(panel):,} series are too short for a training window, and are "
                 f"forecast by what others teach{_names(panel, only)}",
                 do="Nothing, if they are like the others.",
-            )  # fmt: skip
+            )
         )
     return Checked(practice, reason, float(short.sum()), tuple(found))
 
@@ -120,10 +120,13 @@ def _constant(panel: Panel, limits: np.ndarray) -> Checked:
         do = "Check whether they stood still or were not measured. MASE is not defined for them."
         found = (
             Finding(
-                check=practice, severity=Severity.WARNING, what=what + _names(panel, flat & there), do=do,
+                check=practice,
+                severity=Severity.WARNING,
+                what=what + _names(panel, flat & there),
+                do=do,
                 count=int((flat & there).sum()),
             ),
-        )  # fmt: skip
+        )
     return Checked(practice, "every series changes", float((flat & there).sum()), tuple(found))
 
 

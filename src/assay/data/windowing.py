@@ -34,7 +34,7 @@ class Channel(Record):
     format: str | None = None
     is_boolean: bool = False
 
-    def read(self, series: pl.Series) -> np.ndarray:
+    def values_in(self, series: pl.Series) -> np.ndarray:
         """The cells as float64 (n,), NaN where missing or infinite."""
         values = as_boolean(series) if self.is_boolean else as_number(series, self.format)
         return np.where(np.isfinite(values), values, np.nan)
@@ -139,7 +139,7 @@ class Panel:
         if first:
             at = np.searchsorted(known, self.starts[:-1])
             found = np.append(known, len(self.rows))[at]
-            return np.minimum(found, self.starts[1:])
+            return np.asarray(np.minimum(found, self.starts[1:]))
         at = np.searchsorted(known, self.starts[1:]) - 1
         return np.asarray(np.maximum(np.append(known, -1)[at], self.starts[:-1] - 1))
 
@@ -175,7 +175,7 @@ def panel_of(frame: pl.DataFrame, windowing: Windowing) -> Panel:
     values = {}
     for channel in windowing.channels:
         values[channel.name] = np.full(len(rows), np.nan)
-        values[channel.name][places] = channel.read(frame.get_column(channel.name))
+        values[channel.name][places] = channel.values_in(frame.get_column(channel.name))
     unsorted = len(np.unique(codes[filed][1:][falls]))
     return Panel(windowing, names, first, starts, rows, values, unsorted, spans - count)
 
@@ -266,7 +266,7 @@ def carried(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def windows(frame: pl.DataFrame, panel: Panel, origins: np.ndarray) -> pl.DataFrame:
-    """A row for each origin, a place (k,) in the panel: the history, other channels, the time, the series, what is kept.
+    """A row for each origin, a place (k,) in the panel: history, other channels, time, series, and what is kept.
 
     The history of the target comes first. A missing step of it is the last one known before, and so for channels. Those
     that are known for the steps to come have these behind their past.
@@ -279,7 +279,7 @@ def windows(frame: pl.DataFrame, panel: Panel, origins: np.ndarray) -> pl.DataFr
     for channel in windowing.channels:
         filled = carried(panel.values[channel.name], panel.starts)
         offsets = ahead if channel in windowing.known else back
-        columns.append(_lists(_name(channel, windowing), _around(filled, panel, owner, origins, offsets)))
+        columns.append(_lists(_name(channel, windowing), around(filled, panel, owner, origins, offsets)))
     columns.append(_origin(panel, origins))
     if windowing.case is not None:
         rows = _first_rows(panel)
@@ -292,15 +292,13 @@ def _name(channel: Channel, windowing: Windowing) -> str:
     return windowing.history if channel == windowing.target else channel.name
 
 
-def _around(
-    values: np.ndarray, panel: Panel, owner: np.ndarray, origins: np.ndarray, offsets: np.ndarray
-) -> np.ndarray:
-    """Values at offsets (w,) from the origins (k,), (k, w); NaN outside of the series."""
+def around(values: np.ndarray, panel: Panel, owner: np.ndarray, origins: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Values (t,) at offsets (w,) from the origins (k,) of their owners, (k, w); NaN outside of the series."""
     places = origins[:, None] + offsets
     outside = (places < panel.starts[owner][:, None]) | (places >= panel.starts[owner + 1][:, None])
     found = values[np.clip(places, 0, len(values) - 1)]
     found[outside] = np.nan
-    return found
+    return np.asarray(found)
 
 
 def _lists(name: str, matrix: np.ndarray) -> pl.Series:
@@ -336,71 +334,7 @@ def _kept(series: pl.Series, panel: Panel) -> pl.Series:
 def targets(panel: Panel, origins: np.ndarray) -> np.ndarray:
     """The steps after each origin, float64 (k, horizon); NaN where not known."""
     offsets = np.arange(1, panel.windowing.horizon + 1)
-    return _around(panel.target, panel, panel.owner[origins], origins, offsets)
-
-
-@dataclass(frozen=True)
-class Latest:
-    """The last window of each series that is long enough, and the times of the steps after it.
-
-    frame: the windows, (s,). cases: the series of each, or None for a single one. steps: int64 (s,) of the origins.
-    short: the names of the series that are too short.
-    """
-
-    frame: pl.DataFrame
-    cases: pl.Series | None
-    steps: np.ndarray
-    short: tuple[str, ...]
-
-
-def latest(frame: pl.DataFrame, windowing: Windowing) -> Latest:
-    """The window before what is to be forecast, of each series.
-
-    Raises:
-        DataError: a column is missing, times are not fit, every series is too short, or a column that is to be known
-            for the steps to come is not.
-    """
-    panel = panel_of(frame, windowing)
-    begun, ended = panel.begun(), panel.ended()
-    long = ended - begun + 1 >= windowing.length
-    if not long.any():
-        most = int((ended - begun + 1).max(initial=0))
-        raise DataError(
-            f"a forecast needs the last {windowing.length} steps of a series, as the model was trained",
-            f"the longest has {most} from the first to the last known {windowing.target.name!r}",
-            "Give earlier rows too.",
-        )
-    origins = ended[long]
-    _check_known(panel, origins)
-    made = windows(frame, panel, origins)
-    cases = None if windowing.case is None else made[windowing.case]
-    short = tuple(name for name, fits in zip(panel.names, long, strict=True) if not fits)
-    return Latest(made, cases, panel.steps[origins], short)
-
-
-def _check_known(panel: Panel, origins: np.ndarray) -> None:
-    """Refuse series whose known columns end before the steps to come."""
-    windowing = panel.windowing
-    offsets = np.arange(1, windowing.horizon + 1)
-    for channel in windowing.known:
-        values = _around(panel.values[channel.name], panel, panel.owner[origins], origins, offsets)
-        lacking = np.isnan(values).any(axis=1)
-        if lacking.any():
-            row = int(np.flatnonzero(lacking)[0])
-            step = panel.steps[origins[row]] + 1 + int(np.flatnonzero(np.isnan(values[row]))[0])
-            time = windowing.clock.cells(np.array([step]), "time")[0]
-            whose = "" if windowing.case is None else f" in the series {panel.names[panel.owner[origins[row]]]!r}"
-            raise DataError(
-                f"the column {channel.name!r} must be known for the {windowing.horizon} steps to come, as data.known says",
-                f"it is missing at {time}{whose}",
-                f"Add rows for the steps to come with {windowing.target.name!r} left empty.",
-            )
-
-
-def times_ahead(found: Latest, windowing: Windowing) -> pl.Series:
-    """The times of the steps after each window, those of the first window first, (s * horizon,)."""
-    steps = found.steps[:, None] + np.arange(1, windowing.horizon + 1)
-    return windowing.clock.cells(steps.ravel(), windowing.time or windowing.origin)
+    return around(panel.target, panel, panel.owner[origins], origins, offsets)
 
 
 def scales_of(cases: Sequence[str], windowing: Windowing, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

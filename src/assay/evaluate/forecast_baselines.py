@@ -102,7 +102,7 @@ class _Reader:
     def __init__(self, windowing: Windowing, *, is_sized: bool) -> None:
         self.windowing, self.is_sized = windowing, is_sized
         ahead = len(windowing.known) * windowing.horizon
-        self.sees_ahead = 0 < ahead and ahead + windowing.length <= _MOST_INPUTS
+        self.sees_ahead = ahead > 0 and ahead + windowing.length <= _MOST_INPUTS
         self._scales: Floats | None = None
 
     def read(self, frame: pl.DataFrame) -> _Window:

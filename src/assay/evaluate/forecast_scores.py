@@ -89,7 +89,7 @@ class ForecastScorer:
         self.by_step: Floats = np.abs(error).mean(axis=0)
 
     def _added(self, values: Floats) -> Floats:
-        return np.bincount(self.blocks.place, values, self.blocks.count)
+        return np.bincount(self.blocks.place, values, self.blocks.count).astype(np.float64)
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """The metrics for weights of the origins (B, T): each (B,), NaN where not defined."""

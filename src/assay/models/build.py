@@ -51,7 +51,8 @@ def build(
 
     training_numbers: scaled numbers of the training rows, (n, N), from which bins are learned.
     prior: starting output, (outputs,) or (M, outputs): log class shares, or zero for a standardised target.
-    targets: of the training rows, (n,) classes or standardised values, or (n, H) of a forecast; a realmlp's answers keep to their range.
+    targets: of the training rows, (n,) classes or standardised values; a realmlp's answers keep to their range. Of a
+        forecast (n, H), from which its linear part begins.
     rows: all inputs of training rows, to which a realmlp fits its initial weights.
 
     Raises:

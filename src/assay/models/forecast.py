@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assay.data.encode import Encoded, Layout
-from assay.models.blocks import Generators, Inputs, MemberEmbedding, MemberLinear
+from assay.models.blocks import Inputs, MemberEmbedding, MemberLinear
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
 from assay.models.linear_start import linear_start
@@ -128,10 +128,10 @@ class ForecastNetwork(Network):
                 found = found + share
         if effects is not None:
             found = found + effects[:, :, self.length :]
-        return found * size + centre
+        return torch.add(found * size, centre)
 
     def normalised(self, series: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The target's windows (n, L) at level 0 and size 1, and these two, (n, 1), of standardised series (n, C, T)."""
+        """The target's windows (n, L) at level 0 and size 1, and level and size (n, 1), of standardised (n, C, T)."""
         own = series[:, 0, : self.length]
         mean = own.mean(1, keepdim=True)
         centre = own[:, -1:] if self.level == "last" else mean
@@ -149,7 +149,8 @@ class ForecastNetwork(Network):
             return None
         steps = rearrange(series[:, list(self.known)], "n k t -> (n t) k")
         units = functional.relu(self.hidden(Inputs(steps, None)))
-        return rearrange(self.effect(units), "m (n t) 1 -> m n t", t=self.length + self.horizon)
+        found: Tensor = rearrange(self.effect(units), "m (n t) 1 -> m n t", t=self.length + self.horizon)
+        return found
 
     def _from_others(self, series: Tensor) -> Tensor | None:
         if self.narrow is None or self.others is None:
@@ -167,8 +168,8 @@ class ForecastNetwork(Network):
             assert own is not None
             found: Tensor = self.beside(own)
             return found
-        found = self.beside(Inputs(torch.cat([numbers, extras], dim=1), own))
-        return found
+        joined: Tensor = self.beside(Inputs(torch.cat([numbers, extras], dim=1), own))
+        return joined
 
 
 def _without_gaps(series: SeriesLayout) -> SeriesLayout:

@@ -21,6 +21,8 @@ _LOOKED_AT = 50
 #: The autocorrelation of a season at least, where dates make it likely and where nothing does, and by how much that of
 #: a longer one must be larger.
 _LEAST, _LEAST_UNDATED, _GAIN = 0.1, 0.3, 0.05
+#: Turns of a season that a series must hold, likewise.
+_TURNS, _TURNS_UNDATED = 2, 5
 #: Seasons that are tried where steps have no dates: quarters, days, months, hours, weeks, quarters of an hour.
 _UNDATED = (4, 5, 7, 12, 24, 52, 96, 168)
 #: Seconds of the cycles that dated series are likely to have.
@@ -152,7 +154,7 @@ def find_season(series: Sequence[np.ndarray], clock: Clock) -> tuple[int, float]
     off before: what varies more slowly, such as a trend or a random walk, would look alike at every lag.
     """
     longest = sorted(series, key=len, reverse=True)[:_LOOKED_AT]
-    limit = max((len(each) for each in longest), default=0) // 2
+    limit = max((len(each) for each in longest), default=0) // (_TURNS if clock.is_dated else _TURNS_UNDATED)
     least = _LEAST if clock.is_dated else _LEAST_UNDATED
     chosen, best = 1, 0.0
     for lag in (lag for lag in candidates(clock) if lag <= limit):

@@ -26,7 +26,8 @@ _LEAST_SHARE = 0.05
 def fit_bands(missed: Floats, history: Floats, coverage: float) -> Bands:
     """The intervals that held that share of the validation steps, for each step ahead.
 
-    They are in units of the target, or of each window's own size, whichever makes them narrower.
+    They are in units of the target, or of each window's own size, whichever has the better interval score (Gneiting &
+    Raftery 2007, section 6.2): the mean width alone would favour intervals that fail where errors are large.
 
     Args:
         missed: absolute errors of the validation windows, (n, H).
@@ -39,7 +40,7 @@ def fit_bands(missed: Floats, history: Floats, coverage: float) -> Bands:
     if least > 0.0:
         units = np.maximum(sizes, least)
         relative = _quantiles(missed / units[:, None], coverage)
-        if relative.mean() * units.mean() < plain.mean():
+        if _interval_score(missed, units[:, None] * relative, coverage) < _interval_score(missed, plain, coverage):
             return Bands(
                 coverage=coverage, half_widths=tuple(relative.tolist()), is_relative=True, least=least,
                 windows=len(missed),
@@ -53,6 +54,12 @@ def _quantiles(scores: Floats, coverage: float) -> Floats:
     """The ceil((n + 1) c)-th smallest score of each step, the largest where there are too few, (H,)."""
     rank = min(int(np.ceil((len(scores) + 1) * coverage)), len(scores))
     return np.asarray(np.sort(scores, axis=0)[rank - 1])
+
+
+def _interval_score(missed: Floats, half_widths: Floats, coverage: float) -> float:
+    """Mean width and, for each step beyond it, 2 / (1 - coverage) times how far: the smaller the better."""
+    beyond = np.maximum(missed - half_widths, 0.0)
+    return float((2.0 * half_widths + 2.0 / (1.0 - coverage) * beyond).mean())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from assay.data.encode import Encoded, Layout
+from assay.data.inputs import Input, View
+from assay.data.schema import Kind
 from assay.models.config import ModelConfig
 from assay.models.forecast import FORECAST_NETWORKS, WindowLayout, build_forecast
 from assay.models.linear_start import linear_start
@@ -104,12 +106,14 @@ def test_what_ends_at_the_origin_tells_nothing_of_what_comes(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_members_are_as_if_alone(name):
-    together, rows = made(name, [7, 8]), windows_of(9)
+    together, rows = made(name, [7, 8]), windows_of(64)
     for place, seed in enumerate([7, 8]):
         alone = made(name, [seed])
         for network in (together, alone):
             network.eval()
-        assert together(*table_of(9), rows)[place].equal(alone(*table_of(9), rows)[0])
+        expected = alone(*table_of(64), rows)[0]
+        # Products of few rows and steps may end in other last bits beside another member.
+        torch.testing.assert_close(together(*table_of(64), rows)[place], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -169,11 +173,8 @@ def test_a_network_begins_where_the_linear_forecast_is():
     layout = SeriesLayout.learn(windows, normalise=False)
     targets = (ahead - layout.means[0]) / layout.deviations[0]
     inputs = Encoded(torch.zeros(len(rows), 0), torch.zeros(len(rows), 0), torch.zeros(len(rows), 0), (windows,))
-    from assay.data.inputs import Input, View
-    from assay.data.schema import Kind
-
     view = View((Input(name="y", kind=Kind.SEQUENCE, length=20),), "series")
     network = build_forecast(ModelConfig(name="dlinear"), Layout(0, 0, (), (view,)), 4, 1, inputs, targets)
     network.reset([1], torch.zeros(4))
-    found = network(inputs.numbers, inputs.extras, inputs.codes, windows)[0]
+    found = network(inputs.numbers, inputs.extras, inputs.codes, windows)[0].detach()
     assert float((found - targets).abs().max()) < 0.02

@@ -16,11 +16,10 @@ from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_lengths
-from assay.data.forecast_split import seal_windows
 from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
-from assay.data.split import Split, seal
+from assay.data.split import Split
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
@@ -35,7 +34,7 @@ from assay.report.batch_page import BATCH, draw_batch
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
-from assay.runs import Run, read_tables
+from assay.runs import Run, read_tables, seal_tables
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -179,10 +178,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 more=(*sources.checked, *(() if pictures is None else pictures.checked)),
             )  # fmt: skip
         with stage("split"):
-            if sources.windows is None:
-                split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
-            else:
-                split = seal_windows(sources.windows, ledger, seed=seed)
+            split = seal_tables(sources, config.data.split, seed=seed, ledger=ledger)
         with stage("encode"):
             texts = _plan_texts(request, split, schema, budget, ledger)
             encoder = Encoder.fit(

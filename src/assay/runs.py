@@ -18,9 +18,10 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
-from assay.data.config import DataConfig
+from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told
+from assay.data.forecast_split import seal_windows
 from assay.data.forecasting import WindowTables, all_windows, read_windows
 from assay.data.infer import infer
 from assay.data.picture_reader import placed
@@ -28,6 +29,7 @@ from assay.data.picture_tables import is_pictures, open_pictures, read_picture_t
 from assay.data.read import Table, read
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Kind, Schema
+from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.forecast_exam import Judged, assess_forecasts
@@ -222,6 +224,18 @@ def read_tables(
     note_series(raw, folding, config, hints.target, ledger)
     note_reading(schema, table, ledger)
     return _with_places(Tables(table, others[0], others[1], schema, checked), (data, valid, test))
+
+
+def seal_tables(tables: Tables, config: SplitConfig, *, seed: int, ledger: Ledger) -> Split:
+    """Training, validation and sealed test rows; windows of a forecast were cut when they were made.
+
+    Raises:
+        DataError: see `seal`.
+    """
+    if tables.windows is not None:
+        return seal_windows(tables.windows, ledger, seed=seed)
+    valid, test = tables.valid, tables.test
+    return seal(tables.data, tables.schema, config, seed=seed, ledger=ledger, valid=valid, test=test)
 
 
 def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Checked, ...]]:  # noqa: ANN401

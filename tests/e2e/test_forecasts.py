@@ -163,6 +163,13 @@ def test_files_that_follow_one_another(tmp_path):
 
 
 def test_what_a_forecast_has_no_use_for_is_refused():
+    with pytest.raises(ConfigError, match="and no forecast"):
+        assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, model=lambda inputs, outputs: None)
+    with pytest.raises(ConfigError, match="dlinear reads windows of a forecast"):
+        assay.fit(AIRLINE, "Passengers", budget="none", overrides=["model.name=dlinear"])
+    for option, reason in (("ensemble.folds=5", "not by folds"), ("ensemble.trees=true", "a forecast has many")):
+        with pytest.raises(ConfigError, match=reason):
+            assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, budget="none", overrides=[option])
     with pytest.raises(ConfigError, match="--group is given"):
         assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, group="Month")
     with pytest.raises(ConfigError, match="forecasting"):

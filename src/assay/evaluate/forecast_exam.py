@@ -22,7 +22,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.conformal import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast_baselines import history_of
 from assay.evaluate.forecast_scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
-from assay.evaluate.metrics import METRICS, PRIMARY, metric
+from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.record import (
     BandCoverage,
     ForecastPicture,
@@ -133,7 +133,7 @@ def sit_forecast(
         valid.truth, _validation_answers(model), valid.naive, valid.deviation,
         Blocks.of(valid.steps, valid.truth.shape[1]),
     )  # fmt: skip
-    measure = metric(Task.FORECASTING, PRIMARY[Task.FORECASTING])
+    measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
     return made
@@ -192,7 +192,7 @@ def assess_forecasts(
     )
     return Assessment(
         scores=scores,
-        primary=PRIMARY[Task.FORECASTING],
+        primary=FORECAST_METRICS[0].id,
         comparisons=compared,
         advice=advice(scores, compared, len(judged.truth)),
         confusion=(),
@@ -212,7 +212,7 @@ def _scored(output: Output, scorer: ForecastScorer, config: EvaluateConfig, seed
         description=output.description,
         scores=tuple(
             Score(name=m.id, label=m.label, higher_is_better=m.higher_is_better, estimate=found[m.id])
-            for m in METRICS[Task.FORECASTING]
+            for m in FORECAST_METRICS
         ),
         fit_seconds=output.fit_seconds,
         predict_seconds=output.predict_seconds,

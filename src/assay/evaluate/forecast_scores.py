@@ -15,17 +15,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.schema import Task
 from assay.evaluate.compare import PairedTest
 from assay.evaluate.intervals import bootstrap_interval
-from assay.evaluate.metrics import METRICS
+from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.record import Estimate
 
 Floats = NDArray[np.float64]
 
 #: Origins from which on there is an interval.
 _FEWEST_ORIGINS = 3
-_NAMES = tuple(metric.id for metric in METRICS[Task.FORECASTING])
+_NAMES = tuple(metric.id for metric in FORECAST_METRICS)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
-_FORECASTING = (
+#: The metrics of forecasts, the primary one first; `forecast_scores.py` computes them.
+FORECAST_METRICS = (
     Metric("mae", "MAE", False),
     Metric("rmse", "RMSE", False),
     Metric("mase", "MASE", False),
@@ -85,14 +86,11 @@ METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,
     Task.MULTICLASS: _MULTICLASS,
     Task.REGRESSION: _REGRESSION,
-    Task.FORECASTING: _FORECASTING,
 }
 #: The metrics of classes that may exceed 1.
 _UNBOUNDED = ("log_loss", "brier")
 #: The metric models of a task are compared on.
-PRIMARY: dict[Task, str] = {
-    Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse", Task.FORECASTING: "mae",
-}  # fmt: skip
+PRIMARY: dict[Task, str] = {Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
 
 
 def metric(task: Task, name: str) -> Metric:

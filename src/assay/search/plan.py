@@ -226,6 +226,9 @@ def _plan_forecast(
             f"ensemble.folds={ensemble.folds} was given",
             "Leave it out.",
         )
+    if model.augment not in ("auto", "none"):
+        came = f"model.augment={model.augment} was given"
+        raise ConfigError("what comes after a window does not change with it", came, "Leave it out.")
     assert schema.windowing is not None
     windowing = schema.windowing
     steps = rows * windowing.length
@@ -238,7 +241,7 @@ def _plan_forecast(
     asked = _asked(model, ensemble)
     chosen, reason = asked or (names, f"networks that forecast for which {seconds:.0f} s of training are enough")
     jobs = [_job(name, model, train, rows, schema, 1.0 / len(chosen), 1 if name == "dlinear" else 2) for name in chosen]
-    return Plan(tuple(jobs), 1, reason, "the latest windows judge best")
+    return Plan(tuple(map(_unchanged, jobs)), 1, reason, "the latest windows judge best")
 
 
 def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], str]:

@@ -103,7 +103,6 @@ class _Reader:
         self.windowing, self.is_sized = windowing, is_sized
         ahead = len(windowing.known) * windowing.horizon
         self.sees_ahead = ahead > 0 and ahead + windowing.length <= _MOST_INPUTS
-        self._scales: Floats | None = None
 
     def read(self, frame: pl.DataFrame) -> _Window:
         windowing = self.windowing

@@ -142,6 +142,11 @@ def check_model(config: RunConfig, model: object) -> None:
                 "Pass it in Python: assay.fit(data, target, model=...); the command line takes none.",
             )
         return
+    if config.data.horizon:
+        came = f"data.horizon={config.data.horizon} was given beside one"
+        raise ConfigError(
+            "a model of your own gives a class or a number a row, and no forecast", came, "Leave one out."
+        )
     said = {f"model.{name}": value for name, value in asked_by_hand(config, "model").items()}
     recorded = ("model.members", "model.module", "model.parameters") + ("model.name",) * (config.model.name == "own")
     network = [name for name in said if name not in recorded]

@@ -10,7 +10,6 @@ from typing import Any
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
 from assay.data.schema import Kind, Task
-from assay.data.split import seal
 from assay.errors import ConfigError
 from assay.ledger import Ledger
 from assay.own import check_model
@@ -19,7 +18,7 @@ from assay.report.rate_chart import rate, rate_caption, rate_chart
 from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
-from assay.runs import read_tables
+from assay.runs import read_tables, seal_tables
 from assay.search.plan import reads_words
 from assay.search.rates import find_rates
 from assay.train.budget import Budget
@@ -163,9 +162,7 @@ def _find(request: Request, steps: int, low: float | None, high: float | None, w
         read_in = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
         table, schema = read_in.data, read_in.schema
         watch.stage("split")
-        split = seal(
-            table, schema, config.data.split, seed=config.seed, ledger=ledger, valid=read_in.valid, test=read_in.test
-        )
+        split = seal_tables(read_in, config.data.split, seed=config.seed, ledger=ledger)
         watch.stage("encode")
         encoder = Encoder.fit(
             split.train, schema, config.data.encode, ledger, words=bool(reads_words(config.model, config.ensemble))

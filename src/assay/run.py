@@ -19,9 +19,10 @@ from assay.data.encode import Encoder, note_lengths
 from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
-from assay.data.split import Split, seal
+from assay.data.split import Split
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
+from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
@@ -33,7 +34,7 @@ from assay.report.batch_page import BATCH, draw_batch
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
-from assay.runs import Run, read_tables
+from assay.runs import Run, read_tables, seal_tables
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -81,6 +82,7 @@ def fit(
     drop: Sequence[str] = (),
     group: str | None = None,
     time: str | None = None,
+    horizon: int | None = None,
     weight: str | None = None,
     sensitive: Sequence[str] = (),
     preset: str | None = None,
@@ -105,11 +107,12 @@ def fit(
         resume: the directory of a run that was ended, to go on with. It has all that it was asked for in it; only
             frames are to be given again.
         kinds: kinds of columns, overruling what is inferred: `{"age": "number"}`.
-        task: `binary`, `multiclass` or `regression`, overruling what is inferred.
+        task: `binary`, `multiclass`, `regression` or `forecasting`, overruling what is inferred.
         positive: the positive class of a binary task.
         drop: columns to leave out.
         group: rows with the same value here stay in one part.
         time: column of the rows' time; later rows are validation and test rows.
+        horizon: steps of the target that are forecast; short for the option `data.horizon`.
         weight: column of the rows' weights.
         sensitive: columns that are named in the report as sensitive.
         preset: `quick`, `standard` or `best`.
@@ -132,6 +135,7 @@ def fit(
         "time": time, "weight": weight, "sensitive": tuple(sensitive),
     }  # fmt: skip
     if resume is None:
+        overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
         composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
         said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
         check_model(composed, model)
@@ -141,8 +145,8 @@ def fit(
         place = opened(None if out is None else Path(out), request.name)
     else:
         options: dict[str, object] = {
-            "out": out, "preset": preset, "budget": budget, "seed": seed, "strict": strict, "config": config,
-            "overrides": tuple(overrides), "references": tuple(references),
+            "out": out, "horizon": horizon, "preset": preset, "budget": budget, "seed": seed, "strict": strict,
+            "config": config, "overrides": tuple(overrides), "references": tuple(references),
         }  # fmt: skip
         request, place = remembered(resume, named | {"model": model}, said | options), reopened(Path(resume))
     with place as work:
@@ -174,7 +178,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 more=(*sources.checked, *(() if pictures is None else pictures.checked)),
             )  # fmt: skip
         with stage("split"):
-            split = seal(table, schema, config.data.split, seed=seed, ledger=ledger, valid=valid, test=test)
+            split = seal_tables(sources, config.data.split, seed=seed, ledger=ledger)
         with stage("encode"):
             texts = _plan_texts(request, split, schema, budget, ledger)
             encoder = Encoder.fit(
@@ -186,7 +190,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             after = _seconds_after_training(split, config, budget, texts, encoder) + (
                 0.0 if own is None else own.saving
             )
-            baselines = fit_baselines(
+            fit_those = fit_baselines if schema.windowing is None else fit_forecast_baselines
+            baselines = fit_those(
                 split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
@@ -209,7 +214,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             note_lengths(encoder, ledger)
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
-            model = calibrate(model, config.evaluate, schema, ledger)
+            model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
@@ -243,6 +248,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 calibration=exam.calibration,
                 residuals=found.residuals,
                 contributions=exam.contributions,
+                forecast=found.forecast,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),
@@ -348,7 +354,7 @@ def _write(
     }
     for name, text in documents.items():
         (bundle / name).write_text(text, encoding="utf-8")
-    write_manifest(bundle, schema, inputs, outputs, report.source.sha256, report.provenance)
+    write_manifest(bundle, schema, inputs, outputs, report.source.sha256, report.provenance, model.bands)
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)
     (directory / BATCH).write_text(draw_batch(report), encoding="utf-8")

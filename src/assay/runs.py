@@ -18,17 +18,21 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
-from assay.data.config import DataConfig
+from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told
+from assay.data.forecast_split import seal_windows
+from assay.data.forecasting import WindowTables, all_windows, read_windows
 from assay.data.infer import infer
 from assay.data.picture_reader import placed
 from assay.data.picture_tables import is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Kind, Schema
+from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
+from assay.evaluate.forecast_exam import Judged, assess_forecasts
 from assay.evaluate.record import ModelScores, Report
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
@@ -131,6 +135,8 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     with scratch() as folder:
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
+        if bundle.schema.windowing is not None:
+            return _evaluate_forecast(bundle, raw, settings)
         table = _seen_from(data, _folded(raw, bundle.schema.folding), bundle.schema)
         rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
         begun = time.monotonic()
@@ -141,12 +147,27 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     return assess(bundle.schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
 
 
+def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:
+    """Score forecasts from every origin that has enough steps before it and all steps to forecast after it."""
+    table = all_windows(raw, bundle.schema)
+    rows = complete(table, bundle.schema, "test")
+    begun = time.monotonic()
+    answers = bundle.answer(rows.frame)
+    seconds = time.monotonic() - begun
+    described = f"the model in {bundle.directory.name} on {table.source.name}"
+    network = Output("network", "network", described, answers, 0.0, seconds)
+    return assess_forecasts(
+        bundle.schema, Judged.of(rows, bundle.schema), [network], settings.evaluate, bands=bundle.manifest.bands,
+        calibration=None, seed=0, ledger=Ledger(),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Tables:
     """What a run is made from: the main table and those beside it, series folded, and the schema of all of them.
 
     The `source` of a table tells of it as it was read, before it was folded. `checked` is what was found about the
-    classes of a source of pictures.
+    classes of a source of pictures, or about the series of a forecast; of one the tables hold `windows`.
     """
 
     data: Table
@@ -154,6 +175,7 @@ class Tables:
     test: Table | None
     schema: Schema
     checked: tuple[Checked, ...] = ()
+    windows: WindowTables | None = None
 
     @property
     def given(self) -> dict[str, Table | None]:
@@ -190,6 +212,10 @@ def read_tables(
     """
     raw, parts, checked = _read_with_parts(data, spill)
     files = [read_if_given(source, spill) or parts.get(part) for part, source in (("valid", valid), ("test", test))]
+    if config.horizon:
+        made = read_windows(raw, files[0], files[1], hints, config, ledger)
+        note_reading(made.schema, raw, ledger)
+        return Tables(made.data, made.valid, made.test, made.schema, made.checked, made)
     single = [name for name in (hints.group, hints.time, hints.weight) if name is not None]
     folding = find_folding(raw.frame, config, hints.target, single=single, apart=(*hints.drop, *hints.kinds))
     table = _folded(raw, folding)
@@ -198,6 +224,18 @@ def read_tables(
     note_series(raw, folding, config, hints.target, ledger)
     note_reading(schema, table, ledger)
     return _with_places(Tables(table, others[0], others[1], schema, checked), (data, valid, test))
+
+
+def seal_tables(tables: Tables, config: SplitConfig, *, seed: int, ledger: Ledger) -> Split:
+    """Training, validation and sealed test rows; windows of a forecast were cut when they were made.
+
+    Raises:
+        DataError: see `seal`.
+    """
+    if tables.windows is not None:
+        return seal_windows(tables.windows, ledger, seed=seed)
+    valid, test = tables.valid, tables.test
+    return seal(tables.data, tables.schema, config, seed=seed, ledger=ledger, valid=valid, test=test)
 
 
 def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Checked, ...]]:  # noqa: ANN401

@@ -295,6 +295,11 @@ def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str 
     graph, (prediction, probability) = whole.graph, names
     answer = graph.output[0].name
     del graph.output[:]
+    if schema.windowing is not None:
+        graph.node.append(helper.make_node("Identity", [answer], [prediction]))
+        shape = ["rows", schema.windowing.horizon]
+        graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.DOUBLE, shape))
+        return
     if probability is None:
         graph.initializer.append(numpy_helper.from_array(np.array([1]), f"{_INNER}axis"))
         graph.node.append(helper.make_node("Squeeze", [answer, f"{_INNER}axis"], [prediction]))
@@ -367,7 +372,7 @@ def _check_parity(
     stored = BytesIO()
     rows.with_columns(**answers).write_parquet(stored)
     (directory / PROBE).write_bytes(stored.getvalue())
-    measure = "relative to the value" if schema.task is Task.REGRESSION else "absolute, on probabilities"
+    measure = "absolute, on probabilities" if schema.is_classification else "relative to the value"
     cases = ("many rows at once", "single rows", "every cell missing", "unseen categories")
     return Parity(rows=rows.height, difference=difference, limit=TOLERANCE, measure=measure, cases=cases)
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
+from assay.bundle.forecast import forecast_table
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.folding import fold, unread
@@ -36,6 +37,10 @@ EXPECTED = f"{RESERVED}expected:"
 _BLOCK, _TEXT_BLOCK = 16_384, 64
 #: Kinds whose cells are not read as one number each.
 _NOT_NUMBERS = (Kind.CATEGORY, Kind.TEXT, Kind.SEQUENCE)
+
+
+#: Tasks whose answers are numbers of the target.
+_VALUES = (Task.REGRESSION, Task.FORECASTING)
 
 
 class UnreadCellsWarning(UserWarning):
@@ -101,7 +106,7 @@ def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) 
     if (
         {node.name for node in session.get_inputs()} != inputs
         or found.keys() != outputs
-        or (manifest.task is not Task.REGRESSION) != (manifest.output_probability is not None)
+        or (manifest.task not in _VALUES) != (manifest.output_probability is not None)
         or classes != len(manifest.classes)
     ):
         raise BundleError(
@@ -153,12 +158,17 @@ class Bundle:
             data: a path (of pictures also a folder, an archive or a picture), a Polars, pandas or Arrow frame, a dict
                 of columns, a list of dicts. Columns are found by name; others than the model's are ignored.
 
+        A forecast takes the rows up to now and answers with the steps after the last known target of each series.
+
         Returns:
-            `prediction`, and for classes one column `probability_<class>` each.
+            `prediction`, and for classes one column `probability_<class>` each. Of a forecast a row for each step
+            ahead: the series, its time, `forecast`, `lower` and `upper`.
 
         Raises:
             DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
         """
+        if self.schema.windowing is not None:
+            return forecast_table(self, _frame_of(data, []))
         answers = self.answer(self.folded(_frame_of(data, self._pictures)))
         if self.manifest.task is Task.REGRESSION:
             return pl.DataFrame([pl.Series("prediction", answers)])
@@ -184,7 +194,7 @@ class Bundle:
         return fold(frame, self.schema.folding)
 
     def answer(self, frame: pl.DataFrame) -> NDArray[Any]:
-        """Probabilities (n, classes) in float32, or values (n,) in float64.
+        """Probabilities (n, classes) in float32, or in float64 values (n,), or forecasts (n, H) of windows.
 
         Raises:
             DataError: a column is missing, or holds nothing of its kind.
@@ -248,6 +258,8 @@ class Bundle:
     def _no_answers(self, frame: pl.DataFrame) -> NDArray[Any]:
         """The answers for no rows: onnxruntime's batched products fail on them."""
         check_columns(frame, self.manifest.inputs)
+        if self.schema.windowing is not None:
+            return np.empty((0, self.schema.windowing.horizon), np.float64)
         if self.manifest.task is Task.REGRESSION:
             return np.empty(0, np.float64)
         return np.empty((0, len(self.manifest.classes)), np.float32)
@@ -324,7 +336,7 @@ def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task
     A value below the median one is measured by the median, so that values near zero do not blow up.
     """
     distance = np.abs(answers.astype(np.float64) - expected)
-    if task is Task.REGRESSION:
+    if task in _VALUES:
         scale = np.abs(expected)
         typical = float(np.median(scale)) if scale.size else 1.0
         distance = distance / np.maximum(scale, max(typical, 1e-12))

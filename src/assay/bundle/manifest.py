@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePath
 
+from assay.data.bands import Bands
 from assay.data.inputs import Input
 from assay.data.schema import Task
 from assay.errors import BundleError
@@ -38,7 +39,7 @@ class Manifest(Record):
     """What a bundle holds and how its model is asked.
 
     `inputs` are the raw columns; `output_prediction` and `output_probability` name the ONNX outputs (the second is None
-    for a regression). `classes` are in the order of the probabilities.
+    for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts.
     """
 
     format: int
@@ -53,6 +54,7 @@ class Manifest(Record):
     output_probability: str | None
     provenance: dict[str, str]
     files: dict[str, FileSum]
+    bands: Bands | None = None
 
 
 def sum_file(path: Path) -> FileSum:

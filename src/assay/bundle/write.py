@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay.bundle.manifest import FILES, FORMAT, MANIFEST, TOKENIZER, Manifest, sum_file
+from assay.data.bands import Bands
 from assay.data.inputs import Input
 from assay.data.schema import Schema
 from assay.evaluate.record import Provenance
@@ -20,10 +21,11 @@ def write_manifest(
     outputs: tuple[str, str | None],
     data_sha256: str,
     facts: Provenance,
+    bands: Bands | None = None,
 ) -> Manifest:
     """Write manifest.json over the files of a finished bundle, flushed to disk.
 
-    outputs: names of the ONNX outputs for the prediction and the probabilities.
+    outputs: names of the ONNX outputs for the prediction and the probabilities. bands: the intervals around forecasts.
     """
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
     present = [*FILES, *([TOKENIZER] if any(item.window for item in inputs) else [])]
@@ -40,6 +42,7 @@ def write_manifest(
         output_probability=outputs[1],
         provenance=origin | facts.versions,
         files={name: sum_file(directory / name) for name in present},
+        bands=bands,
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
         stream.write(manifest.to_json())

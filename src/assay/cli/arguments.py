@@ -46,6 +46,12 @@ Time = Annotated[
     str | None,
     typer.Option(metavar="COL", help="The time of a row; the split is then in time.", show_default="none"),
 ]
+Horizon = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="Forecast the target so many steps ahead: short for data.horizon=N.", show_default="0"
+    ),
+]
 Weight = Annotated[str | None, typer.Option(metavar="COL", help="The weight of a row.", show_default="none")]
 Sensitive = Annotated[
     list[str] | None,
@@ -57,7 +63,12 @@ Positive = Annotated[
 ]
 TaskName = Annotated[
     str | None,
-    typer.Option("--task", metavar="TASK", help="binary, multiclass or regression.", show_default="inferred"),
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="binary, multiclass, regression or forecasting (which --horizon means).",
+        show_default="inferred",
+    ),
 ]
 Strict = Annotated[
     bool,
@@ -132,9 +143,16 @@ def print_json(content: object) -> None:
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
-def as_overrides(*, budget: str | None, seed: str | None, strict: bool = False) -> list[str]:
+def as_overrides(
+    *, budget: str | None = None, seed: str | None = None, strict: bool = False, horizon: str | None = None
+) -> list[str]:
     """Options of the command line that stand for keys of the configuration, as `key=value`."""
-    flags = {"budget": budget, "seed": seed, "data.audit.strict": "true" if strict else None}
+    flags = {
+        "budget": budget,
+        "seed": seed,
+        "data.audit.strict": "true" if strict else None,
+        "data.horizon": horizon,
+    }
     return [f"{key}={value}" for key, value in flags.items() if value is not None]
 
 

@@ -80,6 +80,7 @@ def fit(
     drop: take.Drop = None,
     group: take.Group = None,
     time: take.Time = None,
+    horizon: take.Horizon = None,
     weight: take.Weight = None,
     sensitive: take.Sensitive = None,
     positive: take.Positive = None,
@@ -103,7 +104,7 @@ def fit(
     """
     started = monotonic()  # loading the training packages is part of the time that --budget allows
     data, extra = _data_or_override(data)
-    flags = take.as_overrides(budget=budget, seed=seed, strict=strict)
+    flags = take.as_overrides(budget=budget, seed=seed, strict=strict, horizon=horizon)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
         "group": group, "time": time, "weight": weight, "sensitive": sensitive, "positive": positive, "task": task,
@@ -116,6 +117,7 @@ def fit(
             "reference": reference,
             "budget": budget,
             "seed": seed,
+            "horizon": horizon,
         }
         _refuse_beside_resume({**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]})
         run = _resume(resume, quiet=quiet, started=started)

@@ -179,11 +179,13 @@ def as_text(series: pl.Series) -> pl.Series:
 
 
 def target_values(series: pl.Series, schema: Schema) -> np.ndarray:
-    """The target as the network learns it, shape (n,).
+    """The target as the network learns it, shape (n,), of a forecast (n, horizon).
 
-    For classes int64 positions in `schema.classes`, -1 where a cell is missing or of no known class; for regression
-    float64, NaN where a cell is missing or no number.
+    For classes int64 positions in `schema.classes`, -1 where a cell is missing or of no known class; for regression and
+    forecasts float64, NaN where a cell is missing or no number.
     """
+    if schema.windowing is not None:
+        return series.cast(pl.Array(pl.Float64, schema.windowing.horizon)).to_numpy().copy()
     if not schema.is_classification:
         return as_number(series, schema[schema.target].format)
     if schema.class_dtype == "boolean":

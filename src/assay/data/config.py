@@ -102,6 +102,21 @@ class DataConfig(Record):
         None, min_length=1, description="The column that names the case, where a row is one step of a series."
     )
     step: str | None = Field(None, min_length=1, description="The column that orders the steps of a case.")
+    horizon: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Steps of the target that are forecast from those before them; 0 forecasts none.",
+    )
+    window: int = Field(
+        0, ge=0, le=20_000, description="Steps before a forecast that it is made from; 0 leaves it to the data."
+    )
+    season: int = Field(
+        0, ge=0, le=20_000, description="Steps after which a series repeats itself; 1 for never, 0 looks for it."
+    )
+    known: tuple[str, ...] = Field(
+        (), description="Columns that are known for the steps to come as well, such as holidays and prices."
+    )
     memory: int = Field(
         1000,
         ge=0,
@@ -124,6 +139,22 @@ class DataConfig(Record):
     @classmethod
     def _none_is_no_column(cls, value: object) -> object:
         return None if value == "none" else value
+
+    @field_validator("known", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _forecasts_with_a_horizon(self) -> DataConfig:
+        said = [name for name in ("window", "season", "known") if getattr(self, name)]
+        if said and not self.horizon:
+            raise ValueError(f"{', '.join(said)} {'is' if len(said) == 1 else 'are'} of a forecast: set horizon, too")
+        if self.horizon and self.step is not None:
+            raise ValueError(f"--time orders the steps of a forecast: leave step out (got step={self.step})")
+        if self.horizon and self.series not in ("auto", "none"):
+            raise ValueError(f"the steps of a forecast are rows: leave series out (got series={self.series})")
+        return self
 
     @model_validator(mode="after")
     def _folds_in_one_way(self) -> DataConfig:

@@ -32,7 +32,7 @@ class Rows:
 
     part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
     cells: a table with all columns of the schema but the target, in memory or in files; nobody copies it.
-    target: class positions (int64) or values (float64), shape (n,).
+    target: class positions (int64) or values (float64), shape (n,); of a forecast (n, horizon).
     weight: row weights (float64), shape (n,), or None.
     positions: 0-based row numbers in the source, int64, shape (n,).
     index: where the rows stand in `cells`, int64, shape (n,); None where they are all of it, in its order.
@@ -107,7 +107,7 @@ def complete(table: Table, schema: Schema, part: Part) -> Rows:
         if not known.all():
             _check_classes_are_known(raw, np.flatnonzero(~known), schema, part)
     else:
-        known = ~np.isnan(target)
+        known = ~np.isnan(target).reshape(len(target), -1).any(axis=1)
         if np.isinf(target).any():
             raise DataError(
                 f"the target {schema.target!r} must be finite",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from assay.data.folding import Folding
+from assay.data.windowing import Windowing
 from assay.records import Record
 
 
@@ -29,6 +30,7 @@ class Task(StrEnum):
     MULTICLASS = "multiclass"
     MULTILABEL = "multilabel"
     REGRESSION = "regression"
+    FORECASTING = "forecasting"
 
 
 #: The kinds a network can take from a table, in the order their inputs are laid out.
@@ -64,7 +66,7 @@ class Schema(Record):
     `classes` are the class labels as strings in the order of the model's outputs (empty for regression); for a binary
     task the last is the positive one. `class_dtype` is the type predictions are given back in: `string`, `integer`,
     `number` or `boolean`. `dropped` are columns the user excluded. `folding` tells how raw rows become rows with
-    series; the columns are those that come out.
+    series, `windowing` how they become windows of a forecast; the columns are those that come out.
     """
 
     columns: tuple[Column, ...]
@@ -79,6 +81,7 @@ class Schema(Record):
     sensitive: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     folding: Folding | None = None
+    windowing: Windowing | None = None
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -100,7 +103,7 @@ class Schema(Record):
     @property
     def is_classification(self) -> bool:
         """Whether the answer is a class."""
-        return self.task is not Task.REGRESSION
+        return self.task not in (Task.REGRESSION, Task.FORECASTING)
 
 
 class Hints(Record):

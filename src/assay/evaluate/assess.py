@@ -20,6 +20,7 @@ from assay.evaluate.record import (
     Comparison,
     Curve,
     Estimate,
+    ForecastReport,
     ModelScores,
     ReliabilityBin,
     ResidualPicture,
@@ -37,7 +38,7 @@ RESIDUAL_ROWS = 1000
 class Output:
     """What one model says about the test rows.
 
-    prediction: calibrated probabilities (n, K) or values (n,).
+    prediction: calibrated probabilities (n, K), values (n,) or forecasts (n, H).
     fit_seconds, predict_seconds: wall time.
     """
 
@@ -58,6 +59,7 @@ class Assessment:
         network's for each of the `CURVE_CLASSES` largest classes.
     reliability: bins of the network's probabilities; empty for a regression.
     residuals: a sample of at most `RESIDUAL_ROWS` rows of a regression.
+    forecast: errors by step, intervals and pictures of a forecast.
     """
 
     scores: tuple[ModelScores, ...]
@@ -69,6 +71,7 @@ class Assessment:
     precision_recall: tuple[Curve, ...]
     reliability: tuple[ReliabilityBin, ...]
     residuals: ResidualPicture | None
+    forecast: ForecastReport | None = None
 
 
 def assess(
@@ -95,7 +98,7 @@ def assess(
     Raises:
         DivergenceError: a model's predictions are not all finite.
     """
-    _check_finite(outputs)
+    check_finite(outputs)
     network, baselines = outputs[0], outputs[1:]
     scores = tuple(_score(schema.task, truth, weight, output, config, seed) for output in outputs)
     tests = [
@@ -125,7 +128,7 @@ def assess(
         reliability=reliability_bins(truth, network.prediction, weight, confidence=config.confidence)
         if schema.is_classification
         else (),
-        residuals=None if schema.is_classification else _residuals(truth, network.prediction, seed),
+        residuals=None if schema.is_classification else residuals(truth, network.prediction, seed),
     )
 
 
@@ -155,7 +158,12 @@ def note_gap(valid_score: float, test: Estimate, metric: Metric, *, ledger: Ledg
         ledger.record("evaluate.train-test-gap", Outcome.PASSED, told, value=gap)
 
 
-def _check_finite(outputs: Sequence[Output]) -> None:
+def check_finite(outputs: Sequence[Output]) -> None:
+    """Refuse predictions that are not finite.
+
+    Raises:
+        DivergenceError: a model gave some.
+    """
     for output in outputs:
         finite = np.isfinite(output.prediction)
         wrong = int((~(finite if finite.ndim == 1 else finite.all(axis=1))).sum())
@@ -239,7 +247,8 @@ def _confusion(schema: Schema, truth: NDArray[Any], prediction: Floats) -> tuple
     return tuple(tuple(int(count) for count in row) for row in table)
 
 
-def _residuals(truth: NDArray[Any], prediction: Floats, seed: int) -> ResidualPicture:
+def residuals(truth: NDArray[Any], prediction: Floats, seed: int) -> ResidualPicture:
+    """True and predicted values (n,) of a sample of at most `RESIDUAL_ROWS` rows."""
     kept = np.arange(len(truth))
     if len(kept) > RESIDUAL_ROWS:
         kept = np.sort(np.random.default_rng(seed).choice(len(truth), RESIDUAL_ROWS, replace=False))

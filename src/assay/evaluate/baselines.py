@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -120,7 +120,7 @@ def fit_baselines(
                 fitted.append(_timed(kind, replace(task, deadline=deadline), schema, train, threads))
             except _NothingToLearnError as reason:
                 missed.append(f"{_name(kind, schema)} ({reason})")
-    _write_verdict(ledger, fitted, missed)
+    note_baselines(ledger, fitted, missed)
     return tuple(fitted)
 
 
@@ -155,7 +155,8 @@ def _sample(train: Rows, schema: Schema, most: int, seed: int) -> Rows:
     return train if kept is None else train.at(kept)
 
 
-def _write_verdict(ledger: Ledger, fitted: list[FittedBaseline], missed: list[str]) -> None:
+def note_baselines(ledger: Ledger, fitted: Sequence[FittedBaseline], missed: Sequence[str]) -> None:
+    """The verdict on baselines that were fitted, and on those that were missed, with the reason."""
     names = ", ".join(f"{model.name} ({model.description})" for model in fitted)
     if missed:
         reason = f"not fitted: {', '.join(missed)}" + (f"; fitted: {names}" if names else "")

@@ -27,7 +27,7 @@ from assay.evaluate.intervals import (
     replicates,
     sample_count,
 )
-from assay.evaluate.metrics import PRIMARY, Floats, Scorer, decide, metric
+from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, decide, metric
 from assay.evaluate.record import Comparison, Estimate, ModelScores
 
 #: Up to this many rows that one model alone got right, McNemar's test is exact.
@@ -175,6 +175,7 @@ def comparisons(
 ) -> tuple[Comparison, ...]:
     """The verdict on the network against each baseline in `names`, Holm-corrected over all of them."""
     made = []
+    primary = FORECAST_METRICS[0].id if task is Task.FORECASTING else PRIMARY[task]
     for name, test, p_value in zip(names, tests, holm([test.p_value for test in tests]), strict=True):
         verdict: Verdict = "not distinguishable"
         if p_value < 1 - confidence and test.difference.value:
@@ -182,7 +183,7 @@ def comparisons(
         made.append(
             Comparison(
                 against=name,
-                metric=PRIMARY[task],
+                metric=primary,
                 difference=test.difference,
                 p_value=p_value,
                 test=test.test,
@@ -195,7 +196,7 @@ def comparisons(
 # Advice -------------------------------------------------------------------------------------------------------------
 
 #: Names of the baselines that look at no column.
-TRIVIAL = ("majority class", "mean value")
+TRIVIAL = ("majority class", "mean value", "last value")
 
 
 def advice(scores: Sequence[ModelScores], found: Sequence[Comparison], rows: int) -> str:

@@ -18,7 +18,11 @@ class EvaluateConfig(Record):
     bootstrap: int = Field(1000, ge=100, le=100_000, description="Bootstrap samples of an interval.")
     baselines: tuple[Baseline, ...] = Field(
         ("majority", "linear", "trees"),
-        description="Models shown beside the network; 'majority' is the mean for numbers.",
+        description="Models shown beside the network; 'majority' is the mean for numbers, the last value and the last "
+        "season for forecasts.",
     )
     baseline_rows: int = Field(200_000, ge=100, description="Training rows a baseline learns from at most.")
+    coverage: float = Field(
+        0.9, gt=0.5, lt=1.0, description="Share of the steps ahead that intervals of forecasts are to hold."
+    )
     calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")

@@ -17,6 +17,7 @@ from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
+from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
 from assay.evaluate.record import Calibration, Contribution
 from assay.ledger import Ledger, Outcome
@@ -32,8 +33,12 @@ class Exam:
     contributions: tuple[Contribution, ...]
 
 
-def calibrate(model: Model, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
-    """The model with the temperature that fits best the rows it did not learn from."""
+def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
+    """The model with the temperature that fits best the rows it did not learn from, or with intervals of forecasts."""
+    if schema.windowing is not None:
+        reason = "a forecast has no probabilities; its intervals are made on the validation windows"
+        ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, reason)
+        return with_bands(model, valid, schema, config)
     if not schema.is_classification:
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
@@ -60,6 +65,10 @@ def sit(
 
     Without a test part the scores are on validation rows, and the ledger says so.
     """
+    if schema.windowing is not None:
+        told = _described(model)
+        made = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+        return Exam(made, None, ())
     if split.test is not None:
         rows = split.test.open("the scores of the report")
     else:

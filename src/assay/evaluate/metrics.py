@@ -72,6 +72,15 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
+#: The metrics of forecasts, the primary one first; `forecast_scores.py` computes them.
+FORECAST_METRICS = (
+    Metric("mae", "MAE", False),
+    Metric("rmse", "RMSE", False),
+    Metric("mase", "MASE", False),
+    Metric("smape", "sMAPE, %", False),
+    Metric("mse_standardised", "MSE (standardised)", False),
+)
+
 #: The metrics of each task, in the order they are shown.
 METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,

@@ -117,6 +117,53 @@ class Contribution(Record):
     score_without: float | None
 
 
+class HorizonErrors(Record):
+    """The mean absolute error of a model's forecasts, by steps ahead."""
+
+    name: str
+    mae: tuple[float, ...]
+
+
+class BandCoverage(Record):
+    """The share of steps that intervals were to hold and held: as they are, and adapted to outcomes over time.
+
+    `windows` counts the validation windows that they were made on; `is_relative` tells that they are in units of each
+    window's own size. Half widths are means, in the target's units.
+    """
+
+    asked: float
+    windows: int
+    is_relative: bool
+    fixed: float
+    fixed_by_step: tuple[float, ...]
+    fixed_half_width: float
+    adaptive: float | None
+    adaptive_by_step: tuple[float, ...]
+    adaptive_half_width: float | None
+
+
+class ForecastPicture(Record):
+    """One forecast beside what came: the steps before it, the truth, the forecast and its interval."""
+
+    series: str
+    origin: str
+    before: tuple[float, ...]
+    truth: tuple[float, ...]
+    forecast: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+class ForecastReport(Record):
+    """What is told of forecasts beside their scores; `origins` counts moments that were forecast from."""
+
+    origins: int
+    series: int
+    by_step: tuple[HorizonErrors, ...]
+    coverage: BandCoverage | None
+    pictures: tuple[ForecastPicture, ...]
+
+
 class TrainedPart(Record):
     """One network of the model: its share of the answer, and what it was made with where that is not the default.
 
@@ -239,6 +286,7 @@ class Report(Record):
     calibration: Calibration | None = None
     residuals: ResidualPicture | None = None
     contributions: tuple[Contribution, ...] = ()
+    forecast: ForecastReport | None = None
     parity: Parity
     seen: Seen | None = None
     ledger: tuple[Verdict, ...]

@@ -45,7 +45,9 @@ def see(model: Model, split: Split, schema: Schema, *, seed: int) -> Seen:
     rows = split.train if taken is None else split.train.at(taken)
     frame, target = rows.frame, torch.from_numpy(np.asarray(rows.target))
     encoded = model.encoder.encode(frame)
-    labels = [schema.classes[int(one)] if schema.is_classification else f"{float(one):g}" for one in rows.target]
+    # Of a forecast the first step ahead stands for all.
+    aims = rows.target if schema.windowing is None else rows.target[:, 0]
+    labels = [schema.classes[int(one)] if schema.is_classification else f"{float(one):g}" for one in aims]
     pictures, told = _pictures(model.parts, encoded, layout.places("pictures"), target, labels, seed)
     series, told_series = _series(model.parts, encoded, layout.places("series"), target, labels, schema, seed)
     columns, cells = _cells(model, frame, encoded, labels, schema)

@@ -37,7 +37,7 @@ class Head:
 
 
 class Answer(nn.Module):
-    """Matrices of raw cells in, probabilities (n, classes) or values (n, 1) out: the weighted mean of all answers.
+    """Matrices of raw cells in, the weighted mean of all answers out: probabilities (n, K), values (n, 1) or (n, H).
 
     Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32, then the media that networks read and,
     last, the windows of text columns that a text encoder reads, which networks may read too; probabilities are float32,

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from torch import Tensor
 
 from assay.data.encode import Encoded, Layout
-from assay.models.config import SERIES, TEXTS, ModelConfig
+from assay.models.config import FORECASTING, SERIES, TEXTS, ModelConfig
+from assay.models.forecast import build_forecast
 from assay.models.ft_transformer import FtTransformer
 from assay.models.image import build_cnn
 from assay.models.mlp import Mlp
@@ -50,13 +51,18 @@ def build(
 
     training_numbers: scaled numbers of the training rows, (n, N), from which bins are learned.
     prior: starting output, (outputs,) or (M, outputs): log class shares, or zero for a standardised target.
-    targets: of the training rows, (n,) classes or standardised values; a realmlp's answers keep to their range.
+    targets: of the training rows, (n,) classes or standardised values; a realmlp's answers keep to their range. Of a
+        forecast (n, H), from which its linear part begins.
     rows: all inputs of training rows, to which a realmlp fits its initial weights.
 
     Raises:
         ValueError: `config` leaves the family open, or a realmlp or a network of series, texts or pictures is given no
             rows.
     """
+    if config.name in FORECASTING and (config.name not in SERIES or (targets is not None and targets.ndim == 2)):
+        forecast: Network = build_forecast(config, layout, outputs, len(seeds), rows, targets)
+        forecast.reset(seeds, prior)
+        return forecast
     if config.name in SERIES:
         network: Network = build_series(config, layout, outputs, len(seeds), rows)
     elif config.name in TEXTS:

@@ -12,6 +12,7 @@ Family = Literal[
     "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
     "inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer", "cnn", "timm",
     "text_cnn", "text_gru", "text_lstm", "text_transformer",
+    "dlinear", "patchtst",
 ]  # fmt: skip
 Augment = Literal[
     "auto", "none", "shift", "flip", "strong", "trivial", "rand", "autoaugment", "noise", "warp", "permute",
@@ -26,6 +27,8 @@ PICTURES: tuple[Family, ...] = ("cnn", "timm")
 SERIES: tuple[Family, ...] = ("inception", "fcn", "resnet1d", "gru", "lstm", "series_transformer")
 #: Those that read texts word by word.
 TEXTS: tuple[Family, ...] = ("text_cnn", "text_gru", "text_lstm", "text_transformer")
+#: Those of the families that forecast.
+FORECASTING: tuple[Family, ...] = ("dlinear", "patchtst", "gru")
 Activation = Literal["relu", "gelu", "silu", "mish", "selu", "elu", "tanh", "leaky_relu", "auto"]
 Norm = Literal["none", "batch", "layer"]
 Initialisation = Literal["he", "xavier", "lecun", "orthogonal"]

@@ -55,6 +55,9 @@ DEFAULTS: Mapping[Family, ModelConfig] = MappingProxyType(
         "text_transformer": ModelConfig(
             name="text_transformer", layers=2, width=64, attention_heads=4, dropout=0.2, activation="relu"
         ),
+        "dlinear": ModelConfig(name="dlinear", dropout=0.0),
+        # Nie et al. 2023 for small data: 16 wide, 3 layers, dropout 0.3; wider and shallower here.
+        "patchtst": ModelConfig(name="patchtst", layers=2, width=32, attention_heads=4, dropout=0.2),
     }
 )  # fmt: skip
 
@@ -79,6 +82,8 @@ _UNUSED: Mapping[Family, frozenset[str]] = MappingProxyType(
         "text_gru": _TABLES - {"embedding"},
         "text_lstm": _TABLES - {"embedding"},
         "text_transformer": _TABLES - {"attention_heads", "expansion", "activation"},
+        "dlinear": _TABLES | {"layers", "width", "dropout"},
+        "patchtst": _TABLES - {"attention_heads"},
     }
 )
 

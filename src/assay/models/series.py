@@ -329,6 +329,11 @@ class Recurrent(MemberModule):
         members = range(len(self.input_weights[0]))
         return torch.stack([read(steps if steps.dim() == 3 else steps[m], m) for m in members])
 
+    def of_members(self, steps: Tensor) -> Tensor:
+        """The same of steps that each member has its own of, (M, n, T, C)."""
+        read = self._as_nodes if torch.onnx.is_in_onnx_export() else self._member
+        return torch.stack([read(steps[m], m) for m in range(len(self.input_weights[0]))])
+
     def _as_nodes(self, steps: Tensor, m: int) -> Tensor:
         """The same as nodes called GRU or LSTM, which want time first and the gates in another order."""
         order = torch.tensor(_ONNX_GATES[self.kind])

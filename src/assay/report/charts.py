@@ -35,6 +35,16 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Band:
+    """An area between two lines of equal length, behind the lines."""
+
+    x: Sequence[Number]
+    low: Sequence[Number]
+    high: Sequence[Number]
+    tone: int = 0
+
+
+@dataclass(frozen=True)
 class Mark:
     """A point of the x axis worth a line and a word."""
 
@@ -206,6 +216,7 @@ def line_chart(
     y: Axis,
     *,
     marks: Sequence[Mark] = (),
+    bands: Sequence[Band] = (),
     diagonal: bool = False,
     size: tuple[float, float] = (WIDTH, HEIGHT),
 ) -> str:
@@ -217,17 +228,31 @@ def line_chart(
     named = [(s.label, s.tone) for s in drawn if not s.quiet]
     head, used = _legend(named, width, 24) if len(named) > 1 or len(drawn) > 1 else ("", 0.0)
     height += max(0.0, used - 18)
-    wide, high = span((v for s in drawn for v in s.x), x, 0.0), span((v for s in drawn for v in s.y), y)
+    wide = span((v for s in drawn for v in s.x), x, 0.0)
+    heights = [*(s.y for s in drawn), *(edge for band in bands for edge in (band.low, band.high))]
+    high = span((v for values in heights for v in values), y)
     shown = [mark for mark in marks if wide[0] <= mark.x <= wide[1]]
     height += _MARK_LINE * max(0, len(shown) - 1)
     plot = _layout(wide, high, width, height, used + _MARK_LINE * len(shown))
-    body = [head, *_axes(plot, x, y, height)]
+    body = [head, *_axes(plot, x, y, height), *(_band(band, plot) for band in bands)]
     if diagonal:
         body.append(_line(plot.px(0), plot.py(0), plot.px(1), plot.py(1), "chance"))
     body += [_path(s, plot) + _alone(s, plot) for s in sorted(drawn, key=lambda s: not s.quiet)]
     if shown:
         body.append(_marked(shown[0], plot) if len(shown) == 1 else _flagged(shown, plot))
     return _svg(label, width, height, body)
+
+
+def _band(band: Band, plot: _Plot) -> str:
+    """The area as a path, out along the lower line and back along the upper one."""
+    known = [
+        (x, low, high)
+        for x, low, high in zip(band.x, band.low, band.high, strict=True)
+        if x is not None and low is not None and high is not None and all(map(math.isfinite, (x, low, high)))
+    ]
+    ends = [(x, low) for x, low, _ in known] + [(x, high) for x, _, high in reversed(known)]
+    steps = "L".join(f"{plot.px(x):.1f} {plot.py(y):.1f}" for x, y in ends)
+    return f'<path d="M{steps}Z" class="band t{band.tone % TONES}"/>' if known else ""
 
 
 def _marked(mark: Mark, plot: _Plot) -> str:

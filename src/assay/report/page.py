@@ -9,7 +9,7 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import pictures, story, tables, words
+from assay.report import forecast_chart, pictures, story, tables, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,6 +20,7 @@ SECTIONS = (
     ("split", "Split"),
     ("training", "Training"),
     ("scores", "Scores"),
+    ("forecast", "Forecasts"),
     ("errors", "Errors"),
     ("curves", "Curves"),
     ("model", "The model"),
@@ -61,7 +62,9 @@ def draw_page(report: Report) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    sections = [entry for entry in SECTIONS if entry[0] != "curves" or _has_curves(report)]
+    absent = {"curves"} if not _has_curves(report) else set()
+    absent |= {"forecast"} if report.forecast is None else set()
+    sections = [entry for entry in SECTIONS if entry[0] not in absent]
     return environment().get_template("page.html.j2").render(
         report=report,
         sections=sections,
@@ -92,7 +95,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(story=story, tables=tables, pictures=pictures)
+    found.globals.update(story=story, tables=tables, pictures=pictures, forecasts=forecast_chart)
     found.filters.update(
         visible=words.visible,
         short=words.short,

@@ -104,9 +104,34 @@ def contributed(report: Report) -> str:
 
 def tested_on(report: Report) -> str:
     """Which rows the scores are of."""
+    row = "row" if report.forecast is None else "window"
     if report.split.test_rows:
-        return f"{counted(report.split.test_rows, 'sealed test row')}"
-    return f"{counted(report.split.valid_rows, 'validation row')} (no test part was kept, so this is flattering)"
+        return f"{counted(report.split.test_rows, f'sealed test {row}')}"
+    return f"{counted(report.split.valid_rows, f'validation {row}')} (no test part was kept, so this is flattering)"
+
+
+def tested_from(report: Report) -> str:
+    """How many forecasts were scored, and from how many origins of how many series."""
+    found = report.forecast
+    if found is None:
+        return ""
+    whose = "" if found.series < 2 else f" of {counted(found.series, 'series', 'series')}"
+    return f"Forecasts{whose} from {counted(found.origins, 'origin')} in time, {tested_on(report)}, were scored."
+
+
+def bands(report: Report) -> str:
+    """What the intervals of forecasts were to hold and held; nothing where there are none."""
+    found = None if report.forecast is None else report.forecast.coverage
+    if found is None:
+        return ""
+    told = (
+        f"Intervals that were to hold {percent(found.asked)} of the steps held {percent(found.fixed)} of them, at a "
+        f"mean half width of {number(found.fixed_half_width)}"
+    )
+    if found.adaptive is None or found.adaptive_half_width is None:
+        return f"{told}."
+    held = f"{percent(found.adaptive)} at {number(found.adaptive_half_width)}"
+    return f"{told}; adapted to outcomes over time they would have held {held}."
 
 
 def seal(report: Report) -> str:
@@ -179,6 +204,15 @@ def task(report: Report) -> str:
 def asked(report: Report) -> str:
     """The task in one sentence."""
     schema = report.table_schema
+    if schema.windowing is not None:
+        made = schema.windowing
+        beside = len(schema.features) - 1 - (made.origin in {column.name for column in schema.features})
+        others = f" and {counted(beside, 'other column')}" if beside else ""
+        series = f" of each {short(made.case)}" if made.case else ""
+        return (
+            f"Forecasting: {counted(made.horizon, 'step')} of {made.clock.named} of {short(schema.target)}{series}, "
+            f"from the {made.length} before{others}"
+        )
     classes = f" with {counted(len(schema.classes), 'class', 'classes')}" if schema.task is Task.MULTICLASS else ""
     positive = f", positive class {short(schema.positive)}" if schema.positive else ""
     return (

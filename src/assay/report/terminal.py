@@ -33,6 +33,8 @@ def summarise(report: Report, console: Console) -> None:
     console.print()
     for made in _told(report):
         say(console, made[0], made[1], made[2])
+    if report.forecast is not None and report.forecast.coverage is not None:
+        say(console, "Bands", story.bands(report))
     say(console, "Advice", report.advice)
     say(console, "Parity", story.parity(report))
 

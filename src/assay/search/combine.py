@@ -22,8 +22,10 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def mixture_loss(prediction: Floats, target: NDArray[Any], weight: Floats | None) -> float:
-    """Log loss of probabilities (n, K), or mean squared error of values (n,), weighted."""
-    if prediction.ndim == 2:
+    """Log loss of probabilities (n, K), or mean squared error of values (n,) or forecasts (n, H), weighted."""
+    if target.ndim == 2:
+        each = np.square(prediction - target).mean(1)
+    elif prediction.ndim == 2:
         each = -np.log(np.maximum(prediction[np.arange(len(target)), target], _TINY))
     else:
         each = np.square(prediction - target)
@@ -36,8 +38,8 @@ def greedy_shares(
     """The share of each model in the mixture, (models,), summing to 1; 0 for those that are dropped.
 
     Args:
-        predictions: of each model for the same rows: probabilities (n, K) or values (n,).
-        target: class positions or values, (n,).
+        predictions: of each model for the same rows: probabilities (n, K), values (n,) or forecasts (n, H).
+        target: class positions or values, (n,); of forecasts (n, H).
         weight: row weights, (n,).
         rounds: models added, with replacement.
     """

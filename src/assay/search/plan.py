@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, TEXTS, Augment, ModelConfig
+from assay.models.config import AUGMENT_SERIES, FORECASTING, PICTURES, SERIES, TEXTS, Augment, ModelConfig
 from assay.models.families import unused_options
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -57,6 +57,11 @@ _FOLDS_OF_SERIES, _FEW_SERIES, _SHARE_OF_SERIES = 5, 3000, 0.6
 #: is worth its time, and the share of the time that is at most its own.
 TEXT_NETWORK = "text_cnn"
 _A_WORD, _PASSES_OF_TEXTS, _SHARE_OF_TEXTS = 3e-5, 10, 0.35
+#: Networks that forecast in the order they are taken, what a window costs in one pass of all members and what each of
+#: its steps does, and the share of the time that is theirs.
+_FORECAST_KINDS = ("dlinear", "gru", "patchtst")
+_A_WINDOW, _A_WINDOWS_STEP = 2e-5, MappingProxyType({"dlinear": 1e-7, "gru": 2e-6, "patchtst": 8e-6})
+_SHARE_OF_FORECAST = 0.8
 #: Passes over the rows from which more members, or folds, are worth more than more passes.
 _PASSES, _PASSES_OF_FOLDS = 20, 25
 #: Folds for small tables with the variants of each, the best first; variants of a single split; rows without folds.
@@ -106,6 +111,8 @@ def plan(
     """
     _check_reads(schema, model, ensemble)
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
+    if schema.windowing is not None:
+        return _plan_forecast(rows, schema, model, train, ensemble, seconds)
     if has_pictures:
         return _plan_pictures(rows, schema, model, train, ensemble)
     if steps:
@@ -211,6 +218,41 @@ def _again_changed(jobs: Sequence[Job], steps: int, seconds: float) -> list[Job]
     return [replace(first, name=f"{first.name} on changed series", model=changed)]
 
 
+def _plan_forecast(
+    rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig, seconds: float
+) -> Plan:
+    """Networks that forecast, the quickest first, as many as there is the time for; the latest windows judge.
+
+    Raises:
+        ConfigError: folds or trees were asked for.
+    """
+    if ensemble.trees:
+        came = "ensemble.trees=true was given"
+        raise ConfigError("boosted trees give one number, and a forecast has many", came, "Leave it out.")
+    if ensemble.folds > 1:
+        raise ConfigError(
+            "a forecast is judged by what comes after its training part, not by folds",
+            f"ensemble.folds={ensemble.folds} was given",
+            "Leave it out.",
+        )
+    if model.augment not in ("auto", "none"):
+        came = f"model.augment={model.augment} was given"
+        raise ConfigError("what comes after a window does not change with it", came, "Leave it out.")
+    assert schema.windowing is not None
+    windowing = schema.windowing
+    steps = rows * windowing.length
+    left, names = seconds * _SHARE_OF_FORECAST, []
+    for name in _FORECAST_KINDS:
+        needed = rows * _A_WINDOW * _PASSES + steps * _A_WINDOWS_STEP[name] * _PASSES
+        if needed <= left or name == _FORECAST_KINDS[0]:
+            names.append(name)
+            left -= needed
+    asked = _asked(model, ensemble)
+    chosen, reason = asked or (names, f"networks that forecast for which {seconds:.0f} s of training are enough")
+    jobs = [_job(name, model, train, rows, schema, 1.0 / len(chosen), 1 if name == "dlinear" else 2) for name in chosen]
+    return Plan(tuple(map(_unchanged, jobs)), 1, reason, "the latest windows judge best")
+
+
 def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], str]:
     """The networks for which there is the time, with so many steps of all series and folds in a pass, and why these."""
     left, names = seconds * _SHARE_OF_SERIES, []
@@ -232,7 +274,11 @@ def _check_reads(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -
     kinds = {column.kind for column in schema.features}
     others = kinds - {Kind.SEQUENCE, Kind.IMAGE}
     for name in () if asked is None else asked[0]:
-        if name in SERIES:
+        if schema.windowing is not None:
+            reads, has = "no windows of a forecast", name in FORECASTING
+        elif name in FORECASTING and name not in SERIES:
+            reads, has = "windows of a forecast, for which data.horizon is to be set", False
+        elif name in SERIES:
             reads, has = "series", Kind.SEQUENCE in kinds
         elif name in TEXTS:
             reads, has = "texts", Kind.TEXT in kinds

@@ -123,7 +123,8 @@ def search(
     if found.places("windows"):
         more, lost_tuned = _or_why(lambda: _tune_text(found, train, seed, budget, watch, checkpoints))
         networks += more
-    if found.places("series"):
+    is_series = schema.windowing is None and bool(found.places("series"))
+    if is_series:
         more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
         networks += more
     if found.places("pictures"):
@@ -150,7 +151,7 @@ def search(
         write_text_linear(ledger, whole, ensemble, lost_text)
     if found.places("windows"):
         write_tuned_text(ledger, whole, networks, lost_tuned)
-    if found.places("series"):
+    if is_series:
         write_rocket(ledger, whole, lost_rocket)
     return whole
 
@@ -358,11 +359,12 @@ def _temperatures(
 
 
 def _answer(candidate: Candidate, temperature: float, found: Examples, schema: Schema) -> NDArray[np.float64]:
-    """Probabilities (n, classes) or values (n,) of a candidate."""
+    """Probabilities (n, classes), values (n,) or forecasts (n, horizon) of a candidate."""
     heads = len(candidate.outputs)
     if schema.is_classification:
         return mixed_probabilities(candidate.outputs, [temperature] * heads, [1.0 / heads] * heads)
-    mean = candidate.outputs[:, :, 0].astype(np.float64).mean(0)
+    outputs = candidate.outputs if schema.windowing is not None else candidate.outputs[:, :, 0]
+    mean = outputs.astype(np.float64).mean(0)
     return np.asarray(mean * found.units.deviation + found.units.mean, np.float64)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,6 +18,7 @@ from assay.data.inputs import ViewKind
 from assay.data.mapped import bytes_encoded, map_rows
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
+from assay.data.steps import steps_of
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
@@ -163,10 +165,19 @@ def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Sp
 def _units(train: Rows, schema: Schema) -> Units:
     if schema.is_classification:
         return Units()
+    if schema.windowing is not None:
+        return _units_of_windows(train.column(schema.windowing.history))
     weight = relative(train.weight)
     mean = float(np.average(train.target, weights=weight))
     deviation = float(np.sqrt(np.average((train.target - mean) ** 2, weights=weight)))
     return Units(mean, deviation or 1.0)
+
+
+def _units_of_windows(history: pl.Series) -> Units:
+    """Mean and deviation of the steps before forecasts: networks take windows by the same two."""
+    steps = steps_of(history).values
+    deviation = float(np.nanstd(steps))
+    return Units(float(np.nanmean(steps)), deviation or 1.0)
 
 
 def _answers(rows: Rows, schema: Schema, units: Units) -> tuple[Tensor, Tensor | None]:
@@ -188,6 +199,6 @@ def relative(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
 
 def _prior(train: Rows, schema: Schema) -> Tensor:
     if not schema.is_classification:
-        return torch.zeros(1)
+        return torch.zeros(1 if schema.windowing is None else schema.windowing.horizon)
     counts = np.bincount(train.target, weights=relative(train.weight), minlength=len(schema.classes)) + 1.0
     return torch.from_numpy(np.log(counts / counts.sum())).float()

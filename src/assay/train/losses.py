@@ -1,6 +1,6 @@
 """Losses and scores of members on a batch.
 
-Shape legend: M members, k heads of a member that share weights, n rows, C classes or 1.
+Shape legend: M members, k heads of a member that share weights, n rows, C classes, steps ahead or 1.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None,
 
 def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None) -> Tensor:
     """The loss of each row, (M, n); see `member_losses`."""
+    if target.ndim == 2:  # the steps of a forecast count alike
+        return (outputs - target).square().mean(2)
     if target.dtype != torch.int64:
         return (outputs.squeeze(2) - target).square()
     log_shares = functional.log_softmax(outputs, -1)
@@ -74,6 +76,16 @@ def average_score(outputs: Tensor, rows: Batch) -> float:
         answers = answers.mean(0)
     if target.dtype == torch.int64:
         return float(((answers.argmax(1) == target) * weight).sum() / weight.sum())
+    if target.ndim == 2:
+        return _average_r2(answers, target, weight)
     spread = (target - (target * weight).sum() / weight.sum()).square()
     left = (answers.squeeze(1) - target).square()
     return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
+
+
+def _average_r2(answers: Tensor, target: Tensor, weight: Tensor) -> float:
+    """R2 of forecasts (n, H), all steps together; NaN where the target does not vary."""
+    share = (weight / weight.sum()).unsqueeze(1)
+    spread = ((target - (target * share).sum(0)).square() * share).sum()
+    left = ((answers - target).square() * share).sum()
+    return float(1.0 - left / spread) if float(spread) > 0.0 else float("nan")

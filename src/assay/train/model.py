@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from assay.data.bands import Bands
 from assay.data.batches import Source
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
@@ -44,7 +45,7 @@ class Validation:
 
     outputs: raw outputs, (A', n, outputs); with folds, of the member that had not seen the row.
     shares, temperatures: weight of each of the A' answers in the mean, and its temperature (None for values).
-    target: class positions, or values in the target's units, (n,). weight: (n,) or None.
+    target: class positions, or values in the target's units, (n,), of forecasts (n, H). weight: (n,) or None.
     """
 
     outputs: NDArray[np.float32]
@@ -56,13 +57,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks with all that is needed to answer raw rows."""
+    """Trained networks with all that is needed to answer raw rows; `bands` are the intervals around forecasts."""
 
     encoder: Encoder
     ensemble: Ensemble
     head: Head
     parts: tuple[Part, ...]
     validation: Validation
+    bands: Bands | None = None
 
     @property
     def trained(self) -> Trained:
@@ -98,6 +100,11 @@ class Model:
         mean = np.average(raw[:, :, 0].astype(np.float64), axis=0, weights=self.head.shares)
         answers: NDArray[np.float64] = mean * self.head.deviation + self.head.mean
         return answers
+
+    def forecasts(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Forecasts in the target's units, (n, H), from `outputs`."""
+        mean = np.average(raw.astype(np.float64), axis=0, weights=self.head.shares)
+        return np.asarray(mean * self.head.deviation + self.head.mean)
 
     def values(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """A regression's answers for raw rows in the target's units, (n,)."""

@@ -20,11 +20,16 @@ class Recipe(Record):
     binary: TrainConfig
     multiclass: TrainConfig
     regression: TrainConfig
+    forecasting: TrainConfig
     source: str
 
     def train(self, task: Task) -> TrainConfig:
         """The training for the task."""
-        return {Task.BINARY: self.binary, Task.MULTICLASS: self.multiclass, Task.REGRESSION: self.regression}[task]
+        found = {
+            Task.BINARY: self.binary, Task.MULTICLASS: self.multiclass, Task.REGRESSION: self.regression,
+            Task.FORECASTING: self.forecasting,
+        }  # fmt: skip
+        return found[task]
 
 
 def network_options(own: ModelConfig, said: ModelConfig) -> ModelConfig:
@@ -87,6 +92,9 @@ _TEXT_GRU = TrainConfig(epochs=15, batch=64, lr=2e-3, schedule="cosine", weight_
 _TEXT_TRANSFORMER = TrainConfig(
     epochs=20, batch=64, lr=1e-3, schedule="cosine", warmup=0.1, weight_decay=1e-2, clip_norm=1.0, patience=6
 )
+#: Of networks that forecast: ours, after the rates and batches of Zeng et al. 2023 and Nie et al. 2023.
+_DLINEAR = TrainConfig(epochs=60, batch=64, lr=5e-4, schedule="cosine", weight_decay=1e-2, clip_norm=1.0, patience=10)
+_PATCHTST = TrainConfig(epochs=60, batch=128, lr=1e-3, schedule="cosine", weight_decay=1e-2, clip_norm=1.0, patience=10)
 _FT_TRANSFORMER = TrainConfig(epochs=200, lr=1e-4, schedule="constant", warmup=0.0, weight_decay=1e-5, patience=16)
 
 
@@ -96,12 +104,14 @@ def _recipe(
     source: str,
     binary: TrainConfig | None = None,
     regression: TrainConfig | None = None,
+    forecasting: TrainConfig | None = None,
 ) -> Recipe:
     return Recipe(
         model=DEFAULTS[family],
         binary=binary or train,
         multiclass=train,
         regression=regression or train,
+        forecasting=forecasting or train,
         source=source,
     )
 
@@ -130,8 +140,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "inception": _recipe("inception", _SERIES, "Fawaz et al., InceptionTime (DMKD 2020)"),
         "fcn": _recipe("fcn", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),
         "resnet1d": _recipe("resnet1d", _SERIES, "Wang, Yan & Oates (IJCNN 2017)"),
-        "gru": _recipe("gru", _SERIES, "Cho et al. (EMNLP 2014)"),
+        "gru": _recipe("gru", _SERIES, "Cho et al. (EMNLP 2014)", forecasting=_PATCHTST),
         "lstm": _recipe("lstm", _SERIES, "Hochreiter & Schmidhuber (1997)"),
+        "dlinear": _recipe("dlinear", _DLINEAR, "Zeng et al., DLinear and NLinear (AAAI 2023)"),
+        "patchtst": _recipe("patchtst", _PATCHTST, "Nie et al., PatchTST (ICLR 2023)"),
         "series_transformer": _recipe("series_transformer", _SERIES, "Nie et al., PatchTST (ICLR 2023)"),
         "text_cnn": _recipe("text_cnn", _TEXT_CNN, "Kim (EMNLP 2014)"),
         "text_gru": _recipe("text_gru", _TEXT_GRU, "Cho et al. (EMNLP 2014)"),

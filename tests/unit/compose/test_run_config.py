@@ -77,7 +77,8 @@ def test_options_tell_type_range_and_default():
     assert (
         known["model.name"].allowed_in_words
         == "one of auto, perceptron, mlp, resnet, ft_transformer, realmlp, tabm, tabm_mini, inception, fcn, resnet1d, "
-        "gru, lstm, series_transformer, cnn, timm, own"
+        "gru, lstm, series_transformer, cnn, timm, text_cnn, text_gru, text_lstm, text_transformer, dlinear, patchtst, "
+        "own"
     )
     assert known["train.batch"].allowed_in_words == "a whole number, at least 1, or auto or full"
     assert known["train.momentum"].shown_default == "none"

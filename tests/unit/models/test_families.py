@@ -10,7 +10,7 @@ from torch import nn
 
 from assay.data.encode import Encoded, Layout
 from assay.models.build import build
-from assay.models.config import PICTURES, SERIES, TABULAR, TEXTS, ModelConfig
+from assay.models.config import FORECASTING, PICTURES, SERIES, TABULAR, TEXTS, ModelConfig
 from assay.models.families import DEFAULTS, unused_options
 from assay.models.numbers import frequency_scales
 
@@ -34,7 +34,7 @@ def one_thread():
 
 
 def test_every_family_has_its_options_and_reads_tables_series_texts_or_pictures():
-    assert set(DEFAULTS) == {*TABULAR, *SERIES, *PICTURES, *TEXTS}
+    assert set(DEFAULTS) == {*TABULAR, *SERIES, *FORECASTING, *PICTURES, *TEXTS}
 
 
 def small(family, **options) -> ModelConfig:

@@ -1,0 +1,184 @@
+"""Forecasts, from long tables to a bundle that answers with the steps to come, without torch."""
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import assay
+from assay.errors import ConfigError, DataError
+from assay.runs import evaluate
+
+AIRLINE = Path(__file__).parents[1] / "fixtures" / "airline.csv"
+FAST = ["evaluate.bootstrap=400", "train.epochs=3", "train.patience=3", "model.members=1"]
+
+
+def verdicts(run):
+    return {verdict.practice: verdict for verdict in run.report().ledger}
+
+
+def values(model):
+    return {score.name: score.estimate.value for score in model.scores}
+
+
+@pytest.fixture(scope="module")
+def airline(tmp_path_factory):
+    out = tmp_path_factory.mktemp("airline") / "run"
+    options = [*FAST, "ensemble.recipes=[dlinear]"]
+    return assay.fit(
+        AIRLINE, "Passengers", time="Month", horizon=12, out=out, budget="none", overrides=options
+    )  # fmt: skip
+
+
+def test_one_series_is_forecast_better_than_it_repeats_itself(airline):
+    report = airline.report()
+    network, *baselines = report.scores
+    assert [model.name for model in baselines] == ["last value", "last season", "linear model"]
+    assert report.primary == "mae"
+    assert values(network)["mae"] < 0.6 * values(baselines[1])["mae"] < values(baselines[0])["mae"]
+    assert values(network)["mase"] == pytest.approx(values(network)["mae"] / 29.2, rel=0.02)
+    split = report.split
+    assert (split.train_rows, split.valid_rows, split.test_rows, split.opened) == (58, 13, 13, 1)
+    assert report.table_schema.windowing.season == 12
+    assert verdicts(airline)["split.windows"].outcome == "passed"
+    assert verdicts(airline)["evaluate.origins"].outcome == "warned"  # two stretches of twelve months are few
+
+
+def test_intervals_are_made_on_validation_and_measured_on_test_windows(airline):
+    found = airline.report().forecast.coverage
+    assert found.asked == 0.9
+    assert len(found.fixed_by_step) == len(found.adaptive_by_step) == 12
+    assert np.mean(found.fixed_by_step) == pytest.approx(found.fixed)
+    assert 0.7 < found.fixed <= 1.0
+    page = (airline.directory / "report.html").read_text()
+    assert page.count('class="band') == 4
+    assert "Adapted ones" in page
+
+
+def test_the_months_to_come_are_answered_without_torch(airline, tmp_path):
+    program = (
+        "import sys, assay\n"
+        f"answers = assay.load({str(airline.directory)!r}).predict({str(AIRLINE)!r})\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        f"answers.write_parquet({str(tmp_path / 'answers.parquet')!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    answers = pl.read_parquet(tmp_path / "answers.parquet")
+    assert answers.columns == ["Month", "forecast", "lower", "upper"]
+    assert answers["Month"].to_list() == [f"1961-{month:02}" for month in range(1, 13)]
+    assert (answers["lower"] < answers["forecast"]).all()
+    assert answers["Month"][answers["forecast"].arg_max()] in ("1961-07", "1961-08")
+    assert airline.bundle.verify() <= 1e-5
+    with pytest.raises(DataError, match="needs the last 27 steps"):
+        airline.predict(pl.read_csv(AIRLINE).head(20))
+
+
+def test_new_rows_are_scored_from_every_origin(airline):
+    found = evaluate(airline.directory, pl.read_csv(AIRLINE).tail(24 + 12 + 27))
+    again = airline.report().scores[0]
+    assert found.forecast.origins == 25
+    # The last 13 of these origins are those of the test part.
+    assert values(found.scores[0])["mae"] == pytest.approx(values(again)["mae"], rel=0.2)
+    assert found.forecast.coverage.adaptive is None
+
+
+def table_of_shops(steps=160, count=4, seed=0):
+    """Sales of shops of very different size, with weekly seasons and promotions that add half a level."""
+    rng = np.random.default_rng(seed)
+    day = np.arange(steps)
+    dates = [date.fromordinal(date(2024, 1, 1).toordinal() + int(at)) for at in day]
+    frames = []
+    for shop in range(count):
+        promotion = rng.random(steps) < 0.2
+        level = 10.0 ** (shop % 3 + 1)
+        season = 0.3 * np.sin(2 * np.pi * day / 7)
+        sold = level * (1.0 + season + 0.5 * promotion + 0.05 * rng.normal(size=steps))
+        kinds = "town" if shop % 2 else "country"
+        frames.append(
+            pl.DataFrame({"day": dates, "shop": f"s{shop}", "place": kinds, "promotion": promotion, "sold": sold})
+        )
+    return pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=1)
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory):
+    options = [
+        "evaluate.bootstrap=400", "train.epochs=40", "train.lr=0.01", "model.members=1", "ensemble.recipes=[dlinear]",
+        "data.case=shop", "data.known=promotion", "data.window=21", "train.patience=40",
+    ]  # fmt: skip
+    return assay.fit(
+        table_of_shops(), "sold", time="day", horizon=7, out=tmp_path_factory.mktemp("panel") / "run", budget="none",
+        overrides=options,
+    )  # fmt: skip
+
+
+def test_many_series_with_columns_known_ahead(panel):
+    report = panel.report()
+    windowing = report.table_schema.windowing
+    assert windowing.season == 7
+    assert [channel.name for channel in windowing.known] == ["promotion"]
+    assert windowing.kept == ("place",)
+    scores = {model.name: values(model) for model in report.scores}
+    # Without the promotions nothing can be better than their share of the noise.
+    assert scores["network"]["mase"] < 0.6 * scores["last season"]["mase"]
+    assert report.forecast.series == 4
+    assert "not in the order of time" in report.findings[0].what
+
+
+def test_each_series_is_forecast_with_what_is_known_ahead(panel):
+    table = table_of_shops()
+    now = table["day"].max()
+    ahead = [date.fromordinal(now.toordinal() + step) for step in range(1, 8)]
+    to_come = pl.DataFrame({"day": ahead * 4, "shop": [f"s{shop}" for shop in range(4) for _ in ahead]}).with_columns(
+        place=pl.lit("town"), promotion=pl.Series([False, True] * 14), sold=pl.lit(None, pl.Float64)
+    )
+    answers = panel.predict(pl.concat([table, to_come.select(table.columns)]))
+    assert answers.columns == ["shop", "day", "forecast", "lower", "upper"]
+    assert answers.height == 28
+    assert answers["day"].unique().sort().to_list() == ahead
+    one = answers.filter(pl.col("shop") == "s1").sort("day")["forecast"].to_numpy()
+    assert 60 < one.min() < one.max() < 200  # the shop's level is 100
+    with pytest.raises(DataError, match="'promotion' must be known for the 7 steps to come"):
+        panel.predict(table)
+
+
+def test_files_that_follow_one_another(tmp_path):
+    whole = pl.read_csv(AIRLINE)
+    parts = {"data": whole.head(96), "valid": whole.slice(96, 24), "test": whole.slice(120)}
+    for name, frame in parts.items():
+        frame.write_csv(tmp_path / f"{name}.csv")
+    options = [*FAST, "ensemble.recipes=[dlinear]"]
+    run = assay.fit(
+        tmp_path / "data.csv", "Passengers", time="Month", horizon=12, valid=tmp_path / "valid.csv",
+        test=tmp_path / "test.csv", out=tmp_path / "run", budget="none", overrides=options,
+    )  # fmt: skip
+    split = run.report().split
+    assert (split.train_rows, split.valid_rows, split.test_rows) == (58, 13, 13)
+    assert split.files == {"valid": "valid.csv", "test": "test.csv"}
+
+
+def test_what_a_forecast_has_no_use_for_is_refused():
+    with pytest.raises(ConfigError, match="and no forecast"):
+        assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, model=lambda inputs, outputs: None)
+    with pytest.raises(ConfigError, match="dlinear reads windows of a forecast"):
+        assay.fit(AIRLINE, "Passengers", budget="none", overrides=["model.name=dlinear"])
+    for option, reason in (("ensemble.folds=5", "not by folds"), ("ensemble.trees=true", "a forecast has many")):
+        with pytest.raises(ConfigError, match=reason):
+            assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, budget="none", overrides=[option])
+    with pytest.raises(ConfigError, match="--group is given"):
+        assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, group="Month")
+    with pytest.raises(ConfigError, match="forecasting"):
+        assay.fit(AIRLINE, "Passengers", time="Month", horizon=12, task="regression")
+    with pytest.raises(DataError, match="longest horizon they allow is 45"):
+        assay.fit(AIRLINE, "Passengers", time="Month", horizon=60)
+
+
+def test_the_report_is_json_that_reads_back(airline):
+    content = json.loads((airline.directory / "report.json").read_text())
+    assert len(content["forecast"]["by_step"]) == 4
+    assert airline.report().forecast.pictures[0].origin == "1958-12"

@@ -49,7 +49,7 @@ def test_epochs_are_written_down_by_network(run):
 
 
 def test_an_option_that_a_network_has_no_use_for_is_refused(adult_small, tmp_path):
-    with pytest.raises(ConfigError, match=r"model\.heads do not"):
+    with pytest.raises(ConfigError, match=r"model\.heads does not"):
         assay.fit(adult_small, "income", out=tmp_path / "run", overrides=[*OPTIONS, "model.name=mlp", "model.heads=4"])
     assert not list(tmp_path.iterdir())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -16,6 +16,9 @@ EXAMPLE = "Example: train.lr=3e-4. `assay fit --help` lists every option."
 
 #: The arguments of `assay fit` that say what the table section says.
 ARGUMENT_OF = {"data": "DATA", "kinds": "--as COL=KIND"}
+
+#: Options of a group that a message names at most.
+_MOST_NAMES = 24
 
 
 def known_options() -> dict[str, Option]:
@@ -47,7 +50,7 @@ def option_called(key: str, place: str) -> Option:
         raise ConfigError(
             f"an option inside {key!r} must be named",
             f"{place} sets the whole group",
-            f"{name}Options of {key}: {', '.join(members[key])}.",
+            f"{name}Options of {key}: {_listed(members[key], key)}.",
         )
     section, _, name = key.partition(".")
     if section == "table":
@@ -67,6 +70,14 @@ def argument_of(name: str) -> str:
     if name not in TableConfig.model_fields:
         return "the arguments of `assay fit`, such as --target"
     return ARGUMENT_OF.get(name, f"--{name}")
+
+
+def _listed(options: Iterable[str], group: str) -> str:
+    """Options of a group, those of a group within it by its name alone: `train.lr, train.pictures.*`."""
+    own = len(group) + 1
+    names = dict.fromkeys(name if "." not in name[own:] else f"{name[: name.index('.', own)]}.*" for name in options)
+    more = f" and {len(names) - _MOST_NAMES} more, which `assay fit --help` lists" if len(names) > _MOST_NAMES else ""
+    return ", ".join(list(names)[:_MOST_NAMES]) + more
 
 
 def nearest_option(key: str) -> str:
@@ -90,7 +101,7 @@ def nearest_option(key: str) -> str:
     if described:
         return f"Did you mean {described[0].key!r} ({described[0].description.rstrip('.')})?"
     if members:
-        return f"Options there: {', '.join(members.values())}."
+        return f"Options there: {_listed(members.values(), key.rpartition('.')[0])}."
     top = dict.fromkeys(name if "." not in name else f"{name.partition('.')[0]}.*" for name in known)
     return f"There are: {', '.join(top)}. `assay fit --help` lists every option."
 

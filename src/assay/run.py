@@ -57,7 +57,7 @@ _MOST_PAIRS = 130_000
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
 #: Seconds more where a text encoder, random convolutions of series, networks of pictures or those of timm are saved.
-_SAVING_TEXTS, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 12.0, 8.0, 10.0
+_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 18.0, 12.0, 8.0, 10.0
 #: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
@@ -286,7 +286,7 @@ def _seconds_after_training(
     describing = _DESCRIBING * len(split.train) * split.train.cells.width
     reading = texts.seconds_a_row * (0 if split.test is None else len(split.test))
     views = {view.kind for view in encoder.layout.media}
-    saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0)
+    saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0) + _SAVING_TUNED * texts.tunes
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
     saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading

@@ -134,7 +134,7 @@ def write_tuned_text(ledger: Ledger, whole: Model, networks: Sequence[TrainedNet
     layers = part.options["layers"]
     assert isinstance(layers, int)
     reason = (
-        f"{trained_layers(layers)} trained for {len(part.trained.epochs)} epochs from a fitted head, lower ones slower;"
+        f"{trained_layers(layers)} trained {passes(len(part.trained.epochs))} from a fitted head, lower ones slower;"
         f" it has {share:.0%} of the answer"
     )
     ledger.record("search.text-tuning", Outcome.APPLIED, reason, value=share)
@@ -143,6 +143,11 @@ def write_tuned_text(ledger: Ledger, whole: Model, networks: Sequence[TrainedNet
 def trained_layers(layers: int) -> str:
     """The beginning of a sentence on the last layers of something pretrained."""
     return "its last layer was" if layers == 1 else f"its last {layers} layers were"
+
+
+def passes(epochs: int) -> str:
+    """For how long something was trained."""
+    return "for one epoch" if epochs == 1 else f"for {epochs} epochs"
 
 
 def write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:

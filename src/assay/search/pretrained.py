@@ -9,7 +9,7 @@ from assay.ledger import Ledger, Outcome
 from assay.models.backbone import PACKAGE, PACKAGED
 from assay.models.backbone_tuned import depths
 from assay.search.config import EnsembleConfig
-from assay.search.model_verdicts import trained_layers
+from assay.search.model_verdicts import passes, trained_layers
 from assay.train.backbone_head import BACKBONE, BackboneHead, train_backbone_head
 from assay.train.backbone_tuned import A_STEP, PASSES, TUNED_BACKBONE, tune_backbone
 from assay.train.budget import Budget
@@ -122,7 +122,7 @@ def _tune(
         ledger.record(_TUNING, Outcome.WARNED, f"there is none in the model: {error.came}", value=0)
         return []
     reason = (
-        f"{trained_layers(layers)} trained for {len(part.part.trained.epochs)} epochs from the fitted head, lower ones "
+        f"{trained_layers(layers)} trained {passes(len(part.part.trained.epochs))} from the fitted head, lower ones "
         f"slower, on {'mirrored and ' if mirror else ''}shifted pictures"
     )
     ledger.record(_TUNING, Outcome.APPLIED, reason, value=layers)

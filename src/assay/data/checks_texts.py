@@ -13,7 +13,7 @@ from assay.data.columns import as_text
 from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, named
 from assay.data.grams import Words, normalised, word_hashes
 from assay.data.languages import LANGUAGES, languages
-from assay.data.minhash import near_pairs
+from assay.data.minhash import different, near_pairs
 from assay.data.schema import Kind
 from assay.data.stored import Frame, cells_at
 from assay.ledger import Outcome
@@ -265,12 +265,9 @@ def _first_of_each(texts: Sequence[str]) -> tuple[np.ndarray, Words]:
         follows = row[1:] == row[:-1]
         own = np.concatenate([row, row[1:][follows]])
         every = np.concatenate([words, _paired(words)[follows]])
-        order = np.lexsort([every, own])
-        own, every = own[order], every[order]
-        is_new = np.ones(len(own), np.bool_)
-        is_new[1:] = (own[1:] != own[:-1]) | (every[1:] != every[:-1])
-        rows.append(own[is_new])
-        hashes.append(every[is_new])
+        own, every = different(own, every)
+        rows.append(own)
+        hashes.append(every)
     return np.concatenate(rows), np.concatenate(hashes)
 
 

@@ -35,13 +35,19 @@ def shingles(texts: Sequence[str]) -> tuple[NDArray[np.int64], Words]:
         runs: Words = summed ^ (summed >> np.uint64(29))
         within = row[2:] == row[:-2]
         own, runs = row[2:][within], runs[within]
-        order = np.lexsort([runs, own])
-        own, runs = own[order], runs[order]
-        is_new = np.ones(len(own), np.bool_)
-        is_new[1:] = (own[1:] != own[:-1]) | (runs[1:] != runs[:-1])
-        rows.append(own[is_new])
-        hashes.append(runs[is_new])
+        own, runs = different(own, runs)
+        rows.append(own)
+        hashes.append(runs)
     return np.concatenate(rows), np.concatenate(hashes)
+
+
+def different(rows: NDArray[np.int64], hashes: Words) -> tuple[NDArray[np.int64], Words]:
+    """The different hashes of each row, by rising row and hash."""
+    order = np.lexsort([hashes, rows])
+    rows, hashes = rows[order], hashes[order]
+    is_new = np.ones(len(rows), np.bool_)
+    is_new[1:] = (rows[1:] != rows[:-1]) | (hashes[1:] != hashes[:-1])
+    return rows[is_new], hashes[is_new]
 
 
 def signatures(rows: NDArray[np.int64], hashes: Words) -> tuple[NDArray[np.int64], Words]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -181,13 +181,17 @@ def _score(
     found = estimates(
         task, truth, output.prediction, weight, confidence=config.confidence, samples=config.bootstrap, seed=seed
     )
+    return scores_of(output, METRICS[task], found)
+
+
+def scores_of(output: Output, metrics: Iterable[Metric], found: Mapping[str, Estimate]) -> ModelScores:
+    """The scores of a model, in the order of the metrics."""
     return ModelScores(
         name=output.name,
         kind=output.kind,
         description=output.description,
         scores=tuple(
-            Score(name=m.id, label=m.label, higher_is_better=m.higher_is_better, estimate=found[m.id])
-            for m in METRICS[task]
+            Score(name=m.id, label=m.label, higher_is_better=m.higher_is_better, estimate=found[m.id]) for m in metrics
         ),
         fit_seconds=output.fit_seconds,
         predict_seconds=output.predict_seconds,

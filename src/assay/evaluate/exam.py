@@ -19,6 +19,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
+from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import Calibration, Contribution
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
@@ -69,18 +70,13 @@ def sit(
         told = _described(model)
         made = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
         return Exam(made, None, ())
-    if split.test is not None:
-        rows = split.test.open("the scores of the report")
-    else:
-        rows = split.valid
-        reason = "no test part was asked for: the scores are on validation rows and flatter the model"
-        ledger.record("split.sealed-test", Outcome.SKIPPED, reason)
+    rows = opened(split, "rows", ledger)
     begun = perf_counter()
     raw = model.outputs_of(rows)
     answers = _answers(model, raw)
     seconds = perf_counter() - begun
     network = Output("network", "network", _described(model), answers, model.seconds, seconds)
-    outputs = [network, *(_baseline_output(baseline, rows) for baseline in baselines)]
+    outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
@@ -115,8 +111,7 @@ def validation_answers(model: Model) -> NDArray[np.float64]:
     """The model's answers to the rows that it did not learn from: probabilities (n, classes), or values (n,)."""
     seen = model.validation
     if seen.temperatures is None:
-        mean = np.average(seen.outputs[:, :, 0].astype(np.float64), axis=0, weights=seen.shares)
-        return np.asarray(mean * model.head.deviation + model.head.mean, np.float64)
+        return model.head.in_units(seen.outputs[:, :, 0], seen.shares)
     return mixed_probabilities(seen.outputs, seen.temperatures, seen.shares)
 
 
@@ -146,10 +141,3 @@ def _described(model: Model) -> str:
         what = ", ".join(f"{name} {part.share:.0%} ({part.members} of {model.members})" for name, part in named)
     shown = model.parts[0].shown
     return f"{what}, {model.parameters:,} parameters" + (f": {shown}" if shown else "")
-
-
-def _baseline_output(baseline: FittedBaseline, rows: Rows) -> Output:
-    begun = perf_counter()
-    prediction = baseline.predict(rows)
-    seconds = perf_counter() - begun
-    return Output(baseline.name, "baseline", baseline.description, prediction, baseline.fit_seconds, seconds)

@@ -15,7 +15,7 @@ from assay.data.rows import Rows, times
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.data.windowing import scales_of
-from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals
+from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.compare import advice, comparisons
 from assay.evaluate.config import EvaluateConfig
@@ -23,13 +23,13 @@ from assay.evaluate.conformal import RATE, Coverage, adaptive_coverage, fit_band
 from assay.evaluate.forecast_baselines import history_of
 from assay.evaluate.forecast_scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
 from assay.evaluate.metrics import FORECAST_METRICS
+from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import (
     BandCoverage,
     ForecastPicture,
     ForecastReport,
     HorizonErrors,
     ModelScores,
-    Score,
 )
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
@@ -88,9 +88,7 @@ def _missed(model: Model) -> Floats:
 
 
 def _validation_answers(model: Model) -> Floats:
-    seen, head = model.validation, model.head
-    mean = np.average(seen.outputs.astype(np.float64), axis=0, weights=seen.shares)
-    return np.asarray(mean * head.deviation + head.mean)
+    return model.head.in_units(model.validation.outputs, model.validation.shares)
 
 
 def sit_forecast(
@@ -108,20 +106,11 @@ def sit_forecast(
 
     Without a test part the scores are on validation windows, and the ledger says so.
     """
-    if split.test is not None:
-        rows = split.test.open("the scores of the report")
-    else:
-        rows = split.valid
-        reason = "no test part was asked for: the scores are on validation windows and flatter the model"
-        ledger.record("split.sealed-test", Outcome.SKIPPED, reason)
+    rows = opened(split, "windows", ledger)
     begun = perf_counter()
     answers = model.forecasts(model.outputs_of(rows))
-    outputs = [Output("network", "network", described, answers, model.seconds, perf_counter() - begun)]
-    for baseline in baselines:
-        begun = perf_counter()
-        found = baseline.predict(rows)
-        spent = perf_counter() - begun
-        outputs.append(Output(baseline.name, "baseline", baseline.description, found, baseline.fit_seconds, spent))
+    network = Output("network", "network", described, answers, model.seconds, perf_counter() - begun)
+    outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
     judged = Judged.of(rows, schema)
     valid = Judged.of(split.valid, schema)
     assert model.bands is not None
@@ -206,17 +195,7 @@ def assess_forecasts(
 
 def _scored(output: Output, scorer: ForecastScorer, config: EvaluateConfig, seed: int) -> ModelScores:
     found = forecast_estimates(scorer, confidence=config.confidence, samples=config.bootstrap, seed=seed)
-    return ModelScores(
-        name=output.name,
-        kind=output.kind,
-        description=output.description,
-        scores=tuple(
-            Score(name=m.id, label=m.label, higher_is_better=m.higher_is_better, estimate=found[m.id])
-            for m in FORECAST_METRICS
-        ),
-        fit_seconds=output.fit_seconds,
-        predict_seconds=output.predict_seconds,
-    )
+    return scores_of(output, FORECAST_METRICS, found)
 
 
 def _covered(judged: Judged, answers: Floats, bands: Bands, calibration: Floats | None) -> BandCoverage:

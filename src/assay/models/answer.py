@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.data.encode import Encoder
@@ -29,6 +32,11 @@ class Head:
     def is_classifier(self) -> bool:
         """Whether answers are probabilities."""
         return self.temperatures is not None
+
+    def in_units(self, raw: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float64]:
+        """Values in the target's units, (n, ...), of answers (A, n, ...) that have these shares."""
+        mean = np.average(raw.astype(np.float64), axis=0, weights=shares)
+        return np.asarray(mean * self.deviation + self.mean, np.float64)
 
     def hotter(self, temperature: float) -> Head:
         """The same with all temperatures multiplied."""

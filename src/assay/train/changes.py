@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from assay.data.batches import Batch, epoch_seed
-from assay.models.config import PICTURES, SERIES, ModelConfig
+from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.train.augment_images import augment
 from assay.train.augment_series import augment_series
-from assay.train.augment_texts import TextChanges, change
+from assay.train.augment_texts import TextChanges, change, named_text_policy
 from assay.train.config import TrainConfig
 from assay.train.image_policy import ImagePolicy, image_policy
 from assay.train.series_policy import SeriesPolicy, series_policy
@@ -18,12 +19,13 @@ from assay.train.series_policy import SeriesPolicy, series_policy
 Policy = ImagePolicy | SeriesPolicy | TextChanges
 
 
-def policy_of(model: ModelConfig, train: TrainConfig, side: int) -> Policy | None:
+def policy_of(model: ModelConfig, train: TrainConfig, side: int, synonyms: Tensor | None = None) -> Policy | None:
     """What a network's training rows undergo, or None for nothing.
 
     Args:
         model, train: with the changes chosen (`model.augment` is not auto).
         side: pixels of the shorter side of the pictures, for a network that reads some.
+        synonyms: of words, see `with_synonyms`, for a network that reads texts.
 
     Raises:
         ValueError: the choice was left open.
@@ -34,6 +36,9 @@ def policy_of(model: ModelConfig, train: TrainConfig, side: int) -> Policy | Non
     if model.name in SERIES:
         series = series_policy(model.augment, train.series)
         return None if series.is_idle else series
+    if model.name in TEXTS:
+        words = named_text_policy(model.augment_text)
+        return None if words.is_idle else TextChanges(words, synonyms)
     return None
 
 

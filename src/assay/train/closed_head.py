@@ -84,7 +84,7 @@ def part_of(
         name, ModelConfig(), TrainConfig(), trained, len(fitted), network.parameter_count, is_network=False,
         options=shown,
     )  # fmt: skip
-    return TrainedNetwork(network.eval(), part, _first_loss(found, valid), make)
+    return TrainedNetwork(network.eval(), part, first_loss(found, valid), make)
 
 
 def aims_of(target: NDArray[Any], found: Examples) -> NDArray[np.float64]:
@@ -129,7 +129,8 @@ def loss_of(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: N
     return float(np.average(each.numpy(), weights=weight))
 
 
-def _first_loss(found: Examples, valid: Batch) -> float:
+def first_loss(found: Examples, valid: Batch) -> float:
+    """The validation loss of the prior alone."""
     prior = np.tile(found.prior.double().numpy(), (len(valid), 1))
     return loss_of(prior, valid.target.numpy(), np.ones(len(valid)))
 

@@ -22,7 +22,6 @@ from assay.models.build import build
 from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
-from assay.train.augment_texts import TextChanges, named_text_policy
 from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.changes import Policy, policy_of
@@ -97,14 +96,11 @@ class Model:
 
     def in_units(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
         """A regression's answers in the target's units, (n,), from `outputs`."""
-        mean = np.average(raw[:, :, 0].astype(np.float64), axis=0, weights=self.head.shares)
-        answers: NDArray[np.float64] = mean * self.head.deviation + self.head.mean
-        return answers
+        return self.head.in_units(raw[:, :, 0], self.head.shares)
 
     def forecasts(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
         """Forecasts in the target's units, (n, H), from `outputs`."""
-        mean = np.average(raw.astype(np.float64), axis=0, weights=self.head.shares)
-        return np.asarray(mean * self.head.deviation + self.head.mean)
+        return self.head.in_units(raw, self.head.shares)
 
     def values(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """A regression's answers for raw rows in the target's units, (n,)."""
@@ -235,13 +231,10 @@ def train_network(
 
 def _policy_of(model: ModelConfig, start: Start, found: Examples) -> Policy | None:
     """How pictures, series or texts are changed, for a network that reads some."""
-    if model.name in TEXTS:
-        words = named_text_policy(model.augment_text)
-        return None if words.is_idle else TextChanges(words, found.synonyms)
-    if model.name not in PICTURES + SERIES:
+    if model.name not in PICTURES + SERIES + TEXTS:
         return None
     first = next(iter(start.train.blocks(1))).inputs.media[0]
-    return policy_of(model, start.config, min(first.shape[2:]))
+    return policy_of(model, start.config, min(first.shape[2:], default=0), found.synonyms)
 
 
 def train_model(

@@ -7,24 +7,20 @@ et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022), lower layers sl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from assay.data.batches import Resident
-from assay.errors import BudgetError
-from assay.models.config import ModelConfig
-from assay.models.network import Network
 from assay.models.text_tuned import SplitEncoder, TunedText
 from assay.train.budget import Budget
-from assay.train.closed_head import fit_heads, loss_of
+from assay.train.closed_head import first_loss, fit_heads
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
-from assay.train.loop import fit
-from assay.train.members import alike
 from assay.train.model import TrainedNetwork
-from assay.train.part import Part
 from assay.train.state import Checkpoints
+from assay.train.tuned import check_tunable, train_further
 from assay.train.watch import Watch
 
 #: The part's name.
@@ -58,37 +54,18 @@ def tune_text(
         DivergenceError: the numbers are no longer finite.
         KeyboardInterrupt: interrupted before the first step.
     """
-    if found.folds:
-        raise ValueError("a text encoder is tuned on a single split")
-    if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
-        raise BudgetError(
-            "the budget must leave time to train the text encoder further",
-            f"{budget.used:.0f} s had passed before it was begun",
-            "Give more time with --budget, or leave it out with ensemble.tuned_layers=0.",
-        )
-    config = _training(found, threads)
-
-    def make(seeds: Sequence[int]) -> Network:
-        return _built(found, seeds)
-
+    check_tunable("text encoder", found, budget, checkpoints)
     network = _built(found, [seed])
     train, valid = found.on(torch.device("cpu"), 1, [seed], network.reads)
     assert isinstance(train, Resident)
     assert isinstance(valid, Resident)
-    first_loss = loss_of(
-        np.tile(found.prior.double().numpy(), (len(valid), 1)), valid.rows.target.numpy(), np.ones(len(valid))
-    )
     (fitted,) = fit_heads(_features(train), _features(valid), train.rows, valid.rows, found)
     network.start_from(fitted.head)
-    trained = fit(
-        network, train, valid, config, alike(1, config, dropout=0.0, seed=seed), seed=seed, budget=budget, watch=watch,
-        checkpoints=checkpoints,
+    part = train_further(
+        TUNED_TEXT, network, len(network.upper), train, valid, _training(found, threads), seed=seed, budget=budget,
+        watch=watch, checkpoints=checkpoints,
     )  # fmt: skip
-    part = Part(
-        TUNED_TEXT, ModelConfig(dropout=0.0), config, trained, 1, network.parameter_count,
-        options={"layers": len(network.upper), "lr": config.lr, "batch": trained.batch, "epochs": len(trained.epochs)},
-    )  # fmt: skip
-    return TrainedNetwork(network, part, first_loss, make)
+    return TrainedNetwork(network, part, first_loss(found, valid.rows), partial(_built, found))
 
 
 def _built(found: Examples, seeds: Sequence[int]) -> TunedText:

@@ -14,6 +14,8 @@ from assay.models.config import FORECASTING, PICTURES, SERIES, TABULAR, TEXTS, M
 from assay.models.families import DEFAULTS, unused_options
 from assay.models.numbers import frequency_scales
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAMILIES = list(TABULAR)
 LAYOUTS = {
     "mixed": Layout(3, 2, (4, 15)),
@@ -22,15 +24,6 @@ LAYOUTS = {
     "extras": Layout(0, 2, ()),
 }
 SMALL = {"width": 16, "number_bins": 6, "heads": 2, "attention_heads": 2, "frequencies": 4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits are promised for one number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_every_family_has_its_options_and_reads_tables_series_texts_or_pictures():

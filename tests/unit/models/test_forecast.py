@@ -15,19 +15,12 @@ from assay.models.forecast import FORECAST_NETWORKS, WindowLayout, build_forecas
 from assay.models.linear_start import linear_start
 from assay.models.series import SeriesLayout
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = list(FORECAST_NETWORKS)
 SMALL = {"dlinear": {}, "patchtst": {"width": 8, "depth": 1, "heads": 2}, "gru": {"width": 8}}
 TABLE = Layout(0, 2, (4,))
 LENGTH, HORIZON = 40, 6
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits are promised for one number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def windows_of(rows, *, seed=0):

@@ -10,6 +10,8 @@ import torch
 from assay.data.encode import Layout
 from assay.models.series import SERIES_NETWORKS, Fcn, Gru, Lstm, SeriesLayout, SeriesTransformer, average
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {
     "inception": {"width": 4, "depth": 4, "taps": (8, 4, 3)},
     "resnet1d": {"width": 4},
@@ -21,15 +23,6 @@ SMALL = {
 NAMES = list(SMALL)
 SMALLER = {"inception": {"depth": 1}, "resnet1d": {"depth": 1}}  # exporting takes a second for a few layers
 TABLE = Layout(2, 1, (4, 5))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits are promised for one number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def series_of(rows, channels=2, length=21, *, gaps=False, seed=0):

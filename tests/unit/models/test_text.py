@@ -17,18 +17,11 @@ from assay.models.config import ModelConfig
 from assay.models.families import DEFAULTS
 from assay.models.text import TEXT_NETWORKS, known_words, waves
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = list(TEXT_NETWORKS)
 TABLE = Layout(2, 3, (4, 5), texts=2)
 MOST = 12
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits are promised for one number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def words_of(rows, longest=9, *, seed=0):

@@ -180,7 +180,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("split"):
             split = seal_tables(sources, config.data.split, seed=seed, ledger=ledger)
         with stage("encode"):
-            texts = _plan_texts(request, split, schema, budget, ledger)
+            texts = text_plan(request, split, schema, budget, ledger)
             encoder = Encoder.fit(
                 split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures,
                 words=texts.words, tell=tracked.steps, tunes=texts.tunes,
@@ -259,7 +259,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     return report
 
 
-def _plan_texts(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
+def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
     """How texts are read; a model of the user's own is given what `describe_inputs` says, without a text encoder."""
     data = request.config.data
     options = data.encode if request.model is None else data.encode.model_copy(update=_PLAIN_TEXTS)

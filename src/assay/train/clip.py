@@ -30,6 +30,10 @@ class GradientGuard:
         """Whether every member has had more steps skipped than are allowed; on a device it is asked once an epoch."""
         return self._is_host and self._saw_bad and int(self.skipped.min()) > self.config.skip_limit
 
+    def narrow(self, index: Tensor) -> None:
+        """Keep these members alone, as `flat` has before this."""
+        self.skipped = self.skipped[index]
+
     def __call__(self, losses: Tensor) -> tuple[Tensor, bool]:
         """Treat the gathered gradient; `losses` (M,) are those it came from.
 

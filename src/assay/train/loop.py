@@ -101,7 +101,7 @@ def fit(
         TerminatedError: SIGTERM came; a checkpoint was written.
         KeyboardInterrupt: interrupted before the first step.
     """
-    _check_time(budget, checkpoints)
+    check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
         run = Training(network, train, valid, config, members, seed, budget, checkpoints, own, policy)
@@ -189,8 +189,12 @@ def trial_step(run: Training) -> None:
         tensor.copy_(statistics[name])
 
 
-def _check_time(budget: Budget, checkpoints: Checkpoints | None) -> None:
-    """Refuse to begin without time; what goes on from a checkpoint has weights to end with."""
+def check_time(budget: Budget, checkpoints: Checkpoints | None = None) -> None:
+    """Refuse to begin without time; what goes on from a checkpoint has weights to end with.
+
+    Raises:
+        BudgetError: none is left.
+    """
     if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
         raise BudgetError(
             "the budget must leave time to train",

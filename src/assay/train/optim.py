@@ -38,7 +38,7 @@ class Optimiser(Protocol):
         """Go on from `state` after `steps` steps."""
 
 
-class _OnMatrix:
+class OnMatrix:
     """Rates and decays of each member and column, and the state of an optimiser."""
 
     def __init__(
@@ -69,6 +69,13 @@ class _OnMatrix:
     def _move(self, rate: float) -> None:
         raise NotImplementedError
 
+    def narrow(self, index: Tensor) -> None:
+        """Keep these members alone, as `flat` has before this."""
+        self.slots = {slot: tensor[index] for slot, tensor in self.slots.items()}
+        self.rate = self.rate[index]
+        self.shrink = None if self.shrink is None else self.shrink[index]
+        self._room = torch.empty_like(self.flat.weights)
+
     def state(self) -> dict[str, Tensor]:
         """See `Optimiser`."""
         return dict(self.slots)
@@ -80,7 +87,7 @@ class _OnMatrix:
             tensor.copy_(state[slot])
 
 
-class Adam(_OnMatrix):
+class Adam(OnMatrix):
     """Adam (Kingma & Ba, ICLR 2015), with decoupled decay AdamW (Loshchilov & Hutter, ICLR 2019, algorithm 2)."""
 
     def __init__(
@@ -116,7 +123,7 @@ class Adam(_OnMatrix):
         self.flat.weights.addcmul_(direction, self.rate, value=-rate * correction)
 
 
-class Sgd(_OnMatrix):
+class Sgd(OnMatrix):
     """Gradient descent, with momentum (Polyak, 1964) or Nesterov's (Sutskever et al., ICML 2013), as torch's SGD."""
 
     def __init__(
@@ -140,7 +147,7 @@ class Sgd(_OnMatrix):
         self.flat.weights.addcmul_(direction, self.rate, value=-rate)
 
 
-class RmsProp(_OnMatrix):
+class RmsProp(OnMatrix):
     """RMSProp (Tieleman & Hinton, Coursera lecture 6.5, 2012), as torch's."""
 
     def __init__(

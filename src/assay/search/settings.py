@@ -24,8 +24,14 @@ Config = TypeVar("Config", bound=Record)
 #: Options in which members of one network may differ; a difference in any other makes it another network, or other
 #: batches.
 OWN = frozenset(
-    {"model.dropout", "model.members", "train.label_smoothing", "train.lr", "train.patience", "train.weight_decay"}
+    {"model.dropout", "model.members", "train.clip_norm", "train.label_smoothing", "train.lr", "train.patience",
+     "train.weight_decay"}
+)  # fmt: skip
+#: The same where the rate does not wait for plateaus, and with Adam.
+OWN_SCHEDULE = frozenset(
+    {"train.cycles", "train.gamma", "train.milestones", "train.schedule", "train.step_share", "train.warmup"}
 )
+OWN_BETAS = frozenset({"train.beta1", "train.beta2"})
 
 
 def job_of(
@@ -92,13 +98,15 @@ def _checked(config: type[Config], name: str, parts: Mapping[str, dict[str, Any]
 
 def shape_of(job: Job) -> str:
     """What networks must have in common to be members of one, as text to compare."""
-    model = job.model.model_copy(update=_defaults(ModelConfig, "model"))
-    train = job.train.model_copy(update=_defaults(TrainConfig, "train"))
+    own = OWN if job.train.schedule == "plateau" else OWN | OWN_SCHEDULE
+    own = own | OWN_BETAS if job.train.optimiser in ("adam", "adamw") else own
+    model = job.model.model_copy(update=_defaults(ModelConfig, "model", own))
+    train = job.train.model_copy(update=_defaults(TrainConfig, "train", own))
     return model.model_dump_json() + train.model_dump_json()
 
 
-def _defaults(config: type[Record], part: str) -> dict[str, Any]:
-    names = [name.partition(".")[2] for name in OWN if name.startswith(f"{part}.")]
+def _defaults(config: type[Record], part: str, own: frozenset[str]) -> dict[str, Any]:
+    names = [name.partition(".")[2] for name in own if name.startswith(f"{part}.")]
     return {name: config.model_fields[name].default for name in names}
 
 
@@ -109,10 +117,8 @@ def is_batched(job: Job) -> bool:
 
 def members_of(job: Job, seed: int, scale: float, folds: int) -> list[Member]:
     """Its members, the folds of each in turn; `scale` is that of the learning rate for the size of a batch."""
-    config = job.train
+    config, smoothing = job.train, job.train.label_smoothing
     return [
-        Member(
-            seed + place, config.lr * scale, config.decay, job.model.dropout, config.label_smoothing, config.patience
-        )
+        Member(seed + place, config.lr * scale, config.decay, job.model.dropout, smoothing, config.patience, config)
         for place in range(job.model.members * folds)
     ]

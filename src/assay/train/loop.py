@@ -24,6 +24,7 @@ from assay.train.config import TrainConfig
 from assay.train.lightning import OwnSteps
 from assay.train.members import Member
 from assay.train.mixing import mixed
+from assay.train.optim import Each
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, isolated_randomness
 from assay.train.training import Training
@@ -143,7 +144,7 @@ def step(run: Training, rows: Batch) -> None:
     run.note_step(losses, norms, rate, before)
 
 
-def update(run: Training, rows: Batch, rate: float, ease: float) -> tuple[Tensor, Tensor]:
+def update(run: Training, rows: Batch, rate: Each, ease: float) -> tuple[Tensor, Tensor]:
     """Step every member with its rate times `rate` and its decay times `ease`.
 
     Returns:

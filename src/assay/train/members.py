@@ -18,7 +18,10 @@ from assay.train.flat import Flat
 
 @dataclass(frozen=True)
 class Member:
-    """What one member is trained with."""
+    """What one member is trained with.
+
+    own: options of which its schedule, its limit of the gradient and its betas are taken; None for those of all.
+    """
 
     seed: int
     lr: float
@@ -26,6 +29,7 @@ class Member:
     dropout: float
     label_smoothing: float
     patience: int
+    own: TrainConfig | None = None
 
 
 def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:

@@ -23,7 +23,7 @@ from assay.train.flat import Flat
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
-from assay.train.optim import OnMatrix, build_optimiser
+from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
 from assay.train.pace import Pace
 from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
@@ -64,7 +64,8 @@ class Training:
         self.batch = rows_a_step(config, train, network)
         self.rows_a_step = self.batch * config.accumulate
         decayed = self.flat.row(lambda name, _: factors.get(name, (1.0, 0.0))[1])
-        self.guard = GradientGuard(self.flat, config, decayed)
+        own_options = [m.own or config for m in members]
+        self.guard = GradientGuard(self.flat, config, decayed, [each.clip_norm for each in own_options])
         self.averaged = Averaged(self.flat, config)
         self.kept = Kept(network, self.flat, [m.patience for m in members])
         self.plateau = Plateau(config)
@@ -79,7 +80,7 @@ class Training:
         self._before, self._began, self.own, self.policy, self.hear = 0.0, budget.clock(), own, policy, hear
         self._end_is_saved, self._told = False, self._began
         brought = None if own is None else own.attach(self)
-        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
+        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays, own_options)
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -163,24 +164,27 @@ class Training:
         penalty = self.network.penalty()
         return losses if penalty is None else losses + penalty
 
-    def rates(self) -> tuple[float, float]:
+    def rates(self) -> tuple[Each, float]:
         """Factors of the learning rate and of what eases off, for the step to come."""
         if self.own is not None and self.own.optimises:
             return self.own.rate / max(m.lr for m in self.members), 1.0
         ease = flat_cosine(self.step / max(self.pace.horizon, 1)) if self.config.easing == "flat_cosine" else 1.0
         self.network.noise.strength = ease
-        return factor(self.step, self.pace.horizon, self.config) * self.plateau.factor, ease
+        schedules = {id(each): each for each in (m.own or self.config for m in self.members)}
+        found = {name: factor(self.step, self.pace.horizon, each) for name, each in schedules.items()}
+        rate = each_of([found[id(m.own or self.config)] for m in self.members])
+        return rate * self.plateau.factor, ease
 
     def precision_off(self) -> None:
         """Undo the scale of the loss in the gathered gradient."""
         if self.precision.scales:
             self.flat.gradient.div_(self.precision.scale)
 
-    def note_step(self, losses: Tensor, norms: Tensor, rate: float, before: Tensor | None) -> None:
+    def note_step(self, losses: Tensor, norms: Tensor, rate: Each, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
         # By assignment, which takes the loss of a user's module in whatever type it comes.
         self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
-        self._rate = rate
+        self._rate = float(rate.max()) if isinstance(rate, Tensor) else rate
         if self.precision.scales:
             self.precision.after_step((losses.isfinite() & norms.isfinite()).all())
         if before is not None:

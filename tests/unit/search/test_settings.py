@@ -11,7 +11,7 @@ from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
-from assay.search.settings import OWN, job_of, members_of, shape_of
+from assay.search.settings import OWN, OWN_BETAS, OWN_SCHEDULE, job_of, members_of, shape_of
 from assay.train.config import TrainConfig
 
 COLUMNS = (
@@ -27,10 +27,9 @@ def job():
     rows = Rows("train", pl.DataFrame({"x": np.arange(40.0)}), np.arange(40) % 2, None, np.arange(40))
     encoder = Encoder.fit(rows, SCHEMA, EncodeConfig(), Ledger())
 
-    def made(model=ModelConfig(), train=TrainConfig(), **options):
-        return job_of(
-            {name.replace("__", "."): value for name, value in options.items()}, encoder, 4000, SCHEMA, model, train
-        )
+    def made(model=None, train=None, **options):
+        named = {name.replace("__", "."): value for name, value in options.items()}
+        return job_of(named, encoder, 4000, SCHEMA, model or ModelConfig(), train or TrainConfig())
 
     return made
 
@@ -68,11 +67,17 @@ def test_what_members_may_differ_in_is_no_difference_of_shape(job):
     first = job(model__name="mlp")
     values = {
         "model.dropout": 0.4, "model.members": 2, "train.lr": 0.3, "train.patience": 3, "train.weight_decay": 0.5,
-        "train.label_smoothing": 0.2,
+        "train.label_smoothing": 0.2, "train.clip_norm": 0.0, "train.warmup": 0.5, "train.schedule": "constant",
+        "train.beta1": 0.5, "train.beta2": 0.6,
     }  # fmt: skip
-    assert set(values) == OWN
+    assert set(values) <= OWN | OWN_BETAS | OWN_SCHEDULE
+    assert set(values) >= OWN | OWN_BETAS
     for name, value in values.items():
         assert shape_of(job(model__name="mlp", **{name.replace(".", "__"): value})) == shape_of(first)
+    assert shape_of(job(model__name="mlp", train__schedule="step", train__gamma=0.5)) == shape_of(first)
+    assert shape_of(job(model__name="mlp", train__schedule="plateau")) != shape_of(first)
+    muon = [job(model__name="mlp", train__optimiser="muon", train__beta1=beta) for beta in (0.8, 0.9)]
+    assert shape_of(muon[0]) != shape_of(muon[1])
     for name, value in {"model__width": 64, "train__batch": 32, "train__epochs": 9, "train__mixup": 0.1}.items():
         assert shape_of(job(model__name="mlp", **{name: value})) != shape_of(first)
     assert shape_of(job(model__name="perceptron")) != shape_of(first)

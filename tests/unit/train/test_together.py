@@ -86,6 +86,33 @@ def test_what_optimisers_and_averages_remember_is_narrowed_too(changes, make, tr
     assert trained.lost == ()
 
 
+def test_members_have_schedules_limits_and_betas_of_their_own(make, train, valid):
+    own = [
+        TrainConfig(schedule="constant", warmup=0.0, clip_norm=0.05, beta1=0.8),
+        TrainConfig(schedule="step", gamma=0.5, warmup=0.3, clip_norm=0.0, beta2=0.9),
+        TrainConfig(),
+    ]
+    members = [replace(member, own=each) for member, each in zip(MEMBERS, own, strict=True)]
+    courses = together(make("realmlp", [3, 4, 5]), train, valid, members, ends=lambda epoch: [1] * (epoch == 4))
+    assert [course.epochs for course in courses] == [6, 4, 6]
+    for place in (0, 2):
+        shared = own[place].model_dump(include=own[place].model_fields_set)
+        found, _ = alone(
+            make("realmlp", [3 + place]), train, valid, MEMBERS[place], **{"clip_norm": 1.0} | shared
+        )  # fmt: skip
+        torch.testing.assert_close(courses[place].outputs, found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "rmsprop", "muon"])
+def test_other_optimisers_take_rates_of_each_member(optimiser, make, train, valid):
+    own = [TrainConfig(schedule="constant", clip_norm=0.5), TrainConfig(schedule="cosine", warmup=0.5, clip_norm=0.5)]
+    members = [replace(member, own=each) for member, each in zip(MEMBERS, own, strict=False)]
+    courses = together(make("mlp", [3, 4]), train, valid, members, optimiser=optimiser)
+    for place, shared in enumerate(({"schedule": "constant"}, {"warmup": 0.5})):
+        found, _ = alone(make("mlp", [3 + place]), train, valid, MEMBERS[place], optimiser=optimiser, **shared)
+        torch.testing.assert_close(courses[place].outputs, found, rtol=1e-4, atol=1e-5)
+
+
 def test_a_member_leaves_when_its_patience_ends(make, train, valid):
     opposite = replace(valid, target=1 - valid.target)
     members = [replace(MEMBERS[0], patience=2), replace(MEMBERS[1], patience=4)]

@@ -238,7 +238,7 @@ class Job:
 
 
 def jobs(chosen: argparse.Namespace, tables: list[Data]) -> Iterator[Job]:
-    """All systems side by side, table after table and seed after seed, so that a change of the machine meets them all."""
+    """All systems side by side, table after table, so that a change of the machine meets them all."""
     for seconds in chosen.seconds:
         for seed in chosen.seeds:
             for data in tables:
@@ -257,9 +257,8 @@ def tune(job: Job, train: Path, test: Path, out: Path) -> dict[str, object]:
     run([assay, "predict", str(study / "run"), str(test), "-o", str(answers)], env=dict(os.environ))
     kept = study / "answers"
     tried = len([path for path in kept.glob("*.npy") if path.stem.isdigit()]) if kept.exists() else None
-    return {
-        "scores": score_answers(job.data, test, answers), "seconds": wall, "cpu": cpu, "memory_mb": memory, "tried": tried
-    }  # fmt: skip
+    found = score_answers(job.data, test, answers)
+    return {"scores": found, "seconds": wall, "cpu": cpu, "memory_mb": memory, "tried": tried}
 
 
 def search_as_rivals(job: Job, train: Path, test: Path, python: Path) -> dict[str, object]:

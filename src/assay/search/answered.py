@@ -119,7 +119,7 @@ def _damaged(path: Path, why: str) -> BundleError:
 
 
 def _write(path: Path, array: Array) -> None:
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # workers of a study write into one folder
     with partial.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
         stream.flush()

@@ -135,7 +135,6 @@ class TableObjective:
         self._learned = len(found.train) if folds is None else int(folds.learns.sum(1).min())
         self.judged = Judged(rows.target[kept], fold[kept], None if self._weight is None else self._weight[kept])
         self._threads: dict[tuple[str, int], int] = {}
-        self._jobs: dict[int, Job | AssayError] = {}
         self._mirrored: bool | None = None
         keep_rows(answers, self.judged)
 
@@ -196,30 +195,30 @@ class TableObjective:
 
     def groups(self, trials: Sequence[Trial]) -> list[list[Trial]]:
         """See `Objective`; a trial whose options cannot be is alone."""
-        found: list[list[Trial]] = []
-        filling: dict[str, list[Trial]] = {}
+        return [[trial for trial, _ in group] for group in self._grouped(trials)]
+
+    def _grouped(self, trials: Sequence[Trial]) -> list[list[tuple[Trial, Job | AssayError]]]:
+        """The groups, with what each trial asks for, or why it cannot be."""
+        found: list[list[tuple[Trial, Job | AssayError]]] = []
+        filling: dict[str, list[tuple[Trial, Job | AssayError]]] = {}
         for trial in trials:
             job = self._job(trial)
             if isinstance(job, AssayError) or not is_batched(job):
-                found.append([trial])
+                found.append([(trial, job)])
                 continue
             shape = shape_of(job)
             if len(filling.get(shape, ())) in (0, self.width):
                 filling[shape] = []
                 found.append(filling[shape])
-            filling[shape].append(trial)
+            filling[shape].append((trial, job))
         return found
 
     def _job(self, trial: Trial) -> Job | AssayError:
-        """What the trial asks for, or why it cannot be."""
-        if trial.number not in self._jobs:
-            try:
-                encoder, rows = self._found.encoder, self._learned
-                job = job_of(trial.options, encoder, rows, self._schema, self._model, self._train)
-                self._jobs[trial.number] = self._with_changes(job)
-            except (ConfigError, MissingExtraError) as error:
-                self._jobs[trial.number] = error
-        return self._jobs[trial.number]
+        encoder, rows = self._found.encoder, self._learned
+        try:
+            return self._with_changes(job_of(trial.options, encoder, rows, self._schema, self._model, self._train))
+        except (ConfigError, MissingExtraError) as error:
+            return error
 
     def _with_changes(self, job: Job) -> Job:
         """The job with the changes of pictures chosen where they were left open, mirrored where that is safe."""
@@ -234,21 +233,22 @@ class TableObjective:
 
     def judge(self, group: Sequence[Trial], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
         """See `Objective`; trials that are not alike are judged group by group."""
-        parts = self.groups(group)
-        if len(parts) > 1:
-            found = {each.number: each for part in parts for each in self.judge(part, prune, budget, watch)}
-            return [found[trial.number] for trial in group]
+        found: dict[int, Outcome] = {}
+        for part in self._grouped(group):
+            entries = []
+            for trial, job in part:
+                if isinstance(job, AssayError):
+                    found[trial.number] = Outcome(trial.number, "failed", reason=str(job))
+                else:
+                    entries.append(_Entry(trial, job))
+            found |= {each.number: each for each in self._judged(entries, prune, budget, watch)}
+        return [found[trial.number] for trial in group]
+
+    def _judged(self, entries: list[_Entry], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
         began = budget.clock()
-        wrong = self._job(group[0])
-        if isinstance(wrong, AssayError):
-            self._jobs.pop(group[0].number)
-            return [Outcome(group[0].number, "failed", reason=str(wrong))]
-        entries = [_Entry(trial, job) for trial in group if not isinstance(job := self._job(trial), AssayError)]
         self._train_all(entries, prune, budget, watch)
         outcomes = [self._outcome(entry) for entry in entries]
         seconds, work = budget.clock() - began, sum(entry.work for entry in entries)
-        for trial in group:
-            self._jobs.pop(trial.number)
         return [
             replace(outcome, seconds=seconds * (entry.work / work if work else 1.0 / len(entries)))
             for outcome, entry in zip(outcomes, entries, strict=True)

@@ -21,17 +21,17 @@ from assay.train.config import TrainConfig
 from assay.train.members import Member
 
 Config = TypeVar("Config", bound=Record)
-#: Options in which members of one network may differ; a difference in any other makes it another network, or other
-#: batches.
-OWN = frozenset(
-    {"model.dropout", "model.members", "train.clip_norm", "train.label_smoothing", "train.lr", "train.patience",
-     "train.weight_decay"}
-)  # fmt: skip
-#: The same where the rate does not wait for plateaus, and with Adam.
-OWN_SCHEDULE = frozenset(
+#: Options of the schedule, and of Adam.
+_SCHEDULE = frozenset(
     {"train.cycles", "train.gamma", "train.milestones", "train.schedule", "train.step_share", "train.warmup"}
 )
-OWN_BETAS = frozenset({"train.beta1", "train.beta2"})
+_BETAS = frozenset({"train.beta1", "train.beta2"})
+#: Options in which members of one network may differ, those of the schedule if no rate waits for plateaus, betas with
+#: Adam alone; a difference in any other makes it another network, or other batches.
+OWN = _SCHEDULE | _BETAS | {
+    "model.dropout", "model.members", "train.clip_norm", "train.label_smoothing", "train.lr", "train.patience",
+    "train.weight_decay",
+}  # fmt: skip
 
 
 def job_of(
@@ -98,8 +98,8 @@ def _checked(config: type[Config], name: str, parts: Mapping[str, dict[str, Any]
 
 def shape_of(job: Job) -> str:
     """What networks must have in common to be members of one, as text to compare."""
-    own = OWN if job.train.schedule == "plateau" else OWN | OWN_SCHEDULE
-    own = own | OWN_BETAS if job.train.optimiser in ("adam", "adamw") else own
+    own = OWN - _SCHEDULE if job.train.schedule == "plateau" else OWN
+    own = own if job.train.optimiser in ("adam", "adamw") else own - _BETAS
     model = job.model.model_copy(update=_defaults(ModelConfig, "model", own))
     train = job.train.model_copy(update=_defaults(TrainConfig, "train", own))
     return model.model_dump_json() + train.model_dump_json()

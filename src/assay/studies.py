@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -234,7 +234,7 @@ def trials_table(tried: Sequence[Tried], space: Space) -> pl.DataFrame:
     """A row for each trial that is over."""
     over = [each for each in tried if each.outcome is not None]
     folds = max((len(each.outcome.folds) for each in over if each.outcome), default=0)
-    kinds = {key: _column(values) for key in space.keys if (values := _values(over, key)) is not None}
+    kinds = {key: _column([each.trial.options.get(key) for each in over]) for key in space.keys}
     columns: dict[str, list[Any]] = {
         "number": [each.number for each in over],
         "state": [each.outcome.state for each in over if each.outcome],
@@ -251,10 +251,6 @@ def trials_table(tried: Sequence[Tried], space: Space) -> pl.DataFrame:
     return pl.DataFrame(columns, infer_schema_length=None)
 
 
-def _values(over: Sequence[Tried], key: str) -> list[Any]:
-    return [each.trial.options.get(key) for each in over]
-
-
 def _column(values: Sequence[Any]) -> list[Any]:
     """Values of one type: words where there are any, else numbers."""
     if any(isinstance(value, str) for value in values):
@@ -264,12 +260,3 @@ def _column(values: Sequence[Any]) -> list[Any]:
 
 def _fold(folds: Sequence[float], at: int) -> float | None:
     return folds[at] if at < len(folds) else None
-
-
-def best_options(tried: Tried) -> Mapping[str, Mapping[str, Any]]:
-    """The options of a trial by section."""
-    sections: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
-    for key, value in tried.trial.options.items():
-        section, _, name = key.partition(".")
-        sections[section][name] = value
-    return sections

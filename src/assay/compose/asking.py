@@ -22,7 +22,10 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True)
 class Asked:
-    """An option to search: from `low` to `high`, or over `choices`, or over what its field says where neither is."""
+    """An option to search: from `low` to `high`, or over `choices`, or over what its field says where neither is.
+
+    `listed` choices are those of a list of settings, where one is enough.
+    """
 
     key: str
     place: str
@@ -31,6 +34,7 @@ class Asked:
     scale: Scale | None = None
     choices: tuple[Value, ...] = ()
     conditions: tuple[str, ...] = ()
+    listed: bool = False
 
 
 def asked_over(texts: Sequence[str]) -> list[Asked]:

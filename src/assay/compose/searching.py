@@ -319,7 +319,7 @@ def _chosen(asked: Asked, info: FieldInfo) -> _Domain:
     for choice in asked.choices:
         _check_value(asked, info, choice)
     choices = tuple(dict.fromkeys(asked.choices))
-    if len(choices) == 1:
+    if len(choices) == 1 and not asked.listed:
         raise ConfigError("a search must have a choice", f"{asked.place} gives {asked.key} one value",
                           f"Set it instead: {asked.key}={shown(choices[0])}.")  # fmt: skip
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in choices)

@@ -66,7 +66,6 @@ class Proposer:
                 direction="maximize" if higher else "minimize", pruner=pruner_for(pruning, epochs),
                 sampler=optuna.samplers.RandomSampler(seed=seed),
             )  # fmt: skip
-        self._begin = space.by_name(self._fixed[0][0]) if self._fixed else {}
         self._open: dict[int, Asking] = {}
         self._curves: dict[int, dict[int, float]] = {}
         self._seen: set[object] = set()
@@ -92,7 +91,7 @@ class Proposer:
         with quietly():
             if self._kind not in REMEMBERING or not self._seen:
                 seed = self._seed if self._kind in REMEMBERING else seed_of(self._seed, first)
-                self._study.sampler = sampler_for(self._kind, self._space, seed, self._begin)
+                self._study.sampler = sampler_for(self._kind, self._space, seed)
             leader: Setting = {}
             for place in range(count):
                 alike = leader if place % _ALIKE and self._own and self._kind in ("tpe", "random") else {}
@@ -269,7 +268,9 @@ class Proposer:
 
 
 def _can_be(parameter: Parameter, value: Value) -> bool:
-    return value in parameter.choices if parameter.choices else parameter.inside(value) == value
+    if parameter.choices:
+        return value in parameter.choices
+    return not isinstance(value, str) and (parameter.low or 0.0) <= value <= (parameter.high or 0.0)
 
 
 def _evenly(parameter: Parameter, rng: np.random.Generator) -> Value:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Literal, get_args
 
 from assay._imports import require
@@ -187,68 +187,44 @@ def quietly() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def sampler_for(kind: Kind, space: Space, seed: int, start: Mapping[str, Value]) -> BaseSampler:
-    """Optuna's sampler with every argument pinned; what it draws is a function of the seed and of what it is told.
+def sampler_for(kind: Kind, space: Space, seed: int) -> BaseSampler:
+    """Optuna's sampler with every argument pinned but those that are to go; its draws follow from what it was told.
 
-    Args:
-        start: values by the parameters' names that an evolution strategy begins at.
+    TPE: Bergstra et al. (NeurIPS 2011), multivariate as in Falkner et al. (ICML 2018), in groups where parameters are
+    conditional. CMA-ES: Hansen (arXiv 1604.00772). NSGA-II: Deb et al. (IEEE TEC 2002).
     """
     made = require("optuna.samplers", "Searching settings")
+    evenly = made.RandomSampler(seed=seed)
     makers: Mapping[Kind, Callable[[], BaseSampler]] = {
-        "random": lambda: made.RandomSampler(seed=seed),
-        "grid": lambda: made.RandomSampler(seed=seed),
-        "list": lambda: made.RandomSampler(seed=seed),
+        "random": lambda: evenly,
+        "grid": lambda: evenly,
+        "list": lambda: evenly,
         "quasi": lambda: made.QMCSampler(
-            qmc_type="sobol", scramble=True, seed=seed, independent_sampler=made.RandomSampler(seed=seed),
-            warn_asynchronous_seeding=False, warn_independent_sampling=False,
+            qmc_type="sobol", scramble=True, seed=seed, independent_sampler=evenly, warn_asynchronous_seeding=False,
+            warn_independent_sampling=False,
         ),
-        "tpe": lambda: _tpe(made, space, seed),
+        "tpe": lambda: made.TPESampler(
+            n_startup_trials=STARTUP, n_ei_candidates=24, seed=seed, multivariate=True, group=space.is_conditional,
+            constant_liar=True,
+        ),
         "gp": lambda: made.GPSampler(
-            seed=seed, independent_sampler=made.RandomSampler(seed=seed), n_startup_trials=STARTUP,
-            deterministic_objective=False, constraints_func=None, warn_independent_sampling=False,
+            seed=seed, independent_sampler=evenly, n_startup_trials=STARTUP, deterministic_objective=False,
+            warn_independent_sampling=False,
         ),
-        "cmaes": lambda: _cmaes(made, space, seed, start),
+        "cmaes": lambda: _cmaes(made, evenly, seed),
         "nsga2": lambda: made.NSGAIISampler(
             population_size=_POPULATION, mutation_prob=None, crossover=made.nsgaii.UniformCrossover(swapping_prob=0.5),
-            crossover_prob=0.9, swapping_prob=0.5, seed=seed, constraints_func=None,
-            elite_population_selection_strategy=None, after_trial_strategy=None,
+            crossover_prob=0.9, swapping_prob=0.5, seed=seed, elite_population_selection_strategy=None,
+            child_generation_strategy=None, after_trial_strategy=None,
         ),
     }  # fmt: skip
     return makers[kind]()
 
 
-def _tpe(made: object, space: Space, seed: int) -> BaseSampler:
-    """Bergstra et al. (NeurIPS 2011), multivariate as in Falkner et al. (ICML 2018), in groups where conditional."""
-    found: BaseSampler = made.TPESampler(  # type: ignore[attr-defined]  # an optional package
-        prior_weight=1.0, consider_magic_clip=True, consider_endpoints=False, n_startup_trials=STARTUP,
-        n_ei_candidates=24, gamma=_good, weights=_equal_then_fading, seed=seed, multivariate=True,
-        group=space.is_conditional, warn_independent_sampling=False, constant_liar=True,
-        categorical_distance_func=None,
-    )  # fmt: skip
-    return found
-
-
-def _good(finished: int) -> int:
-    """How many of the finished trials count as good."""
-    return min(math.ceil(0.1 * finished), 25)
-
-
-def _equal_then_fading(count: int) -> list[float]:
-    """Weights of trials, the oldest first: the last 25 count whole."""
-    if count < 25:
-        return [1.0] * count
-    old = count - 25
-    ramp = [1.0 / count + (1.0 - 1.0 / count) * at / max(old - 1, 1) for at in range(old)]
-    return [*ramp, *[1.0] * 25]
-
-
-def _cmaes(made: object, space: Space, seed: int, start: Mapping[str, Value]) -> BaseSampler:
-    """Hansen's CMA-ES, begun at the first setting."""
+def _cmaes(made: ModuleType, evenly: BaseSampler, seed: int) -> BaseSampler:
     require("cmaes", "Searching with CMA-ES")
-    begin = {each.name: as_drawn(each, start[each.name], "cmaes") for each in space.parameters if each.name in start}
-    found: BaseSampler = made.CmaEsSampler(  # type: ignore[attr-defined]  # an optional package
-        x0=begin or None, sigma0=None, n_startup_trials=1, independent_sampler=made.RandomSampler(seed=seed),  # type: ignore[attr-defined]
-        warn_independent_sampling=False, seed=seed, consider_pruned_trials=False, popsize=None,
-        use_separable_cma=False, with_margin=False, lr_adapt=False, source_trials=None,
+    found: BaseSampler = made.CmaEsSampler(
+        n_startup_trials=1, independent_sampler=evenly, warn_independent_sampling=False, seed=seed,
+        consider_pruned_trials=False, popsize=None, use_separable_cma=False, with_margin=False, lr_adapt=False,
     )  # fmt: skip
     return found

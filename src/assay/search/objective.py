@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from assay.data.batches import Batch, Resident, Source
 from assay.data.config import SplitConfig
@@ -22,11 +21,11 @@ from assay.data.folds import Folds, deal_folds
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.errors import AssayError, BudgetError, ConfigError, DivergenceError, MissingExtraError
-from assay.evaluate.calibrate import apply_temperature
-from assay.evaluate.metrics import METRICS, Metric, Scorer
+from assay.evaluate.metrics import METRICS, Metric
 from assay.models.config import PICTURES, ModelConfig
 from assay.models.network import Network
-from assay.search.answered import Judged, keep_answers, keep_rows
+from assay.search.answered import keep_answers, keep_rows
+from assay.search.judging import Entry, Judge, note_trouble
 from assay.search.plan import Job
 from assay.search.settings import is_batched, job_of, members_of, shape_of
 from assay.search.trial import Outcome, Prune, Trial
@@ -34,7 +33,7 @@ from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device, using_threads
-from assay.train.examples import Examples, examples, folded, relative
+from assay.train.examples import Examples, examples, folded
 from assay.train.members import Member
 from assay.train.mirror import mirror_test
 from assay.train.model import changes_of, moved, network_of
@@ -55,38 +54,6 @@ def folds_for(rows: int, schema: Schema) -> int:
     if schema.windowing is not None:
         return 1
     return next((folds for below, folds in _FOLDS if rows < below), 1)
-
-
-@dataclass
-class _Entry:
-    """A trial that is being judged. `courses`: of its members, by the fold that judges them."""
-
-    trial: Trial
-    job: Job
-    courses: dict[int, list[Course]] = field(default_factory=dict)
-    parameters: int = 0
-    pruned: str = ""
-    failed: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing was decided yet."""
-        return not self.pruned and not self.failed
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether all of its members have."""
-        return all(course.ended for courses in self.courses.values() for course in courses)
-
-    @property
-    def epochs(self) -> int:
-        """Passes of its longest member."""
-        return max((course.epochs for courses in self.courses.values() for course in courses), default=0)
-
-    @property
-    def work(self) -> int:
-        """Passes of all its members."""
-        return sum(course.epochs for courses in self.courses.values() for course in courses)
 
 
 @dataclass(frozen=True)
@@ -126,17 +93,12 @@ class TableObjective:
         self.metric, self.folds, self.width = metric, 1 if folds is None else len(folds), _WIDTH
         self.axis, self.answers = axis, answers
         self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
-        self._deal, self._rows, self._device = folds, rows, choose_device(train.device)
-        fold = np.zeros(len(rows), np.int16) if folds is None else _fold_of(folds)
-        self._weight = relative(rows.weight)
-        self._places = [np.flatnonzero(fold == place) for place in range(self.folds)]
-        kept = fold >= 0
-        self._truth = rows.target
+        self._deal, self._device = folds, choose_device(train.device)
+        self._judge = Judge(rows, folds, schema, metric, found.units)
         self._learned = len(found.train) if folds is None else int(folds.learns.sum(1).min())
-        self.judged = Judged(rows.target[kept], fold[kept], None if self._weight is None else self._weight[kept])
         self._threads: dict[tuple[str, int], int] = {}
         self._mirrored: bool | None = None
-        keep_rows(answers, self.judged)
+        keep_rows(answers, self._judge.judged)
 
     @classmethod
     def open(
@@ -240,11 +202,12 @@ class TableObjective:
                 if isinstance(job, AssayError):
                     found[trial.number] = Outcome(trial.number, "failed", reason=str(job))
                 else:
-                    entries.append(_Entry(trial, job))
-            found |= {each.number: each for each in self._judged(entries, prune, budget, watch)}
+                    entries.append(Entry(trial, job))
+            if entries:
+                found |= {each.number: each for each in self._judged(entries, prune, budget, watch)}
         return [found[trial.number] for trial in group]
 
-    def _judged(self, entries: list[_Entry], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
+    def _judged(self, entries: list[Entry], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
         began = budget.clock()
         self._train_all(entries, prune, budget, watch)
         outcomes = [self._outcome(entry) for entry in entries]
@@ -254,7 +217,7 @@ class TableObjective:
             for outcome, entry in zip(outcomes, entries, strict=True)
         ]
 
-    def _train_all(self, entries: list[_Entry], prune: Prune | None, budget: Budget, watch: Watch) -> None:
+    def _train_all(self, entries: list[Entry], prune: Prune | None, budget: Budget, watch: Watch) -> None:
         """Train what is open, fold by fold or all folds at once; what goes wrong is noted with its trials."""
         by_fold = self.axis == "folds" or not is_batched(entries[0].job)
         for view in self._views(by_fold=by_fold):
@@ -265,16 +228,16 @@ class TableObjective:
             self._attempt(still, view, asked, budget, watch)
             done = view.folds[-1] + 1
             for entry in still:
-                _note_trouble(entry)
+                note_trouble(entry)
                 if entry.is_open and prune is not None and self.axis == "folds" and done < self.folds:
-                    value = self._scored(entry, view.folds)[0]
+                    value = self._judge.scored(entry, view.folds)[0]
                     if math.isfinite(value) and prune(entry.trial.number, done, value):
                         entry.pruned = f"it fell behind in fold {done} of {self.folds}"
 
-    def _attempt(self, entries: list[_Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
+    def _attempt(self, entries: list[Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
         """Train the entries; those that memory does not hold together are tried in two halves."""
         try:
-            self._train(entries, view, prune, budget, watch)
+            self._fit(entries, view, prune, budget, watch)
         except (ConfigError, BudgetError, DivergenceError, MissingExtraError) as error:
             for entry in entries:
                 entry.failed = str(error)
@@ -292,15 +255,16 @@ class TableObjective:
         """The rows of all folds at once, or of one after another."""
         if self._deal is None or not by_fold:
             return [_View(tuple(range(self.folds)), self._found.train, self._found.valid)]
-        weight = None if self._weight is None else torch.from_numpy(self._weight).float()
-        rows = Batch(self._found.valid.inputs, self._found.valid.target, weight)
+        weight = self._judge.weight
+        weighs = None if weight is None else torch.from_numpy(weight).float()
+        rows = Batch(self._found.valid.inputs, self._found.valid.target, weighs)
         learns = [torch.from_numpy(np.flatnonzero(each)) for each in self._deal.learns]
-        judges = [torch.from_numpy(places) for places in self._places]
+        judges = [torch.from_numpy(places) for places in self._judge.places]
         return [
             _View((fold,), Resident(rows[learns[fold]]), rows[judges[fold]]) for fold in range(self.folds)
         ]  # fmt: skip
 
-    def _train(self, entries: list[_Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
+    def _fit(self, entries: list[Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
         """Train the entries as one network on the rows of the view."""
         first, at_once = entries[0].job, len(view.folds)
         seeds, variants = [], sum(entry.job.model.members for entry in entries)
@@ -340,28 +304,28 @@ class TableObjective:
             rows = rows.weighing(weight.repeat(variants, 1))
         return rows.reading(network.reads).to(self._device)
 
-    def _opened(self, entry: _Entry, view: _View) -> list[Course]:
+    def _opened(self, entry: Entry, view: _View) -> list[Course]:
         """A course for each member on these rows, variant by variant."""
         opened = []
         for _ in range(entry.job.model.members):
             for fold in view.folds:
                 is_part = len(view.folds) > 1
-                course = Course(torch.from_numpy(self._places[fold]) if is_part else None)
+                course = Course(torch.from_numpy(self._judge.places[fold]) if is_part else None)
                 opened.append(course)
         for place, fold in enumerate(view.folds):
             entry.courses[fold] = opened[place :: len(view.folds)]
         return opened
 
-    def _ends(self, entries: list[_Entry], courses: list[Course], prune: Prune) -> Callable[[int], list[int]]:
+    def _ends(self, entries: list[Entry], courses: list[Course], prune: Prune) -> Callable[[int], list[int]]:
         """Which members end after an epoch: all of trials that are pruned, or that a fold of was lost."""
         place_of = {id(course): place for place, course in enumerate(courses)}
 
         def ends(epoch: int) -> list[int]:
             over: list[int] = []
             for entry in entries:
-                _note_trouble(entry)
+                note_trouble(entry)
                 if entry.is_open and not entry.has_ended:
-                    value = self._scored(entry, tuple(range(self.folds)))[0]
+                    value = self._judge.scored(entry, tuple(range(self.folds)))[0]
                     if math.isfinite(value) and prune(entry.trial.number, epoch, value):
                         entry.pruned = f"it fell behind in epoch {epoch}"
                 if not entry.is_open:
@@ -372,12 +336,12 @@ class TableObjective:
 
     # Values -----------------------------------------------------------------------------------------------------------
 
-    def _outcome(self, entry: _Entry) -> Outcome:
+    def _outcome(self, entry: Entry) -> Outcome:
         number, epochs, parameters = entry.trial.number, entry.epochs, entry.parameters
         if entry.failed:
             return Outcome(number, "failed", epochs=epochs, parameters=parameters, reason=entry.failed)
         done = tuple(fold for fold in range(self.folds) if fold in entry.courses)
-        value, by_fold, answer = self._scored(entry, done)
+        value, by_fold, answer = self._judge.scored(entry, done)
         if not math.isfinite(value):
             reason = f"{self.metric.label} is not defined for what it answered"
             return Outcome(number, "failed", epochs=epochs, parameters=parameters, reason=reason)
@@ -386,59 +350,8 @@ class TableObjective:
             keep_answers(self.answers, number, answer)
         return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned)
 
-    def _scored(self, entry: _Entry, folds: Sequence[int]) -> tuple[float, tuple[float, ...], NDArray[Any]]:
-        """The metric of these folds together and of each, and the answers, in the order of the rows; NaN without."""
-        each = [self._answer(entry, fold) for fold in folds]
-        answers = [answer for answer in each if answer is not None]
-        if len(answers) < len(each) or not answers:
-            return math.nan, (), np.empty(0)
-        places = np.concatenate([self._places[fold] for fold in folds])
-        order = np.argsort(places, kind="stable")
-        whole, places = np.concatenate(answers)[order], places[order]
-        by_fold = tuple(
-            self._score(self._places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
-        )  # fmt: skip
-        return self._score(places, whole), by_fold, whole
 
-    def _score(self, places: NDArray[np.int64], answer: NDArray[Any]) -> float:
-        weight = None if self._weight is None else self._weight[places]
-        scorer = Scorer(self._schema.task, self._truth[places], answer)
-        return scorer.values(weight, only=[self.metric.id])[self.metric.id]
-
-    def _answer(self, entry: _Entry, fold: int) -> NDArray[Any] | None:
-        """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,)."""
-        outputs = [course.outputs for course in entry.courses.get(fold, ())]
-        known = [each for each in outputs if each is not None]
-        if not known or len(known) < len(outputs):
-            return None
-        raw = torch.cat(known).numpy()
-        if self._schema.is_classification:
-            return apply_temperature(raw, 1.0).astype(np.float32)
-        units = self._found.units
-        return np.asarray(raw[:, :, 0].astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
-
-
-def _fold_of(folds: Folds) -> NDArray[np.int16]:
-    """The fold that judges each row, int16 (n,); -1 where none does."""
-    return np.where(folds.judged.any(0), folds.judged.argmax(0), -1).astype(np.int16)
-
-
-def _note_trouble(entry: _Entry) -> None:
-    """A trial fails when one of its members never had finite numbers."""
-    if entry.failed:
-        return
-    for fold, courses in sorted(entry.courses.items()):
-        for course in courses:
-            if course.trouble:
-                rate = entry.job.train.lr
-                entry.failed = (
-                    f"training must keep finite numbers, but in fold {fold + 1} {course.trouble} at a learning rate of "
-                    f"{rate:.3g}. Lower the range of train.lr."
-                )
-                return
-
-
-def _named(entries: Sequence[_Entry]) -> str:
+def _named(entries: Sequence[Entry]) -> str:
     """The family, and which trials it is of."""
     numbers = [entry.trial.number for entry in entries]
     some = f"trial {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} trials from {numbers[0]} on"

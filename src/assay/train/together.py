@@ -98,7 +98,9 @@ def fit_together(
                 courses[place].epochs = record.epoch
             watch.epoch(record, run.epochs_planned)
             over = {place for place, is_over in zip(running, run.kept.stopped.tolist(), strict=True) if is_over}
-            _note_trouble(courses, sorted(over), f"the validation loss was not finite after epoch {record.epoch}")
+            for place in over:
+                rate = f"with a learning rate of at most {members[place].lr:.3g}"
+                _note_trouble(courses, [place], f"the validation loss was not finite after epoch {record.epoch} {rate}")
             for place in running if run.stopped else over:
                 courses[place].ended = True
             if ends is not None and not run.stopped:

@@ -178,8 +178,7 @@ def test_with_the_axis_of_folds_each_fold_is_asked_about(tmp_path):
 @pytest.mark.parametrize("axis", ["epochs", "folds"])
 def test_a_trial_that_loses_its_numbers_fails_and_the_others_go_on(tmp_path, axis):
     train = TrainConfig(epochs=4, batch=32, threads=1, clip_norm=0.0, warmup=0.0)
-    trials = [SETTINGS[0], trial(1, train__lr=100.0, train__weight_decay=1e30)]
-    trials[1] = trial(1, train__lr=90.0, train__weight_decay=100.0)
+    trials = [SETTINGS[0], trial(1, train__weight_decay=1e30)]
     lone = judged(opened(tmp_path / "b", train=train, axis=axis), trials[:1])
     found = judged(opened(tmp_path / "a", train=train, axis=axis), trials)
     assert found[0].value == lone[0].value
@@ -206,15 +205,15 @@ def test_without_time_trials_fail_and_say_so(tmp_path):
 
 def test_what_memory_does_not_hold_is_tried_in_halves(tmp_path, monkeypatch):
     objective, tried = opened(tmp_path), []
-    train = objective._train
+    fit = objective._fit
 
     def scarce(entries, *others):
         tried.append([entry.trial.number for entry in entries])
         if len(entries) > 1 or entries[0].trial.number == 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        train(entries, *others)
+        fit(entries, *others)
 
-    monkeypatch.setattr(objective, "_train", scarce)
+    monkeypatch.setattr(objective, "_fit", scarce)
     found = judged(objective, SETTINGS)
     assert tried == [[0, 1, 2], [0], [1, 2], [1], [2]]
     assert [each.state for each in found] == ["complete", "complete", "failed"]
@@ -223,7 +222,7 @@ def test_what_memory_does_not_hold_is_tried_in_halves(tmp_path, monkeypatch):
 
 def test_a_metric_that_is_not_defined_fails_the_trial(tmp_path):
     objective = opened(tmp_path, folds=1, metric="auroc")
-    objective._truth = np.zeros_like(objective._truth)
+    objective._judge.truth = np.zeros_like(objective._judge.truth)
     (found,) = judged(objective, [trial(0)])
     assert (found.state, found.value) == ("failed", None)
     assert "AUROC is not defined" in found.reason

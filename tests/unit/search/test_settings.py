@@ -53,7 +53,7 @@ def test_options_within_options_are_reached(job):
         ({"train__lr": -1.0, "model__name": "mlp"}, r"train\.lr=-1\.0 is not"),
         ({"model__depth": 2, "model__name": "mlp"}, r"model\.depth=2 is not"),
         ({"data__encode__clip": 2.0}, "data.encode.clip was given"),
-        ({"train": 1.0}, "train was given"),
+        ({"lr": 1.0}, "lr was given"),
         ({"model__name": "mlp", "model__heads": 4}, r"model\.heads does not"),
         ({"model__name": "cnn"}, "reads pictures"),
     ],

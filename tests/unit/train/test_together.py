@@ -134,20 +134,20 @@ def test_outputs_are_those_of_the_rows_that_judge_a_member(make, train, valid):
 
 
 def test_a_member_without_finite_numbers_leaves_and_says_so(make, train, valid):
-    wild = replace(MEMBERS[0], lr=1e30)
+    wild = replace(MEMBERS[0], lr=1e38)
     courses = together(make("mlp", [3, 4]), train, valid, [wild, MEMBERS[1]], clip_norm=0.0, warmup=0.0)
     assert courses[0].outputs is None
-    assert "not finite after epoch 1" in courses[0].trouble
+    assert "not finite after epoch 1 with a learning rate of at most 1e+38" in courses[0].trouble
     assert courses[0].epochs == 1
     found, _ = alone(make("mlp", [4]), train, valid, MEMBERS[1], clip_norm=0.0, warmup=0.0)
     assert torch.equal(courses[1].outputs, found)
 
 
 def test_all_members_may_lose_their_numbers(make, train, valid):
-    wild = replace(MEMBERS[0], lr=1e30)
+    wild = replace(MEMBERS[0], lr=1e38)
     (course,) = together(make("mlp", [3]), train, valid, [wild], clip_norm=0.0, warmup=0.0)
     assert course.outputs is None
-    assert "learning rate of 1e+30" in course.trouble
+    assert "at a learning rate of 9.62e+37" in course.trouble
 
 
 def test_without_time_nothing_is_begun(make, train, valid):

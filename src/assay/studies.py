@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from assay.errors import BundleError, ConfigError
 from assay.locking import is_locked, locked
 from assay.records import Record
+from assay.report.study_page import StudyPage
 from assay.request import RequestFile
 from assay.runs import Run, open_run
 from assay.search.findings import Importance, edges, importances
@@ -25,7 +26,7 @@ from assay.search.pruners import Pruning
 from assay.search.samplers import Kind
 from assay.search.space import Setting, Space
 from assay.search.store import Store, Tried, open_storage
-from assay.search.study import best_of
+from assay.search.study import TOLD, End, best_of
 
 STUDIES = Path("studies")
 STUDY, TRIALS, BEST, PAGE, ANSWERS, RUN = "study.json", "trials.parquet", "best.yaml", "report.html", "answers", "run"
@@ -65,7 +66,7 @@ class StudyFile(Record):
     epochs: int
     notes: tuple[str, ...] = ()
     fits: bool = True
-    ended: str = ""
+    ended: End | Literal[""] = ""
 
     @property
     def seed(self) -> int:
@@ -111,7 +112,7 @@ class Tuned:
     def default(self) -> Tried | None:
         """The first trial, which is what the first family does by itself, where it completed."""
         first = self.tried[0] if self.tried else None
-        return first if first is not None and first.value is not None and first.origin.startswith("what") else None
+        return first if first is not None and first.value is not None and first.origin.startswith("default") else None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -141,6 +142,17 @@ class Tuned:
     def edges(self) -> tuple[str, ...]:
         """Notes on values of the best trial that lie on the edge of their ranges."""
         return () if self.best is None else edges(self.file.space, dict(self.best.trial.options))
+
+    @property
+    def page(self) -> StudyPage:
+        """What `report.html` is drawn from."""
+        file, table = self.file, self.file.request.config.table
+        return StudyPage(
+            data=Path(table.data).name if table.data else "the table", target=table.target or "the target",
+            space=file.space, label=file.label, higher=file.higher, folds=file.folds, sampler=file.sampler,
+            why=file.why, pruning=file.pruning, ended=TOLD[file.ended] if file.ended else "", tried=self.tried,
+            importances=self.importances, edges=self.edges,
+        )  # fmt: skip
 
     @property
     def states(self) -> dict[str, int]:

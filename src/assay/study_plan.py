@@ -173,15 +173,15 @@ def _space(search: Search, found: Found, config: RunConfig) -> tuple[list[Settin
 def _listed(path: Path) -> list[Setting]:
     """The settings in a YAML file: a list of mappings from options to values."""
     content = read_yaml(path).content
-    good = isinstance(content, list) and content and all(isinstance(each, dict) and each for each in content)
-    if not good or not all(
-        isinstance(value, str | int | float | bool)
-        for each in content
-        for value in each.values()  # type: ignore[union-attr]
-    ):
-        raise ConfigError(f"{path.name} must be a list of settings", "it is not",
-                          "Example: [{train.lr: 0.001, model.width: 64}, {train.lr: 0.01}]")  # fmt: skip
-    return [dict(each) for each in content]  # type: ignore[union-attr]
+    settings = [each for each in content if isinstance(each, dict) and each] if isinstance(content, list) else []
+    values = [value for each in settings for value in each.values()]
+    if not settings or settings != content or not all(isinstance(value, str | int | float | bool) for value in values):
+        raise ConfigError(
+            f"{path.name} must be a list of settings",
+            "it is not",
+            "Example: [{train.lr: 0.001, model.width: 64}, {train.lr: 0.01}]",
+        )
+    return [dict(each) for each in settings]
 
 
 def _guess(found: Found, space: Space, folds: int) -> float:

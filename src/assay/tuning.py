@@ -14,15 +14,30 @@ from typing import Any
 from assay.compose.run_config import RunConfig, to_yaml
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError, DivergenceError
+from assay.report.study_page import draw_study
 from assay.request import Request, RequestFile, recalled, resolve, with_table, written
 from assay.run import fit
 from assay.runs import Run
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
 from assay.search.settings import OWN
 from assay.search.space import FAMILY
+from assay.search.store import check_url
 from assay.search.study import TOLD, Limits, Study
 from assay.search.trial import Value
-from assay.studies import ANSWERS, BEST, RUN, STUDY, TRIALS, StudyFile, Tuned, begun, open_study, taken_up, write_whole
+from assay.studies import (
+    ANSWERS,
+    BEST,
+    PAGE,
+    RUN,
+    STUDY,
+    TRIALS,
+    StudyFile,
+    Tuned,
+    begun,
+    open_study,
+    taken_up,
+    write_whole,
+)
 from assay.study_plan import MOST_OF_FIT, Found, Search, held_for_fit, made_again, objective_of, planned, prepare
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
@@ -144,6 +159,8 @@ def _check(search: Search) -> None:
     given = [name for name, value in spaces.items() if value]
     if len(given) > 1:
         raise ConfigError("a study has one space", f"{' and '.join(given)} are given", "Leave one of them.")
+    if search.storage is not None:
+        check_url(search.storage)
     if search.jobs > 1 and search.prune != "none":
         raise ConfigError("a pruner compares the trials of one process", f"--jobs is {search.jobs}",
                           "Leave out --prune or --jobs.")  # fmt: skip
@@ -223,7 +240,8 @@ def _run(
     except BaseException as error:
         error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
         raise
-    watch.note(f"the search is over after {len(study.tried)} trials: {TOLD[end]}")
+    over = sum(each.outcome is not None for each in study.tried.values())
+    watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
     file = file.model_copy(update={"ended": end})
     write_whole(directory, STUDY, file.to_json())
     return file
@@ -262,6 +280,7 @@ def _write(tuned: Tuned) -> None:
     tuned.trials.write_parquet(tuned.directory / TRIALS)
     if tuned.best is not None:
         write_whole(tuned.directory, BEST, to_yaml(best_config(tuned)))
+    write_whole(tuned.directory, PAGE, draw_study(tuned.page))
 
 
 def _fit(request: Request, tuned: Tuned, budget: Budget, watch: Watch) -> Run:

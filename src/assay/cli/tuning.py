@@ -170,7 +170,7 @@ def _report(found: Tuned, *, as_json: bool) -> None:
     run = found.run
     if as_json:
         report = None if run is None else run.report().model_dump(mode="json", by_alias=True)
-        take.print_json({**content(found), "run": report})
+        take.print_json({**study_content(found), "run": report})
         return
     print_study(found)
     if run is not None:
@@ -186,7 +186,7 @@ def _report(found: Tuned, *, as_json: bool) -> None:
         console.print(f"model:  {run.directory / 'model'}", soft_wrap=True)
 
 
-def content(found: Tuned) -> dict[str, object]:
+def study_content(found: Tuned) -> dict[str, object]:
     """A study as JSON has it."""
     best, default = found.best, found.default
     return {
@@ -241,7 +241,9 @@ def _table(found: Tuned) -> Table:
 
     keys = found.file.space.keys
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for heading in ("trial", found.file.label, "seconds", *keys, ""):
+    names = [key.rpartition(".")[2] for key in keys]
+    headings = [name if names.count(name) == 1 else key for key, name in zip(keys, names, strict=True)]
+    for heading in ("trial", found.file.label, "seconds", *headings, ""):
         table.add_column(heading, justify="left" if heading == "" else "right", overflow="fold")
     ordered = sorted((each for each in found.tried if each.outcome is not None), key=lambda each: _rank(found, each))
     for each in ordered[:_MOST]:
@@ -264,5 +266,5 @@ def _cells(tried: Tried, keys: tuple[str, ...]) -> list[str]:
     assert outcome is not None
     options = [shown(tried.trial.options[key]) if key in tried.trial.options else "" for key in keys]
     value = f"{tried.value:.4f}" if tried.value is not None else ""
-    state = tried.origin if outcome.state == "complete" else outcome.state
+    state = tried.origin.partition(" ")[0] if outcome.state == "complete" else outcome.state
     return [str(tried.number), value, f"{outcome.seconds:.1f}", *options, state]

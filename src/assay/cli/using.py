@@ -71,11 +71,14 @@ def show(
     if len(asked) > 1:
         raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
     if (run / "study.json").is_file() and not asked:
-        from assay.cli.tuning import content, print_study
+        from assay.cli.tuning import print_study, study_content
         from assay.studies import open_study
 
         study = open_study(run)
-        take.print_json(content(study)) if as_json else print_study(study)
+        if as_json:
+            take.print_json(study_content(study))
+        else:
+            print_study(study)
         return
     if config and not as_json:
         sys.stdout.write(_config_text(run))

@@ -15,7 +15,7 @@ from assay.compose.check import known_options, option_called, refuse_value
 from assay.compose.run_config import RunConfig
 from assay.data.schema import Task
 from assay.errors import ConfigError
-from assay.models.config import Family, ModelConfig
+from assay.models.config import Family, ModelConfig, Numbers
 from assay.models.families import unused_options
 from assay.records import Record, Searched
 from assay.search.expression import Operand, parsed
@@ -195,12 +195,12 @@ class _Builder:
         if section == "model":
             if name in unused_options(family):
                 return False, ()
+            kinds: tuple[Numbers, ...] = get_args(Numbers)
             if "model.numbers" not in self.searched:
-                return name not in unused_options(family, own["model.numbers"]), ()
-            kinds = [kind for kind in get_args(ModelConfig.model_fields["numbers"].annotation)
-                     if name not in unused_options(family, kind)]  # fmt: skip
-            every = len(kinds) == len(get_args(ModelConfig.model_fields["numbers"].annotation))
-            return bool(kinds), () if every else (f"model.numbers in {kinds}",)
+                numbers = next(kind for kind in kinds if kind == own["model.numbers"])
+                return name not in unused_options(family, numbers), ()
+            used = [kind for kind in kinds if name not in unused_options(family, kind)]
+            return bool(used), () if len(used) == len(kinds) else (f"model.numbers in {used}",)
         for part, owners in (("train.optimiser", OPTIMISERS_OF), ("train.schedule", SCHEDULES_OF)):
             if name in owners:
                 if part in self.searched:
@@ -289,7 +289,7 @@ def _domain(asked: Asked, info: FieldInfo, own: Operand) -> _Domain:
     if note.choices:
         numbers = all(isinstance(each, int | float) for each in note.choices)
         with_own = {*note.choices, number} if numbers and number is not None else set(note.choices)
-        choices = tuple(sorted(with_own)) if numbers else note.choices  # type: ignore[type-var]  # all are numbers
+        choices = tuple(sorted(with_own)) if numbers else note.choices
         return _Domain(choices=choices, ordered=numbers)
     assert note.low is not None
     assert note.high is not None
@@ -323,7 +323,7 @@ def _chosen(asked: Asked, info: FieldInfo) -> _Domain:
         raise ConfigError("a search must have a choice", f"{asked.place} gives {asked.key} one value",
                           f"Set it instead: {asked.key}={shown(choices[0])}.")  # fmt: skip
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in choices)
-    return _Domain(choices=tuple(sorted(choices)) if numbers else choices, ordered=numbers)  # type: ignore[type-var]
+    return _Domain(choices=tuple(sorted(choices)) if numbers else choices, ordered=numbers)
 
 
 def _ranged(asked: Asked, info: FieldInfo, *, whole: bool) -> _Domain:

@@ -68,9 +68,9 @@ class Parameter(Record):
     def inside(self, value: Value) -> Value:
         """The value, or the nearest that the parameter may have."""
         if self.choices:
-            if value in self.choices or not self.ordered or isinstance(value, str):
-                return value if value in self.choices else self.choices[0]
-            return min(self.choices, key=lambda choice: abs(float(choice) - float(value)))
+            if self.ordered and not isinstance(value, str):
+                return min(self.choices, key=lambda choice: abs(float(choice) - float(value)))
+            return next((choice for choice in self.choices if choice == value), self.choices[0])
         assert self.low is not None
         assert self.high is not None
         number = (self.low + self.high) / 2 if isinstance(value, str) else float(value)

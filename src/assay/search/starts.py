@@ -25,7 +25,7 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
     asked: list[tuple[Setting, str]] = []
     for family in space.families:
         named: Setting = {FAMILY: family} if FAMILY in space.keys else {}
-        asked.append((space.setting(named), f"what {family} has by itself"))
+        asked.append((space.setting(named), f"default of {family}"))
     for factors in PORTFOLIO:
         own = asked[0][0]
         changed = {key: _times(own[key], factor) for key, factor in factors.items() if key in own}

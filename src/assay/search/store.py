@@ -110,7 +110,8 @@ class Store:
             if not begins:
                 came = f"its storage has none of the name {name!r}"
                 raise BundleError("a study must be in its storage", came, "Was the storage moved or emptied?") from None
-            self._study = storage.create_new_study([direction], name)
+            with quietly():
+                self._study = storage.create_new_study([direction], name)
             storage.set_study_user_attr(self._study, _STUDY, identity)
         known = storage.get_study_user_attrs(self._study).get(_STUDY)
         if known != identity:
@@ -209,11 +210,10 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         if mend:
             _mend(path)
         journal = optuna.storages.journal
-        found: BaseStorage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+        with quietly():
+            found: BaseStorage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
         return found
-    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://")):
-        raise ConfigError("a storage must be the URL of an SQLite or PostgreSQL database", f"{_bare(url)!r} was given",
-                          "Examples: sqlite:///studies.db, postgresql://user@host/studies.")  # fmt: skip
+    check_url(url)
     failures = require("sqlalchemy.exc", _PURPOSE)
     try:
         with quietly():
@@ -225,6 +225,17 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
             "Check the URL, and that its driver is installed.",
         ) from None
     return database
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no URL of a database that can keep a study.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://")):
+        raise ConfigError("a storage must be the URL of an SQLite or PostgreSQL database", f"{_bare(url)!r} was given",
+                          "Examples: sqlite:///studies.db, postgresql://user@host/studies.")  # fmt: skip
 
 
 def _bare(url: str) -> str:

@@ -36,7 +36,7 @@ def test_a_study_begins_with_the_defaults_and_ends_better(tmp_path):
     study = made.study(tmp_path, made.Formula())
     assert run(study, 40) == "trials"
     first = [study.tried[at] for at in range(2)]
-    assert [each.origin for each in first] == ["what mlp has by itself", "what tabm has by itself"]
+    assert [each.origin for each in first] == ["default of mlp", "default of tabm"]
     assert first[0].trial.options == {"model.name": "mlp", "train.lr": 0.002, "model.width": 128}
     assert first[1].trial.options["model.heads"] == 8
     assert study.tried[2].origin == "portfolio"

@@ -222,7 +222,7 @@ class MemberEmbedding(MemberModule):
             nn.init.normal_(table, std=self.deviation, generator=generator)
             table[self._silent] = 0.0
 
-    def narrow(self, members: int) -> None:
+    def cut(self, members: int) -> None:
         """The rows of the first tables are those of any."""
         self.offsets = self.offsets[:members]
 

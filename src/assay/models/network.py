@@ -40,7 +40,7 @@ class Noise:
         for generator, seed in zip(self._generators, seeds, strict=True):
             generator.manual_seed(seed)
 
-    def narrow(self, places: Sequence[int]) -> None:
+    def cut(self, places: Sequence[int]) -> None:
         """Keep these members alone, each with its own bits to come."""
         self._generators = [self._generators[place] for place in places]
 
@@ -126,7 +126,7 @@ class MemberModule(nn.Module):
         """Initialise each member from its own generator."""
         raise NotImplementedError
 
-    def narrow(self, members: int) -> None:
+    def cut(self, members: int) -> None:
         """Be a part of a network of so many members, fewer than before: what is neither learned nor counted follows."""
 
 
@@ -195,7 +195,7 @@ class Network(nn.Module):
             if isinstance(module, Dropout) and any(module.shares):
                 module.set(shares)
 
-    def narrow(self, places: Sequence[int]) -> None:
+    def cut(self, places: Sequence[int]) -> None:
         """Keep the members at these places alone, with their numbers, their noise and their dropout.
 
         What was a view of other memory before is memory of its own afterwards.
@@ -204,13 +204,13 @@ class Network(nn.Module):
             if isinstance(owner, Dropout):
                 owner.shares = tuple(owner.shares[place] for place in places)
             elif isinstance(owner, MemberModule):
-                owner.narrow(len(places))
+                owner.cut(len(places))
         for parameter in self.parameters():
             parameter.data = parameter.data[torch.tensor(places, device=parameter.device)]
         for name, statistic in self.statistics().items():
             owner_name, _, own = name.rpartition(".")
             setattr(self.get_submodule(owner_name), own, statistic[torch.tensor(places, device=statistic.device)])
-        self.noise.narrow(places)
+        self.noise.cut(places)
         self.members = len(places)
 
     def factors(self) -> Mapping[str, tuple[float, float]]:

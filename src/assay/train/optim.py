@@ -64,10 +64,12 @@ class OnMatrix:
         """See `Optimiser`."""
         self.steps += 1
         weights = self.flat.weights
-        if self.shrink is not None and isinstance(rate, Tensor):
-            weights.addcmul_(torch.mul(weights, self._cast(rate * ease), out=self._room), self.shrink, value=-1.0)
-        elif self.shrink is not None:
-            weights.addcmul_(weights, self.shrink, value=-rate * ease)
+        if self.shrink is not None:
+            if isinstance(rate, Tensor):
+                part = torch.mul(weights, self._cast(rate * ease), out=self._room)
+                weights.addcmul_(part, self.shrink, value=-1.0)
+            else:
+                weights.addcmul_(weights, self.shrink, value=-rate * ease)
         self._move(rate)
 
     def _move(self, rate: Each) -> None:

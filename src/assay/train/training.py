@@ -253,7 +253,7 @@ class Training:
         """
         assert isinstance(self.optimiser, OnMatrix)
         index = torch.tensor(places, device=self.device)
-        self.network.narrow(places)
+        self.network.cut(places)
         self.flat.narrow(index)
         self.optimiser.narrow(index)
         self.guard.narrow(index)

@@ -117,7 +117,7 @@ def check_grid(space: Space, *, trials: int | None, seconds: float, a_trial: flo
     points = space.points
     told = f"the grid has {points:,} settings"
     if trials is not None and trials < points:
-        return f"{told}, of which {trials:,} are tried, in an order that leaves no gaps"
+        return f"{told}, of which {trials:,} are tried, in random order"
     if points * a_trial > seconds:
         raise ConfigError(
             "a grid must be small enough to be gone through in the time",

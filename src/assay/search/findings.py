@@ -74,37 +74,28 @@ def _beyond(parameter: Parameter, value: Value) -> str:
         return ""
     least, most = _limits(parameter.key)
     if parameter.choices:
-        if not parameter.ordered or len(parameter.choices) < 2:
-            return ""
-        ends = [float(each) for each in (parameter.choices[0], parameter.choices[-1])]
-        if value == parameter.choices[0]:
-            further = [ends[0] / 2, ends[0] * 0.75]
-        elif value == parameter.choices[-1]:
-            further = [ends[1] * 1.5, ends[1] * 2]
-        else:
-            return ""
-        kind = round if isinstance(value, int) else float
-        new = sorted({kind(each) for each in further if least <= each <= most} - {value, 0})
-        return "|".join(shown(each) for each in sorted([*new, value])) if new else ""
+        return _further(parameter, value, least, most) if parameter.ordered and len(parameter.choices) > 1 else ""
     low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
+    # On its scale a range is low + share * span; the next one has the same span, around the edge.
     log = parameter.scale == "log"
-    share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
-    if share <= _EDGE and low > least:
-        ends = (
-            [low / math.sqrt(high / low), math.sqrt(low * high)] if log else [low - (high - low) / 2, (low + high) / 2]
-        )
-    elif share >= 1.0 - _EDGE and high < most:
-        ends = (
-            [math.sqrt(low * high), high * math.sqrt(high / low)]
-            if log
-            else [(low + high) / 2, high + (high - low) / 2]
-        )
-    else:
+    bottom, top, at = (math.log(each) if log else each for each in (low, high, value))
+    share, half = (at - bottom) / (top - bottom), (top - bottom) / 2
+    if _EDGE < share < 1.0 - _EDGE or (share <= _EDGE and low <= least) or (share >= 1.0 - _EDGE and high >= most):
         return ""
-    low, high = max(ends[0], least), min(ends[1], most)
-    if parameter.whole:
-        return f"{round(low)}..{round(high)}"
-    return f"{low:.2g}..{high:.2g}"
+    edge = bottom if share <= _EDGE else top
+    ends = [math.exp(each) if log else each for each in (edge - half, edge + half)]
+    ends = [min(max(each, least), most) for each in ends]
+    return "..".join(f"{round(each)}" if parameter.whole else f"{each:.2g}" for each in ends)
+
+
+def _further(parameter: Parameter, value: float, least: float, most: float) -> str:
+    """Choices beyond the first or the last, where the value is that."""
+    if value not in (parameter.choices[0], parameter.choices[-1]):
+        return ""
+    factors = (0.5, 0.75) if value == parameter.choices[0] else (1.5, 2.0)
+    kind = round if isinstance(value, int) else float
+    beyond = {kind(value * factor) for factor in factors if least <= value * factor <= most} - {value}
+    return "|".join(shown(each) for each in sorted([*beyond, value])) if beyond else ""
 
 
 def _limits(key: str) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from assay._imports import require
 from assay.errors import ConfigError, nearest
-from assay.search.space import FAMILY, Parameter, Space
+from assay.search.space import FAMILY, MOST_POINTS, Parameter, Space
 from assay.search.trial import Value
 
 if TYPE_CHECKING:
@@ -112,10 +112,13 @@ def check_grid(space: Space, *, trials: int | None, seconds: float, a_trial: flo
     """A note on the size of the grid.
 
     Raises:
-        ConfigError: it has more points than the time allows, and no number of trials was given.
+        ConfigError: it has more points than the time allows, and no number of trials was given; or more than any time.
     """
     points = space.points
     told = f"the grid has {points:,} settings"
+    if points >= MOST_POINTS:
+        came = f"it has {points:,} settings or more"
+        raise ConfigError(f"a grid must have fewer than {MOST_POINTS:,} settings", came, "Take --sampler quasi.")
     if trials is not None and trials < points:
         return f"{told}, of which {trials:,} are tried, in random order"
     if points * a_trial > seconds:

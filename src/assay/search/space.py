@@ -16,8 +16,8 @@ from assay.search.trial import Value
 #: What is tried: an option and its value.
 Setting = dict[str, Value]
 FAMILY = "model.name"
-#: Points of a grid that are counted at most, and those that a range is cut to.
-MOST_POINTS, POINTS = 1_000_000, 5
+#: Points that a grid may have, and those that a range is cut to.
+MOST_POINTS, POINTS = 100_000, 5
 
 
 class Parameter(Record):
@@ -176,8 +176,10 @@ class Space(Record):
 
     @cached_property
     def points(self) -> int:
-        """Settings of the grid, counted up to `MOST_POINTS`."""
-        return sum(1 for _ in islice(self.grid(), MOST_POINTS))
+        """Settings of the grid; where conditions or constraints leave some out they are counted up to `MOST_POINTS`."""
+        if self.is_conditional or self.constraints or "model.attention_heads" in self.known[self.families[0]]:
+            return sum(1 for _ in islice(self.grid(), MOST_POINTS))
+        return math.prod(len(parameter.points()) for parameter in self.parameters)
 
     @property
     def is_finite(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assay.evaluate.metrics import Metric
 from assay.locking import locked
-from assay.search.executors import LocalExecutor
+from assay.search.executors import LocalExecutor, PoolExecutor
 from assay.search.proposer import Proposer
 from assay.search.space import Parameter, Space
 from assay.search.starts import first_settings
@@ -105,6 +105,18 @@ def tried(made):
     ]  # fmt: skip
 
 
+def pooled(directory):
+    """Run the study in two processes beside this one."""
+    objective = Formula()
+    with PoolExecutor(Formula, 2, 2) as pool:
+        starts = first_settings(SPACE)
+        proposer = Proposer(SPACE, "tpe", seed=3, higher=False, starts=starts)
+        storage = open_storage(None, Path(directory), mend=True)
+        store = Store(storage, "formula", SPACE, higher=False, identity="one", begins=True)
+        made = Study(objective, proposer, store, pool, seed=3, prunes=False)
+        made.run(Limits(16, Budget(None)), Unwatched())
+
+
 def main(directory, kind, space, pruning, trials, kill):
     def after(judged):
         if judged == kill:
@@ -116,6 +128,8 @@ def main(directory, kind, space, pruning, trials, kill):
         made.run(Limits(trials, Budget(None)), Unwatched())
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) == 2:
+    pooled(sys.argv[1])
+elif __name__ == "__main__":
     folder, of, which, by, count, last = sys.argv[1:]
     main(folder, of, SPACE if which == "conditional" else PLAIN, by, int(count), int(last))

@@ -105,6 +105,18 @@ def test_a_killed_program_goes_on_and_its_journal_says_what_failed(tmp_path):
     assert made.tried(study) == made.tried(whole)
 
 
+def test_processes_propose_and_judge_what_one_would_in_rounds_of_that_size(tmp_path):
+    (tmp_path / "a").mkdir()
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(tmp_path / "a")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "b").mkdir()
+    alone = made.study(tmp_path / "b", made.Formula(8))
+    run(alone, 16)
+    assert made.tried(made.study(tmp_path / "a", made.Formula(8))) == made.tried(alone)
+
+
 def test_a_line_that_was_cut_off_and_a_lock_that_was_left_do_not_matter(tmp_path):
     run(made.study(tmp_path, made.Formula()), 8)
     journal = tmp_path / JOURNAL

@@ -222,6 +222,10 @@ class MemberEmbedding(MemberModule):
             nn.init.normal_(table, std=self.deviation, generator=generator)
             table[self._silent] = 0.0
 
+    def cut(self, members: int) -> None:
+        """The rows of the first tables are those of any."""
+        self.offsets = self.offsets[:members]
+
     def forward(self, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table.flatten(0, 1)).flatten(2)

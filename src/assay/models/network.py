@@ -40,6 +40,10 @@ class Noise:
         for generator, seed in zip(self._generators, seeds, strict=True):
             generator.manual_seed(seed)
 
+    def cut(self, places: Sequence[int]) -> None:
+        """Keep these members alone, each with its own bits to come."""
+        self._generators = [self._generators[place] for place in places]
+
     def bits(self, shape: Sequence[int]) -> Tensor:
         """16 random bits an entry: int16 of `shape`, whose first axis is M."""
         members, count = shape[0], math.prod(shape[1:])
@@ -122,6 +126,9 @@ class MemberModule(nn.Module):
         """Initialise each member from its own generator."""
         raise NotImplementedError
 
+    def cut(self, members: int) -> None:
+        """Be a part of a network of so many members, fewer than before: what is neither learned nor counted follows."""
+
 
 class Network(nn.Module):
     """Base of all networks: `members` of them at once, nothing shared between them.
@@ -187,6 +194,24 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, Dropout) and any(module.shares):
                 module.set(shares)
+
+    def cut(self, places: Sequence[int]) -> None:
+        """Keep the members at these places alone, with their numbers, their noise and their dropout.
+
+        What was a view of other memory before is memory of its own afterwards.
+        """
+        for owner in self.modules():
+            if isinstance(owner, Dropout):
+                owner.shares = tuple(owner.shares[place] for place in places)
+            elif isinstance(owner, MemberModule):
+                owner.cut(len(places))
+        for parameter in self.parameters():
+            parameter.data = parameter.data[torch.tensor(places, device=parameter.device)]
+        for name, statistic in self.statistics().items():
+            owner_name, _, own = name.rpartition(".")
+            setattr(self.get_submodule(owner_name), own, statistic[torch.tensor(places, device=statistic.device)])
+        self.noise.cut(places)
+        self.members = len(places)
 
     def factors(self) -> Mapping[str, tuple[float, float]]:
         """Factors of (learning rate, weight decay) of each parameter by name: matrices decay, vectors do not."""

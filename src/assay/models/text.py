@@ -70,6 +70,10 @@ class WordVectors(MemberModule):
         for table, generator in zip(self.table.data, generators, strict=True):
             nn.init.normal_(table, std=1.0 / math.sqrt(table.shape[1]), generator=generator)
 
+    def cut(self, members: int) -> None:
+        """The rows of the first tables are those of any."""
+        self.offsets = self.offsets[:members]
+
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Compute; see the class for shapes."""
         there = (ids != PADDING).float()

@@ -23,6 +23,10 @@ class Averaged:
         self.mean = flat.weights.clone() if config.ema or config.swa else None
         self.seen = 0
 
+    def narrow(self, index: Tensor) -> None:
+        """Keep these members alone, as `flat` has before this."""
+        self.mean = None if self.mean is None else self.mean[index]
+
     def after_step(self) -> None:
         """Move the exponential mean."""
         if self.ema and self.mean is not None:

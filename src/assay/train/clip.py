@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,9 +18,13 @@ _LEAST_NORM = 1e-3
 class GradientGuard:
     """Penalties, checks and clipping of each member's gradient; counts what it did, without reading it in a step."""
 
-    def __init__(self, flat: Flat, config: TrainConfig, decayed: Tensor) -> None:
-        """`decayed`: 1 where a penalty applies, (1, P)."""
+    def __init__(self, flat: Flat, config: TrainConfig, decayed: Tensor, limits: Sequence[float] = ()) -> None:
+        """`decayed`: 1 where a penalty applies, (1, P); `limits`: of each member's norm, 0 for none."""
         self.flat, self.config = flat, config
+        self._limit: float | Tensor = limits[0] if limits else config.clip_norm
+        if len(set(limits)) > 1:
+            each = torch.tensor(limits, dtype=flat.weights.dtype, device=flat.weights.device)
+            self._limit = torch.where(each > 0.0, each, torch.inf)
         self._decayed = decayed > 0 if config.l1 or config.l2 else None
         self.clipped = torch.zeros((), dtype=torch.float64, device=flat.weights.device)
         self.skipped = torch.zeros(flat.members, dtype=torch.int64, device=flat.weights.device)
@@ -29,6 +34,11 @@ class GradientGuard:
     def gave_up(self) -> bool:
         """Whether every member has had more steps skipped than are allowed; on a device it is asked once an epoch."""
         return self._is_host and self._saw_bad and int(self.skipped.min()) > self.config.skip_limit
+
+    def narrow(self, index: Tensor) -> None:
+        """Keep these members alone, as `flat` has before this."""
+        self.skipped = self.skipped[index]
+        self._limit = self._limit[index] if isinstance(self._limit, Tensor) else self._limit
 
     def __call__(self, losses: Tensor) -> tuple[Tensor, bool]:
         """Treat the gathered gradient; `losses` (M,) are those it came from.
@@ -56,7 +66,7 @@ class GradientGuard:
             self.flat.gradient.clamp_(-self.config.clip_value, self.config.clip_value)
         if self.config.clip_adaptive:
             self._clip_units()
-        if self.config.clip_norm:
+        if isinstance(self._limit, Tensor) or self._limit:
             self._clip_members(norms)
         return norms
 
@@ -72,10 +82,11 @@ class GradientGuard:
 
     def _clip_members(self, norms: Tensor) -> None:
         """Scale each member's gradient to at most `clip_norm` (Pascanu et al., ICML 2013)."""
-        if self._is_host and float(norms.max()) <= self.config.clip_norm:
+        over = norms > self._limit
+        if self._is_host and not bool(over.any()):
             return
-        self.clipped += (norms > self.config.clip_norm).sum() / len(norms)
-        factors = (self.config.clip_norm / (norms + 1e-6)).clamp(max=1.0).nan_to_num(nan=1.0)
+        self.clipped += over.sum() / len(norms)
+        factors = (self._limit / (norms + 1e-6)).clamp(max=1.0).nan_to_num(nan=1.0)
         self.flat.gradient.mul_(factors.unsqueeze(1))
 
     def _clip_units(self) -> None:

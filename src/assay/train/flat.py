@@ -51,6 +51,16 @@ class Flat:
             self._into.append(self.gradient[:, columns].view(parameter.shape))
             start += size
 
+    def narrow(self, index: Tensor) -> None:
+        """Keep the rows of these members alone, as the network has: its parameters become views of what is left."""
+        self.members = len(index)
+        self.weights = self.weights[index]
+        self.gradient = torch.zeros_like(self.weights)
+        self._into = []
+        for (_, parameter), columns in zip(self.named, self.columns, strict=True):
+            parameter.data = self.weights[:, columns].view(parameter.shape)
+            self._into.append(self.gradient[:, columns].view(parameter.shape))
+
     def gather(self) -> None:
         """Bring the gradients of the backward pass into `gradient`; a parameter without one counts as zero."""
         given, into = [], []

@@ -24,6 +24,7 @@ from assay.train.config import TrainConfig
 from assay.train.lightning import OwnSteps
 from assay.train.members import Member
 from assay.train.mixing import mixed
+from assay.train.optim import Each
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, isolated_randomness
 from assay.train.training import Training
@@ -101,7 +102,7 @@ def fit(
         TerminatedError: SIGTERM came; a checkpoint was written.
         KeyboardInterrupt: interrupted before the first step.
     """
-    _check_time(budget, checkpoints)
+    check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
         run = Training(network, train, valid, config, members, seed, budget, checkpoints, own, policy)
@@ -143,7 +144,7 @@ def step(run: Training, rows: Batch) -> None:
     run.note_step(losses, norms, rate, before)
 
 
-def update(run: Training, rows: Batch, rate: float, ease: float) -> tuple[Tensor, Tensor]:
+def update(run: Training, rows: Batch, rate: Each, ease: float) -> tuple[Tensor, Tensor]:
     """Step every member with its rate times `rate` and its decay times `ease`.
 
     Returns:
@@ -189,8 +190,12 @@ def trial_step(run: Training) -> None:
         tensor.copy_(statistics[name])
 
 
-def _check_time(budget: Budget, checkpoints: Checkpoints | None) -> None:
-    """Refuse to begin without time; what goes on from a checkpoint has weights to end with."""
+def check_time(budget: Budget, checkpoints: Checkpoints | None = None) -> None:
+    """Refuse to begin without time; what goes on from a checkpoint has weights to end with.
+
+    Raises:
+        BudgetError: none is left.
+    """
     if budget.left <= 0 and (checkpoints is None or checkpoints.newest is None):
         raise BudgetError(
             "the budget must leave time to train",

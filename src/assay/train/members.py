@@ -18,7 +18,10 @@ from assay.train.flat import Flat
 
 @dataclass(frozen=True)
 class Member:
-    """What one member is trained with."""
+    """What one member is trained with.
+
+    own: options of which its schedule, its limit of the gradient and its betas are taken; None for those of all.
+    """
 
     seed: int
     lr: float
@@ -26,6 +29,7 @@ class Member:
     dropout: float
     label_smoothing: float
     patience: int
+    own: TrainConfig | None = None
 
 
 def alike(count: int, config: TrainConfig, *, dropout: float, seed: int) -> tuple[Member, ...]:
@@ -69,7 +73,10 @@ def weighted(rows: Tensor | None, members: Tensor) -> Tensor:
 
 
 class Kept:
-    """Each member's weights from its own best validation epoch, and whether it has stopped."""
+    """Each member's weights from its own best validation epoch, and whether it has stopped.
+
+    better: for which members the last look was the best so far, (M,).
+    """
 
     def __init__(self, network: Network, flat: Flat, patience: Sequence[int]) -> None:
         self.flat = flat
@@ -77,6 +84,7 @@ class Kept:
         self.patience = torch.tensor(patience)
         self.best = torch.full((flat.members,), torch.inf)
         self.epochs = torch.zeros(flat.members, dtype=torch.int64)
+        self.better = torch.zeros(flat.members, dtype=torch.bool)
         self.stopped = torch.zeros(flat.members, dtype=torch.bool)
         self.weights = flat.weights.clone()
         self.kept_statistics = {name: tensor.clone() for name, tensor in self.statistics.items()}
@@ -93,13 +101,23 @@ class Kept:
         is not a number.
         """
         judged = judged.detach().cpu()
-        better = (judged < self.best) & ~self.stopped
+        self.better = better = (judged < self.best) & ~self.stopped
         if bool(better.any()):
             self._keep(better)
             self.best = torch.where(better, judged, self.best)
             self.epochs[better] = epoch
         self.stopped |= (epoch - self.epochs >= self.patience) | ~judged.isfinite()
         return bool(better.any())
+
+    def narrow(self, network: Network, index: Tensor) -> None:
+        """Keep these members alone, as the network and `flat` have before this."""
+        self.statistics = network.statistics()
+        self.weights = self.weights[index]
+        if self.kept_statistics:
+            self.kept_statistics = {name: tensor[index] for name, tensor in self.kept_statistics.items()}
+        index = index.cpu()
+        self.patience, self.best, self.epochs = self.patience[index], self.best[index], self.epochs[index]
+        self.stopped, self.better = self.stopped[index], self.better[index]
 
     def _keep(self, which: Tensor) -> None:
         members = which.to(self.weights.device)

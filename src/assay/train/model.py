@@ -146,7 +146,7 @@ class Start:
 
     def again(self) -> Network:
         """Another network that is the same to the bit, on the same device."""
-        return _moved(self.make(self.seeds), next(self.network.parameters()).device)
+        return moved(self.make(self.seeds), next(self.network.parameters()).device)
 
 
 def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: int, vary: bool = False) -> Start:
@@ -161,11 +161,7 @@ def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: 
     device = choose_device(config.device)
 
     def make(seeds: Sequence[int]) -> Network:
-        rows = found.sample
-        return build(
-            model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
-            targets=found.targets, rows=rows,
-        )  # fmt: skip
+        return network_of(found, model, seeds)
 
     folds = max(found.folds, 1)
     seeds = tuple(seed + place for place in range(model.members * folds))
@@ -173,7 +169,7 @@ def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: 
     first_loss = float(
         member_losses(predict(network, found.valid.inputs), found.judged(model.members), heads=network.heads).mean()
     )
-    _moved(network, device)
+    moved(network, device)
     train, valid = found.on(device, model.members, seeds, network.reads)
     scale = scaled_rate(config, rows_a_step(config, train, network))
     fitted = config.model_copy(update={"lr": config.lr * scale})
@@ -184,7 +180,17 @@ def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: 
     return Start(network, make, seeds, train, valid, fitted, scale, members, first_loss)
 
 
-def _moved(network: Network, device: torch.device | str) -> Network:
+def network_of(found: Examples, model: ModelConfig, seeds: Sequence[int]) -> Network:
+    """An untrained network of the family, with a member for each seed, on the host."""
+    rows = found.sample
+    return build(
+        model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
+        targets=found.targets, rows=rows,
+    )  # fmt: skip
+
+
+def moved(network: Network, device: torch.device | str) -> Network:
+    """The network and its noise on the device."""
     network.to(device)
     network.noise.to(device)
     return network
@@ -216,12 +222,12 @@ def train_network(
             name, start.again, start.train, start.valid, start.config, start.members, seed=seed, scale=start.scale,
             budget=budget, checkpoints=checkpoints, tell=watch.note,
         )  # fmt: skip
-    network, policy = start.network, _policy_of(model, start, found)
+    network, policy = start.network, changes_of(model, start.config, start.train, found)
     trained = fit(
         network, start.train, start.valid, start.config, start.members, seed=seed, budget=budget, watch=watch,
         checkpoints=checkpoints, policy=policy,
     )  # fmt: skip
-    _moved(network, "cpu")
+    moved(network, "cpu")
     changes = "" if policy is None else policy.told()
     part = Part(
         name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates, changes=changes
@@ -229,12 +235,12 @@ def train_network(
     return TrainedNetwork(network, part, start.first_loss, start.make)
 
 
-def _policy_of(model: ModelConfig, start: Start, found: Examples) -> Policy | None:
+def changes_of(model: ModelConfig, config: TrainConfig, train: Source, found: Examples) -> Policy | None:
     """How pictures, series or texts are changed, for a network that reads some."""
     if model.name not in PICTURES + SERIES + TEXTS:
         return None
-    first = next(iter(start.train.blocks(1))).inputs.media[0]
-    return policy_of(model, start.config, min(first.shape[2:], default=0), found.synonyms)
+    first = next(iter(train.blocks(1))).inputs.media[0]
+    return policy_of(model, config, min(first.shape[2:], default=0), found.synonyms)
 
 
 def train_model(

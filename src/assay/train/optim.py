@@ -18,6 +18,8 @@ from assay.train.config import TrainConfig
 from assay.train.flat import Flat
 
 Factors = Mapping[str, tuple[float, float]]
+#: A number for all members, or float64 (M, 1) with one for each.
+Each = float | Tensor
 
 #: Coefficients and rounds of the Newton-Schulz iteration of Muon.
 _QUINTIC, _ROUNDS = (3.4445, -4.7750, 2.0315), 5
@@ -28,7 +30,7 @@ class Optimiser(Protocol):
 
     steps: int
 
-    def step(self, rate: float, ease: float) -> None:
+    def step(self, rate: Each, ease: float) -> None:
         """Step with the members' rates times `rate` and their decays times `ease`."""
 
     def state(self) -> dict[str, Tensor]:
@@ -38,7 +40,7 @@ class Optimiser(Protocol):
         """Go on from `state` after `steps` steps."""
 
 
-class _OnMatrix:
+class OnMatrix:
     """Rates and decays of each member and column, and the state of an optimiser."""
 
     def __init__(
@@ -58,16 +60,36 @@ class _OnMatrix:
         self.shrink = column * rate_factor * decay * decay_factor if any(decays) else None
         self._room = torch.empty_like(flat.weights)
 
-    def step(self, rate: float, ease: float) -> None:
+    def step(self, rate: Each, ease: float) -> None:
         """See `Optimiser`."""
         self.steps += 1
         weights = self.flat.weights
         if self.shrink is not None:
-            weights.addcmul_(weights, self.shrink, value=-rate * ease)
+            if isinstance(rate, Tensor):
+                part = torch.mul(weights, self._cast(rate * ease), out=self._room)
+                weights.addcmul_(part, self.shrink, value=-1.0)
+            else:
+                weights.addcmul_(weights, self.shrink, value=-rate * ease)
         self._move(rate)
 
-    def _move(self, rate: float) -> None:
+    def _move(self, rate: Each) -> None:
         raise NotImplementedError
+
+    def _along(self, direction: Tensor, times: Each) -> None:
+        """Move the weights along `direction`, (M, P), by the members' rates times `times`."""
+        if isinstance(times, Tensor):
+            direction, times = torch.mul(direction, self._cast(times), out=self._room), 1.0
+        self.flat.weights.addcmul_(direction, self.rate, value=-times)
+
+    def _cast(self, each: Tensor) -> Tensor:
+        return each.to(self.flat.weights)
+
+    def narrow(self, index: Tensor) -> None:
+        """Keep these members alone, as `flat` has before this."""
+        self.slots = {slot: tensor[index] for slot, tensor in self.slots.items()}
+        self.rate = self.rate[index]
+        self.shrink = None if self.shrink is None else self.shrink[index]
+        self._room = torch.empty_like(self.flat.weights)
 
     def state(self) -> dict[str, Tensor]:
         """See `Optimiser`."""
@@ -80,7 +102,7 @@ class _OnMatrix:
             tensor.copy_(state[slot])
 
 
-class Adam(_OnMatrix):
+class Adam(OnMatrix):
     """Adam (Kingma & Ba, ICLR 2015), with decoupled decay AdamW (Loshchilov & Hutter, ICLR 2019, algorithm 2)."""
 
     def __init__(
@@ -90,33 +112,43 @@ class Adam(_OnMatrix):
         rates: Sequence[float],
         decays: Sequence[float],
         *,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: tuple[Each, Each] = (0.9, 0.999),
         epsilon: float = 1e-8,
         slots: Sequence[str] = ("mean", "square"),
     ) -> None:
         super().__init__(flat, factors, rates, decays, slots)
         self.betas, self.epsilon = betas, epsilon
 
-    def _move(self, rate: float) -> None:
+    def narrow(self, index: Tensor) -> None:
+        """See `OnMatrix`."""
+        super().narrow(index)
+        first, second = (beta[index.cpu()] if isinstance(beta, Tensor) else beta for beta in self.betas)
+        self.betas = first, second
+
+    def _move(self, rate: Each) -> None:
         self._move_by(self._direction(), rate)
 
     def _direction(self) -> Tensor:
         """The mean gradient over its root mean square, bias-corrected but for a factor; in the work space."""
         gradient, mean, square = self.flat.gradient, self.slots["mean"], self.slots["square"]
         first, second = self.betas
-        mean.lerp_(gradient, 1.0 - first)
-        square.mul_(second).addcmul_(gradient, gradient, value=1.0 - second)
+        mean.lerp_(gradient, self._cast(1.0 - first) if isinstance(first, Tensor) else 1.0 - first)
+        if isinstance(second, Tensor):
+            part = torch.mul(gradient, self._cast(1.0 - second), out=self._room)
+            square.mul_(self._cast(second)).addcmul_(part, gradient)
+        else:
+            square.mul_(second).addcmul_(gradient, gradient, value=1.0 - second)
         torch.sqrt(square, out=self._room)
-        self._room.add_(self.epsilon * math.sqrt(1.0 - second**self.steps))
+        least = self.epsilon * _root(1.0 - second**self.steps)
+        self._room.add_(self._cast(least) if isinstance(least, Tensor) else least)
         return torch.div(mean, self._room, out=self._room)
 
-    def _move_by(self, direction: Tensor, rate: float) -> None:
+    def _move_by(self, direction: Tensor, rate: Each) -> None:
         first, second = self.betas
-        correction = math.sqrt(1.0 - second**self.steps) / (1.0 - first**self.steps)
-        self.flat.weights.addcmul_(direction, self.rate, value=-rate * correction)
+        self._along(direction, rate * (_root(1.0 - second**self.steps) / (1.0 - first**self.steps)))
 
 
-class Sgd(_OnMatrix):
+class Sgd(OnMatrix):
     """Gradient descent, with momentum (Polyak, 1964) or Nesterov's (Sutskever et al., ICML 2013), as torch's SGD."""
 
     def __init__(
@@ -132,15 +164,15 @@ class Sgd(_OnMatrix):
         super().__init__(flat, factors, rates, decays, ("velocity",) if momentum else ())
         self.momentum, self.nesterov = momentum, nesterov
 
-    def _move(self, rate: float) -> None:
+    def _move(self, rate: Each) -> None:
         direction = self.flat.gradient
         if self.momentum:
             velocity = self.slots["velocity"].mul_(self.momentum).add_(direction)
             direction = direction.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
-        self.flat.weights.addcmul_(direction, self.rate, value=-rate)
+        self._along(direction, rate)
 
 
-class RmsProp(_OnMatrix):
+class RmsProp(OnMatrix):
     """RMSProp (Tieleman & Hinton, Coursera lecture 6.5, 2012), as torch's."""
 
     def __init__(
@@ -157,14 +189,14 @@ class RmsProp(_OnMatrix):
         super().__init__(flat, factors, rates, decays, ("square", "velocity") if momentum else ("square",))
         self.alpha, self.momentum, self.epsilon = alpha, momentum, epsilon
 
-    def _move(self, rate: float) -> None:
+    def _move(self, rate: Each) -> None:
         gradient, square = self.flat.gradient, self.slots["square"]
         square.mul_(self.alpha).addcmul_(gradient, gradient, value=1.0 - self.alpha)
         torch.sqrt(square, out=self._room).add_(self.epsilon)
         direction = torch.div(gradient, self._room, out=self._room)
         if self.momentum:
             direction = self.slots["velocity"].mul_(self.momentum).add_(direction)
-        self.flat.weights.addcmul_(direction, self.rate, value=-rate)
+        self._along(direction, rate)
 
 
 class Muon(Adam):
@@ -194,8 +226,10 @@ class Muon(Adam):
         )
         self.momentum, self.nesterov, self.matrices = momentum, nesterov, matrices
 
-    def _move(self, rate: float) -> None:
+    def _move(self, rate: Each) -> None:
         first, second = self.betas
+        assert not isinstance(first, Tensor)
+        assert not isinstance(second, Tensor)
         gradient = self.flat.gradient
         velocity = self.slots["velocity"].lerp_(gradient, 1.0 - self.momentum)
         looked_ahead = torch.lerp(gradient, velocity, self.momentum) if self.nesterov else velocity
@@ -222,8 +256,22 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return turned
 
 
+def _root(number: Each) -> Each:
+    return number.sqrt() if isinstance(number, Tensor) else math.sqrt(number)
+
+
+def each_of(numbers: Sequence[float]) -> Each:
+    """The number that all members have, or those of each, float64 (M, 1)."""
+    return numbers[0] if len(set(numbers)) == 1 else torch.tensor(numbers, dtype=torch.float64).view(-1, 1)
+
+
 def build_optimiser(
-    flat: Flat, config: TrainConfig, factors: Factors, rates: Sequence[float], decays: Sequence[float]
+    flat: Flat,
+    config: TrainConfig,
+    factors: Factors,
+    rates: Sequence[float],
+    decays: Sequence[float],
+    own: Sequence[TrainConfig] = (),
 ) -> Optimiser:
     """The optimiser that `config` names.
 
@@ -233,6 +281,7 @@ def build_optimiser(
         factors: of a parameter's rate and decay, by its name.
         rates: highest learning rate of each member.
         decays: decoupled weight decay of each member.
+        own: options of each member, of which Adam takes the betas.
     """
     betas = _or(config.beta1, 0.9), _or(config.beta2, 0.999)
     epsilon = _or(config.epsilon, 1e-8)
@@ -247,7 +296,9 @@ def build_optimiser(
             flat, factors, rates, decays, matrices=_hidden(flat, factors), momentum=_or(config.momentum, 0.95),
             nesterov=config.nesterov is not False, betas=betas, epsilon=epsilon,
         )  # fmt: skip
-    return Adam(flat, factors, rates, decays, betas=betas, epsilon=epsilon)
+    own = own or (config,)
+    first, second = each_of([_or(one.beta1, 0.9) for one in own]), each_of([_or(one.beta2, 0.999) for one in own])
+    return Adam(flat, factors, rates, decays, betas=(first, second), epsilon=epsilon)
 
 
 def _or(value: float | None, otherwise: float) -> float:

@@ -66,7 +66,7 @@ class TorchOptimiser:
         """The learning rate of the first group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, rate: float, ease: float) -> None:
+    def step(self, rate: float | Tensor, ease: float) -> None:
         """Step with the gathered gradient; the loop's rate and ease are for optimisers of its own."""
         self.steps += 1
         with self.flat.lent():

@@ -23,12 +23,14 @@ from assay.train.flat import Flat
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses
 from assay.train.members import Kept, Member
-from assay.train.optim import build_optimiser
+from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
 from assay.train.pace import Pace
 from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch, Watch
 
+#: Takes the outputs of a validation, (M * heads, n, outputs), and for which members it was the best so far, (M,).
+Hear = Callable[[Tensor, Tensor], None]
 #: A seed of its own for what mixes rows.
 _MIXING = 7_919
 #: Seconds between two looks of a watch at the steps.
@@ -50,6 +52,7 @@ class Training:
         checkpoints: Checkpoints | None,
         own: OwnSteps | None = None,
         policy: Policy | None = None,
+        hear: Hear | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
@@ -61,7 +64,8 @@ class Training:
         self.batch = rows_a_step(config, train, network)
         self.rows_a_step = self.batch * config.accumulate
         decayed = self.flat.row(lambda name, _: factors.get(name, (1.0, 0.0))[1])
-        self.guard = GradientGuard(self.flat, config, decayed)
+        own_options = [m.own or config for m in members]
+        self.guard = GradientGuard(self.flat, config, decayed, [each.clip_norm for each in own_options])
         self.averaged = Averaged(self.flat, config)
         self.kept = Kept(network, self.flat, [m.patience for m in members])
         self.plateau = Plateau(config)
@@ -73,10 +77,10 @@ class Training:
         self.history: list[Epoch] = []
         self.step = self.place = 0
         self.stopped = ""
-        self._before, self._began, self.own, self.policy = 0.0, budget.clock(), own, policy
+        self._before, self._began, self.own, self.policy, self.hear = 0.0, budget.clock(), own, policy, hear
         self._end_is_saved, self._told = False, self._began
         brought = None if own is None else own.attach(self)
-        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays)
+        self.optimiser = brought or build_optimiser(self.flat, config, factors, rates, decays, own_options)
 
     # How a fit begins ------------------------------------------------------------------------------------------------
 
@@ -160,24 +164,27 @@ class Training:
         penalty = self.network.penalty()
         return losses if penalty is None else losses + penalty
 
-    def rates(self) -> tuple[float, float]:
+    def rates(self) -> tuple[Each, float]:
         """Factors of the learning rate and of what eases off, for the step to come."""
         if self.own is not None and self.own.optimises:
             return self.own.rate / max(m.lr for m in self.members), 1.0
         ease = flat_cosine(self.step / max(self.pace.horizon, 1)) if self.config.easing == "flat_cosine" else 1.0
         self.network.noise.strength = ease
-        return factor(self.step, self.pace.horizon, self.config) * self.plateau.factor, ease
+        schedules = {id(each): each for each in (m.own or self.config for m in self.members)}
+        found = {name: factor(self.step, self.pace.horizon, each) for name, each in schedules.items()}
+        rate = each_of([found[id(m.own or self.config)] for m in self.members])
+        return rate * self.plateau.factor, ease
 
     def precision_off(self) -> None:
         """Undo the scale of the loss in the gathered gradient."""
         if self.precision.scales:
             self.flat.gradient.div_(self.precision.scale)
 
-    def note_step(self, losses: Tensor, norms: Tensor, rate: float, before: Tensor | None) -> None:
+    def note_step(self, losses: Tensor, norms: Tensor, rate: Each, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
         # By assignment, which takes the loss of a user's module in whatever type it comes.
         self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
-        self._rate = rate
+        self._rate = float(rate.max()) if isinstance(rate, Tensor) else rate
         if self.precision.scales:
             self.precision.after_step((losses.isfinite() & norms.isfinite()).all())
         if before is not None:
@@ -199,9 +206,8 @@ class Training:
         """Validate, keep what is best, and tell of the epoch."""
         trained = self.budget.clock() - self._epoch_began
         steps = self.place - self._first_place
-        judged, loss, score = self._validate()
         number = len(self.history) + 1
-        improved = self.kept.look(judged, number)
+        improved, loss, score = self._validate(number)
         self.plateau.look(float(loss))
         self.history.append(self._record(number, loss, score, steps * self.rows_a_step / max(trained, 1e-9)))
         self.place = 0
@@ -240,8 +246,31 @@ class Training:
             patience = max(m.patience for m in self.members)
             self.stopped = f"the validation loss had not improved for {patience} epochs"
 
-    def _validate(self) -> tuple[Tensor, float, float]:
-        """What members are judged by, (M,); the mean validation loss; accuracy or R2 of the members together.
+    def narrow(self, places: Sequence[int]) -> None:
+        """Go on with the members at these places alone: what the others cost is saved from here on.
+
+        Each goes on to the weights that it would have had in their company. The optimiser must be ours.
+        """
+        assert isinstance(self.optimiser, OnMatrix)
+        index = torch.tensor(places, device=self.device)
+        self.network.cut(places)
+        self.flat.narrow(index)
+        self.optimiser.narrow(index)
+        self.guard.narrow(index)
+        self.averaged.narrow(index)
+        self.kept.narrow(self.network, index)
+        self.members = tuple(self.members[place] for place in places)
+        self._smoothing = None if self._smoothing is None else self._smoothing[index]
+        self.train, self.valid = (
+            rows if rows.weight is None or rows.weight.ndim == 1 else rows.weighing(rows.weight[index])
+            for rows in (self.train, self.valid)
+        )
+
+    def _validate(self, number: int) -> tuple[bool, float, float]:
+        """Look at the members at the end of an epoch and keep what is best.
+
+        Returns:
+            Whether any is the best so far; the mean validation loss; accuracy or R2 of the members together.
 
         Raises:
             DivergenceError: no member has a finite loss.
@@ -249,7 +278,10 @@ class Training:
         began = self.budget.clock()
         self.averaged.after_epoch(self.step / max(self.pace.horizon, 1))
         with self.averaged.in_place():
-            outputs, rows = self._validation_outputs()
+            return self._look(number, began)
+
+    def _look(self, number: int, began: float) -> tuple[bool, float, float]:
+        outputs, rows = self._validation_outputs()
         losses = member_losses(outputs, rows, heads=self.network.heads)
         finite = losses.isfinite()
         if not bool(finite.any()):
@@ -263,7 +295,10 @@ class Training:
             else math.nan
         )
         self.pace.after_validation(self.step, self.budget.clock() - began)
-        return torch.where(finite, judged, torch.inf), float(losses[finite].mean()), score
+        improved = self.kept.look(torch.where(finite, judged, torch.inf), number)
+        if self.hear is not None:
+            self.hear(outputs, self.kept.better)
+        return improved, float(losses[finite].mean()), score
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
         """Outputs of all members for all validation rows, and those rows."""
@@ -316,7 +351,7 @@ class Training:
             raise KeyboardInterrupt
         self.stopped = "it was interrupted"
         if not self.history:
-            self.kept.look(self._validate()[0], 0)
+            self._validate(0)
 
     def finish(self) -> list[int]:
         """Put the best weights back; the places of members that never had any and are now copies of the best."""

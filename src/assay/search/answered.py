@@ -1,0 +1,127 @@
+"""What trials answered for rows that they had not learned from, as files of a folder.
+
+`truth.npy`, `fold.npy` and, where rows are weighted, `weight.npy` are of the rows that are judged, in their order;
+`<number>.npy` is what the trial of that number answered for them. No pickle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import BundleError
+
+Array = NDArray[Any]
+_TRUTH, _FOLD, _WEIGHT = "truth", "fold", "weight"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that trials are judged on.
+
+    truth: class positions or values, (n,), of forecasts (n, H). fold: which fold judges a row, int16 (n,), 0 where
+    there is one held-out part. weight: row weights, (n,), or None.
+    """
+
+    truth: Array
+    fold: NDArray[np.int16]
+    weight: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Rows that were judged, and for each trial what it answered.
+
+    predictions: by the number of the trial probabilities (n, K), values (n,) or forecasts (n, H), in target units.
+    """
+
+    rows: Judged
+    predictions: dict[int, Array]
+
+
+def keep_rows(folder: Path, rows: Judged) -> None:
+    """Write what is judged, or see that it is what the folder has.
+
+    Raises:
+        BundleError: the folder is of other rows, or of other folds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {_TRUTH: rows.truth, _FOLD: rows.fold} | ({} if rows.weight is None else {_WEIGHT: rows.weight})
+    if not (folder / f"{_FOLD}.npy").exists():
+        for name, array in given.items():  # the folds last, which say that all are there
+            if name != _FOLD:
+                _write(folder / f"{name}.npy", array)
+        _write(folder / f"{_FOLD}.npy", rows.fold)
+        return
+    there = _read_rows(folder)
+    same = np.array_equal(there.truth, rows.truth) and np.array_equal(there.fold, rows.fold)
+    if rows.weight is None or there.weight is None:
+        same = same and rows.weight is there.weight
+    else:
+        same = same and np.array_equal(there.weight, rows.weight)
+    if not same:
+        raise BundleError(
+            "a study must go on with the rows that it was begun with",
+            f"the answers in {folder} are of other rows or other folds",
+            "Give the same data and options, or begin a new study.",
+        )
+
+
+def keep_answers(folder: Path, number: int, prediction: Array) -> None:
+    """Write what a trial answered; a crash leaves the whole file or none."""
+    _write(folder / f"{number}.npy", prediction)
+
+
+def answers_of(folder: Path, numbers: Sequence[int]) -> Answered:
+    """What the trials of these numbers answered, read when it is used.
+
+    Raises:
+        BundleError: a file is missing or damaged.
+    """
+    rows = _read_rows(folder)
+    found = {number: _read(folder / f"{number}.npy", mapped=True) for number in numbers}
+    for number, prediction in found.items():
+        if len(prediction) != len(rows):
+            raise _damaged(folder / f"{number}.npy", f"it has {len(prediction):,} rows, not {len(rows):,}")
+    return Answered(rows, found)
+
+
+def _read_rows(folder: Path) -> Judged:
+    weight = folder / f"{_WEIGHT}.npy"
+    return Judged(
+        _read(folder / f"{_TRUTH}.npy"), _read(folder / f"{_FOLD}.npy"), _read(weight) if weight.exists() else None
+    )
+
+
+def _read(path: Path, *, mapped: bool = False) -> Array:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, why: str) -> BundleError:
+    return BundleError(
+        "the answers of a study's trials must be readable", f"{path.name} is not ({why}; {path})",
+        "Take the folder from a copy, or begin the study anew.",
+    )  # fmt: skip
+
+
+def _write(path: Path, array: Array) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # workers of a study write into one folder
+    with partial.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)

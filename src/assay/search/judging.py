@@ -1,0 +1,123 @@
+"""A trial while it is judged, and what its answers are worth.
+
+Shape legend: n rows that are judged, K classes, k folds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assay.data.folds import Folds
+from assay.data.rows import Rows
+from assay.data.schema import Schema
+from assay.evaluate.calibrate import apply_temperature
+from assay.evaluate.metrics import Metric, Scorer
+from assay.search.answered import Judged
+from assay.search.plan import Job
+from assay.search.trial import Trial
+from assay.train.examples import Units, relative
+from assay.train.together import Course
+
+
+@dataclass
+class Entry:
+    """A trial that is being judged. `courses`: of its members, by the fold that judges them."""
+
+    trial: Trial
+    job: Job
+    courses: dict[int, list[Course]] = field(default_factory=dict)
+    parameters: int = 0
+    pruned: str = ""
+    failed: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing was decided yet."""
+        return not self.pruned and not self.failed
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of its members have."""
+        return all(course.ended for courses in self.courses.values() for course in courses)
+
+    @property
+    def epochs(self) -> int:
+        """Passes of its longest member."""
+        return max((course.epochs for courses in self.courses.values() for course in courses), default=0)
+
+    @property
+    def work(self) -> int:
+        """Passes of all its members."""
+        return sum(course.epochs for courses in self.courses.values() for course in courses)
+
+
+def note_trouble(entry: Entry) -> None:
+    """A trial fails when one of its members never had finite numbers."""
+    if entry.failed:
+        return
+    for fold, courses in sorted(entry.courses.items()):
+        for course in courses:
+            if course.trouble:
+                where = f"in fold {fold + 1} " if len(entry.courses) > 1 else ""
+                entry.failed = (
+                    f"training must keep finite numbers, but {where}{course.trouble}. Lower the range of train.lr."
+                )
+                return
+
+
+class Judge:
+    """The rows that judge, and the metric of what was answered for them.
+
+    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None.
+    """
+
+    def __init__(self, rows: Rows, folds: Folds | None, schema: Schema, metric: Metric, units: Units) -> None:
+        fold = np.zeros(len(rows), np.int16) if folds is None else _fold_of(folds)
+        self.metric, self.truth, self.weight = metric, rows.target, relative(rows.weight)
+        self.places = [np.flatnonzero(fold == place) for place in range(1 if folds is None else len(folds))]
+        self._schema, self._units = schema, units
+        kept = fold >= 0
+        self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
+
+    def scored(self, entry: Entry, folds: Sequence[int]) -> tuple[float, tuple[float, ...], NDArray[Any]]:
+        """The metric of these folds together and of each, and the answers, in the order of the rows; NaN without."""
+        each = [self._answer(entry, fold) for fold in folds]
+        answers = [answer for answer in each if answer is not None]
+        if len(answers) < len(each) or not answers:
+            return math.nan, (), np.empty(0)
+        places = np.concatenate([self.places[fold] for fold in folds])
+        order = np.argsort(places, kind="stable")
+        whole, places = np.concatenate(answers)[order], places[order]
+        by_fold = tuple(
+            self._score(self.places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
+        )  # fmt: skip
+        return self._score(places, whole), by_fold, whole
+
+    def _score(self, places: NDArray[np.int64], answer: NDArray[Any]) -> float:
+        weight = None if self.weight is None else self.weight[places]
+        scorer = Scorer(self._schema.task, self.truth[places], answer)
+        return scorer.values(weight, only=[self.metric.id])[self.metric.id]
+
+    def _answer(self, entry: Entry, fold: int) -> NDArray[Any] | None:
+        """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,)."""
+        outputs = [course.outputs for course in entry.courses.get(fold, ())]
+        known = [each for each in outputs if each is not None]
+        if not known or len(known) < len(outputs):
+            return None
+        raw = torch.cat(known).numpy()
+        if self._schema.is_classification:
+            return apply_temperature(raw, 1.0).astype(np.float32)
+        units = self._units
+        return np.asarray(raw[:, :, 0].astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
+
+
+def _fold_of(folds: Folds) -> NDArray[np.int16]:
+    """The fold that judges each row, int16 (n,); -1 where none does."""
+    return np.where(folds.judged.any(0), folds.judged.argmax(0), -1).astype(np.int16)

@@ -1,0 +1,358 @@
+"""What judges the settings of a study: networks trained on folds, settings as members of one network.
+
+Shape legend: n rows that are judged, k folds, K classes, H steps of a forecast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from assay.data.batches import Batch, Resident, Source
+from assay.data.config import SplitConfig
+from assay.data.encode import Encoder
+from assay.data.folds import Folds, deal_folds
+from assay.data.rows import Rows, joined
+from assay.data.schema import Schema
+from assay.errors import AssayError, BudgetError, ConfigError, DivergenceError, MissingExtraError
+from assay.evaluate.metrics import METRICS, Metric
+from assay.models.config import PICTURES, ModelConfig
+from assay.models.network import Network
+from assay.search.answered import keep_answers, keep_rows
+from assay.search.judging import Entry, Judge, note_trouble
+from assay.search.plan import Job
+from assay.search.settings import is_batched, job_of, members_of, shape_of
+from assay.search.trial import Outcome, Prune, Trial
+from assay.train.batch_size import rows_a_step, scaled_rate
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.device import choose_device, using_threads
+from assay.train.examples import Examples, examples, folded
+from assay.train.members import Member
+from assay.train.mirror import mirror_test
+from assay.train.model import changes_of, moved, network_of
+from assay.train.together import Course, fit_together
+from assay.train.watch import Named, Watch
+
+Axis = Literal["epochs", "folds"]
+#: Rows up to which there are so many folds, and folds beyond.
+_FOLDS = ((3_000, 5), (20_000, 3))
+#: Rows that are answered at once: the work space of many members stays small, whatever their number.
+_BLOCK = 1024
+#: Settings that are trained at a time.
+_WIDTH = 8
+
+
+def folds_for(rows: int, schema: Schema) -> int:
+    """How many folds suit so many rows; forecasts are judged by what comes after, which is one part."""
+    if schema.windowing is not None:
+        return 1
+    return next((folds for below, folds in _FOLDS if rows < below), 1)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Rows to learn from and to be judged by: of all folds, which are weights of the members, or of one alone."""
+
+    folds: tuple[int, ...]
+    train: Source
+    valid: Batch
+
+
+class TableObjective:
+    """Judges settings of networks on folds of the training and validation rows; see `Objective`.
+
+    Settings whose networks are alike but for `settings.OWN` are members of one network, and so are folds. A member that
+    has ended, by its patience or because its trial is pruned, leaves the batch. Answers are probabilities as they come
+    from the network, without a temperature, the mean of a trial's members where it has several.
+
+    axis: what `prune` is asked after: each epoch of all folds, or each fold, one after another.
+    """
+
+    def __init__(
+        self,
+        found: Examples,
+        rows: Rows,
+        folds: Folds | None,
+        schema: Schema,
+        model: ModelConfig,
+        train: TrainConfig,
+        *,
+        metric: Metric,
+        seed: int,
+        answers: Path,
+        axis: Axis,
+    ) -> None:
+        """See `open`. `rows`: those that `found.valid` has."""
+        self.metric, self.folds, self.width = metric, 1 if folds is None else len(folds), _WIDTH
+        self.axis, self.answers = axis, answers
+        self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
+        self._deal, self._device = folds, choose_device(train.device)
+        self._judge = Judge(rows, folds, schema, metric, found.units)
+        self._learned = len(found.train) if folds is None else int(folds.learns.sum(1).min())
+        self._threads: dict[tuple[str, int], int] = {}
+        self._mirrored: bool | None = None
+        keep_rows(answers, self._judge.judged)
+
+    @classmethod
+    def open(
+        cls,
+        encoder: Encoder,
+        rows: tuple[Rows, Rows],
+        schema: Schema,
+        model: ModelConfig,
+        train: TrainConfig,
+        dealing: SplitConfig,
+        folds: int,
+        metric: str,
+        seed: int,
+        answers: Path,
+        *,
+        axis: Axis = "epochs",
+    ) -> TableObjective:
+        """The objective of a study.
+
+        Args:
+            encoder: learned from the training rows.
+            rows: of training and of validation; there are no others that it could see.
+            schema: of their table.
+            model, train: what all trials share.
+            dealing: how rows are dealt to folds.
+            folds: of the cross-validation of all these rows; 1 learns from the training rows and is judged by those of
+                validation, 0 is what suits their number.
+            metric: its id.
+            seed: of the folds and of the order of the rows.
+            answers: folder of what trials answer.
+            axis: see the class.
+
+        Raises:
+            ConfigError: there is no such metric of the task.
+            DataError: fewer rows or groups than folds.
+            BundleError: the folder has answers of other rows.
+        """
+        if schema.task not in METRICS or metric not in {each.id for each in METRICS[schema.task]}:
+            known = ", ".join(each.id for each in METRICS.get(schema.task, ()))
+            raise ConfigError(
+                "settings must be judged by a metric of their task",
+                f"{metric!r} is none of {schema.task.value}",
+                f"Choose one of {known}." if known else "Search settings of classes or single values.",
+            )
+        chosen = next(each for each in METRICS[schema.task] if each.id == metric)
+        folds = folds or folds_for(sum(map(len, rows)), schema)
+        if folds == 1:
+            found, deal, judge = examples(encoder, *rows, schema, seed=seed), None, rows[1]
+        else:
+            judge = joined(*rows)
+            deal = deal_folds(judge, schema, dealing, folds, seed)
+            found = folded(encoder, judge, schema, deal)
+        return cls(found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis)
+
+    # Which trials are trained at once ---------------------------------------------------------------------------------
+
+    def groups(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+        """See `Objective`; a trial whose options cannot be is alone."""
+        return [[trial for trial, _ in group] for group in self._grouped(trials)]
+
+    def _grouped(self, trials: Sequence[Trial]) -> list[list[tuple[Trial, Job | AssayError]]]:
+        """The groups, with what each trial asks for, or why it cannot be."""
+        found: list[list[tuple[Trial, Job | AssayError]]] = []
+        filling: dict[str, list[tuple[Trial, Job | AssayError]]] = {}
+        for trial in trials:
+            job = self._job(trial)
+            if isinstance(job, AssayError) or not is_batched(job):
+                found.append([(trial, job)])
+                continue
+            shape = shape_of(job)
+            if len(filling.get(shape, ())) in (0, self.width):
+                filling[shape] = []
+                found.append(filling[shape])
+            filling[shape].append((trial, job))
+        return found
+
+    def _job(self, trial: Trial) -> Job | AssayError:
+        encoder, rows = self._found.encoder, self._learned
+        try:
+            return self._with_changes(job_of(trial.options, encoder, rows, self._schema, self._model, self._train))
+        except (ConfigError, MissingExtraError) as error:
+            return error
+
+    def _with_changes(self, job: Job) -> Job:
+        """The job with the changes of pictures chosen where they were left open, mirrored where that is safe."""
+        if job.model.name not in PICTURES or job.model.augment != "auto":
+            return job
+        if self._mirrored is None:
+            self._mirrored = mirror_test(self._found, self._seed).passed
+        policy = "flip" if self._mirrored else "shift"
+        return replace(job, model=job.model.model_copy(update={"augment": policy}))
+
+    # Judging ----------------------------------------------------------------------------------------------------------
+
+    def judge(self, group: Sequence[Trial], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
+        """See `Objective`; trials that are not alike are judged group by group."""
+        found: dict[int, Outcome] = {}
+        for part in self._grouped(group):
+            entries = []
+            for trial, job in part:
+                if isinstance(job, AssayError):
+                    found[trial.number] = Outcome(trial.number, "failed", reason=str(job))
+                else:
+                    entries.append(Entry(trial, job))
+            if entries:
+                found |= {each.number: each for each in self._judged(entries, prune, budget, watch)}
+        return [found[trial.number] for trial in group]
+
+    def _judged(self, entries: list[Entry], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
+        began = budget.clock()
+        self._train_all(entries, prune, budget, watch)
+        outcomes = [self._outcome(entry) for entry in entries]
+        seconds, work = budget.clock() - began, sum(entry.work for entry in entries)
+        return [
+            replace(outcome, seconds=seconds * (entry.work / work if work else 1.0 / len(entries)))
+            for outcome, entry in zip(outcomes, entries, strict=True)
+        ]
+
+    def _train_all(self, entries: list[Entry], prune: Prune | None, budget: Budget, watch: Watch) -> None:
+        """Train what is open, fold by fold or all folds at once; what goes wrong is noted with its trials."""
+        by_fold = self.axis == "folds" or not is_batched(entries[0].job)
+        for view in self._views(by_fold=by_fold):
+            still = [entry for entry in entries if entry.is_open]
+            if not still:
+                return
+            asked = prune if self.axis == "epochs" and len(view.folds) == self.folds else None
+            self._attempt(still, view, asked, budget, watch)
+            done = view.folds[-1] + 1
+            for entry in still:
+                note_trouble(entry)
+                if entry.is_open and prune is not None and self.axis == "folds" and done < self.folds:
+                    value = self._judge.scored(entry, view.folds)[0]
+                    if math.isfinite(value) and prune(entry.trial.number, done, value):
+                        entry.pruned = f"it fell behind in fold {done} of {self.folds}"
+
+    def _attempt(self, entries: list[Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
+        """Train the entries; those that memory does not hold together are tried in two halves."""
+        try:
+            self._fit(entries, view, prune, budget, watch)
+        except (ConfigError, BudgetError, DivergenceError, MissingExtraError) as error:
+            for entry in entries:
+                entry.failed = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error):
+                raise
+            if len(entries) == 1:
+                entries[0].failed = f"memory did not hold it ({str(error).splitlines()[0]}). Search smaller networks."
+                return
+            middle = len(entries) // 2
+            for half in (entries[:middle], entries[middle:]):
+                self._attempt([entry for entry in half if entry.is_open], view, prune, budget, watch)
+
+    def _views(self, *, by_fold: bool) -> list[_View]:
+        """The rows of all folds at once, or of one after another."""
+        if self._deal is None or not by_fold:
+            return [_View(tuple(range(self.folds)), self._found.train, self._found.valid)]
+        weight = self._judge.weight
+        weighs = None if weight is None else torch.from_numpy(weight).float()
+        rows = Batch(self._found.valid.inputs, self._found.valid.target, weighs)
+        learns = [torch.from_numpy(np.flatnonzero(each)) for each in self._deal.learns]
+        judges = [torch.from_numpy(places) for places in self._judge.places]
+        return [
+            _View((fold,), Resident(rows[learns[fold]]), rows[judges[fold]]) for fold in range(self.folds)
+        ]  # fmt: skip
+
+    def _fit(self, entries: list[Entry], view: _View, prune: Prune | None, budget: Budget, watch: Watch) -> None:
+        """Train the entries as one network on the rows of the view."""
+        first, at_once = entries[0].job, len(view.folds)
+        seeds, variants = [], sum(entry.job.model.members for entry in entries)
+        for entry in entries:
+            start = entry.trial.seed + view.folds[0] * entry.job.model.members
+            seeds += [start + place for place in range(entry.job.model.members * at_once)]
+        dropout = max(entry.job.model.dropout for entry in entries)
+        model = first.model.model_copy(update={"dropout": dropout, "members": len(seeds)})
+        network = moved(network_of(self._found, model, seeds), self._device)
+        network.rows_at_once = min(network.rows_at_once, _BLOCK)
+        train = self._on_device(view.train, variants, network)
+        valid = self._on_device(Resident(view.valid), variants, network)
+        scale = scaled_rate(first.train, rows_a_step(first.train, train, network))
+        members: list[Member] = []
+        courses: list[Course] = []
+        for entry in entries:
+            own = members_of(entry.job, seeds[len(members)], scale, at_once)
+            entry.parameters = network.parameter_count // len(seeds) * entry.job.model.members
+            members += own
+            courses += self._opened(entry, view)
+        key = str(first.model.name), round(math.log2(network.parameter_count))
+        config = first.train.model_copy(update={"lr": first.train.lr * scale})
+        policy = changes_of(model, config, train, self._found)
+        with using_threads(config.threads or self._threads.get(key, 0)):
+            known = config.threads or self._threads.get(key, 0)
+            fit_together(
+                network, train, valid, config.model_copy(update={"threads": known}), members, courses, seed=self._seed,
+                budget=budget, watch=Named(watch, _named(entries)), policy=policy,
+                ends=None if prune is None else self._ends(entries, courses, prune),
+            )  # fmt: skip
+            self._threads[key] = torch.get_num_threads()
+
+    def _on_device(self, rows: Source, variants: int, network: Network) -> Source:
+        """The rows with what the network reads; weights of folds are those of each variant in turn."""
+        weight = rows.weight
+        if weight is not None and weight.ndim == 2:
+            rows = rows.weighing(weight.repeat(variants, 1))
+        return rows.reading(network.reads).to(self._device)
+
+    def _opened(self, entry: Entry, view: _View) -> list[Course]:
+        """A course for each member on these rows, variant by variant."""
+        opened = []
+        for _ in range(entry.job.model.members):
+            for fold in view.folds:
+                is_part = len(view.folds) > 1
+                course = Course(torch.from_numpy(self._judge.places[fold]) if is_part else None)
+                opened.append(course)
+        for place, fold in enumerate(view.folds):
+            entry.courses[fold] = opened[place :: len(view.folds)]
+        return opened
+
+    def _ends(self, entries: list[Entry], courses: list[Course], prune: Prune) -> Callable[[int], list[int]]:
+        """Which members end after an epoch: all of trials that are pruned, or that a fold of was lost."""
+        place_of = {id(course): place for place, course in enumerate(courses)}
+
+        def ends(epoch: int) -> list[int]:
+            over: list[int] = []
+            for entry in entries:
+                note_trouble(entry)
+                if entry.is_open and not entry.has_ended:
+                    value = self._judge.scored(entry, tuple(range(self.folds)))[0]
+                    if math.isfinite(value) and prune(entry.trial.number, epoch, value):
+                        entry.pruned = f"it fell behind in epoch {epoch}"
+                if not entry.is_open:
+                    over += [place_of[id(each)] for fold in entry.courses.values() for each in fold]
+            return over
+
+        return ends
+
+    # Values -----------------------------------------------------------------------------------------------------------
+
+    def _outcome(self, entry: Entry) -> Outcome:
+        number, epochs, parameters = entry.trial.number, entry.epochs, entry.parameters
+        if entry.failed:
+            return Outcome(number, "failed", epochs=epochs, parameters=parameters, reason=entry.failed)
+        done = tuple(fold for fold in range(self.folds) if fold in entry.courses)
+        value, by_fold, answer = self._judge.scored(entry, done)
+        if not math.isfinite(value):
+            reason = f"{self.metric.label} is not defined for what it answered"
+            return Outcome(number, "failed", epochs=epochs, parameters=parameters, reason=reason)
+        state: Literal["pruned", "complete"] = "pruned" if entry.pruned else "complete"
+        if state == "complete":
+            keep_answers(self.answers, number, answer)
+        return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned)
+
+
+def _named(entries: Sequence[Entry]) -> str:
+    """The family, and which trials it is of."""
+    numbers = [entry.trial.number for entry in entries]
+    some = f"trial {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} trials from {numbers[0]} on"
+    return f"{entries[0].job.name}, {some}"

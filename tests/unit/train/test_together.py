@@ -1,0 +1,162 @@
+"""Members that leave the batch, and those that go on as if they had always been alone."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from assay.data.batches import Batch, Resident
+from assay.data.encode import Layout
+from assay.errors import BudgetError
+from assay.models.build import build
+from assay.models.config import ModelConfig
+from assay.train.budget import Budget
+from assay.train.config import TrainConfig
+from assay.train.loop import fit, predict
+from assay.train.members import Member
+from assay.train.together import Course, fit_together
+from assay.train.watch import Unwatched
+
+FAMILIES = {
+    "mlp": {"norm": "batch"}, "resnet": {"width": 8}, "realmlp": {"layers": 2}, "tabm": {"heads": 3},
+    "ft_transformer": {"width": 8, "attention_heads": 2, "layers": 1},
+}  # fmt: skip
+PATIENCE = 30
+MEMBERS = (
+    Member(3, 0.01, 0.0, 0.0, 0.0, PATIENCE),
+    Member(4, 0.03, 0.1, 0.3, 0.0, PATIENCE),
+    Member(5, 0.002, 0.02, 0.5, 0.2, PATIENCE),
+)
+
+
+@pytest.fixture
+def make(train):
+    """A function that makes a network of a family from the members' seeds."""
+
+    def made(name, seeds):
+        config = ModelConfig(
+            **{"name": name, "width": 12, "number_bins": 4, "embedding": 3, "dropout": 0.1, "frequencies": 4}
+            | FAMILIES[name]
+        )
+        rows, layout = train.inputs, Layout(numbers=3, extras=1, vocabularies=(5,))
+        return build(
+            config, layout, rows.numbers, outputs=2, prior=torch.zeros(2), seeds=seeds, rows=rows, targets=train.target
+        )
+
+    return made
+
+
+def together(network, train, valid, members, *, ends=None, budget=None, courses=None, **changes):
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    courses = [Course(None) for _ in members] if courses is None else courses
+    fit_together(
+        network, Resident(train), Resident(valid), config, members, courses, seed=1, budget=budget or Budget(None),
+        watch=Unwatched(), ends=ends,
+    )  # fmt: skip
+    return courses
+
+
+def alone(network, train, valid, member, **changes):
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    trained = fit(
+        network, Resident(train), Resident(valid), config, (member,), seed=1, budget=Budget(None), watch=Unwatched()
+    )
+    return predict(network, valid.inputs), trained
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_ends_with_the_bits_it_has_alone_whoever_leaves(name, make, train, valid):
+    def ends(epoch):
+        return {2: [1], 4: [0]}.get(epoch, [])
+
+    courses = together(make(name, [3, 4, 5]), train, valid, MEMBERS, ends=ends)
+    assert [course.epochs for course in courses] == [4, 2, 6]
+    found, _ = alone(make(name, [5]), train, valid, MEMBERS[2])
+    assert torch.equal(courses[2].outputs, found)
+
+
+@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"swa": 0.5}, {"optimiser": "muon"}, {"optimiser": "sgd"}])
+def test_what_optimisers_and_averages_remember_is_narrowed_too(changes, make, train, valid):
+    members = MEMBERS[:2]
+    courses = together(make("mlp", [3, 4]), train, valid, members, ends=lambda epoch: [0] * (epoch == 2), **changes)
+    found, trained = alone(make("mlp", [4]), train, valid, members[1], **changes)
+    assert courses[1].epochs == 6
+    assert torch.equal(courses[1].outputs, found)
+    assert trained.lost == ()
+
+
+def test_members_have_schedules_limits_and_betas_of_their_own(make, train, valid):
+    own = [
+        TrainConfig(schedule="constant", warmup=0.0, clip_norm=0.05, beta1=0.8),
+        TrainConfig(schedule="step", gamma=0.5, warmup=0.3, clip_norm=0.0, beta2=0.9),
+        TrainConfig(),
+    ]
+    members = [replace(member, own=each) for member, each in zip(MEMBERS, own, strict=True)]
+    courses = together(make("realmlp", [3, 4, 5]), train, valid, members, ends=lambda epoch: [1] * (epoch == 4))
+    assert [course.epochs for course in courses] == [6, 4, 6]
+    for place in (0, 2):
+        shared = own[place].model_dump(include=own[place].model_fields_set)
+        found, _ = alone(
+            make("realmlp", [3 + place]), train, valid, MEMBERS[place], **{"clip_norm": 1.0} | shared
+        )  # fmt: skip
+        torch.testing.assert_close(courses[place].outputs, found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "rmsprop", "muon"])
+def test_other_optimisers_take_rates_of_each_member(optimiser, make, train, valid):
+    own = [TrainConfig(schedule="constant", clip_norm=0.5), TrainConfig(schedule="cosine", warmup=0.5, clip_norm=0.5)]
+    members = [replace(member, own=each) for member, each in zip(MEMBERS, own, strict=False)]
+    courses = together(make("mlp", [3, 4]), train, valid, members, optimiser=optimiser)
+    for place, shared in enumerate(({"schedule": "constant"}, {"warmup": 0.5})):
+        found, _ = alone(make("mlp", [3 + place]), train, valid, MEMBERS[place], optimiser=optimiser, **shared)
+        torch.testing.assert_close(courses[place].outputs, found, rtol=1e-4, atol=1e-5)
+
+
+def test_a_member_leaves_when_its_patience_ends(make, train, valid):
+    opposite = replace(valid, target=1 - valid.target)
+    members = [replace(MEMBERS[0], patience=2), replace(MEMBERS[1], patience=4)]
+    courses = together(make("mlp", [3, 4]), train, opposite, members, epochs=20)
+    assert [course.epochs for course in courses] == [3, 5]
+    assert all(course.ended for course in courses)
+
+
+def test_outputs_are_those_of_the_rows_that_judge_a_member(make, train, valid):
+    judged = torch.zeros(2, len(valid))
+    judged[0, ::2], judged[1, 1::2] = 1.0, 1.0
+    courses = [Course(torch.arange(0, len(valid), 2)), Course(torch.arange(1, len(valid), 2))]
+    rows = Batch(valid.inputs, valid.target, judged)
+    together(make("tabm", [3, 4]), train, rows, MEMBERS[:2], courses=courses)
+    assert [tuple(course.outputs.shape) for course in courses] == [(3, 64, 2), (3, 64, 2)]
+    own = Batch(valid.inputs, valid.target, judged[1])
+    found, _ = alone(make("tabm", [4]), train, own, MEMBERS[1])
+    assert torch.equal(courses[1].outputs, found[:, 1::2])
+
+
+def test_a_member_without_finite_numbers_leaves_and_says_so(make, train, valid):
+    wild = replace(MEMBERS[0], lr=1e38)
+    courses = together(make("mlp", [3, 4]), train, valid, [wild, MEMBERS[1]], clip_norm=0.0, warmup=0.0)
+    assert courses[0].outputs is None
+    assert "not finite after epoch 1 with a learning rate of at most 1e+38" in courses[0].trouble
+    assert courses[0].epochs == 1
+    found, _ = alone(make("mlp", [4]), train, valid, MEMBERS[1], clip_norm=0.0, warmup=0.0)
+    assert torch.equal(courses[1].outputs, found)
+
+
+def test_all_members_may_lose_their_numbers(make, train, valid):
+    wild = replace(MEMBERS[0], lr=1e38)
+    (course,) = together(make("mlp", [3]), train, valid, [wild], clip_norm=0.0, warmup=0.0)
+    assert course.outputs is None
+    assert "at a learning rate of 9.62e+37" in course.trouble
+
+
+def test_without_time_nothing_is_begun(make, train, valid):
+    with pytest.raises(BudgetError):
+        together(make("mlp", [3]), train, valid, MEMBERS[:1], budget=Budget(-1.0))
+
+
+def test_means_of_weights_are_what_is_kept(make, train, valid):
+    found, trained = alone(make("mlp", [3]), train, valid, MEMBERS[0], ema=0.95)
+    loss = float(torch.nn.functional.cross_entropy(found[0], valid.target))
+    assert loss == pytest.approx(min(trained.best_losses), rel=1e-6)
+    assert math.isfinite(loss)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from _measure import add_data, heading, parser, table, verdict
 
+from assay.evaluate.record import Comparison
 from assay.runs import open_run
 
 
@@ -73,7 +74,7 @@ def unpacked(archive: Path, each: int, folder: Path) -> Path:
 
 
 def run(task: Task, data: Path, seed: int, out: Path) -> tuple[str, ...]:
-    """A row of the table: score, interval, the linear model's, seconds, and whether the goal was met."""
+    """A row of the table: score, parts, the linear model's, a paired test against it, seconds, and the goal."""
     placed = [str(data / each) if each.startswith(("text/", "sequence/")) else each for each in task.options]
     program = str(Path(sys.executable).with_name("assay"))
     source = unpacked(data / task.data, task.each, out.with_suffix(".data")) if task.each else data / task.data
@@ -84,7 +85,7 @@ def run(task: Task, data: Path, seed: int, out: Path) -> tuple[str, ...]:
     )
     seconds = time.perf_counter() - began
     if done.returncode:
-        return task.name, task.budget, f"failed: {done.stderr.strip()[-120:]}", "", "", f"{seconds:.0f}", ""
+        return task.name, task.budget, f"failed: {done.stderr.strip()[-120:]}", "", "", "", f"{seconds:.0f}", ""
     report = open_run(out).report()
     found = {
         model.name: {score.name: score.estimate for score in model.scores}.get(task.metric) for model in report.scores
@@ -94,7 +95,14 @@ def run(task: Task, data: Path, seed: int, out: Path) -> tuple[str, ...]:
     parts_told = ", ".join(f"{part.name} {part.share:.0%}" for part in report.training.parts)
     shown = f"{linear.value:.4f}" if linear is not None else ""
     met = f"{'≥' if task.goal is not None else '>'} {goal:.4g}: {verdict(own.value >= goal)}"
-    return task.name, task.budget, f"{task.metric} {own.value:.4f}", parts_told, shown, f"{seconds:.0f}", met
+    paired = "; ".join(told(each) for each in report.comparisons if each.against == "linear model")
+    return task.name, task.budget, f"{task.metric} {own.value:.4f}", parts_told, shown, paired, f"{seconds:.0f}", met
+
+
+def told(paired: Comparison) -> str:
+    """A paired comparison on the test rows in words; positive differences favour the network."""
+    found = paired.difference
+    return f"{paired.metric} {found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {paired.verdict}"
 
 
 def main() -> None:
@@ -113,7 +121,7 @@ def main() -> None:
                 break
             rows.append(run(task, chosen.data, chosen.seed, Path(folder) / str(place)))
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    table(["data", "budget", "score", "parts", "linear model", "s", "goal"], rows)
+    table(["data", "budget", "score", "parts", "linear model", "paired", "s", "goal"], rows)
 
 
 if __name__ == "__main__":

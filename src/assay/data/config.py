@@ -88,6 +88,13 @@ class EncodeConfig(Record):
         128, ge=8, le=1024, description="Pixels of the longer side that larger pictures are shrunk to."
     )
     text_window: int = Field(128, ge=16, le=512, description="Tokens that a text encoder reads at once.")
+    text_windows: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="Windows of a text that the encoder reads, from both its ends; 0 reads as many as there is time "
+        "for, 32 at most.",
+    )
 
 
 class DataConfig(Record):

@@ -351,7 +351,7 @@ def note_lengths(encoder: Encoder, ledger: Ledger) -> None:
     if not longer:
         return
     most = {
-        "windows": f"{MOST_WINDOWS} windows of tokens",
+        "windows": f"{max(item.windows for item in encoder.inputs) or MOST_WINDOWS} windows of tokens",
         "grams": f"{MOST_GRAMS:,} n-grams of a kind",
         "words": f"{max(item.words for item in encoder.inputs):,} words",
         "series": f"{max(item.length for item in encoder.inputs):,} steps",
@@ -359,7 +359,7 @@ def note_lengths(encoder: Encoder, ledger: Ledger) -> None:
     told = [f"{count:,} of {most[view.kind]} or more in {view.name.removeprefix(RESERVED)}"
             for view, count in longer.items() if count]  # fmt: skip
     if told:
-        reason = f"read up to there: {', '.join(told)}"
+        reason = f"not read to their end, or of windows between both ends: {', '.join(told)}"
         ledger.record("text.length", Outcome.WARNED, reason, value=sum(longer.values()))
     else:
         ledger.record("text.length", Outcome.PASSED, "every text and series is read to its end", value=0)
@@ -374,7 +374,7 @@ def _learn_features(frozen: FrozenText, inputs: tuple[Input, ...], train: Rows, 
         if not item.window:
             continue
         texts = columns.as_text(rows.column(item.name)).to_list()
-        vectors = frozen.vectors(frozen.tokenizer.windows(texts, item.window).ids, tell).astype(np.float64)
+        vectors = frozen.vectors(frozen.windows(texts), tell).astype(np.float64)
         deviation = vectors.std(0)
         centers.append(vectors.mean(0).astype(np.float32))
         scales.append(np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > _LEAST_DEVIATION))
@@ -412,10 +412,10 @@ def _plan_input(
     if column.kind is Kind.TEXT:
         # What an encoder says of a text leaves nothing to the few buckets, which are many inputs of little use each.
         buckets = config.text_buckets if frozen is None else 0
-        window = 0 if frozen is None else frozen.window
+        window, windows = (0, 0) if frozen is None else (frozen.window, frozen.most)
         return Input(
             name=name, kind=column.kind, buckets=buckets, ngrams=config.text_ngrams if buckets else 0,
-            grams=config.text_grams, window=window,
+            grams=config.text_grams, window=window, windows=windows,
         ), 0  # fmt: skip
     return Input(name=name, kind=column.kind, format=column.format), 0
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from assay.data.tokens import Tokenizer
+from assay.data.tokens import MOST_WINDOWS, Tokenizer
 
 #: Tokens that are encoded at once: enough to keep the processor busy, few enough to stay near it.
 _TOKENS = 4096
@@ -25,13 +25,26 @@ class FrozenText:
 
     Attributes:
         encoder: the module, which is not trained. tokenizer: how texts become its tokens.
-        window: tokens of a window. threads: of the processor, while it reads.
+        window: tokens of a window. most: windows of a text. threads: of the processor, while it reads.
     """
 
-    def __init__(self, encoder: nn.Module, width: int, tokenizer: Tokenizer, *, window: int, threads: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        width: int,
+        tokenizer: Tokenizer,
+        *,
+        window: int,
+        threads: int,
+        most: int = MOST_WINDOWS,
+    ) -> None:
         self.encoder, self.width, self.tokenizer = encoder, width, tokenizer
-        self.window, self.threads = window, threads
+        self.window, self.most, self.threads = window, most, threads
         self._known: dict[bytes, NDArray[np.float32]] = {}
+
+    def windows(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """The windows of texts, (n, w, t); see `tokens.Windows`."""
+        return self.tokenizer.windows(texts, self.window, self.most).ids
 
     def vectors(self, ids: NDArray[np.int32], tell: Tell | None = None) -> NDArray[np.float32]:
         """The vector of each text, (n, width), from its windows (n, w, t).

@@ -40,8 +40,9 @@ class Input(Record):
 
     `format` is how its strings are parsed (see `schema.Column`). A category has its `categories` in code order (code =
     position + 2). A text is read in up to four ways: words counted in a few hash `buckets`, up to its longest n-gram
-    `ngrams`; a sparse bag of words and letters in `grams` buckets; windows of `window` tokens; its first `words` words
-    in their order. 0 stands for not so. A sequence is read up to `length` steps, and a picture brought to one format.
+    `ngrams`; a sparse bag of words and letters in `grams` buckets; `windows` windows (0: as many as there can be) of
+    `window` tokens; its first `words` words in their order. 0 stands for not so. A sequence is read up to `length`
+    steps, and a picture brought to one format.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Input(Record):
     ngrams: int = 0
     grams: int = 0
     window: int = 0
+    windows: int = 0
     words: int = 0
     length: int = 0
     picture: PictureFormat | None = None
@@ -194,7 +196,7 @@ def _viewed(frame: pl.DataFrame, view: View, readers: Readers) -> tuple[np.ndarr
         return bags.packed, bags.cut
     if readers.tokenizer is None:
         raise ValueError("windows of tokens need the tokenizer that the model was trained with")
-    windows = readers.tokenizer.windows(texts, item.window)
+    windows = readers.tokenizer.windows(texts, item.window, item.windows or tokens.MOST_WINDOWS)
     return windows.ids, windows.cut
 
 

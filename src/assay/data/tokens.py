@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assay._imports import require
 from assay.errors import ConfigError
 
-#: Windows of a text at most; what lies beyond is counted and not read.
+#: Windows of a text at most; what lies between those that are read is counted and not read.
 MOST_WINDOWS = 32
 #: Characters of a text that are split into tokens at most, so that a megabyte in a cell does not hold up the others.
 _CHARACTERS = 64_000
@@ -70,8 +70,11 @@ class Tokenizer:
             )
         self.first, self.last = around
 
-    def windows(self, texts: Sequence[str], size: int) -> Windows:
+    def windows(self, texts: Sequence[str], size: int, most: int = MOST_WINDOWS) -> Windows:
         """The texts in windows of at most `size` tokens, those at both ends among them; an empty text has one window.
+
+        Of a text that needs more than `most` windows the beginning and the end are read, which say the
+        most in documents (Sun et al., How to Fine-Tune BERT for Text Classification? 2019, section 5.3.1).
 
         Windows follow each other without overlap, as even as they can be: a text of a few tokens more than one window
         would else have a second one of a few tokens, which counts as much as the first in many encoders.
@@ -84,10 +87,9 @@ class Tokenizer:
             cut += sum(len(text) > _CHARACTERS for text in texts[start : start + _TEXTS])
             for text, found in zip(some, self._splitter.encode_batch_fast(some, add_special_tokens=False), strict=True):
                 ids = found.ids
-                if len(ids) > inner * MOST_WINDOWS:
-                    cut += len(text) < _CHARACTERS
-                    ids = ids[: inner * MOST_WINDOWS]
-                made.append([[self.first, *piece, self.last] for piece in _evenly(ids, inner)])
+                pieces = _evenly(ids, inner) if len(ids) <= inner * most else _both_ends(ids, inner, most)
+                cut += len(ids) > inner * most and len(text) < _CHARACTERS
+                made.append([[self.first, *piece, self.last] for piece in pieces])
         shape = (len(made), max(map(len, made), default=1), max((len(w) for ws in made for w in ws), default=2))
         array = np.zeros(shape, np.int32)
         for row, windows in enumerate(made):
@@ -101,6 +103,13 @@ def _evenly(ids: list[int], most: int) -> list[list[int]]:
     count = max(1, -(-len(ids) // most))
     edges = [round(part * len(ids) / count) for part in range(count + 1)]
     return [ids[start:stop] for start, stop in pairwise(edges)]
+
+
+def _both_ends(ids: list[int], inner: int, most: int) -> list[list[int]]:
+    """`most` full windows: the larger half of them from the beginning, the rest from the end."""
+    head = inner * (most - most // 2)
+    kept = ids[:head] + ids[len(ids) - inner * (most // 2) :]
+    return [kept[start : start + inner] for start in range(0, inner * most, inner)]
 
 
 def joined(parts: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:

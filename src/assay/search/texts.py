@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.data.columns import as_text
 from assay.data.config import EncodeConfig
@@ -15,6 +16,7 @@ from assay.data.frozen import FrozenText
 from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
+from assay.data.tokens import MOST_WINDOWS
 from assay.data.words import word_ids, words_a_row
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
@@ -28,7 +30,9 @@ from assay.train.budget import Budget
 from assay.train.device import free_cores
 
 #: Share of the time left that a text encoder may take where nobody asked for one, and where rows are texts alone.
-_SHARE, _SHARE_ALONE = 0.4, 0.55
+_SHARE, _SHARE_ALONE = 0.4, 0.7
+#: Windows of a text that are read, the most first.
+_WINDOWS = (MOST_WINDOWS, 16, 8, 4, 2, 1)
 #: What of the time for all networks one that is trained further gets.
 SHARE_OF_TUNED = 0.7
 #: Share of the time left for training it further, passes over the rows that are worth it, and what a row costs in one,
@@ -112,7 +116,7 @@ def plan_texts(
     split = SplitEncoder(opened.encoder, opened.encoder.sizes.layers - layers, room)
     a_row *= 1 + layers / opened.encoder.sizes.layers
     words = reads(left * (1.0 - SHARE_OF_TUNED))
-    return TextPlan(_frozen(opened, split, config), config, a_row, tunes=True, words=words)
+    return TextPlan(_frozen(opened, split, config, frozen.most), config, a_row, tunes=True, words=words)
 
 
 def _words(
@@ -171,8 +175,12 @@ def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room:
     return config.text_grams
 
 
-def _frozen(opened: OpenedText, encoder: TextEncoder | SplitEncoder, config: EncodeConfig) -> FrozenText:
-    return FrozenText(encoder, encoder.width, opened.tokenizer, window=config.text_window, threads=free_cores())
+def _frozen(
+    opened: OpenedText, encoder: TextEncoder | SplitEncoder, config: EncodeConfig, most: int = MOST_WINDOWS
+) -> FrozenText:
+    return FrozenText(
+        encoder, encoder.width, opened.tokenizer, window=config.text_window, threads=free_cores(), most=most
+    )
 
 
 def _encoder(
@@ -203,9 +211,11 @@ def _encoder(
             "Give a smaller one.",
         )
     frozen = _frozen(opened, opened.encoder, config)
-    a_row = _seconds_a_row(frozen, train, names)
-    seconds = rows * a_row
+    pace = _pace(frozen, train, names)
     share = _SHARE_ALONE if all(column.kind is Kind.TEXT for column in schema.features) else _SHARE
+    frozen.most = config.text_windows or _windows(pace, rows, config.text_window, share * budget.left)
+    a_row = pace.seconds(frozen.most * config.text_window)
+    seconds = rows * a_row
     if config.text_encoder == "auto" and seconds > share * budget.left:
         reason = (
             f"{opened.weights.name} would take about {seconds:.0f} s to read {rows:,} rows, more than {share:.0%} of "
@@ -214,7 +224,9 @@ def _encoder(
         ledger.record("text.encoder", Outcome.SKIPPED, reason, value=round(seconds))
         return None
     cost = "" if math.isinf(budget.left) else f", about {seconds:.0f} s of the budget"
-    reason = f"{opened.weights.told()}; windows of {config.text_window} tokens{cost}"
+    cut = pace.longer(frozen.most * config.text_window)
+    ends = f", {frozen.most} of a text from both its ends ({cut:.0%} of the texts looked at have more)" if cut else ""
+    reason = f"{opened.weights.told()}; windows of {config.text_window} tokens{ends}{cost}"
     ledger.record("text.encoder", Outcome.APPLIED, reason, value=opened.encoder.width)
     return opened, frozen, a_row
 
@@ -299,15 +311,32 @@ def _tuned_layers(
     return 0
 
 
-def _seconds_a_row(frozen: FrozenText, train: Rows, names: list[str]) -> float:
-    """What the texts of a row cost, by some that are read for it and then known.
+@dataclass(frozen=True)
+class _Pace:
+    """What a token of each text column takes, in seconds, and the tokens of some of its texts."""
+
+    a_token: tuple[float, ...]
+    tokens: tuple[NDArray[np.int64], ...]
+
+    def seconds(self, most: int) -> float:
+        """What a row takes of whose texts `most` tokens are read."""
+        read = [float(np.minimum(tokens, most).mean()) for tokens in self.tokens]
+        return sum(each * count for each, count in zip(self.a_token, read, strict=True))
+
+    def longer(self, most: int) -> float:
+        """The share of texts that have more than `most` tokens."""
+        return float(np.mean(np.concatenate(self.tokens) > most))
+
+
+def _pace(frozen: FrozenText, train: Rows, names: list[str]) -> _Pace:
+    """How fast texts are read, by some that are read for it and then known.
 
     It is the least a token took in a few trials, each of texts of like length as when all are read: what else a
     machine does for a moment says nothing of the minutes to come.
     """
-    spent = 0.0
+    paces, counts = [], []
     for name in names:
-        ids = frozen.tokenizer.windows(_sample(train, name, 2 + _TRIALS * _TIMED), frozen.window).ids
+        ids = frozen.windows(_sample(train, name, 2 + _TRIALS * _TIMED))
         frozen.vectors(ids[:2])  # the first call is slower than those that follow
         tokens = (ids > 0).sum((1, 2))
         order = 2 + np.argsort(tokens[2:], kind="stable")
@@ -316,8 +345,15 @@ def _seconds_a_row(frozen: FrozenText, train: Rows, names: list[str]) -> float:
             begun = time.perf_counter()
             frozen.vectors(ids[some])
             a_token.append((time.perf_counter() - begun) / max(int(tokens[some].sum()), 1))
-        spent += min(a_token) * float(tokens.mean())
-    return spent
+        paces.append(min(a_token))
+        counts.append(tokens)
+    return _Pace(tuple(paces), tuple(counts))
+
+
+def _windows(pace: _Pace, rows: int, window: int, seconds: float) -> int:
+    """Windows of a text that can be read in this time; one where not even that can be."""
+    fitting = (most for most in _WINDOWS if rows * pace.seconds(most * window) <= seconds)
+    return next(fitting, 1)
 
 
 def _sample(train: Rows, name: str, most: int) -> list[str]:

@@ -36,6 +36,18 @@ def test_what_lies_beyond_the_last_window_is_counted(tokenizer):
     assert [(row == 10).sum() for row in windows.ids] == [most, most, 0]
 
 
+def test_of_a_long_text_both_ends_are_read(tokenizer):
+    inner = 14
+    text = "good " * (2 * inner) + "bad " * (5 * inner) + "film " * inner
+    windows = tokenizer.windows([text, "good film"], 16, most=3)
+    good, film, bad = (tokenizer.windows([word], 16).ids[0, 0, 1] for word in ("good", "film", "bad"))
+    assert windows.cut == 1
+    assert windows.ids.shape == (2, 3, 16)
+    assert [set(window[1:-1]) for window in windows.ids[0]] == [{good}, {good}, {film}]
+    assert bad not in windows.ids[0]
+    assert (windows.ids[1] > 0).sum() == 4
+
+
 def test_a_megabyte_in_a_cell_is_counted_once(tokenizer):
     assert tokenizer.windows(["good " * 200_000], 16).cut == 1
 

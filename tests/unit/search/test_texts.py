@@ -1,5 +1,6 @@
 """How texts are read is decided by what is installed, the time and the memory, and the ledger says why."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -57,6 +58,31 @@ def test_without_the_time_it_is_left_out_unless_it_was_asked_for(parts, small_en
     assert "give a longer --budget" in verdicts["text.encoder"].reason
     assert planned(parts, budget=60.0, text_window=32)[0].frozen is not None
     assert planned(parts, budget=60.0, others=10**9, text_encoder=str(small_encoder), text_window=32)[0].frozen
+
+
+def test_of_long_texts_as_many_windows_are_read_as_there_is_time_for(parts, small_encoder, monkeypatch):
+    train, _ = parts
+    long = texts._Pace((0.001,), (np.array([16, 320, 640, 1280]),))  # seconds a token, tokens of four texts
+    monkeypatch.setattr(texts, "_pace", lambda *_: long)
+    needed = {most: len(train) * long.seconds(most * 32) for most in (32, 4, 1)}
+    assert needed[4] == pytest.approx(len(train) * 0.001 * (16 + 3 * 128) / 4)
+
+    def with_seconds(seconds, **options):
+        found, verdicts = planned(
+            parts,
+            budget=seconds / texts._SHARE * 1.01,
+            text_encoder=str(small_encoder),
+            text_window=32,
+            **options,
+        )
+        return found.frozen.most, verdicts["text.encoder"].reason
+
+    assert with_seconds(needed[32])[0] == 32
+    most, reason = with_seconds(needed[4])
+    assert most == 4
+    assert "4 of a text from both its ends (75% of the texts looked at have more)" in reason
+    assert with_seconds(0.5 * needed[1])[0] == 1, "it was asked for"
+    assert with_seconds(needed[32], text_windows=2)[0] == 2
 
 
 def test_where_none_is_installed_the_ledger_says_what_brings_one(parts, monkeypatch):

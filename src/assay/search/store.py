@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from assay._imports import require
 from assay.errors import BundleError, ConfigError
 from assay.records import Record
@@ -130,15 +132,16 @@ class Store:
         """
         latest: dict[int, _Asked] = {}
         answers: dict[int, _Answer] = {}
-        running = self._states.RUNNING
-        for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
-            asked = _Asked.model_validate(frozen.user_attrs.get(_TRIAL, {}), strict=False)
-            latest[asked.number] = asked
-            for each in frozen.user_attrs.get(_OUTCOMES, []):
-                answer = _Answer.model_validate(each)
-                answers[answer.number] = answer
-            if frozen.state == running:
-                self._ids[asked.number] = frozen._trial_id
+        try:
+            for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
+                asked = _Asked.model_validate(frozen.user_attrs.get(_TRIAL))
+                latest[asked.number] = asked
+                found = [_Answer.model_validate(each) for each in frozen.user_attrs.get(_OUTCOMES, [])]
+                answers |= {each.number: each for each in found}
+                if frozen.state == self._states.RUNNING:
+                    self._ids[asked.number] = frozen._trial_id
+        except (ValidationError, TypeError) as error:
+            raise _damaged(str(error).splitlines()[0]) from None
         sizes: dict[int, int] = {}
         for asked in latest.values():
             sizes[asked.round] = sizes.get(asked.round, 0) + 1
@@ -201,6 +204,7 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         mend: take away what a killed process left half written; the directory must be locked.
 
     Raises:
+        BundleError: the journal is damaged.
         ConfigError: the URL is of no database that can be used.
         MissingExtraError: Optuna is not installed.
     """
@@ -210,8 +214,11 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         if mend:
             _mend(path)
         journal = optuna.storages.journal
-        with quietly():
-            found: BaseStorage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+        try:
+            with quietly():
+                found: BaseStorage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+        except (ValueError, KeyError) as error:  # a line that is no JSON, or of something else
+            raise _damaged(f"{path}: {error}") from None
         return found
     check_url(url)
     failures = require("sqlalchemy.exc", _PURPOSE)
@@ -236,6 +243,11 @@ def check_url(url: str) -> None:
     if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://")):
         raise ConfigError("a storage must be the URL of an SQLite or PostgreSQL database", f"{_bare(url)!r} was given",
                           "Examples: sqlite:///studies.db, postgresql://user@host/studies.")  # fmt: skip
+
+
+def _damaged(why: str) -> BundleError:
+    return BundleError("the trials of a study must be as a study writes them", f"they are not ({why})",
+                       "The storage was changed or comes from another version; begin a new study.")  # fmt: skip
 
 
 def _bare(url: str) -> str:

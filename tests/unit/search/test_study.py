@@ -163,6 +163,18 @@ def test_a_database_that_cannot_be_is_said_without_its_password(tmp_path, url):
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "change", [(b'"number":3', b'"nummer":3'), (b'"op_code"', b"op_code"), (b'"seed":', b'"seed":"x')]
+)
+def test_a_journal_that_was_changed_is_refused(tmp_path, change):
+    run(made.study(tmp_path, made.Formula()), 4)
+    journal = tmp_path / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line.replace(*change) for line in lines))
+    with pytest.raises(BundleError, match="as a study writes them"):
+        made.study(tmp_path, made.Formula())
+
+
 def test_a_study_of_something_else_is_refused(tmp_path):
     made.study(tmp_path, made.Formula())
     storage = open_storage(None, tmp_path, mend=False)

@@ -173,7 +173,7 @@ def speed(chosen: argparse.Namespace) -> None:
     rows = []
     for count in chosen.rows:
         work = Work(count, epochs=2 if chosen.small else 10)
-        for threads in [1, 2] if cores > 1 else [1]:
+        for threads in chosen.threads or ([1, 2] if cores > 1 else [1]):
             torch.set_num_threads(threads)
             with tempfile.TemporaryDirectory() as folder:
                 made = {
@@ -362,6 +362,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--rows", type=numbers, default=[2_000, 10_000, 40_000], metavar="N,N", help="of the speed")
     made.add_argument("--widths", type=numbers, default=[1, 2, 4, 8, 16], metavar="K,K", help="settings at once")
     made.add_argument("--axes", type=names, default=["epochs", "folds"], metavar="AXIS,AXIS", help="all folds at once")
+    made.add_argument("--threads", type=numbers, metavar="N,N", help="of the speed; default: 1,2")
     made.add_argument("--rounds", type=int, default=3, help="turns of each")
     made.add_argument("--seconds", type=numbers, default=[], metavar="S,S", help="of a search, such as 300")
     made.add_argument("--seeds", type=numbers, default=[0, 1, 2], metavar="N,N", help="default: 0,1,2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -115,10 +115,10 @@ def is_batched(job: Job) -> bool:
     return job.model.name not in PICTURES
 
 
-def members_of(job: Job, seed: int, scale: float, folds: int) -> list[Member]:
-    """Its members, the folds of each in turn; `scale` is that of the learning rate for the size of a batch."""
+def members_of(job: Job, seeds: Sequence[int], scale: float) -> list[Member]:
+    """Its members with these seeds; `scale` is that of the learning rate for the size of a batch."""
     config, smoothing = job.train, job.train.label_smoothing
     return [
-        Member(seed + place, config.lr * scale, config.decay, job.model.dropout, smoothing, config.patience, config)
-        for place in range(job.model.members * folds)
+        Member(seed, config.lr * scale, config.decay, job.model.dropout, smoothing, config.patience, config)
+        for seed in seeds
     ]

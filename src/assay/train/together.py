@@ -5,7 +5,7 @@ What is wanted of them is not their weights but what they say of rows that they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,38 +19,48 @@ from assay.train.changes import Policy
 from assay.train.config import TrainConfig
 from assay.train.loop import check_time, epoch, trial_step
 from assay.train.members import Member
-from assay.train.preempt import termination_noted
+from assay.train.preempt import Termination, termination_noted
 from assay.train.state import isolated_randomness
 from assay.train.training import Training
-from assay.train.watch import Watch
+from assay.train.watch import Named, Watch
 
-#: Asked after each epoch, with its number: the places of members that shall end before their time.
-Ends = Callable[[int], Collection[int]]
+#: Called after each epoch, with its number; it may end courses before their time.
+Ends = Callable[[int], None]
 
 
 @dataclass
 class Course:
     """How a member is doing.
 
-    rows: places of the validation rows that judge it, int64, or None for all of them.
-    outputs: what it says of these at its best epoch so far, (heads, rows, outputs); None before the first that is
-        finite. epochs: passes that it was trained for. ended: whether it has. trouble: why it has no outputs, in words.
+    outputs: what it says of the rows that judge it at its best epoch so far, (heads, rows, outputs); None before the
+        first that is finite. epochs: passes that it was trained for. ended: whether it has, or shall. trouble: why it
+        has no outputs, in words.
     """
 
-    rows: Tensor | None
     outputs: Tensor | None = None
     epochs: int = 0
     ended: bool = False
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Lot:
+    """Members of one network, the rows that they learn from, those that judge them, and their courses.
+
+    name: what a watch is told that this is.
+    """
+
+    network: Network
+    train: Source
+    valid: Source
+    members: Sequence[Member]
+    courses: Sequence[Course]
+    name: str = ""
+
+
 def fit_together(
-    network: Network,
-    train: Source,
-    valid: Source,
+    lots: Sequence[Lot],
     config: TrainConfig,
-    members: Sequence[Member],
-    courses: Sequence[Course],
     *,
     seed: int,
     budget: Budget,
@@ -58,14 +68,11 @@ def fit_together(
     policy: Policy | None = None,
     ends: Ends | None = None,
 ) -> None:
-    """Train members until each has ended: by its patience, by numbers that are not finite, or because `ends` says so.
+    """Train the members of each lot until they have ended: by patience, by what is not finite, or as `ends` says.
 
-    The network is left as it was when the last of them ended, narrowed to these. A member's outputs do not depend on
-    the others, but for a horizon that the budget shortens.
-
-    Args:
-        courses: one a member, which are filled in.
-        ends: may read the courses when it is asked.
+    Lots take turns, an epoch each, so that the folds of a cross-validation are lots. What a member answers does not
+    depend on the others, but for a horizon that the budget shortens. Networks are left as they were when the last of
+    their members ended, cut to these.
 
     See `fit` for the rest.
 
@@ -74,50 +81,71 @@ def fit_together(
         KeyboardInterrupt: interrupted, or asked to end.
     """
     check_time(budget)
-    running = list(range(len(members)))
-
-    def hear(outputs: Tensor, better: Tensor) -> None:
-        apart = outputs.unflatten(0, (len(running), -1))
-        for place in better.nonzero().flatten().tolist():
-            course = courses[running[place]]
-            own = apart[place] if course.rows is None else apart[place][:, course.rows.to(apart.device)]
-            course.outputs = own.to("cpu", copy=True)
-
     with isolated_randomness(), termination_noted() as termination:
-        run = Training(network, train, valid, config, members, seed, budget, None, policy=policy, hear=hear)
-        run.begin(lambda: trial_step(run))
-        while running and not run.stopped:
-            try:
-                record = epoch(run, watch, termination)
-            except DivergenceError as error:
-                _note_trouble(courses, running, error.came)
-                return
-            if termination.asked:
-                raise KeyboardInterrupt
-            for place in running:
-                courses[place].epochs = record.epoch
-            watch.epoch(record, run.epochs_planned)
-            over = {place for place, is_over in zip(running, run.kept.stopped.tolist(), strict=True) if is_over}
-            for place in over:
-                rate = f"with a learning rate of at most {members[place].lr:.3g}"
-                _note_trouble(courses, [place], f"the validation loss was not finite after epoch {record.epoch} {rate}")
-            for place in running if run.stopped else over:
-                courses[place].ended = True
-            if ends is not None and not run.stopped:
-                over |= set(ends(record.epoch))
-            staying = [here for here, place in enumerate(running) if place not in over]
-            if staying and len(staying) < len(running):
-                run.narrow(staying)
-            running = [running[here] for here in staying]
+        running = []
+        for lot in lots:
+            running.append(_Running(lot, config, seed, budget, policy))
+            config = config.model_copy(update={"threads": torch.get_num_threads()})  # those that the first one chose
+        number = 0
+        while running:
+            number += 1
+            for each in running:
+                each.pass_once(watch, termination)
+            if ends is not None and any(each.is_going for each in running):
+                ends(number)
+            running = [each for each in running if each.is_going]
+            for each in running:
+                each.go_on()
 
 
-def _note_trouble(courses: Sequence[Course], places: Sequence[int], came: str) -> None:
-    """Say why those that have no outputs have none."""
-    for place in places:
-        if courses[place].outputs is None:
-            courses[place].trouble = came
+class _Running:
+    """A lot in training; `there` are the courses of the members that are still in its network."""
+
+    def __init__(self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None) -> None:
+        self.name, self.there = lot.name, list(lot.courses)
+        self.run = Training(
+            lot.network, lot.train, lot.valid, config, lot.members, seed, budget, None, policy=policy, hear=self._hear
+        )
+        self.run.begin(lambda: trial_step(self.run))
+
+    @property
+    def is_going(self) -> bool:
+        return not all(course.ended for course in self.there)
+
+    def _hear(self, outputs: Tensor, better: Tensor) -> None:
+        apart = outputs.unflatten(0, (len(self.there), -1))
+        for place in better.nonzero().flatten().tolist():
+            self.there[place].outputs = apart[place].to("cpu", copy=True)
+
+    def pass_once(self, watch: Watch, termination: Termination) -> None:
+        """An epoch; courses that it was the last one of are ended."""
+        watch = Named(watch, self.name)
+        try:
+            record = epoch(self.run, watch, termination)
+        except DivergenceError as error:
+            for course in self.there:
+                _end(course, error.came)
+            return
+        if termination.asked:
+            raise KeyboardInterrupt
+        watch.epoch(record, self.run.epochs_planned)
+        stopped = self.run.kept.stopped.tolist()
+        for course, member, is_over in zip(self.there, self.run.members, stopped, strict=True):
+            course.epochs = record.epoch
+            if is_over or self.run.stopped:
+                rate = f"with a learning rate of at most {member.lr:.3g}"
+                _end(course, f"the validation loss was not finite after epoch {record.epoch} {rate}")
+
+    def go_on(self) -> None:
+        """Leave out the members that have ended."""
+        staying = [place for place, course in enumerate(self.there) if not course.ended]
+        if len(staying) < len(self.there):
+            self.run.narrow(staying)
+            self.there = [self.there[place] for place in staying]
 
 
-def places_of(judged: Tensor) -> list[Tensor]:
-    """The places of rows that each fold is judged on, from its weights (folds, n)."""
-    return [torch.from_numpy(each.numpy().nonzero()[0]) for each in judged]
+def _end(course: Course, trouble: str) -> None:
+    """End a course; where it has no outputs, `trouble` says why."""
+    course.ended = True
+    if course.outputs is None:
+        course.trouble = trouble

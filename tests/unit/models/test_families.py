@@ -89,6 +89,23 @@ def test_members_are_networks_of_their_own(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_that_is_cut_is_that_of_the_members_that_stay(family):
+    network, rows = made(family, (3, 9, 5), dropout=0.3), rows_of(LAYOUTS["mixed"], 21, seed=1)
+    network.set_dropout([0.1, 0.2, 0.4])
+    network.train().noise.seed((1, 2, 3))
+    network.cut([2, 0])
+    other = made(family, (5, 3), dropout=0.3)
+    other.set_dropout([0.4, 0.1])
+    other.train().noise.seed((3, 1))
+    assert torch.equal(answers(network, rows), answers(other, rows))
+    assert torch.equal(answers(network.eval(), rows), answers(other.eval(), rows))
+    assert network.members == 2
+    assert {name: tensor.shape for name, tensor in network.state_dict().items()} == {
+        name: tensor.shape for name, tensor in other.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_factors_name_every_parameter(family):
     network = made(family, (0,))
     factors = network.factors()

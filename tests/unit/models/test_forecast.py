@@ -98,6 +98,15 @@ def test_what_ends_at_the_origin_tells_nothing_of_what_comes(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_is_cut_is_that_of_the_members_that_stay(name):
+    rows = windows_of(64)
+    network, other = (made(name, seeds).eval() for seeds in ([7, 8, 9], [9, 7]))
+    network.cut([2, 0])
+    found, expected = (each(*table_of(64), rows) for each in (network, other))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_members_are_as_if_alone(name):
     together, rows = made(name, [7, 8]), windows_of(64)
     for place, seed in enumerate([7, 8]):

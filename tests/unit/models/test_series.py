@@ -96,6 +96,15 @@ def test_members_are_networks_of_their_own(name, gaps):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_is_cut_is_that_of_the_members_that_stay(name):
+    rows = series_of(12)
+    network, other = (made(name, seeds, series_of(12)).eval() for seeds in ([7, 8, 9], [9, 7]))
+    network.cut([2, 0])
+    found, expected = (each(*table_of(12), rows) for each in (network, other))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_exports_with_any_number_of_rows(name):
     train = series_of(9, gaps=name != "fcn")
     network = made(name, (1,) if name in ("resnet1d", "inception") else (1, 2), train, **SMALLER.get(name, {}))

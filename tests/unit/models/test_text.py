@@ -89,6 +89,15 @@ def test_members_are_networks_of_their_own(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_is_cut_is_that_of_the_members_that_stay(name):
+    rows = words_of(20)
+    network, other = (made(name, seeds).eval() for seeds in ([7, 8, 9], [9, 7]))
+    network.cut([2, 0])
+    found, expected = (each(*table_of(20), rows) for each in (network, other))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_extras_of_texts_are_left_to_others(name):
     network = made(name, (1,)).eval()
     numbers, extras, codes = table_of(5)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
+from assay.data.batches import Resident
 from assay.data.encode import Layout
 from assay.errors import BudgetError
 from assay.models.build import build
@@ -15,7 +15,7 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.loop import fit, predict
 from assay.train.members import Member
-from assay.train.together import Course, fit_together
+from assay.train.together import Course, Lot, fit_together
 from assay.train.watch import Unwatched
 
 FAMILIES = {
@@ -47,12 +47,18 @@ def make(train):
     return made
 
 
-def together(network, train, valid, members, *, ends=None, budget=None, courses=None, **changes):
+def together(network, train, valid, members, *, ends=None, budget=None, **changes):
+    """Courses of the members; `ends` gives the places of those that end after an epoch."""
     config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
-    courses = [Course(None) for _ in members] if courses is None else courses
+    courses = [Course() for _ in members]
+
+    def end(epoch):
+        for place in () if ends is None else ends(epoch):
+            courses[place].ended = True
+
     fit_together(
-        network, Resident(train), Resident(valid), config, members, courses, seed=1, budget=budget or Budget(None),
-        watch=Unwatched(), ends=ends,
+        [Lot(network, Resident(train), Resident(valid), members, courses)], config, seed=1,
+        budget=budget or Budget(None), watch=Unwatched(), ends=end,
     )  # fmt: skip
     return courses
 
@@ -121,16 +127,28 @@ def test_a_member_leaves_when_its_patience_ends(make, train, valid):
     assert all(course.ended for course in courses)
 
 
-def test_outputs_are_those_of_the_rows_that_judge_a_member(make, train, valid):
-    judged = torch.zeros(2, len(valid))
-    judged[0, ::2], judged[1, 1::2] = 1.0, 1.0
-    courses = [Course(torch.arange(0, len(valid), 2)), Course(torch.arange(1, len(valid), 2))]
-    rows = Batch(valid.inputs, valid.target, judged)
-    together(make("tabm", [3, 4]), train, rows, MEMBERS[:2], courses=courses)
-    assert [tuple(course.outputs.shape) for course in courses] == [(3, 64, 2), (3, 64, 2)]
-    own = Batch(valid.inputs, valid.target, judged[1])
-    found, _ = alone(make("tabm", [4]), train, own, MEMBERS[1])
-    assert torch.equal(courses[1].outputs, found[:, 1::2])
+def test_lots_take_turns_and_do_not_touch_each_other(make, train, valid):
+    config = TrainConfig(epochs=4, batch=64, threads=1, clip_norm=0.5, mixup=0.3)
+    halves = [train[:128], train[128:]]
+    lots = [
+        Lot(make("mlp", [3, 4]), Resident(half), Resident(valid), MEMBERS[:2], [Course(), Course()], f"half {place}")
+        for place, half in enumerate(halves)
+    ]
+    heard = []
+
+    class Heard(Unwatched):
+        def epoch(self, record, of):
+            heard.append((record.epoch, record.network, of))
+
+    def ends(epoch):
+        lots[0].courses[1].ended = epoch >= 2
+
+    fit_together(lots, config, seed=1, budget=Budget(None), watch=Heard(), ends=ends)
+    assert heard == [(epoch, f"half {place}", 4) for epoch in (1, 2, 3, 4) for place in (0, 1)]
+    assert [[course.epochs for course in lot.courses] for lot in lots] == [[4, 2], [4, 4]]
+    for lot, half in zip(lots, halves, strict=True):
+        found, _ = alone(make("mlp", [3]), half, valid, MEMBERS[0], epochs=4, mixup=0.3)
+        assert torch.equal(lot.courses[0].outputs, found)
 
 
 def test_a_member_without_finite_numbers_leaves_and_says_so(make, train, valid):

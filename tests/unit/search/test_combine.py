@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from assay.search.combine import greedy_shares, mixture_loss
+from assay.evaluate.selection import draws
+from assay.search.combine import greedy_shares, guarded_shares, mixture_loss
 
 
 def test_the_losses_are_log_loss_and_mean_squared_error():
@@ -54,3 +55,74 @@ def test_the_mixture_is_never_worse_than_the_best_model(seed, models, classes):
     mixed = sum(share * each for share, each in zip(shares, predictions, strict=True))
     best = min(mixture_loss(each, target, None) for each in predictions)
     assert mixture_loss(mixed, target, None) <= best * (1 + 1e-9) + 1e-12
+
+
+# The guard ------------------------------------------------------------------------------------------------------------
+
+
+def _drawn(rows, samples=30):
+    return np.concatenate(list(draws(rows, samples, 0)))
+
+
+def _with_noise(rng, rows, noise):
+    """A model that is good, another that errs elsewhere, and models that know nothing."""
+    target = rng.normal(size=rows)
+    good, other = target + 0.6 * rng.normal(size=rows), target + 0.8 * rng.normal(size=rows)
+    return target, [good, other, *rng.normal(size=(noise, rows))]
+
+
+def _held_out(shares, predictions, target, rows):
+    mixed = sum(share * each[rows] for share, each in zip(shares, predictions, strict=True))
+    return mixture_loss(mixed, target[rows], None)
+
+
+def test_two_hundred_useless_models_do_not_lower_the_held_out_score():
+    guarded, unguarded, without = [], [], []
+    for seed in range(10):
+        target, predictions = _with_noise(np.random.default_rng(seed), 2_080, 200)
+        chosen_by, judged_by = np.arange(80), np.arange(80, 2_080)
+        seen = [each[chosen_by] for each in predictions]
+        few = guarded_shares(seen, target[chosen_by], draws=_drawn(80)).shares
+        all_steps = greedy_shares(seen, target[chosen_by])
+        pure = greedy_shares(seen[:2], target[chosen_by])
+        guarded.append(_held_out(few, predictions, target, judged_by))
+        unguarded.append(_held_out(all_steps, predictions, target, judged_by))
+        without.append(_held_out(pure, predictions[:2], target, judged_by))
+    assert np.mean(unguarded) > 1.1 * np.mean(without)  # the harm that noise does
+    assert np.mean(guarded) < 1.04 * np.mean(without)
+
+
+def test_steps_that_hold_are_kept():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=2_000)
+    predictions = [target + rng.normal(size=2_000) for _ in range(4)]  # equally good: the mean is best
+    found = guarded_shares(predictions, target, draws=_drawn(2_000))
+    assert found.shares == pytest.approx([0.25] * 4, abs=0.05)
+    assert found.outside[found.steps - 1] == found.outside.min()
+
+
+def test_draws_choose_what_they_would_have_chosen_alone():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 90)
+    predictions = [rng.dirichlet(np.ones(3), size=90) for _ in range(4)]
+    weights = _drawn(90, 5)
+    found = guarded_shares(predictions, target, draws=weights, rounds=6)
+    for shares, weight in zip(found.drawn, weights, strict=True):
+        assert shares == pytest.approx(greedy_shares(predictions, target, weight, rounds=found.steps), abs=1e-6)
+
+
+def test_rows_that_are_drawn_from_may_be_some():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=100)
+    predictions = [target + rng.normal(size=100) for _ in range(3)]
+    some_rows = np.arange(0, 100, 2)
+    found = guarded_shares(predictions, target, draws=_drawn(50), rows=some_rows)
+    assert found.shares.tolist() == greedy_shares(predictions, target, rounds=found.steps).tolist()
+    assert found.drawn.shape == (30, 3)
+
+
+def test_a_draw_that_cannot_choose_says_what_all_rows_say():
+    target = np.array([0.0, 0.0])
+    found = guarded_shares([np.array([0.0, 2.0]), np.array([1.0, 1.0])], target, draws=np.array([[1.0, 1.0]]))
+    assert np.isnan(found.outside).all()
+    assert found.drawn[0].tolist() == found.shares.tolist() == [0.0, 1.0]

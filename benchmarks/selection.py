@@ -13,6 +13,7 @@ import time
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import ndtr
 
 from assay.data.schema import Task
 from assay.evaluate.metrics import metric
@@ -58,18 +59,18 @@ def print_selection(name: str, spread: float, shared: float, repeats: int) -> No
 
 
 def models(rows: int, noise: int, classes: bool, rng: np.random.Generator):
-    """Eight models that know something, and useless ones: random probabilities, or values of the target's spread."""
+    """Eight models that each know five of eight causes and are calibrated, and useless ones.
+
+    Were they not calibrated, useless models would help by shrinking the answer.
+    """
+    causes = rng.normal(size=(8, rows))
+    signal = causes.sum(0) + 2.0 * rng.normal(size=rows)
+    known = [rng.choice(8, 5, replace=False) for _ in range(8)]
+    means = [causes[each].sum(0) for each in known]
     if not classes:
-        target = rng.normal(size=rows)
-        shared = 0.5 * rng.normal(size=rows)
-        good = [target + shared + scale * rng.normal(size=rows) for scale in np.linspace(0.4, 1.2, 8)]
-        return target, good + list(rng.normal(size=(noise, rows)))
-    logit = 1.5 * rng.normal(size=rows)
-    target = (rng.random(rows) < 1.0 / (1.0 + np.exp(-logit))).astype(np.int64)
-    stated = [logit + scale * rng.normal(size=rows) for scale in np.linspace(0.6, 1.8, 8)]
-    stated += list(rng.normal(size=(noise, rows)))
-    positive = [1.0 / (1.0 + np.exp(-each)) for each in stated]
-    return target, [np.stack([1.0 - each, each], axis=1) for each in positive]
+        return signal, means + list(2.0 * rng.normal(size=(noise, rows)))
+    positive = [*ndtr(np.stack(means) / np.sqrt(3.0 + 4.0)), *rng.random((noise, rows))]
+    return (signal > 0.0).astype(np.int64), [np.stack([1.0 - each, each], axis=1) for each in positive]
 
 
 def print_weights(classes: bool, repeats: int) -> None:
@@ -101,11 +102,9 @@ def print_weights(classes: bool, repeats: int) -> None:
                 scored = [loss(shares) for shares in (alone, greedy, guarded.shares, stacked)]
                 found.append((*scored[:3], guarded.steps, kept, (greedy > 0).sum(), scored[3], seconds))
             alone, greedy, guard, steps, kept, of, stack, seconds = np.mean(found, axis=0)
-            print(
-                f"| {rows:,} | {noise} | {alone:.4f} | {greedy:.4f} | {guard:.4f} | {steps:.0f} | {kept:.0f} of {of:.0f} "
-                f"| {stack:.4f} | {seconds:.2f} |",
-                flush=True,
-            )
+            losses = f"{alone:.4f} | {greedy:.4f} | {guard:.4f}"
+            counts = f"{steps:.0f} | {kept:.0f} of {of:.0f}"
+            print(f"| {rows:,} | {noise} | {losses} | {counts} | {stack:.4f} | {seconds:.2f} |", flush=True)
 
 
 def main() -> None:

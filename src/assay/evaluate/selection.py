@@ -63,7 +63,7 @@ def best_of_losses(
     def scores(weights: Floats) -> Floats:
         total = weights.sum(axis=1)
         means = np.divide(losses @ weights.T, total, out=np.full((len(losses), len(total)), np.nan), where=total > 0)
-        return np.sqrt(means) if rooted else means
+        return np.asarray(np.sqrt(means) if rooted else means, np.float64)
 
     settings, rows = losses.shape
     taken = sample_count(rows, samples, max(settings * _SUMMED, 1.0))

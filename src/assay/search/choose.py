@@ -121,12 +121,14 @@ def _greedy_way(found: Weighting, drawn: Draws) -> str:
     known = np.isfinite(found.outside).all()
     if not known:
         return f"greedy weights of {found.steps} steps, without a guard: too few rows to draw from"
-    kept, all_steps = found.outside[found.steps - 1], found.outside[-1]
-    return (
-        f"greedy weights; {found.steps} of {len(found.outside)} steps were kept, for on rows that {len(drawn.weights)} "
-        f"draws left out the loss is {kept:.5g} after them, {all_steps:.5g} after all, {found.outside[0]:.5g} of the "
-        "best alone"
+    kept, every, alone = found.outside[found.steps - 1], found.outside[-1], found.outside[0]
+    told = (
+        f"greedy weights; on rows that {len(drawn.weights)} draws left out the loss is {kept:.5g}, {alone:.5g} of the "
     )
+    told += "best alone"
+    if found.steps < len(found.outside):
+        told += f"; {found.steps} of {len(found.outside)} steps were kept, for with all it is {every:.5g}"
+    return told
 
 
 def _stacked_way(found: Stacked, greedy: Weighting, drawn: Draws) -> str:

@@ -2,8 +2,8 @@
 
 Source: Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004), sections 2.1 - 2.3: models are added
 one at a time, with replacement, whichever helps most; what never helps is dropped. Where models are many and rows few,
-late steps fit these rows alone. The guard is that of early stopping: the same steps are taken on bootstrap draws of the
-rows, and as many are kept as lower the loss of the rows that the draws left out.
+late steps may fit these rows alone. The guard is that of early stopping: the same steps are taken on bootstrap draws of
+the rows, and those are left out that clearly raise the loss of the rows that the draws left out.
 
 Letters: n rows, M models, b draws of the rows, T steps.
 """
@@ -26,6 +26,8 @@ Added = Callable[[Ints], tuple[Floats, Floats]]
 ROUNDS = 40
 #: How much lower, relatively, the loss of a mixture must be than that of the plain mean to be taken instead.
 _LEAST_GAIN = 1e-9
+#: How much less the mean of draws varies than one draw, whose left-out rows are 0.37 of all.
+_NARROWER = float(np.sqrt(np.exp(-1.0) / (1.0 - np.exp(-1.0))))
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -67,7 +69,7 @@ def greedy_shares(
     """
     own = np.ones(len(target)) if weight is None else weight
     counts, _ = _greedy(_Mixed.of(predictions, target), own[None], np.zeros((1, len(own))), rounds)
-    return _as_shares(counts[-1])[0]
+    return np.asarray(_as_shares(counts[-1])[0], np.float64)
 
 
 def guarded_shares(
@@ -79,7 +81,7 @@ def guarded_shares(
     rows: Ints | None = None,
     rounds: int = ROUNDS,
 ) -> Weighting:
-    """Greedy shares with as many steps as lower the loss of rows that they were not chosen by; see `greedy_shares`.
+    """Greedy shares without the steps that clearly raise the loss of rows left out; see `greedy_shares`.
 
     Args:
         draws: bootstrap weights of the rows, (b, m); 0 is a row that a draw left out.
@@ -96,9 +98,22 @@ def guarded_shares(
     inside = np.where(able[:, None], inside, taken)  # a draw that cannot choose says what all rows say
     counts, losses = _greedy(some, inside, left, rounds)
     outside = losses[:, able].mean(1) if able.any() else np.full(rounds, np.nan)
-    steps = int(np.argmin(outside)) + 1 if able.any() else rounds
+    steps = steps_that_hold(losses[:, able])
     whole, _ = _greedy(mixed, own[None], np.zeros((1, len(own))), steps)
     return Weighting(_as_shares(whole[-1])[0], steps, _as_shares(counts[steps - 1]), outside)
+
+
+def steps_that_hold(losses: Floats) -> int:
+    """How many steps are kept, by the losses of the rows that draws left out, (T, b): as a rule all of them.
+
+    The best number is taken where all steps together are worse than it by more than a standard error over the draws.
+    """
+    steps, draws = losses.shape
+    if draws < 2:
+        return steps
+    best = int(losses.mean(1).argmin())
+    worse = losses[-1] - losses[best]
+    return best + 1 if worse.mean() > worse.std(ddof=1) * _NARROWER else steps
 
 
 def _as_shares(counts: Ints) -> Floats:
@@ -184,7 +199,8 @@ def _added_errors(parts: NDArray[Any], inside: Floats, left: Floats) -> Added:
     steps = flat.shape[1] // inside.shape[1]
 
     def products(weights: Floats) -> Floats:
-        return np.stack([(flat * np.repeat(weight, steps)) @ flat.T for weight in weights]) / steps
+        found = np.stack([(flat * np.repeat(weight, steps)) @ flat.T for weight in weights]) / steps
+        return np.asarray(found, np.float64)
 
     found = [(products(each), each.sum(1)) for each in (inside, left)]
 

@@ -28,7 +28,7 @@ def test_the_flattery_is_what_draws_lose_on_rows_they_left_out_by_hand():
     assert flattery == pytest.approx(0.1)
     assert estimate.value == pytest.approx(0.7)
     # Two draws 0.1 apart; a part of 0.368 of the rows varies as sqrt(0.632 / 0.368) = 1.31 times all of them.
-    half = 12.7062 * np.sqrt(0.005) / np.sqrt((1 - np.exp(-1)) / np.exp(-1))
+    half = 12.70620474 * np.sqrt(0.005) / np.sqrt((1 - np.exp(-1)) / np.exp(-1))
     assert estimate.low == pytest.approx(max(0.7 - half, 0.0))
     assert estimate.high == pytest.approx(min(0.7 + half, 1.0))
     assert estimate.method == "BBC-CV (2 draws)"

@@ -151,7 +151,7 @@ def corrected(
         return Estimate(value=None, method="not defined: no draw left out rows that it is defined on"), 0.0
     chosen, kept = chosen[known], kept[known]
     sign = 1.0 if measure.higher_is_better else -1.0
-    flattery = max(float(sign * (kept - chosen).mean()), 0.0)
+    flattery = max(0.0, float(sign * (kept - chosen).mean()))
     value = validation - sign * flattery
     around = value + (chosen - chosen.mean()) * _NARROWER
     bounded = measure.higher_is_better and measure.id != "r2"

@@ -21,7 +21,7 @@ from assay.train.part import Part
 Floats = NDArray[np.float64]
 
 #: Rows times candidates times classes that a draw may look at, and those of all draws in all steps: half a second.
-_ROW_WORK, _WORK = 1.2e5, 8e7
+_ROW_WORK, _WORK = 6e4, 4e7
 _FEWEST_DRAWS, _MOST_DRAWS, _FEWEST_ROWS = 16, 60, 500
 #: Classes whose probabilities are averaged in the time that a logarithm takes.
 _CLASSES_A_LOGARITHM = 16

@@ -113,7 +113,8 @@ def steps_that_hold(losses: Floats) -> int:
         return steps
     best = int(losses.mean(1).argmin())
     worse = losses[-1] - losses[best]
-    return best + 1 if worse.mean() > worse.std(ddof=1) * _NARROWER else steps
+    is_clear = bool(worse.mean() > worse.std(ddof=1) * _NARROWER)
+    return best + 1 if is_clear else steps
 
 
 def _as_shares(counts: Ints) -> Floats:

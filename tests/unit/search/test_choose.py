@@ -63,7 +63,7 @@ def test_rows_that_no_fold_is_judged_on_are_not_drawn_from():
 def test_of_very_many_rows_some_are_drawn_from():
     target, answers = _values(np.random.default_rng(0), 100_000, models=2)
     made = guarded((), [0, 1], answers, _rows(target), None, _schema(Task.REGRESSION), 0)
-    assert made.left.shape == (16, 60_000)
+    assert made.left.shape == (16, 30_000)
     assert (np.diff(made.rows) > 0).all()
 
 

@@ -87,16 +87,24 @@ def best_of_answers(
     """The best of settings by a metric of their answers for rows that they had not learned from; see `best_of_losses`.
 
     Args:
-        task: binary, multiclass or regression.
-        truth: class positions or values, (n,).
-        answers: probabilities (n, K) or values (n,) of each setting; None of those that failed or were pruned.
-        measure: one of the metrics of the task.
+        task: of the rows.
+        truth: class positions or values, (n,), of forecasts (n, H).
+        answers: probabilities (n, K), values (n,) or forecasts (n, H) of each setting; None of those that failed or were
+            pruned.
+        measure: one of the metrics of the task; of forecasts mae or rmse.
 
     Raises:
         ValueError: no setting has answers, or there are no rows.
     """
-    scorers = [Scorer(task, truth, each) for each in answers if each is not None]
-    left_out, rows = len(answers) - len(scorers), len(truth)
+    known = [np.asarray(each, np.float64) for each in answers if each is not None]
+    left_out, rows = len(answers) - len(known), len(truth)
+    if task is Task.FORECASTING and known:
+        missed = np.stack([np.abs(each - truth) for each in known])
+        return best_of_losses(
+            (missed**2 if measure.id == "rmse" else missed).mean(axis=2), measure, left_out=left_out, weight=weight,
+            groups=groups, confidence=confidence, samples=samples, seed=seed,
+        )  # fmt: skip
+    scorers = [Scorer(task, truth, each) for each in known]
     strata = None if task is Task.REGRESSION or groups is not None else np.asarray(truth, np.int64)
     of_rows = [scorer.of_rows(measure.id) for scorer in scorers]
     added = [each for each in of_rows if each is not None]

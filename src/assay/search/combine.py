@@ -114,7 +114,7 @@ def steps_that_hold(losses: Floats) -> int:
     best = int(losses.mean(1).argmin())
     worse = losses[-1] - losses[best]
     is_clear = bool(worse.mean() > worse.std(ddof=1) * _NARROWER)
-    return best + 1 if is_clear else steps
+    return best + 1 if is_clear else int(steps)
 
 
 def _as_shares(counts: Ints) -> Floats:

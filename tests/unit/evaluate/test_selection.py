@@ -7,7 +7,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as some
 
 from assay.data.schema import Task
-from assay.evaluate.metrics import Metric, auroc, metric
+from assay.evaluate.metrics import FORECAST_METRICS, Metric, auroc, metric
 from assay.evaluate.selection import best_of_answers, best_of_losses, corrected, draws
 
 ACCURACY = metric(Task.BINARY, "accuracy")
@@ -94,6 +94,14 @@ def test_where_one_is_far_better_nothing_is_taken_off():
     found = best_of_answers(Task.REGRESSION, truth, answers, RMSE)
     assert found.flattery == 0.0
     assert found.corrected.value == pytest.approx(np.sqrt(np.mean((answers[0] - truth) ** 2)))
+
+
+def test_forecasts_are_chosen_by_the_mean_error_of_their_steps():
+    truth = np.zeros((40, 3))
+    found = best_of_answers(
+        Task.FORECASTING, truth, [truth + 2.0, truth + np.array([1.0, 2.0, 0.0]), None], FORECAST_METRICS[0]
+    )
+    assert (found.validation, found.corrected.value, found.left_out) == (1.0, 1.0, 1)
 
 
 def test_those_without_answers_are_counted_and_left_out():

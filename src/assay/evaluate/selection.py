@@ -89,8 +89,8 @@ def best_of_answers(
     Args:
         task: of the rows.
         truth: class positions or values, (n,), of forecasts (n, H).
-        answers: probabilities (n, K), values (n,) or forecasts (n, H) of each setting; None of those that failed or were
-            pruned.
+        answers: probabilities (n, K), values (n,) or forecasts (n, H) of each setting; None of those that failed or
+            were pruned.
         measure: one of the metrics of the task; of forecasts mae or rmse.
 
     Raises:

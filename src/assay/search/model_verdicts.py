@@ -40,8 +40,8 @@ def write_model(
     if "search.recipes" not in ledger:
         names = ", ".join(each.part.name for each in trained) or "none"
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {names}", value=len(trained))
-    reason = f"greedy weights on rows they did not learn from: {told}"
-    ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    way = "greedy weights" if whole.choice is None else whole.choice.way
+    ledger.record("search.ensemble", Outcome.APPLIED, f"{told}: {way}", value=len(whole.parts))
     if ensemble.bagging:
         reason = "each member learned from a Poisson bootstrap of the training rows"
         ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)

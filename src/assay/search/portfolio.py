@@ -29,7 +29,7 @@ from assay.models.answer import Head
 from assay.models.config import PICTURES, Augment, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
-from assay.search.combine import greedy_shares
+from assay.search.choose import guarded, stacked
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import (
     write_augmentation,
@@ -143,7 +143,7 @@ def search(
         networks = choose_views(
             networks, found, ensemble.views, mirror=mirror, tests=tested, seconds=for_views, ledger=ledger
         )
-    whole = combine(networks, found, judge, schema, encoder)
+    whole = combine(networks, found, judge, schema, encoder, stacking=ensemble.stacking, seed=seed)
     write_model(ledger, whole, networks, planned, ensemble, seed, budget)
     write_augmentation(ledger, whole, networks, told)
     write_trees(ledger, whole, ensemble, lost)
@@ -303,17 +303,30 @@ def _train(
 
 
 def combine(
-    networks: Sequence[TrainedNetwork], found: Examples, judge: Rows, schema: Schema, encoder: Encoder
+    networks: Sequence[TrainedNetwork],
+    found: Examples,
+    judge: Rows,
+    schema: Schema,
+    encoder: Encoder,
+    *,
+    stacking: bool = False,
+    seed: int = 0,
 ) -> Model:
-    """The networks weighted greedily; members that no share fell to are left out of the model."""
+    """The networks weighted greedily, or by stacking; members that no share fell to are left out of the model.
+
+    seed: of the draws of validation rows that guard the weights.
+    """
     weight = _judged_weight(found, judge)
     outputs = [_outputs(each.network, found) for each in networks]
     candidates = [c for place, each in enumerate(outputs) for c in _candidates(place, each, found)]
     temperatures = _temperatures(outputs, found, judge, weight, schema)
     answers = [_answer(c, temperatures[c.network], found, schema) for c in candidates]
-    shares = greedy_shares(answers, judge.target, weight)
-    kept = [(c, share) for c, share in zip(candidates, shares, strict=True) if share > 0.0]
-    return _model(networks, kept, temperatures, found, judge, weight, schema, encoder)
+    weigh = stacked if stacking and len(answers) > 1 else guarded
+    choice = weigh(
+        [each.part for each in networks], [c.network for c in candidates], answers, judge, weight, schema, seed
+    )
+    kept = [(c, share) for c, share in zip(candidates, choice.shares.tolist(), strict=True) if share > 0.0]
+    return replace(_model(networks, kept, temperatures, found, judge, weight, schema, encoder), choice=choice)
 
 
 def _judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:

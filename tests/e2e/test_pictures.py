@@ -9,6 +9,8 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from torch import nn
 
 import assay
 from assay.errors import ConfigError, DataError
@@ -206,6 +208,68 @@ def test_folders_that_teach_nothing_are_refused(made, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_reads_no_pictures_says_so(folder):
-    with pytest.raises(ConfigError, match="pictures are read by `assay fit`"):
-        assay.lr_find(folder, "label")
+def test_rates_are_tested_on_the_network_of_pictures(folder):
+    found = assay.lr_find(folder, "label", overrides=["model.width=8"], steps=24)
+    assert [curve.network for curve in found.curves] == ["cnn"]
+    assert len(found.curves[0].rates) > 10
+
+
+# Models of the user's own
+
+
+class Small(nn.Module):
+    """Takes pictures alone."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(inputs, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 8 * 8, outputs)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Beside(nn.Module):
+    """Takes pictures and numbers by name."""
+
+    def __init__(self, pictures, numbers):
+        super().__init__()
+        self.layer = nn.Linear(pictures[0] * pictures[1] * pictures[2] + numbers, 1)
+
+    def forward(self, numbers, pictures):
+        return self.layer(torch.cat([numbers, pictures.flatten(1)], dim=1))
+
+
+OWN = ["train.epochs=10", "evaluate.bootstrap=100", "evaluate.baselines=majority"]
+
+
+def test_a_model_of_the_users_own_is_given_the_pictures(folder, tmp_path):
+    given = assay.describe_inputs(folder, "label")
+    assert (given.inputs, given.outputs, given.pictures) == (3, 2, (3, 16, 16))
+    assert "float32 pictures of 0 to 1, (rows, 3, 16, 16)" in str(given)
+    options = [*OWN, "train.pictures.translate=1"]
+    run = assay.fit(folder, model=Small, out=tmp_path / "run", budget="none", overrides=options)
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["accuracy"] > 0.9
+    assert run.report().parity.difference <= 1e-5
+    assert "pictures were shifted by up to 1 pixels" in run.report().seen.caption
+    answers = run.predict(pl.DataFrame({"image": [str(folder / "left" / "000.png")]}))
+    assert answers["prediction"].to_list() == ["left"]
+
+
+def test_a_model_of_the_users_own_names_pictures_beside_other_columns(tmp_path):
+    folder = draw(tmp_path / "photos", count=30, damaged=False)
+    paths = sorted(folder.glob("*/0*.png"))
+    table = pl.DataFrame(
+        {
+            "photo": [str(path.relative_to(folder)) for path in paths],
+            "weight_in_g": np.random.default_rng(1).normal(size=len(paths)),
+            "price": [10.0 * (path.parent.name == "left") for path in paths],
+        }
+    )
+    table.write_csv(folder / "prices.csv")
+    run = assay.fit(folder / "prices.csv", "price", model=Beside, out=tmp_path / "run", budget="none", overrides=OWN)
+    assert {item.name for item in run.bundle.manifest.inputs} == {"photo", "weight_in_g"}
+    with pytest.raises(ConfigError, match="its forward has no argument `pictures`"):
+        assay.fit(folder / "prices.csv", "price", model=Small, out=tmp_path / "none", budget="none", overrides=OWN)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,7 @@ Image = pytest.importorskip("PIL.Image")
 FAST = [
     "train.epochs=10", "evaluate.bootstrap=100", "ensemble.backbone=none", "model.width=8",
 ]  # fmt: skip
+ONCE = [*FAST, "model.augment=shift"]
 
 
 def draw(folder, *, count=60, damaged=True):
@@ -56,7 +58,7 @@ def test_it_learns_the_classes_of_the_folders(run):
     assert scores["accuracy"] > 0.9
     assert report.table_schema.target == "label"
     assert report.table_schema["image"].kind == "image"
-    assert [part.name for part in report.training.parts] == ["cnn"]
+    assert all(part.name.startswith("cnn") for part in report.training.parts)
 
 
 def test_damaged_files_are_named_and_left_out(run):
@@ -68,13 +70,24 @@ def test_damaged_files_are_named_and_left_out(run):
 
 
 def test_what_mirroring_would_confuse_is_not_mirrored(run):
-    verdict = verdicts(run)["train.augmentation"]
+    verdict = verdicts(run)["train.mirroring"]
+    assert verdict.outcome == "skipped"
+    assert verdict.value > 0.5
     assert "not mirrored" in verdict.reason
-    assert "shifted by up to 1 pixels, turned by up to 8 degrees, scaled by up to 10%" in verdict.reason
-    assert verdict.value == 1.0
     assert "mirror" not in verdicts(run)["search.views"].reason
-    (part,) = run.report().training.parts
-    assert part.options["model.augment"] == "shift"
+
+
+def test_policies_that_were_tried_stand_in_the_ledger_with_their_losses(run):
+    verdict = verdicts(run)["train.augmentation"]
+    shifted = r"shifted by up to 1 pixels, turned by up to 8 degrees, scaled by up to 10%"
+    loss = r"\(\d+% of the answer, validation loss \d\.\d{4}\): "
+    assert re.search(
+        f"^cnn {loss}{shifted}; cnn with erased parts {loss}{shifted}, erased in part.*; "
+        f"cnn on unchanged pictures {loss}none; 3 policies were tried in the time of [0-9,]+ passes$",
+        verdict.reason,
+    )
+    assert verdict.value == 2.0
+    assert all(part.options["model.augment"] in ("shift", "none") for part in run.report().training.parts)
 
 
 def test_what_training_saw_is_kept_and_shown_without_torch(run):
@@ -92,7 +105,7 @@ def test_what_training_saw_is_kept_and_shown_without_torch(run):
         "assert not {'torch', 'PIL'} & set(sys.modules)\n"
     )
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert "pictures were shifted by up to 1 pixels" in " ".join(told.split())
+    assert "was trained on them, pictures were" in " ".join(told.split())
     assert told.rstrip().endswith("batch.html")
     for page in ("batch.html", "report.html"):
         assert (run.directory / page).read_text().count("data:image/jpeg;base64,") == 32
@@ -146,7 +159,7 @@ def test_a_table_of_paths_and_numbers_is_one_model(folder, tmp_path):
         }
     )
     table.write_csv(folder / "prices.csv")
-    run = assay.fit(folder / "prices.csv", "price", out=tmp_path / "run", budget="none", overrides=FAST)
+    run = assay.fit(folder / "prices.csv", "price", out=tmp_path / "run", budget="none", overrides=ONCE)
     scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
     assert scores["r2"] > 0.5
     assert {item.name for item in run.bundle.manifest.inputs} == {"photo", "weight_in_g"}
@@ -186,7 +199,7 @@ def test_a_backbone_is_named_with_its_sum_and_trained_further(tmp_path):
     folder = draw(tmp_path / "photos", count=30, damaged=False)
     options = [
         "evaluate.bootstrap=100", "ensemble.backbone=tf_efficientnet_lite0", "ensemble.tuned_layers=1", "model.width=8",
-        "train.epochs=1",
+        "model.augment=shift", "train.epochs=1",
     ]  # fmt: skip
     run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=options)
     assert "sha256 579344248a93" in verdicts(run)["search.backbone"].reason
@@ -204,7 +217,7 @@ def test_folders_that_teach_nothing_are_refused(made, tmp_path):
         for path in (tmp_path / "photos" / "right").iterdir():
             path.unlink()
     with pytest.raises(DataError):
-        assay.fit(tmp_path / "photos", out=tmp_path / "run", budget="none", overrides=FAST)
+        assay.fit(tmp_path / "photos", out=tmp_path / "run", budget="none", overrides=ONCE)
     assert not (tmp_path / "run").exists()
 
 

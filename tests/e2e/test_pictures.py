@@ -2,7 +2,9 @@
 
 import base64
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -14,7 +16,8 @@ import torch
 from torch import nn
 
 import assay
-from assay.errors import ConfigError, DataError
+from assay.errors import ConfigError, DataError, TerminatedError
+from assay.train.watch import Unwatched
 
 Image = pytest.importorskip("PIL.Image")
 FAST = [
@@ -88,6 +91,26 @@ def test_policies_that_were_tried_stand_in_the_ledger_with_their_losses(run):
     )
     assert verdict.value == 2.0
     assert all(part.options["model.augment"] in ("shift", "none") for part in run.report().training.parts)
+
+
+class Ends(Unwatched):
+    """A watch that asks the run to end within the second of its networks, after twelve epochs in all."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def epoch(self, record, of):
+        self.seen += 1
+        if self.seen == 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_goes_on_tries_the_same_policies_to_the_bit(run, folder, tmp_path):
+    with pytest.raises(TerminatedError):
+        assay.fit(folder, out=tmp_path / "run", budget="none", overrides=FAST, watch=Ends())
+    again = assay.fit(resume=tmp_path / "run")
+    one, other = (each.directory / "model" / "weights.safetensors" for each in (run, again))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_what_training_saw_is_kept_and_shown_without_torch(run):

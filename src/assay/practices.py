@@ -214,6 +214,8 @@ _ALL = (
               "Howard & Ruder, ULMFiT (ACL 2018); Kumar et al., LP-FT (ICLR 2022)", "its share"),
     _practice("train.augmentation", "train", "Training pictures and series are changed without changing what they are.",
               "Shorten & Khoshgoftaar (J. Big Data 2019); Iwana & Uchida (PLOS ONE 2021)", "networks trained so"),
+    _practice("train.mirroring", "train", "Training pictures are mirrored only where validation bears it.",
+              "Shorten & Khoshgoftaar (J. Big Data 2019), on label safety", "score lost on mirror images"),
     _practice("search.views", "search", "An answer is averaged over views of a picture where validation gains by it.",
               "Krizhevsky et al. (NeurIPS 2012), 4.1; Jordan (arXiv 2404.00498), 3.7", "views of a picture"),
     _practice("train.text-augmentation", "train", "Words of training texts are swapped, left out, hidden or replaced.",

@@ -11,6 +11,7 @@ from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
 from assay.data.names import encoded_names
+from assay.data.picture_tables import open_pictures
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import seal
@@ -21,6 +22,7 @@ from assay.models.opening import is_factory
 from assay.request import Request, resolve, with_table
 from assay.runs import read_tables
 from assay.train.foreign import Own, check_options, open_own
+from assay.workspace import scratch
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class ModelInputs:
     numbers, extras: names of the columns of these matrices, for a forward that asks for them by name.
     codes: of each category column the meaning of its codes, in order: unknown, missing, then the categories.
     classes: of the target, in the order of the logits; empty for values.
+    pictures: channels, height and width of each row's picture, float32 of 0 to 1; empty where there is none. Rows of
+        pictures alone have no matrix, and the model is given the pictures.
     """
 
     features: tuple[str, ...]
@@ -38,11 +42,12 @@ class ModelInputs:
     extras: tuple[str, ...]
     codes: Mapping[str, tuple[str, ...]]
     classes: tuple[str, ...]
+    pictures: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> int:
-        """Columns of the matrix."""
-        return len(self.features)
+        """Columns of the matrix; of pictures alone their channels."""
+        return len(self.features) or (self.pictures[0] if self.pictures else 0)
 
     @property
     def outputs(self) -> int:
@@ -50,7 +55,11 @@ class ModelInputs:
         return len(self.classes) or 1
 
     def __str__(self) -> str:
-        given = f"a float32 matrix of {self.inputs} features: {', '.join(self.features)}"
+        parts = [f"a float32 matrix of {self.inputs} features: {', '.join(self.features)}"] * bool(self.features)
+        if self.pictures:
+            named = " (by the name `pictures`)" if self.features else ""
+            parts.append(f"float32 pictures of 0 to 1, (rows, {', '.join(map(str, self.pictures))}){named}")
+        given = "; and ".join(parts)
         if not self.classes:
             return f"given {given}; to return: one standardised value a row, (rows, 1) or (rows,)"
         single = ", or one logit for the second, (rows, 1) or (rows,)" if len(self.classes) == 2 else ""
@@ -89,11 +98,16 @@ def describe_inputs(
     request = Request(data, test, valid, with_table(composed, said), ())
     options, ledger = request.config.data, Ledger()
     read_in = read_tables(data, valid, test, request.hints, options, ledger)
-    schema, parts = read_in.schema, {"valid": read_in.valid, "test": read_in.test}
-    split = seal(read_in.data, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
-    names = encoded_names(Encoder.fit(split.train, schema, options.encode, ledger))
+    with scratch() as folder:
+        pictures = open_pictures(read_in.tables, read_in.schema, folder, longest=options.encode.picture_side)
+        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
+        schema, parts = read_in.schema, {"valid": read_in.valid, "test": read_in.test}
+        split = seal(read_in.data, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
+        encoder = Encoder.fit(split.train, schema, options.encode, ledger, pictures=pictures)
+    names, layout = encoded_names(encoder), encoder.layout
+    shape = tuple(int(size) for place in layout.places("pictures") for size in layout.media[place].shape)
     classes = tuple(schema.classes) if schema.is_classification else ()
-    return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes)
+    return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes, shape)
 
 
 def open_given(
@@ -108,7 +122,7 @@ def open_given(
         return None, config
     if encoder.layout.places("series"):
         raise ConfigError(
-            "a model of your own is given numbers, categories and texts",
+            "a model of your own is given numbers, categories, texts and a picture",
             "the table has series, which only the networks that assay brings read",
             "Leave the series out with --drop, or their steps as columns with data.series=none.",
         )

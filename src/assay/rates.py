@@ -9,6 +9,7 @@ from typing import Any
 
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
+from assay.data.picture_tables import open_pictures
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError
 from assay.ledger import Ledger
@@ -160,17 +161,22 @@ def _find(request: Request, steps: int, low: float | None, high: float | None, w
         spill = config.data.spill(folder)
         watch.stage("read")
         read_in = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
-        table, schema = read_in.data, read_in.schema
+        schema = read_in.schema
+        pictures = open_pictures(
+            read_in.tables, schema, folder, longest=config.data.encode.picture_side, progress=watch.steps
+        )
+        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
         watch.stage("split")
         split = seal_tables(read_in, config.data.split, seed=config.seed, ledger=ledger)
         watch.stage("encode")
         encoder = Encoder.fit(
-            split.train, schema, config.data.encode, ledger, words=bool(reads_words(config.model, config.ensemble))
-        )
+            split.train, schema, config.data.encode, ledger, pictures=pictures,
+            words=bool(reads_words(config.model, config.ensemble)),
+        )  # fmt: skip
         curves = find_rates(
             encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
             seed=config.seed, budget=Budget(config.budget), steps=steps, low=low, high=high, watch=watch, spill=spill,
         )  # fmt: skip
     return RateTest(
-        data=table.source.name, target=schema.target, rows=len(split.train), seed=config.seed, curves=curves
+        data=read_in.data.source.name, target=schema.target, rows=len(split.train), seed=config.seed, curves=curves
     )

@@ -11,22 +11,27 @@ from typing import Any
 
 from assay.bundle.export import export, inputs_of, note_bundle
 from assay.bundle.load import load
-from assay.bundle.manifest import CARD, CONFIG, PAGE, REFERENCE, REPORT, SCHEMA
+from assay.bundle.manifest import CARD, CONFIG, MODEL, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_lengths
-from assay.data.picture_tables import open_pictures
+from assay.data.picture_tables import Pictures, open_pictures
 from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split
+from assay.data.stored import Spill
+from assay.errors import ConfigError
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.label_errors import find_label_errors
-from assay.evaluate.record import Reference, Report, TrainedPart, Training
+from assay.evaluate.leaderboard import with_size
+from assay.evaluate.metrics import PRIMARY, metric
+from assay.evaluate.nested import nested
+from assay.evaluate.record import Nested, Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
-from assay.ledger import Ledger
+from assay.ledger import Ledger, Outcome
 from assay.models.timm_network import check_name
 from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
@@ -167,6 +172,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("read"):
             sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
             known, schema = recognised(work, sources.given), sources.schema
+            outer_folds = _outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
             pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
@@ -199,11 +205,13 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             tracked.start()
             every = config.train.checkpoint_every
             checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
-            left, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
+            whole, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
+            left = whole.part(1.0 / (1 + outer_folds)) if outer_folds else whole
             if own is not None:
                 model = search_own(
-                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging, seed=seed, budget=left,
-                    watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
+                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging,
+                    stacking=config.ensemble.stacking, seed=seed, budget=left, watch=recorder, ledger=ledger,
+                    checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             else:
                 model = search(
@@ -216,6 +224,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
+        outer = _nested(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
             found = exam.assessment
@@ -249,6 +258,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 residuals=found.residuals,
                 contributions=exam.contributions,
                 forecast=found.forecast,
+                selection=exam.selection,
+                nested=outer,
+                leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),
@@ -257,6 +269,62 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             _write(work.directory, report, model, split, outputs, config)
             tracked.finish(report)
     return report
+
+
+def _outer_folds(request: Request, schema: Schema) -> int:
+    """How many times more the model is chosen, for an estimate of the choice; 0 without evaluate.protocol=nested.
+
+    Raises:
+        ConfigError: there is nothing that could be chosen anew.
+    """
+    config = request.config.evaluate
+    if config.protocol != "nested":
+        return 0
+    if request.model is not None or schema.windowing is not None:
+        came = "a model of your own was given" if request.model is not None else "windows of a forecast overlap"
+        raise ConfigError(
+            "nested cross-validation chooses networks of assay for rows that stand alone", came,
+            "Leave evaluate.protocol=nested out.",
+        )  # fmt: skip
+    return config.outer_folds
+
+
+def _nested(
+    request: Request,
+    split: Split,
+    schema: Schema,
+    pictures: Pictures | None,
+    budget: Budget,
+    spill: Spill,
+    model: Model,
+    ledger: Ledger,
+    watch: Watch,
+) -> Nested | None:
+    """The estimate of the whole choice in outer folds, where it was asked for; each has an equal part of the time."""
+    config, folds = request.config, _outer_folds(request, schema)
+    if not folds or model.trained.interrupted:
+        why = "the run was interrupted" if folds else "evaluate.protocol=nested repeats the choice in outer folds"
+        ledger.record("evaluate.nested", Outcome.SKIPPED, why)
+        return None
+
+    def choose(parts: Split, place: int) -> Model:
+        watch.stage(f"outer fold {place + 1} of {folds}")
+        own, quiet = budget.part(1.0 / (folds - place)), Ledger()
+        texts = text_plan(request, parts, schema, own, quiet)
+        encoder = Encoder.fit(
+            parts.train, schema, texts.encode, quiet, frozen=texts.frozen, pictures=pictures, words=texts.words,
+            tunes=texts.tunes,
+        )  # fmt: skip
+        found = search(
+            encoder, parts, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
+            seed=config.seed + place, budget=own, watch=Unwatched(), ledger=quiet, spill=spill,
+        )  # fmt: skip
+        return calibrate(found, parts.valid, config.evaluate, schema, quiet)
+
+    return nested(
+        choose, split, schema, config.data.split, metric(schema.task, PRIMARY[schema.task]), folds=folds,
+        seed=config.seed, confidence=config.evaluate.confidence, ledger=ledger,
+    )  # fmt: skip
 
 
 def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:

@@ -42,10 +42,48 @@ def test_the_ledger_tells_of_folds_and_weights(run):
     assert verdicts["search.bagging"].outcome is Outcome.SKIPPED
 
 
+def test_three_scores_stand_side_by_side_and_a_leaderboard_has_every_network(run):
+    report = run.report()
+    chosen, board = report.selection, report.leaderboard
+    assert chosen.settings == 6  # three networks with two variants each, whose folds are weighted as one
+    assert chosen.rows == report.split.train_rows + report.split.valid_rows
+    assert chosen.corrected.low < chosen.corrected.value <= chosen.validation
+    assert chosen.flattery == pytest.approx(chosen.validation - chosen.corrected.value)
+    verdicts = {verdict.practice: verdict for verdict in report.ledger}
+    assert verdicts["evaluate.selection-bias"].value == pytest.approx(chosen.flattery)
+    rows = {row.name: row for row in board.rows}
+    assert set(rows) == {"the model", "realmlp", "mlp", "tabm_mini", "majority class"}
+    assert rows["the model"].corrected == chosen.corrected
+    assert rows["the model"].bytes == (run.directory / "model" / "model.onnx").stat().st_size
+    assert sum(row.share for row in board.rows if row.kind == "network") == pytest.approx(1.0)
+    for row in board.rows:
+        is_dropped = row.share == 0.0
+        assert (row.test is None) == (row.predict_microseconds is None) == is_dropped
+        assert (row.bytes is None) == (is_dropped or row.kind == "baseline")
+    values = [row.corrected.value for row in board.rows]
+    assert values == sorted(values, reverse=True)
+
+
 def test_epochs_are_written_down_by_network(run):
     lines = (run.directory / "metrics.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == 9
     assert [line.count('"network":"mlp"') for line in lines] == [0, 0, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_the_choice_is_repeated_in_outer_folds_and_networks_are_stacked(adult_small, tmp_path):
+    options = [
+        "train.epochs=2", "evaluate.bootstrap=100", "evaluate.baselines=majority", "model.name=mlp", "model.members=2",
+        "ensemble.folds=1", "ensemble.stacking=true", "evaluate.protocol=nested", "evaluate.outer_folds=2",
+    ]  # fmt: skip
+    run = assay.fit(adult_small, "income", out=tmp_path / "run", budget=None, overrides=options)
+    found = run.report().nested
+    assert len(found.scores) == 2
+    assert found.estimate.value == pytest.approx(np.mean(found.scores))
+    assert found.rows == run.report().split.train_rows + run.report().split.valid_rows
+    assert run.report().split.opened == 1
+    told = {verdict.practice: verdict.reason for verdict in run.report().ledger}
+    assert told["evaluate.nested"].startswith("2 folds dealt within strata of the target")
+    assert "stacking, as ensemble.stacking=true asked" in told["search.ensemble"]
 
 
 def test_an_option_that_a_network_has_no_use_for_is_refused(adult_small, tmp_path):

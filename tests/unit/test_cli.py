@@ -312,11 +312,16 @@ def test_show_compare_and_predict_on_a_real_run(small_run, adult_small, tmp_path
     assert flat(compose(file=tmp_path / "again.yaml")) == shown["config"]
     assert main(["show", run, "--ledger", "--json"]) == 0
     assert {one["practice"] for one in json.loads(capsys.readouterr().out)["ledger"]} == set(PRACTICES)
+    assert main(["show", run, "--leaderboard", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["leaderboard"]["rows"] == shown["leaderboard"]["rows"]
+    assert main(["show", run, "--leaderboard"]) == 0
+    assert "the model" in capsys.readouterr().out
     assert main(["show", run]) == 0
     assert "Scores" in capsys.readouterr().out
     assert main(["compare", run, run, "--json"]) == 0
     compared = json.loads(capsys.readouterr().out)
     assert compared["same_test_rows"] is True
+    assert compared["runs"][0]["whole"]["validation"] == shown["selection"]["validation"]
     assert compared["runs"][0]["scores"] == compared["runs"][1]["scores"] == shown["scores"][0]["scores"]
     assert main(["compare", run, run]) == 0
     assert "(primary)" in capsys.readouterr().out

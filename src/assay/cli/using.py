@@ -64,10 +64,17 @@ def show(
         bool,
         typer.Option("--batch", help="Show training rows as the network saw them, and where.", show_default="off"),
     ] = False,
+    leaderboard: Annotated[
+        bool,
+        typer.Option(
+            "--leaderboard", help="Print networks and baselines by score, with what they cost.", show_default="off"
+        ),
+    ] = False,
     as_json: take.Json = False,
 ) -> None:
-    """Show what a run found: scores beside baselines, advice, and on request its configuration, ledger or a batch."""
-    asked = [name for name, on in (("--config", config), ("--ledger", ledger), ("--batch", batch)) if on]
+    """Show what a run found: scores beside baselines, advice, and on request one of its parts."""
+    parts = {"--config": config, "--ledger": ledger, "--batch": batch, "--leaderboard": leaderboard}
+    asked = [name for name, on in parts.items() if on]
     if len(asked) > 1:
         raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
     if (run / "study.json").is_file() and not asked:
@@ -86,12 +93,16 @@ def show(
     report = _report_of(run)
     if as_json:
         content = report.model_dump(mode="json", by_alias=True)
-        part = {"--config": "config", "--ledger": "ledger", "--batch": "seen"}.get("".join(asked))
+        part = {"--config": "config", "--ledger": "ledger", "--batch": "seen", "--leaderboard": "leaderboard"}.get(
+            "".join(asked)
+        )
         take.print_json(content if part is None else {part: content[part]})
     elif ledger:
         take.console().print(_ledger_table(report))
     elif batch:
         _print_batch(run, report)
+    elif leaderboard:
+        _print_leaderboard(run, report)
     else:
         from assay.report.terminal import summarise
 
@@ -119,16 +130,39 @@ def compare(
                 "primary": reports[0].primary,
                 "same_test_rows": same_rows,
                 "runs": [
-                    {"run": str(path), **network.model_dump(mode="json")}
-                    for path, network in zip(runs, networks, strict=True)
+                    {"run": str(path), **network.model_dump(mode="json"), "whole": _whole_of(report)}
+                    for path, network, report in zip(runs, networks, reports, strict=True)
                 ],
             }
         )
         return
     console = take.console()
-    console.print(_score_table([str(path) for path in runs], networks, first=reports[0].primary))
+    table = _score_table([str(path) for path in runs], networks, first=reports[0].primary)
+    _add_costs(table, reports)
+    console.print(table)
     if not same_rows:
         console.print("The runs were tested on different rows, so a difference may come from the rows alone.")
+
+
+def _whole_of(report: Report) -> dict[str, object] | None:
+    """The row of the whole model on the leaderboard of its run, or None where it has none."""
+    found = () if report.leaderboard is None else report.leaderboard.rows
+    return next((row.model_dump(mode="json") for row in found if row.kind == "ensemble"), None)
+
+
+def _add_costs(table: Table, reports: Sequence[Report]) -> None:
+    """Rows on the choice and the cost of each model: its validation score, with and without flattery, and the rest."""
+    from assay.report.board import MISSING, board
+    from assay.report.words import plain
+
+    whole = [next((row for row in board(report) if row.kind == "whole model"), None) for report in reports]
+    if not any(whole):
+        return
+    for label, field in (
+        ("validation", "validation"), ("validation, corrected", "corrected"), ("time to fit", "fit"),
+        ("us per row", "predict"), ("size", "size"),
+    ):  # fmt: skip
+        table.add_row(label, *(MISSING if row is None else plain(getattr(row, field)) for row in whole))
 
 
 def _check_output(path: Path, data: str) -> None:
@@ -219,6 +253,23 @@ def _print_batch(run: Path, report: Report) -> None:
         console.print(table)
     pages = [path for path in (run / "batch.html", run / "report.html") if path.is_file()]
     sys.stdout.write(f"{pages[0]}\n" if pages else "")
+
+
+def _print_leaderboard(run: Path, report: Report) -> None:
+    """Networks and baselines of a run, best first, and how they were timed."""
+    from assay.report.terminal import leaderboard_table
+
+    found = report.leaderboard
+    if found is None:
+        raise BundleError(
+            "a run must have kept a leaderboard to show it",
+            f"{run} has none",
+            "Runs made with this version of assay do.",
+        )
+    console = take.console()
+    console.print(f"{found.label}, {'higher' if found.higher_is_better else 'lower'} is better")
+    console.print(leaderboard_table(report, intervals=True))
+    console.print(f"us/row: {found.timed}")
 
 
 def _ledger_table(report: Report) -> Table:

@@ -81,15 +81,15 @@ class Resident:
 
     def weighing(self, weight: Tensor | None) -> Resident:
         """See `Source`."""
-        return Resident(Batch(self.rows.inputs, self.rows.target, weight))
+        return replace(self, rows=Batch(self.rows.inputs, self.rows.target, weight))
 
     def reading(self, places: Sequence[int]) -> Resident:
         """See `Source`."""
-        return Resident(replace(self.rows, inputs=self.rows.inputs.reading(places)))
+        return replace(self, rows=replace(self.rows, inputs=self.rows.inputs.reading(places)))
 
     def to(self, device: torch.device) -> Resident:
         """See `Source`."""
-        return Resident(self.rows.to(device))
+        return replace(self, rows=self.rows.to(device))
 
     def epoch(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[Batch]:
         """See `Source`."""

@@ -398,9 +398,9 @@ def _plan_input(
     if column.kind is Kind.IMAGE:
         if pictures is None:
             raise ConfigError(
-                "pictures are read by `assay fit` and `assay.fit` alone, with the networks that assay brings",
-                f"column {name!r} names pictures",
-                "Leave the column out with --drop, or fit without a model of your own.",
+                "pictures must be decoded before rows are encoded",
+                f"column {name!r} names pictures, and they were not",
+                "Leave the column out with --drop.",
             )
         return Input(name=name, kind=column.kind, picture=pictures.form), 0
     if column.kind is Kind.SEQUENCE:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from assay.records import Record
 
+Protocol = Literal["holdout", "nested"]
 Baseline = Literal["majority", "linear", "trees"]
 
 
@@ -25,4 +26,10 @@ class EvaluateConfig(Record):
     coverage: float = Field(
         0.9, gt=0.5, lt=1.0, description="Share of the steps ahead that intervals of forecasts are to hold."
     )
+    protocol: Protocol = Field(
+        "holdout",
+        description="'nested' repeats the whole choice of the model in outer folds too, which takes their share of the "
+        "time; 'holdout' has the sealed test part alone.",
+    )
+    outer_folds: int = Field(5, ge=2, le=20, description="Outer folds of evaluate.protocol=nested.")
     calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")

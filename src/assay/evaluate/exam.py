@@ -15,23 +15,32 @@ from assay.data.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
+from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
-from assay.evaluate.metrics import PRIMARY, Scorer, metric
+from assay.evaluate.intervals import estimates
+from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
+from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.nested import answers_of
 from assay.evaluate.opened import opened, output_of
-from assay.evaluate.record import Calibration, Contribution
+from assay.evaluate.record import Calibration, Contribution, Estimate, Leaderboard, Selection
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
 
 @dataclass(frozen=True)
 class Exam:
-    """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives."""
+    """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
+
+    selection, leaderboard: None where it is not known what a model was chosen from.
+    """
 
     assessment: Assessment
     calibration: Calibration | None
     contributions: tuple[Contribution, ...]
+    selection: Selection | None = None
+    leaderboard: Leaderboard | None = None
 
 
 def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
@@ -68,12 +77,12 @@ def sit(
     """
     if schema.windowing is not None:
         told = _described(model)
-        made = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
-        return Exam(made, None, ())
+        made, chosen, board = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+        return Exam(made, None, (), chosen, board)
     rows = opened(split, "rows", ledger)
     begun = perf_counter()
     raw = model.outputs_of(rows)
-    answers = _answers(model, raw)
+    answers = answers_of(model, raw)
     seconds = perf_counter() - begun
     network = Output("network", "network", _described(model), answers, model.seconds, seconds)
     outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
@@ -86,25 +95,68 @@ def sit(
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
     given = contributions(
-        lambda frame: _answers(model, model.outputs(frame)), rows, schema, a_row=seconds / max(len(rows), 1), seed=seed,
-        ledger=ledger,
+        lambda frame: answers_of(model, model.outputs(frame)), rows, schema,
+        a_row=seconds / max(len(rows), 1), seed=seed, ledger=ledger,
     )  # fmt: skip
+    chosen, board = _chosen(
+        model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
+    )
+    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
+
+
+def _chosen(
+    model: Model,
+    baselines: Sequence[FittedBaseline],
+    split: Split,
+    rows: Rows,
+    schema: Schema,
+    measure: Metric,
+    validation: float,
+    found: Assessment,
+    raw: NDArray[np.float32],
+    config: EvaluateConfig,
+    *,
+    seed: int,
+    ledger: Ledger,
+) -> tuple[Selection | None, Leaderboard | None]:
+    """The score of the model without what its choice flatters it by, and the leaderboard; `rows` were answered."""
+    choice = model.choice
+    if choice is None:
+        return None, None
+
+    def judged(some: Rows, prediction: Floats) -> Estimate:
+        return estimates(
+            schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES, seed=seed,
+            only=(measure.id,),
+        )[measure.id]  # fmt: skip
+
+    selection = selection_of(choice, schema.task, measure, validation, config.confidence)
+    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
+    note_selection(selection, choice, on_test if split.test is not None else None, ledger)
+    sat = Sat(found.scores, raw, len(rows), split.test is not None, lambda prediction: judged(rows, prediction))
+    board = leaderboard(
+        model, choice, baselines, split.valid, schema, measure, selection, sat, judge_valid=judged,
+        confidence=config.confidence,
+    )  # fmt: skip
+    return selection, board
+
+
+def _calibration(
+    model: Model,
+    rows: Rows,
+    raw: NDArray[np.float32],
+    answers: NDArray[np.float64],
+    config: EvaluateConfig,
+    ledger: Ledger,
+) -> Calibration | None:
     head = model.head
     if head.temperatures is None or not config.calibrate:
-        return Exam(found, None, given)
+        return None
     plain = mixed_probabilities(raw, [1.0] * len(raw), head.shares)
     overall = float(np.average(head.temperatures, weights=head.shares))
-    calibration = describe_calibration(
+    return describe_calibration(
         overall, rows.target, plain, answers, rows.weight, ledger=ledger, confidence=config.confidence
     )
-    return Exam(found, calibration, given)
-
-
-def _answers(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities (n, classes), or values (n,), from the raw outputs of every member."""
-    if model.head.temperatures is None:
-        return model.in_units(raw)
-    return mixed_probabilities(raw, model.head.temperatures, model.head.shares)
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -17,19 +17,24 @@ from assay.data.split import Split
 from assay.data.windowing import scales_of
 from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
+from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.compare import advice, comparisons
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.conformal import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast_baselines import history_of
 from assay.evaluate.forecast_scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import (
     BandCoverage,
+    Estimate,
     ForecastPicture,
     ForecastReport,
     HorizonErrors,
+    Leaderboard,
     ModelScores,
+    Selection,
 )
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
@@ -101,14 +106,15 @@ def sit_forecast(
     *,
     seed: int,
     ledger: Ledger,
-) -> Assessment:
+) -> tuple[Assessment, Selection | None, Leaderboard | None]:
     """Open the seal once, score every model on the windows of the test part, and measure the intervals.
 
     Without a test part the scores are on validation windows, and the ledger says so.
     """
     rows = opened(split, "windows", ledger)
     begun = perf_counter()
-    answers = model.forecasts(model.outputs_of(rows))
+    raw = model.outputs_of(rows)
+    answers = model.forecasts(raw)
     network = Output("network", "network", described, answers, model.seconds, perf_counter() - begun)
     outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
     judged = Judged.of(rows, schema)
@@ -125,7 +131,26 @@ def sit_forecast(
     measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
-    return made
+    if model.choice is None:
+        return made, None, None
+
+    def judge(windows: Judged, prediction: Floats) -> Estimate:
+        blocks = Blocks.of(windows.steps, windows.truth.shape[1])
+        own = ForecastScorer(windows.truth, prediction, windows.naive, windows.deviation, blocks)
+        return forecast_estimates(own, confidence=config.confidence, samples=SAMPLES, seed=seed)[measure.id]
+
+    selection = selection_of(
+        model.choice, schema.task, measure, scorer.values[measure.id], config.confidence
+    )  # fmt: skip
+    note_selection(selection, model.choice, None if split.test is None else on_test, ledger)
+    sat = Sat(
+        made.scores, raw, len(rows), split.test is not None, lambda prediction: judge(judged, prediction)
+    )  # fmt: skip
+    board = leaderboard(
+        model, model.choice, baselines, split.valid, schema, measure, selection, sat,
+        judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
+    )  # fmt: skip
+    return made, selection, board
 
 
 def assess_forecasts(

@@ -8,7 +8,7 @@ widening in small samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -254,8 +254,9 @@ def estimates(
     confidence: float = 0.95,
     samples: int = 1000,
     seed: int = 0,
+    only: Collection[str] | None = None,
 ) -> dict[str, Estimate]:
-    """Every metric of the task with its interval, in the order of `METRICS`.
+    """Every metric of the task, or those in `only`, with its interval, in the order of `METRICS`.
 
     Args:
         task: binary, multiclass or regression.
@@ -265,9 +266,10 @@ def estimates(
         confidence: coverage of the intervals.
         samples: bootstrap samples; large tables take fewer, and `method` says so.
         seed: the same seed gives the same intervals.
+        only: the metrics wanted; all of them where not given.
     """
     scorer = Scorer(task, truth, prediction)
-    values = scorer.values(weight)
+    values = scorer.values(weight, only)
     found = {} if weight is not None else _closed_forms(scorer, values, confidence)
     defined = [name for name, value in values.items() if name not in found and np.isfinite(value)]
     if defined and scorer.rows > 1:
@@ -275,7 +277,8 @@ def estimates(
     for name, value in values.items():
         if name not in found and np.isfinite(value):
             found[name] = Estimate(value=value, method="no interval from one row")
-    return {m.id: found.get(m.id, _undefined(_reason(m.id, scorer.rows))) for m in METRICS[task]}
+    wanted = [m.id for m in METRICS[task] if m.id in values]
+    return {name: found.get(name, _undefined(_reason(name, scorer.rows))) for name in wanted}
 
 
 def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -> dict[str, Estimate]:
@@ -287,12 +290,14 @@ def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -
     found = {}
     if scorer.task is Task.BINARY:
         trials |= {"precision": int((chosen == 1).sum()), "recall": int((scorer.truth == 1).sum())}
-        found["auroc"] = delong(scorer.truth == 1, scorer.prediction[:, 1], confidence)
+        if "auroc" in values:
+            found["auroc"] = delong(scorer.truth == 1, scorer.prediction[:, 1], confidence)
     else:
         for average in ("macro", "weighted"):
-            found[f"auroc_{average}"] = delong_average(scorer.truth, scorer.prediction, average, confidence)
+            if f"auroc_{average}" in values:
+                found[f"auroc_{average}"] = delong_average(scorer.truth, scorer.prediction, average, confidence)
     for name, count in trials.items():
-        if count:
+        if count and name in values:
             low, high = wilson(values[name], count, confidence)
             found[name] = Estimate(value=values[name], low=low, high=high, method="Wilson")
     return found

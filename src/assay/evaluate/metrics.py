@@ -231,6 +231,16 @@ class Scorer:
         weights = np.ones((1, self.rows)) if weight is None else np.asarray(weight, np.float64)[None]
         return {name: float(value[0]) for name, value in self(weights, only).items()}
 
+    def of_rows(self, name: str) -> Floats | None:
+        """What each row adds to a metric that is a mean over rows, or the root of one (rmse), (n,); None of others."""
+        if name == "accuracy":
+            return np.asarray(decide(self.prediction) == self.truth, np.float64)
+        if name in ("log_loss", "brier"):
+            return self._row_losses[:, int(name == "brier")]
+        if name in ("rmse", "mae"):
+            return self._errors[0][:, int(name == "mae")]
+        return None
+
     def table(self, weights: Floats) -> Floats:
         """Confusion tables (b, K, K): rows are the truth, columns the decision."""
         size = self.classes**2

@@ -59,6 +59,70 @@ class Comparison(Record):
     verdict: Literal["better", "worse", "not distinguishable"]
 
 
+class Selection(Record):
+    """What was chosen by a score, and that score without what the choice flatters it by.
+
+    validation: of what was chosen, on the rows that it was chosen by. corrected: with `flattery` taken off.
+    settings: chosen among; left_out: those that have no answers, as they failed or were pruned. rows: chosen by.
+    """
+
+    metric: str
+    label: str
+    higher_is_better: bool
+    validation: float
+    corrected: Estimate
+    flattery: float
+    settings: int
+    left_out: int = 0
+    rows: int
+
+
+class Nested(Record):
+    """The score of the whole way of choosing a model, repeated in outer folds that it never chose by.
+
+    scores: of each fold. estimate: their mean. rows: that were judged. seconds: of all folds.
+    """
+
+    metric: str
+    label: str
+    higher_is_better: bool
+    scores: tuple[float, ...]
+    estimate: Estimate
+    rows: int
+    seconds: float
+
+
+class LeaderboardRow(Record):
+    """A network, baseline or the whole model of a run, in the primary metric and in what it costs.
+
+    kind: `ensemble` is the whole model. share: of the answer; None of what is no part of the model, 0 of what was
+    dropped from it. validation: on `validation_rows`; corrected: without what the choice flatters by. test: None where
+    it was not asked. predict_microseconds: for a row. bytes: of the parameters, or of the file of the whole; None of
+    what is not saved.
+    """
+
+    name: str
+    kind: Literal["network", "linear", "trees", "baseline", "ensemble"]
+    share: float | None
+    validation: float | None
+    validation_rows: int
+    corrected: Estimate | None
+    test: Estimate | None
+    fit_seconds: float
+    predict_microseconds: float | None
+    bytes: int | None
+
+
+class Leaderboard(Record):
+    """The rows, best validation score first; `timed` says how the microseconds were measured."""
+
+    metric: str
+    label: str
+    higher_is_better: bool
+    timed: str
+    rows: tuple[LeaderboardRow, ...]
+
+
 class Reference(Record):
     """A published number that the user wants to see beside the scores."""
 
@@ -287,6 +351,9 @@ class Report(Record):
     residuals: ResidualPicture | None = None
     contributions: tuple[Contribution, ...] = ()
     forecast: ForecastReport | None = None
+    selection: Selection | None = None
+    leaderboard: Leaderboard | None = None
+    nested: Nested | None = None
     parity: Parity
     seen: Seen | None = None
     ledger: tuple[Verdict, ...]

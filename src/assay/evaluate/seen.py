@@ -69,7 +69,7 @@ def _pictures(
 ) -> tuple[tuple[Thumbnail, ...], list[str]]:
     if not places:
         return (), []
-    part = _leading(parts, PICTURES)
+    part = _leading(parts, (*PICTURES, "own"))
     rows = _alone(encoded, places[0], target)
     shown, told = list(labels), ["Pictures are shown as they are: no network was trained on them from scratch."]
     if part is not None:

@@ -45,7 +45,7 @@ def examine(network: ForeignNetwork, rows: Encoded) -> Examined:
     Raises:
         ConfigError: it cannot be trained, tested or exported as it is; the error says why.
     """
-    rows = rows[torch.arange(max(2, min(ROWS, len(rows)))) % len(rows)]
+    rows = rows[torch.arange(max(2, min(ROWS, len(rows)))) % len(rows)].reading(network.reads)
     network.eval()
     _check_made(network.module)
     with torch.no_grad(), _unchanged(network.module):
@@ -73,7 +73,7 @@ def refuse_probabilities(network: ForeignNetwork, rows: Encoded) -> None:
         ConfigError: they are.
     """
     rows = rows[:ROWS]
-    given = network.inputs(rows.numbers, rows.extras, rows.codes)
+    given = network.inputs(rows.numbers, rows.extras, rows.codes, *rows.media)
     answers = network.ask(given).reshape(len(rows), -1)
     if network.outputs == 1 or bool((answers == answers[:1]).all()):
         return
@@ -111,7 +111,7 @@ def _is_probability(came: str) -> ConfigError:
 
 
 def _ask(network: ForeignNetwork, rows: Encoded) -> Tensor:
-    answers: Tensor = network(rows.numbers, rows.extras, rows.codes)
+    answers: Tensor = network(rows.numbers, rows.extras, rows.codes, *rows.media)
     return answers
 
 
@@ -227,10 +227,11 @@ def _try_training(network: ForeignNetwork, rows: Encoded) -> int:
 def _check_export(network: ForeignNetwork, rows: Encoded) -> None:
     """The saved model is a graph: what cannot become one is refused before it is trained."""
     free = {0: torch.export.Dim("rows", min=1, max=1 << 24)}
-    given = (rows.numbers, rows.extras, rows.codes.long())
+    given = (rows.numbers, rows.extras, rows.codes.long(), *rows.media)
+    shapes = (free, free, free, *([(free,) * len(rows.media)] if rows.media else []))
     try:
         with torch.no_grad(), _unchanged(network.module):
-            torch.export.export(network, given, dynamic_shapes=(free, free, free), strict=False)
+            torch.export.export(network, given, dynamic_shapes=shapes, strict=False)
     except Exception as error:
         raise ConfigError(
             "a model must be one graph of tensor operations, so that it can be saved without its code",

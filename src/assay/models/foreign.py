@@ -1,6 +1,6 @@
 """Modules of the user's own behind the interface of a network: one member, a plain matrix in, logits out.
 
-Shape legend: n rows, N numbers, X extras, C category columns, F features, M members.
+Shape legend: n rows, N numbers, X extras, C category columns, F features, M members; pictures of D channels, H by W.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from assay.models.quoting import form, quoted
 #: A category column with more codes than this becomes a learned vector instead of one column a code.
 ONE_HOT_CODES, VECTOR_LENGTH = 32, 8
 #: The matrices a module can ask for by the names of its arguments.
-PARTS = ("numbers", "extras", "codes")
+PARTS = ("numbers", "extras", "codes", "pictures")
+#: Pictures of one call without gradients.
+_PICTURES_AT_ONCE = 64
 
 
 class FeatureMatrix(nn.Module):
@@ -55,6 +57,12 @@ class FeatureMatrix(nn.Module):
         return torch.cat(parts, dim=1)
 
 
+def is_of_pictures(layout: Layout) -> bool:
+    """Whether rows are a picture each and nothing else."""
+    beside = layout.numbers + layout.extras + len(layout.vocabularies)
+    return bool(layout.places("pictures")) and not beside
+
+
 def feature_names(names: EncodedNames) -> tuple[str, ...]:
     """What each column of a `FeatureMatrix` is: `age`, `colour = red`, `colour is unknown`, `city: vector 1`."""
     narrow = [(name, codes) for name, codes in names.codes if len(codes) <= ONE_HOT_CODES]
@@ -67,31 +75,35 @@ def feature_names(names: EncodedNames) -> tuple[str, ...]:
 class ForeignNetwork(Network):
     """A module of the user's own as a network of one member; its parameters are trained where they are.
 
-    The module takes the matrix of features, or the matrices whose names its `forward` has. It answers with logits
-    (n, classes), one logit (n, 1) or (n,) of two classes, or values (n, 1) or (n,); of two classes the first gets the
-    logit 0, which gives the same probabilities.
+    The module takes the matrix of features, or the arrays whose names its `forward` has; of rows that are a picture
+    each and nothing else it takes the pictures, float32 (n, D, H, W) of 0 to 1. It answers with logits (n, classes),
+    one logit (n, 1) or (n,) of two classes, or values (n, 1) or (n,); of two classes the first gets the logit 0, which
+    gives the same probabilities.
 
-    takes: names of the matrices it asks for; empty for the matrix of features.
+    takes: names of the arrays it asks for; empty for the matrix of features, or for pictures alone.
     single: whether it answers with one number a row; None until it has answered rows.
     """
 
     def __init__(self, module: nn.Module, layout: Layout, outputs: int, takes: Sequence[str] = ()) -> None:
         super().__init__(members=1)
-        self.features = None if takes else FeatureMatrix(layout)
+        self.only_pictures = not takes and is_of_pictures(layout)
+        self.features = None if takes or self.only_pictures else FeatureMatrix(layout)
+        if self.only_pictures or "pictures" in takes:
+            self.reads, self.rows_at_once = layout.places("pictures"), _PICTURES_AT_ONCE
         self.module = module
         self.layout, self.outputs, self.takes = layout, outputs, tuple(takes)
         self.single: bool | None = True if outputs == 1 else None
         self._places: list[tuple[nn.Module, str, Tensor]] = []
 
-    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
-        """Compute; see `Network` for shapes.
+    def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor:
+        """Compute; see `Network` for shapes; media[0] are the pictures, where it reads them.
 
         Raises:
             ConfigError: the module raised, or its answer is not of the shape it must have.
         """
         if torch.compiler.is_exporting():  # shapes are symbols here, and what is raised is for the exporter
-            return self._logits(self.ask(self.inputs(numbers, extras, codes)))
-        given = self.inputs(numbers, extras, codes)
+            return self._logits(self.ask(self.inputs(numbers, extras, codes, *media)))
+        given = self.inputs(numbers, extras, codes, *media)
         try:
             answer = self.ask(given)
         except AssayError:
@@ -103,14 +115,16 @@ class ForeignNetwork(Network):
             self.settle_buffers()
         return self._logits(answer)
 
-    def inputs(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor | dict[str, Tensor]:
-        """What the module is given: the matrix of features, or the matrices it asks for by name."""
+    def inputs(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor | dict[str, Tensor]:
+        """What the module is given: the matrix of features, the pictures, or the arrays it asks for by name."""
+        pictures = [one.float() / 255.0 for one in media]
+        if self.only_pictures:
+            return pictures[0]
         if self.features is not None:
             matrix: Tensor = self.features(numbers, extras, codes)
             return matrix
-        return {
-            name: part for name, part in zip(PARTS, (numbers, extras, codes.long()), strict=True) if name in self.takes
-        }
+        parts = zip(PARTS, (numbers, extras, codes.long(), *pictures), strict=False)
+        return {name: part for name, part in parts if name in self.takes}
 
     def ask(self, given: Tensor | dict[str, Tensor]) -> Tensor:
         """The module's answer as it is."""

@@ -21,13 +21,17 @@ _SHOWN = 300
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a factory is told: features, classes (or 1), numbers, extras, and the codes of each category column."""
+    """What a factory is told: features, classes (or 1), numbers, extras, and the codes of each category column.
+
+    pictures: channels, height and width of a row's picture; empty where there is none.
+    """
 
     inputs: int
     outputs: int
     numbers: int
     extras: int
     vocabularies: tuple[int, ...]
+    pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _refuse_scripts(model: nn.Module) -> None:
 
 
 def _parts_taken(model: nn.Module) -> tuple[str, ...]:
-    """Which of numbers, extras and codes the module's forward names."""
+    """Which of numbers, extras, codes and pictures the module's forward names."""
     names = inspect.signature(model.forward).parameters
     return tuple(part for part in PARTS if part in names)
 
@@ -136,7 +140,7 @@ def _arguments(factory: Callable[..., object], sizes: Sizes) -> tuple[tuple[int,
     if not named and len(lacking) <= 2 and all(p.kind in plain for p in lacking):
         return (sizes.inputs, sizes.outputs)[: len(lacking)], {}
     raise ConfigError(
-        "a factory's arguments must be among inputs, outputs, numbers, extras and vocabularies",
+        "a factory's arguments must be among inputs, outputs, numbers, extras, vocabularies and pictures",
         f"it also needs {', '.join(p.name for p in lacking)}",
         "Wrap it: model=lambda inputs, outputs: Net(inputs, outputs, width=64).",
     )

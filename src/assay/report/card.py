@@ -160,6 +160,10 @@ def _analyses(report: Report) -> str:
     text = _table(head, rows) + "\n\nThe best value of a row is bold."
     if report.comparisons:
         text += "\n\n" + _bullets(_safe(story.compared(report, made)) for made in report.comparisons)
+    if report.selection is not None:
+        text += f"\n\nChosen by validation: {_safe(story.chosen(report), 600)}"
+    if report.nested is not None:
+        text += f"\n\nThe way of choosing: {_safe(story.nested(report), 600)}"
     if report.references:
         published = (
             f"{_safe(r.model)}: {_safe(story.label_of(report, r.metric))} {number(r.value)} ({_safe(r.source)})"

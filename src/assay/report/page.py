@@ -9,7 +9,7 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import forecast_chart, pictures, story, tables, words
+from assay.report import board, forecast_chart, pictures, story, tables, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -95,7 +95,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(story=story, tables=tables, pictures=pictures, forecasts=forecast_chart)
+    found.globals.update(story=story, tables=tables, boards=board, pictures=pictures, forecasts=forecast_chart)
     found.filters.update(
         visible=words.visible,
         short=words.short,

@@ -134,6 +134,43 @@ def bands(report: Report) -> str:
     return f"{told}; adapted to outcomes over time they would have held {held}."
 
 
+def chosen(report: Report) -> str:
+    """The score that the model was chosen by, that without what the choice flatters by, and that of the sealed rows."""
+    found = report.selection
+    if found is None:
+        return ""
+    digits = places(report, found.metric)
+    row = "row" if report.forecast is None else "window"
+    what = f"among {counted(found.settings, 'candidate')}" if found.settings > 1 else "the epoch of one network"
+    told = f"{found.label} {fixed(found.validation, digits)} on the {counted(found.rows, row)} that chose {what}"
+    if found.corrected.value is None:
+        return f"{told}; what that flatters by is {short(found.corrected.method, 120)}."
+    span = interval(found.corrected, digits)
+    told += f"; {fixed(found.corrected.value, digits)} without what that flatters by"
+    told += f" ({level(report)} interval {span})" if span else ""
+    score = score_of(network(report), found.metric)
+    if report.split.test_rows and score is not None and score.estimate.value is not None:
+        told += f"; {fixed(score.estimate.value, digits)} on {tested_on(report)}"
+    return f"{told}."
+
+
+def nested(report: Report) -> str:
+    """The score of the whole way of choosing in outer folds; nothing where it was not asked for."""
+    found = report.nested
+    if found is None:
+        return ""
+    if found.estimate.value is None:
+        return f"Outer folds: {short(found.estimate.method, 120)}."
+    digits = places(report, found.metric)
+    span = interval(found.estimate, digits)
+    spans = f" ({level(report)} interval {span})" if span else ""
+    row = counted(found.rows, "row")
+    return (
+        f"{found.label} {fixed(found.estimate.value, digits)}{spans} where the model was chosen anew in each of "
+        f"{counted(len(found.scores), 'outer fold')} of {row}."
+    )
+
+
 def seal(report: Report) -> str:
     """What happened to the sealed rows."""
     if not report.split.test_rows:

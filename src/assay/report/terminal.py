@@ -10,6 +10,7 @@ from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
 from assay.report import story
+from assay.report.board import MISSING, board
 from assay.report.words import fixed, plain, short
 
 _LINE = 78  # a terminal of 80 columns less a margin
@@ -31,6 +32,13 @@ def summarise(report: Report, console: Console) -> None:
     if left > 0:
         console.print(Text(f" {left} more metrics are in the report.", "dim"))
     console.print()
+    if len(report.training.parts) > 1 and report.leaderboard is not None and console.width > _LINE:
+        console.print(Padding(leaderboard_table(report), (0, 0, 0, 1)), soft_wrap=False)
+        console.print()
+    if report.selection is not None:
+        say(console, "Chosen", story.chosen(report))
+    if report.nested is not None:
+        say(console, "Nested", story.nested(report))
     for made in _told(report):
         say(console, made[0], made[1], made[2])
     if report.forecast is not None and report.forecast.coverage is not None:
@@ -54,6 +62,28 @@ def score_table(report: Report) -> Table:
             value = fixed(reference.value, story.places(report, reference.metric))
             cells = (Text(plain(value) if metric == reference.metric else "") for metric in metrics)
             table.add_row(Text(f"{short(reference.model, 22)} (published)"), *cells, style="dim")
+    return table
+
+
+def leaderboard_table(report: Report, *, intervals: bool = False) -> Table:
+    """Networks, baselines and the whole model, best first; it fits 80 columns.
+
+    intervals: below the values; what a model costs then stands below its name.
+    """
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column("model", overflow="fold")
+    for heading in ("validation", "corrected", "test", *(() if intervals else ("fit", "us/row", "size"))):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in board(report):
+        share = "baseline" if row.share is None else "dropped" if row.share == MISSING else row.share
+        name = short(row.name, 22) + ("" if row.kind == "whole model" else f", {share}")
+        if intervals:
+            cost = f"fit {row.fit}, {row.predict} us/row, {row.size}"
+            cells = [f"{name}\n{cost}", row.validation, f"{row.corrected}\n{row.corrected_interval}"]
+            cells.append(f"{row.test}\n{row.test_interval}")
+        else:
+            cells = [name, row.validation, row.corrected, row.test, row.fit, row.predict, row.size]
+        table.add_row(*(Text(plain(cell)) for cell in cells), style="bold" if row.kind == "whole model" else "")
     return table
 
 

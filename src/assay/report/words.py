@@ -116,6 +116,16 @@ def seconds(value: float) -> str:
     return f"{large} {small}".rstrip()
 
 
+def size(value: float | None) -> str:
+    """Bytes in the unit that suits them: 840 B, 12.4 kB, 1.3 MB; nothing where they are not known."""
+    if value is None:
+        return NOT_DEFINED
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{number(value / factor, 3)} {unit}"
+    return f"{count(int(value))} B"
+
+
 def listed(names: Iterable[str], most: int = 12) -> str:
     """Names in one line, the first `most` of them and how many more there are."""
     every = list(names)

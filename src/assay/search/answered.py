@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.schema import Task
 from assay.errors import BundleError
+from assay.evaluate.metrics import Metric
+from assay.evaluate.record import Selection
+from assay.evaluate.selection import best_of_answers
 
 Array = NDArray[Any]
 _TRUTH, _FOLD, _WEIGHT = "truth", "fold", "weight"
@@ -93,6 +97,40 @@ def answers_of(folder: Path, numbers: Sequence[int]) -> Answered:
         if len(prediction) != len(rows):
             raise _damaged(folder / f"{number}.npy", f"it has {len(prediction):,} rows, not {len(rows):,}")
     return Answered(rows, found)
+
+
+def selection_of_trials(
+    folder: Path,
+    completed: Sequence[int],
+    left_out: int,
+    task: Task,
+    measure: Metric,
+    *,
+    groups: Array | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Selection:
+    """The best of the trials by what they answered, and that score without what a choice among them flatters by.
+
+    Rows that no fold judges count nothing.
+
+    Args:
+        completed: numbers of the trials that have answers. left_out: how many failed or were pruned.
+        measure: the metric of the study.
+        groups: rows of one group are drawn together, (n,).
+
+    Raises:
+        BundleError: a file is missing or damaged.
+        ValueError: no trial completed.
+    """
+    found = answers_of(folder, completed)
+    rows, places = found.rows, np.flatnonzero(found.rows.fold >= 0)
+    made = best_of_answers(
+        task, rows.truth[places], [each[places] for each in found.predictions.values()], measure,
+        weight=None if rows.weight is None else rows.weight[places],
+        groups=None if groups is None else groups[places], confidence=confidence, seed=seed,
+    )  # fmt: skip
+    return made.model_copy(update={"left_out": left_out})
 
 
 def _read_rows(folder: Path) -> Judged:

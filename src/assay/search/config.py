@@ -33,6 +33,11 @@ class EnsembleConfig(Record):
         description="Let boosted trees join the networks of the model; else they are only a baseline to be compared "
         "with.",
     )
+    stacking: bool = Field(
+        False,
+        description="Weigh networks by a regularised, non-negative linear model of their answers (stacking) instead of "
+        "greedily.",
+    )
     backbone: str = Field(
         "auto",
         description="Network of pictures with pretrained weights whose features a linear head weighs: a name of timm, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,8 +40,8 @@ def write_model(
     if "search.recipes" not in ledger:
         names = ", ".join(each.part.name for each in trained) or "none"
         ledger.record("search.recipes", Outcome.APPLIED, f"{planned.reason}: {names}", value=len(trained))
-    reason = f"greedy weights on rows they did not learn from: {told}"
-    ledger.record("search.ensemble", Outcome.APPLIED, reason, value=len(whole.parts))
+    way = "greedy weights" if whole.choice is None else whole.choice.way
+    ledger.record("search.ensemble", Outcome.APPLIED, f"{told}: {way}", value=len(whole.parts))
     if ensemble.bagging:
         reason = "each member learned from a Poisson bootstrap of the training rows"
         ledger.record("search.bagging", Outcome.APPLIED, reason, value=whole.members)
@@ -70,16 +70,25 @@ def _leading(whole: Model, trained: Sequence[TrainedNetwork]) -> tuple[Part, Tra
     return first.part, first
 
 
-def write_augmentation(ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], told: str) -> None:
-    """The verdict on changes of training pictures and series; `told` is what chose them, where something did."""
+def write_augmentation(
+    ledger: Ledger, whole: Model, networks: Sequence[TrainedNetwork], told: str, losses: Mapping[str, float]
+) -> None:
+    """The verdict on changes of training pictures and series.
+
+    told: what was tried, or why not, where the choice was left open. losses: on validation, of networks by name.
+    """
     able = [each.part for each in networks if each.part.is_network and each.part.model.name in PICTURES + SERIES]
     if not able:
         return
     shares = {part.name: part.share for part in whole.parts}
-    done = [f"{p.name} ({shares.get(p.name, 0.0):.0%} of the answer): {p.changes or 'none'}" for p in able]
+
+    def line(part: Part) -> str:
+        loss = f", validation loss {losses[part.name]:.4f}" if part.name in losses else ""
+        return f"{part.name} ({shares.get(part.name, 0.0):.0%} of the answer{loss}): {part.changes or 'none'}"
+
+    done = "; ".join([*map(line, able), *([told] if told else [])])
     if any(part.changes for part in able):
-        reason = "; ".join(done + [told] * bool(told))
-        ledger.record("train.augmentation", Outcome.APPLIED, reason, value=sum(bool(part.changes) for part in able))
+        ledger.record("train.augmentation", Outcome.APPLIED, done, value=sum(bool(part.changes) for part in able))
     else:
         ledger.record("train.augmentation", Outcome.SKIPPED, "model.augment=none, or no time to try any", value=0)
 

@@ -34,6 +34,7 @@ def search_own(
     train: TrainConfig,
     *,
     bagging: bool,
+    stacking: bool = False,
     seed: int,
     budget: Budget,
     watch: Watch,
@@ -43,7 +44,7 @@ def search_own(
 ) -> Model:
     """The trained model; several members are weighted greedily on validation rows.
 
-    bagging: whether each learns from a bootstrap sample of its own. spill: see `examples`.
+    bagging: whether each learns from a bootstrap sample of its own. stacking: see `combine`. spill: see `examples`.
 
     Raises:
         DivergenceError: no member kept finite numbers.
@@ -53,7 +54,7 @@ def search_own(
     found = examples(encoder, split.train, split.valid, schema, seed=seed, spill=spill, ledger=ledger)
     found = replace(found, bagged=bagging)
     networks, lost = _train_all(own, found, train, seed, budget, watch, checkpoints)
-    whole = combine(networks, found, split.valid, schema, encoder)
+    whole = combine(networks, found, split.valid, schema, encoder, stacking=stacking, seed=seed)
     leading = max(whole.parts, key=lambda part: part.share)
     first = next(each for each in networks if each.part.name == leading.name)
     write_verdicts(ledger, leading, encoder.layout.numbers, first.first_loss, seed)
@@ -152,5 +153,5 @@ def _write_members(ledger: Ledger, own: Own, whole: Model, lost: list[str]) -> N
     if lost:
         reason += f"; not trained: {', '.join(lost)}"
     ledger.record("model.members", Outcome.WARNED if lost else Outcome.APPLIED, reason, value=count - len(lost))
-    told = f"greedy weights on rows they did not learn from: {shares}"
-    ledger.record("search.ensemble", Outcome.APPLIED, told, value=len(whole.parts))
+    way = "greedy weights" if whole.choice is None else whole.choice.way
+    ledger.record("search.ensemble", Outcome.APPLIED, f"{shares}: {way}", value=len(whole.parts))

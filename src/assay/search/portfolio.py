@@ -6,7 +6,7 @@ The plan, the training and the weighting are apart: `plan.py` says which network
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,10 +26,10 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
-from assay.models.config import PICTURES, Augment, ModelConfig
+from assay.models.config import ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
-from assay.search.combine import greedy_shares
+from assay.search.choose import guarded, stacked
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import (
     write_augmentation,
@@ -39,17 +39,16 @@ from assay.search.model_verdicts import (
     write_trees,
     write_tuned_text,
 )
+from assay.search.picture_policies import choose_mirroring, losses_of, seconds_to_save, with_policies
 from assay.search.plan import Job, Plan, plan
-from assay.search.pretrained import train_backbones
+from assay.search.pretrained import Pretraining, train_backbones
 from assay.search.text_policy import text_synonyms
 from assay.search.texts import SHARE_OF_TUNED
 from assay.search.views import SHARE_OF_VIEWS, choose_views
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
-from assay.train.image_policy import mirrors
 from assay.train.loop import predict
-from assay.train.mirror import MirrorTest, mirror_test
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.rocket_head import ROCKET, train_rocket
 from assay.train.state import Checkpoints
@@ -103,14 +102,7 @@ def search(
     """
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
-    tunes = bool(encoder.layout.places("windows"))
-    for_networks = allowed * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * SHARE_OF_TUNED)
-    planned = plan(
-        len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
-        has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
-        has_pictures=any(item.picture is not None for item in encoder.inputs),
-        tunes=tunes, words=_words_a_row(encoder, split),
-    )  # fmt: skip
+    planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, synonyms=text_synonyms(encoder, split.train, planned, ledger))
     networks: list[TrainedNetwork] = []
@@ -128,24 +120,27 @@ def search(
         more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
         networks += more
     if found.places("pictures"):
-        planned, told = _with_policies(found, planned, seed)
-        mirror = any(mirrors(job.model.augment, job.train.pictures) for job in planned.jobs)
+        mirroring = choose_mirroring(found, planned, seed, ledger)
+        mirror = mirroring.anywhere
         tested = 0 if split.test is None else len(split.test)
-        pretrained, held = train_backbones(
-            found, ensemble, train, seed, budget, watch, ledger, checkpoints, mirror=mirror, tested=tested
-        )
+        given = Pretraining(found, ensemble, train, seed, watch, ledger, checkpoints, mirror, tested)
+        pretrained, held = train_backbones(given, budget)
         networks += pretrained
         for_views = math.inf if math.isinf(allowed) else allowed * SHARE_OF_VIEWS
         budget = budget.holding(held if math.isinf(for_views) else held + for_views)
+        planned, told = with_policies(found, planned, mirroring, budget, checkpoints, seed)
+        budget = budget.holding(seconds_to_save(planned))
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
+    losses: Mapping[str, float] = {}
     if found.places("pictures"):
+        losses = losses_of(networks, found)
         networks = choose_views(
             networks, found, ensemble.views, mirror=mirror, tests=tested, seconds=for_views, ledger=ledger
         )
-    whole = combine(networks, found, judge, schema, encoder)
+    whole = combine(networks, found, judge, schema, encoder, stacking=ensemble.stacking, seed=seed)
     write_model(ledger, whole, networks, planned, ensemble, seed, budget)
-    write_augmentation(ledger, whole, networks, told)
+    write_augmentation(ledger, whole, networks, told, losses)
     write_trees(ledger, whole, ensemble, lost)
     if found.places("grams"):
         write_text_linear(ledger, whole, ensemble, lost_text)
@@ -154,6 +149,30 @@ def search(
     if is_series:
         write_rocket(ledger, whole, lost_rocket)
     return whole
+
+
+def plan_for(
+    encoder: Encoder,
+    split: Split,
+    schema: Schema,
+    model: ModelConfig,
+    train: TrainConfig,
+    ensemble: EnsembleConfig,
+    seconds: float,
+) -> Plan:
+    """The plan for these rows, as they are encoded, and so many seconds of training.
+
+    Raises:
+        ConfigError: see `plan`.
+    """
+    tunes = bool(encoder.layout.places("windows"))
+    for_networks = seconds * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * SHARE_OF_TUNED)
+    return plan(
+        len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
+        has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
+        has_pictures=any(item.picture is not None for item in encoder.inputs),
+        tunes=tunes, words=_words_a_row(encoder, split),
+    )  # fmt: skip
 
 
 def _words_a_row(encoder: Encoder, split: Split) -> float:
@@ -227,25 +246,6 @@ def _fit_rocket(found: Examples, train: TrainConfig, seed: int, budget: Budget, 
     )
 
 
-def _with_policies(found: Examples, planned: Plan, seed: int) -> tuple[Plan, str]:
-    """The plan with the changes of pictures chosen where they were left open, mirrored where that is safe; and why."""
-    open_jobs = [job for job in planned.jobs if job.model.name in PICTURES and job.model.augment == "auto"]
-    if not open_jobs:
-        return planned, ""
-    test = mirror_test(found, seed)
-    policy: Augment = "flip" if test.passed else "shift"
-    jobs = [
-        replace(job, model=job.model.model_copy(update={"augment": policy})) if job in open_jobs else job
-        for job in planned.jobs
-    ]
-    return replace(planned, jobs=tuple(jobs)), _reason(test)
-
-
-def _reason(test: MirrorTest) -> str:
-    untried = "other changes were not tried, for in half the time each two trainings tell little"
-    return f"{test.told()}, so they are {'' if test.passed else 'not '}mirrored; {untried}"
-
-
 def _train_all(
     found: Examples,
     planned: Plan,
@@ -303,17 +303,30 @@ def _train(
 
 
 def combine(
-    networks: Sequence[TrainedNetwork], found: Examples, judge: Rows, schema: Schema, encoder: Encoder
+    networks: Sequence[TrainedNetwork],
+    found: Examples,
+    judge: Rows,
+    schema: Schema,
+    encoder: Encoder,
+    *,
+    stacking: bool = False,
+    seed: int = 0,
 ) -> Model:
-    """The networks weighted greedily; members that no share fell to are left out of the model."""
+    """The networks weighted greedily, or by stacking; members that no share fell to are left out of the model.
+
+    seed: of the draws of validation rows that guard the weights.
+    """
     weight = _judged_weight(found, judge)
     outputs = [_outputs(each.network, found) for each in networks]
     candidates = [c for place, each in enumerate(outputs) for c in _candidates(place, each, found)]
     temperatures = _temperatures(outputs, found, judge, weight, schema)
     answers = [_answer(c, temperatures[c.network], found, schema) for c in candidates]
-    shares = greedy_shares(answers, judge.target, weight)
-    kept = [(c, share) for c, share in zip(candidates, shares, strict=True) if share > 0.0]
-    return _model(networks, kept, temperatures, found, judge, weight, schema, encoder)
+    weigh = stacked if stacking and len(answers) > 1 else guarded
+    choice = weigh(
+        [each.part for each in networks], [c.network for c in candidates], answers, judge, weight, schema, seed
+    )
+    kept = [(c, share) for c, share in zip(candidates, choice.shares.tolist(), strict=True) if share > 0.0]
+    return replace(_model(networks, kept, temperatures, found, judge, weight, schema, encoder), choice=choice)
 
 
 def _judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:

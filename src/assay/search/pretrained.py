@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from assay.data.batches import Resident
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.ledger import Ledger, Outcome
 from assay.models.backbone import PACKAGE, PACKAGED
 from assay.models.backbone_tuned import depths
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import passes, trained_layers
-from assay.train.backbone_head import BACKBONE, BackboneHead, train_backbone_head
-from assay.train.backbone_tuned import A_STEP, PASSES, TUNED_BACKBONE, tune_backbone
+from assay.train.backbone_head import BACKBONE, BackboneHead, sides_for, start_at, train_backbone_head
+from assay.train.backbone_tuned import TUNED_BACKBONE, Cost, cost_of, tune_backbone
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
@@ -22,52 +26,68 @@ from assay.train.watch import Named, Watch
 
 #: Shares of the time left that features of a frozen backbone get at most, and its further training.
 _SHARE_OF_FEATURES, _SHARE_OF_TUNING = 0.4, 0.6
+#: Passes over the pictures from which further training is worth its time.
+_PASSES = 3.0
 _FEATURES, _TUNING = "search.backbone", "search.backbone-tuning"
 
 
-def train_backbones(
-    found: Examples,
-    ensemble: EnsembleConfig,
-    train: TrainConfig,
-    seed: int,
-    budget: Budget,
-    watch: Watch,
-    ledger: Ledger,
-    checkpoints: Checkpoints | None,
-    *,
-    mirror: bool,
-    tested: int,
-) -> tuple[list[TrainedNetwork], float]:
+@dataclass(frozen=True)
+class Pretraining:
+    """What pretrained networks of pictures are fitted with.
+
+    mirror: whether pictures may be mirrored. tested: how many test pictures will be answered.
+    """
+
+    found: Examples
+    ensemble: EnsembleConfig
+    train: TrainConfig
+    seed: int
+    watch: Watch
+    ledger: Ledger
+    checkpoints: Checkpoints | None
+    mirror: bool
+    tested: int
+
+    @property
+    def answered(self) -> int:
+        """Pictures that are answered after training: those of the test, and those of validation once more."""
+        return self.tested + len(self.found.valid)
+
+
+@dataclass(frozen=True)
+class _Further:
+    """How a backbone is trained further: its last layers, pictures of which side, and what that costs.
+
+    layers: 0 for not at all. seconds: that a picture takes to be answered. told: why so.
+    """
+
+    layers: int
+    side: int
+    seconds: float
+    told: str
+
+
+def train_backbones(given: Pretraining, budget: Budget) -> tuple[list[TrainedNetwork], float]:
     """A linear head on a pretrained network of pictures, and that network trained further, as the time allows.
 
-    Args:
-        mirror: whether pictures may be mirrored.
-        tested: how many test pictures will be answered.
-
     Returns:
-        The parts, and the seconds to hold back for the pictures of the test, and those of validation once more, which
-        take it as long as those of training.
+        The parts, and the seconds to hold back for the pictures that they will answer.
     """
-    head = _fit_head(found, ensemble, train, budget, watch, ledger, mirror=mirror)
+    head = _fit_head(given, budget)
     if head is None:
         return [], 0.0
-    held = head.seconds * (tested + len(found.valid))
-    tuned = _tune(found, head, ensemble, train, seed, budget.holding(held), watch, ledger, checkpoints, mirror, tested)
-    return [head.part, *tuned], held * (1 + len(tuned))
+    held = head.seconds * given.answered
+    further = _further(given, head, budget.holding(held))
+    if not further.layers:
+        given.ledger.record(_TUNING, Outcome.SKIPPED, further.told, value=0)
+        return [head.part], held
+    tuned = _tune(given, head, further, budget.holding(held))
+    return [head.part, *tuned], held + len(tuned) * further.seconds * given.answered
 
 
-def _fit_head(
-    found: Examples,
-    ensemble: EnsembleConfig,
-    train: TrainConfig,
-    budget: Budget,
-    watch: Watch,
-    ledger: Ledger,
-    *,
-    mirror: bool,
-) -> BackboneHead | None:
+def _fit_head(given: Pretraining, budget: Budget) -> BackboneHead | None:
     """A linear head on a pretrained network of pictures, where there is one and the time for it; the ledger says."""
-    name = ensemble.backbone
+    name, ledger = given.ensemble.backbone, given.ledger
     if name == "none":
         ledger.record(_FEATURES, Outcome.SKIPPED, "ensemble.backbone=none leaves it out")
         return None
@@ -80,8 +100,8 @@ def _fit_head(
         name = PACKAGED
     try:
         head = train_backbone_head(
-            found, name, mirror=mirror, budget=budget.part(_SHARE_OF_FEATURES), watch=Named(watch, BACKBONE),
-            threads=train.threads,
+            given.found, name, mirror=given.mirror, budget=budget.part(_SHARE_OF_FEATURES),
+            watch=Named(given.watch, BACKBONE), threads=given.train.threads, checkpoints=given.checkpoints,
         )  # fmt: skip
     except BudgetError as error:
         ledger.record(_FEATURES, Outcome.SKIPPED, error.came)
@@ -92,69 +112,100 @@ def _fit_head(
     return head
 
 
-def _tune(
-    found: Examples,
-    head: BackboneHead,
-    ensemble: EnsembleConfig,
-    train: TrainConfig,
-    seed: int,
-    budget: Budget,
-    watch: Watch,
-    ledger: Ledger,
-    checkpoints: Checkpoints | None,
-    mirror: bool,
-    tested: int,
-) -> list[TrainedNetwork]:
+def _tune(given: Pretraining, head: BackboneHead, further: _Further, budget: Budget) -> list[TrainedNetwork]:
     """The backbone trained further, or nothing; the ledger says why."""
-    layers, reason = _layers(found, head, ensemble, budget, mirror, tested)
-    if not layers:
-        ledger.record(_TUNING, Outcome.SKIPPED, reason, value=0)
-        return []
+    found, mirror = given.found, given.mirror
     side = min(found.encoder.layout.media[found.places("pictures")[0]].shape[1:])
     assert isinstance(side, int)
+    own = budget.part(_SHARE_OF_TUNING)
+    watch = Named(given.watch, TUNED_BACKBONE)
+    is_same = further.side == head.start.extractor.side
     try:
+        start = head.start if is_same else start_at(further.side, head, found, watch, given.train.threads)
         part = tune_backbone(
-            found, head, layers, named_policy("flip" if mirror else "shift", side), seed=seed,
-            budget=budget.part(_SHARE_OF_TUNING), watch=Named(watch, TUNED_BACKBONE), threads=train.threads,
-            checkpoints=None if checkpoints is None else checkpoints.within(TUNED_BACKBONE),
+            found, start, further.layers, named_policy("flip" if mirror else "shift", side),
+            first_loss=head.part.first_loss, seed=given.seed, budget=own, watch=watch, threads=given.train.threads,
+            checkpoints=None if given.checkpoints is None else given.checkpoints.within(TUNED_BACKBONE),
         )  # fmt: skip
     except (BudgetError, DivergenceError) as error:
-        ledger.record(_TUNING, Outcome.WARNED, f"there is none in the model: {error.came}", value=0)
+        given.ledger.record(_TUNING, Outcome.WARNED, f"there is none in the model: {error.came}", value=0)
         return []
     reason = (
-        f"{trained_layers(layers)} trained {passes(len(part.part.trained.epochs))} from the fitted head, lower ones "
-        f"slower, on {'mirrored and ' if mirror else ''}shifted pictures"
+        f"{trained_layers(further.layers)} trained {passes(len(part.part.trained.epochs))} from the fitted head, lower "
+        f"ones slower, on {'mirrored and ' if mirror else ''}shifted pictures of {further.side} pixels{further.told}"
     )
-    ledger.record(_TUNING, Outcome.APPLIED, reason, value=layers)
+    given.ledger.record(_TUNING, Outcome.APPLIED, reason, value=further.layers)
     return [part]
 
 
-def _layers(
-    found: Examples, head: BackboneHead, ensemble: EnsembleConfig, budget: Budget, mirror: bool, tested: int
-) -> tuple[int, str]:
-    """How many of the backbone's last layers are trained further, or 0 and why none.
+def _further(given: Pretraining, head: BackboneHead, budget: Budget) -> _Further:
+    """Whether the backbone is trained further, and how.
 
     Raises:
-        ConfigError: more were asked for than there are.
+        ConfigError: more layers were asked for than there are.
     """
-    asked = ensemble.tuned_layers
-    every = 1 + max(depths(head.extractor.backbone.network).values())
+    asked, side = given.ensemble.tuned_layers, head.start.extractor.side
+    every = 1 + max(depths(head.start.extractor.backbone.network).values())
     if asked != "auto" and asked > every:
         raise ConfigError(
             f"the backbone has {every} layers that can be trained further", f"ensemble.tuned_layers is {asked}",
             "Give fewer, or auto.",
         )  # fmt: skip
     if asked == 0:
-        return 0, "ensemble.tuned_layers=0 keeps it as it is"
-    if found.folds:
-        return 0, "folds keep it as it is"
-    if asked != "auto":
-        return asked, ""
-    a_picture = head.seconds / (1 + mirror)
-    needed = a_picture * (PASSES * (A_STEP * len(found.train) + len(found.valid)) + tested)
-    if needed > _SHARE_OF_TUNING * budget.left:
-        return 0, (
-            f"{PASSES:g} passes over the pictures would take about {needed:.0f} s, more than {_SHARE_OF_TUNING:.0%} of "
-            f"the {max(budget.left, 0.0):.0f} s left; give a longer --budget, or insist with ensemble.tuned_layers=2"
-        )
-    return -(-every // 2), ""
+        return _Further(0, side, 0.0, "ensemble.tuned_layers=0 keeps it as it is")
+    if given.found.folds:
+        return _Further(0, side, 0.0, "folds keep it as it is")
+    chosen = _affordable(given, head, budget, [-(-every // 2), -(-every // 4)] if asked == "auto" else [asked])
+    if chosen.layers or asked == "auto":
+        return chosen
+    insists = f", for ensemble.tuned_layers={asked} insists: {chosen.told}"
+    return _Further(asked, chosen.side, chosen.seconds, insists)
+
+
+def _affordable(given: Pretraining, head: BackboneHead, budget: Budget, layers: list[int]) -> _Further:
+    """The largest pictures and the most layers for which there is the time; a run that goes on keeps to its own.
+
+    Small pictures are enlarged for a backbone, and to enlarge them less costs less than to train fewer layers.
+    """
+    kept = given.checkpoints
+    before = [None if kept is None else kept.remembered(f"tuning.{what}") for what in ("side", "layers", "seconds")]
+    if before[0] is not None and before[1] is not None and before[2] is not None:
+        told = ", as the run had begun it" if before[1] else "there was no time for it when the run was begun"
+        chosen = _Further(int(before[1]), int(before[0]), before[2], told)
+    else:
+        chosen = _quickest_enough(given, head, budget, layers)
+    if kept is not None:
+        for what, value in (("side", chosen.side), ("layers", chosen.layers), ("seconds", chosen.seconds)):
+            kept.kept(f"tuning.{what}", value)
+    return chosen
+
+
+def _quickest_enough(given: Pretraining, head: BackboneHead, budget: Budget, layers: list[int]) -> _Further:
+    """The first of the candidates that has passes enough, by their measured cost."""
+    found, tried = given.found, []
+    cost = Cost(head.start.extractor.side, 0, 0.0, head.seconds)
+    for cost in _costs(given, head, layers):
+        if math.isinf(budget.left):
+            return _Further(cost.layers, cost.side, cost.answering, "")
+        made = cost.passes(_SHARE_OF_TUNING * budget.left, len(found.train), len(found.valid), given.tested)
+        tried.append(f"{made:.1f} with {cost.layers} layers at {cost.side} pixels")
+        if made >= _PASSES:
+            more = f", for passes that there was time for: {', '.join(tried)}" if len(tried) > 1 else ""
+            return _Further(cost.layers, cost.side, cost.answering, more)
+    told = (
+        f"{_PASSES:g} passes over the pictures would take more than {_SHARE_OF_TUNING:.0%} of the "
+        f"{max(budget.left, 0.0):.0f} s left, in which there is time for {', '.join(tried)}; give a longer --budget, "
+        "or insist with ensemble.tuned_layers=2"
+    )
+    return _Further(0, cost.side, cost.answering, told)
+
+
+def _costs(given: Pretraining, head: BackboneHead, layers: list[int]) -> Iterator[Cost]:
+    """The measured costs of candidates, the one that teaches most first."""
+    (place,) = given.found.places("pictures")
+    train = given.found.train
+    assert isinstance(train, Resident)
+    pictures = train.rows.inputs.media[place]
+    for side in sides_for(pictures, head.start.extractor.side):
+        for count in layers:
+            yield cost_of(head.start, side, count, pictures, given.train.threads)

@@ -15,8 +15,8 @@ from assay.errors import DivergenceError
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.search.config import EnsembleConfig
-from assay.search.plan import Job, plan
-from assay.search.portfolio import planned_examples
+from assay.search.plan import Job
+from assay.search.portfolio import plan_for, planned_examples
 from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -55,7 +55,7 @@ def find_rates(
         ConfigError: steps, rates or options that cannot be.
         DivergenceError: a network had no finite loss at the lowest rates already.
     """
-    planned = plan(len(split.train) + len(split.valid), schema, model, train, ensemble, budget)
+    planned = plan_for(encoder, split, schema, model, train, ensemble, budget.left)
     found, _ = planned_examples(encoder, split, schema, planned, dealing, seed, spill, Ledger())
     found = replace(found, bagged=ensemble.bagging)
     curves = []

@@ -74,7 +74,7 @@ def _worth(
     trained: TrainedNetwork, found: Examples, shift: int, *, mirror: bool, tests: int, seconds: float
 ) -> tuple[Way, str]:
     """The views that gain, and by how much, in words: mirror images first, then shifts with what was kept of these."""
-    each, a_view = _judged(trained.network, found)
+    each, a_view = judged(trained.network, found)
     kept: Way = (False, 0)
     spent, gains, left_out = a_view * len(found.valid), [], 0
     for more in ["mirror"] * mirror + ["shifts"]:
@@ -84,7 +84,7 @@ def _worth(
             left_out += 1
             continue
         spent += judging
-        other, _ = _judged(_looking(trained, *way).network, found)
+        other, _ = judged(_looking(trained, *way).network, found)
         gain = each - other
         mean, error = float(gain.mean()), float(gain.std() / math.sqrt(max(len(gain), 1)))
         gains.append(f"{_told(*way)} {-mean:+.4f} +- {error:.4f}")
@@ -120,7 +120,7 @@ def _looking(trained: TrainedNetwork, mirror: bool, shift: int) -> TrainedNetwor
     return replace(trained, make=make)
 
 
-def _judged(network: Network, found: Examples) -> tuple[Tensor, float]:
+def judged(network: Network, found: Examples) -> tuple[Tensor, float]:
     """The loss of each validation picture at the best temperature, float64 (n,), and seconds for a picture."""
     began = time.perf_counter()
     outputs = predict(network, found.valid.inputs).double()

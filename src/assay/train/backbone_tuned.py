@@ -6,15 +6,21 @@ Features, ICLR 2022), and lower layers learn slower.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from assay.data.batches import Resident
+from assay.models.backbone import Enlarged
 from assay.models.backbone_tuned import TunedBackbone
-from assay.train.backbone_head import BackboneHead
+from assay.train.backbone_head import LinearStart
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
+from assay.train.device import free_cores, using_threads
 from assay.train.examples import Examples
 from assay.train.image_policy import ImagePolicy
 from assay.train.model import TrainedNetwork
@@ -30,18 +36,65 @@ _TRAINING = TrainConfig(
     clip_norm=1.0, patience=12,
 )  # fmt: skip
 _ROWS = 32
-#: What a picture costs in a pass, in the time in which its features are computed: forward, and backward in part.
-A_STEP = 2.2
-#: Passes over the pictures from which it is worth its time.
-PASSES = 2.0
+#: Pictures that the cost of a step is measured on, and how often; the quickest counts.
+_TIMED, _TIMES = 16, 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training the last layers costs with pictures of a side, measured: seconds a picture.
+
+    learning: forward and backward. answering: forward alone.
+    """
+
+    side: int
+    layers: int
+    learning: float
+    answering: float
+
+    def a_pass(self, rows: int, judged: int) -> float:
+        """Seconds of a pass over so many training pictures, with so many of validation."""
+        return rows * self.learning + judged * self.answering
+
+    def passes(self, seconds: float, rows: int, judged: int, tested: int) -> float:
+        """Passes that the seconds are enough for, once features are computed and test pictures answered."""
+        left = seconds - (rows + judged + tested) * self.answering
+        return max(left, 0.0) / self.a_pass(rows, judged)
+
+
+def cost_of(start: LinearStart, side: int, layers: int, pictures: Tensor, threads: int = 0) -> Cost:
+    """Measure a few steps with some of the training `pictures`, uint8 (n, C, H, W), on a copy of the backbone.
+
+    threads: of the processor; 0 for as many as are free.
+    """
+    some = pictures[:_TIMED]
+    features = torch.zeros(len(start.center))
+    extractor = Enlarged(start.extractor.backbone, side)
+    network = TunedBackbone(extractor, layers, features, features + 1.0, 2, (0,)).eval()
+    network.reset([0], torch.zeros(2))
+    nothing = torch.zeros(len(some), 0)
+    aims = torch.zeros(len(some), dtype=torch.int64)
+    learning = answering = math.inf
+    clock = Budget(None).clock
+    with using_threads(threads or free_cores()):
+        for _ in range(_TIMES):
+            began = clock()
+            functional.cross_entropy(network(nothing, nothing, nothing, some)[0], aims).backward()
+            learning = min(learning, clock() - began)
+            began = clock()
+            with torch.inference_mode():
+                network(nothing, nothing, nothing, some)
+            answering = min(answering, clock() - began)
+    return Cost(side, layers, learning / len(some), answering / len(some))
 
 
 def tune_backbone(
     found: Examples,
-    head: BackboneHead,
+    start: LinearStart,
     layers: int,
     policy: ImagePolicy,
     *,
+    first_loss: float,
     seed: int,
     budget: Budget,
     watch: Watch,
@@ -52,9 +105,10 @@ def tune_backbone(
 
     Args:
         found: rows of a single split in memory, with pictures.
-        head: the frozen backbone with the head that was fitted to it.
+        start: the frozen backbone with the head that was fitted to it.
         layers: from the last one on, that learn.
         policy: how the pictures of a step are changed.
+        first_loss: on validation, of the prior.
         threads: of the processor; 0 for as many as are faster.
 
     Raises:
@@ -64,15 +118,15 @@ def tune_backbone(
     """
     check_tunable("backbone", found, budget, checkpoints)
     places = found.places("pictures")
-    center, scale = torch.from_numpy(head.center), torch.from_numpy(head.scale)
+    center, scale = torch.from_numpy(start.center), torch.from_numpy(start.scale)
 
     def make(seeds: Sequence[int]) -> TunedBackbone:
-        network = TunedBackbone(head.extractor, layers, center, scale, found.outputs, places)
+        network = TunedBackbone(start.extractor, layers, center, scale, found.outputs, places)
         network.reset(seeds, found.prior)
         return network
 
     network = make([seed])
-    network.start_from(head.head)
+    network.start_from(start.head)
     train, valid = found.on(torch.device("cpu"), 1, [seed], network.reads)
     assert isinstance(train, Resident)
     classes = {"select": "metric"} if found.classifies else {"label_smoothing": 0.0}
@@ -81,4 +135,4 @@ def tune_backbone(
         TUNED_BACKBONE, network, layers, train, valid, config, seed=seed, budget=budget, watch=watch,
         checkpoints=checkpoints, policy=policy,
     )  # fmt: skip
-    return TrainedNetwork(network, part, head.part.first_loss, make)
+    return TrainedNetwork(network, part, first_loss, make)

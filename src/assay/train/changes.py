@@ -30,6 +30,8 @@ def policy_of(model: ModelConfig, train: TrainConfig, side: int, synonyms: Tenso
     Raises:
         ValueError: the choice was left open.
     """
+    if model.name == "own":  # single changes alone: a name of changes is an option of assay's networks
+        return None if train.pictures.is_idle else train.pictures
     if model.name in PICTURES:
         pictures = image_policy(model.augment, train.pictures, side)
         return None if pictures.is_idle else pictures

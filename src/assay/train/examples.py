@@ -16,6 +16,7 @@ from assay.data.encode import Encoded, Encoder
 from assay.data.folds import Folds
 from assay.data.inputs import ViewKind
 from assay.data.mapped import bytes_encoded, map_rows
+from assay.data.paged import Paged, bytes_of_media, encode_into_files
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.data.steps import steps_of
@@ -24,8 +25,8 @@ from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.train.members import bootstrap_weights, weighted
 
-#: Training rows that networks fit bins and first weights to at most.
-SAMPLE_ROWS = 200_000
+#: Training rows that networks fit bins and first weights to at most, and at least where memory is short.
+SAMPLE_ROWS, _LEAST_SAMPLE = 200_000, 4_000
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Examples:
         return len(self.prior)
 
     def places(self, kind: ViewKind) -> tuple[int, ...]:
-        """Places of the media of a kind; none where training rows lie in files, which have no media."""
-        return self.encoder.layout.places(kind) if isinstance(self.train, Resident) else ()
+        """Places of the media of a kind."""
+        return self.encoder.layout.places(kind)
 
     @property
     def classifies(self) -> bool:
@@ -112,7 +113,7 @@ def examples(
         train, valid: the rows.
         schema: of their table.
         seed: of the order in which training rows are put into files.
-        spill: where they are put when their encoding is too large for memory, together with the shuffled copy of it
+        spill: where rows are put when their encoding is too large for memory, together with the shuffled copy of it
             that an epoch takes; None keeps them in memory.
         ledger: where it is written that they are.
 
@@ -121,21 +122,41 @@ def examples(
     """
     units = _units(train, schema)
     target, weight = _answers(train, schema, units)
-    sample = sample_of(len(train), SAMPLE_ROWS)
-    size = 2 * bytes_encoded(encoder.layout, len(train))
+    size = _bytes_of(encoder, train)
+    is_large = spill is not None and size > spill.limit
     source: Source
-    if spill is None or size <= spill.limit:
-        inputs = encoder.encode_rows(train)
-        source = Resident(Batch(inputs, target, weight))
-        taken = inputs if sample is None else inputs[torch.from_numpy(sample)]
-    else:
+    if spill is not None and is_large and not encoder.layout.media:
+        sample = sample_of(len(train), SAMPLE_ROWS)
         source = map_rows(encoder, train, target, weight, spill.folder, seed=seed)
         taken = encoder.encode_rows(train if sample is None else train.at(sample))
-        if ledger is not None:
-            reason = f"{len(train):,} encoded rows lie in files: in memory they would take {size // 10**6:,} MB"
-            ledger.record("data.memory", Outcome.APPLIED, reason, value=size // 10**6)
-    judged = Batch(encoder.encode_rows(valid), *_answers(valid, schema, units))
+    else:
+        inputs, kind = _encoded(encoder, train, spill)
+        source = kind(Batch(inputs, target, weight))
+        most = SAMPLE_ROWS if spill is None or not is_large else _sampled(size // len(train), spill.limit)
+        sample = sample_of(len(train), most)
+        taken = inputs if sample is None else inputs[torch.from_numpy(sample)]
+    if is_large and ledger is not None:
+        reason = f"{len(train):,} encoded rows lie in files: in memory they would take {size // 10**6:,} MB"
+        ledger.record("data.memory", Outcome.APPLIED, reason, value=size // 10**6)
+    judged = Batch(_encoded(encoder, valid, spill)[0], *_answers(valid, schema, units))
     return Examples(encoder, units, _prior(train, schema), source, judged, taken, target)
+
+
+def _bytes_of(encoder: Encoder, rows: Rows) -> int:
+    """What rows take in memory when they are encoded, together with a shuffled copy."""
+    return 2 * (bytes_encoded(encoder.layout, len(rows)) + bytes_of_media(encoder, rows))
+
+
+def _encoded(encoder: Encoder, rows: Rows, spill: Spill | None) -> tuple[Encoded, type[Resident]]:
+    """The inputs of rows, in files where they have media and are too large for memory, and the kind of their source."""
+    if spill is None or not encoder.layout.media or _bytes_of(encoder, rows) <= spill.limit:
+        return encoder.encode_rows(rows), Resident
+    return encode_into_files(encoder, rows, spill.folder), Paged
+
+
+def _sampled(bytes_a_row: int, limit: int) -> int:
+    """Rows of a sample that memory may hold, but enough to fit first weights to."""
+    return min(SAMPLE_ROWS, max(limit // max(bytes_a_row, 1), _LEAST_SAMPLE))
 
 
 def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Spill | None = None) -> Examples:
@@ -144,20 +165,20 @@ def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Sp
     Raises:
         ConfigError: the encoded rows are too large for the memory that `spill` allows: folds need them there.
     """
-    size = 2 * bytes_encoded(encoder.layout, len(rows))
-    if spill is not None and size > spill.limit:
+    size = _bytes_of(encoder, rows)
+    if spill is not None and size > spill.limit and not encoder.layout.media:
         raise ConfigError(
             "rows that are cross-validated must fit into memory",
             f"they take {size // 10**6:,} MB when encoded, and data.memory allows {spill.limit // 10**6:,}",
             "Give one split with ensemble.folds=1, or allow more with data.memory.",
         )
     units = _units(rows, schema)
-    inputs = encoder.encode_rows(rows)
+    inputs, kind = _encoded(encoder, rows, spill)
     target, weight = _answers(rows, schema, units)
     learns = torch.from_numpy(folds.learns).float()
     learns = learns / learns.mean(1, keepdim=True)
     judged = torch.from_numpy(folds.judged).float()
-    train = Resident(Batch(inputs, target, weighted(weight, learns)))
+    train = kind(Batch(inputs, target, weighted(weight, learns)))
     valid = Batch(inputs, target, weighted(weight, judged))
     return Examples(encoder, units, _prior(rows, schema), train, valid, inputs, target, len(folds))
 

@@ -11,17 +11,18 @@ import numpy as np
 import torch
 
 from assay.data.batches import Source
-from assay.data.encode import Encoder
+from assay.data.encode import Encoder, Layout
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.models.examine import ROWS, Examined, examine, refuse_probabilities
-from assay.models.foreign import FeatureMatrix, ForeignNetwork
+from assay.models.foreign import FeatureMatrix, ForeignNetwork, is_of_pictures
 from assay.models.network import Network
 from assay.models.opening import Opened, Sizes, is_factory, open_model
 from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
+from assay.train.changes import policy_of
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device
 from assay.train.examples import Examples
@@ -87,7 +88,7 @@ def open_own(
     networks: list[ForeignNetwork] = []
     outputs = len(schema.classes) if schema.is_classification else 1
     layout = encoder.layout
-    sizes = Sizes(FeatureMatrix(layout).width, outputs, layout.numbers, layout.extras, layout.vocabularies)
+    sizes = _sizes(layout, outputs)
     with isolated_randomness():
         for place in range(members):
             seed_all(seed + place)
@@ -98,6 +99,7 @@ def open_own(
                     "it returned the same one twice",
                     "Make the model inside the function.",
                 )
+            _check_pictures(opened, layout)
             network = ForeignNetwork(opened.module, layout, outputs, opened.takes)
             network.reset([seed + place], torch.zeros(outputs))
             examined = examine(network, rows)
@@ -105,6 +107,40 @@ def open_own(
     if opened.kind == "lightning":
         _check_lightning(networks[0], weighted)
     return Own(tuple(networks), opened, examined)
+
+
+def _sizes(layout: Layout, outputs: int) -> Sizes:
+    """What a factory may ask for; of pictures alone the inputs are their channels."""
+    places = layout.places("pictures")
+    shape = tuple(int(size) for place in places for size in layout.media[place].shape)
+    width = shape[0] if is_of_pictures(layout) else FeatureMatrix(layout).width
+    return Sizes(width, outputs, layout.numbers, layout.extras, layout.vocabularies, shape)
+
+
+def _check_pictures(opened: Opened, layout: Layout) -> None:
+    """Refuse a model that would pass over the pictures of a table, or asks for pictures where there are none.
+
+    Raises:
+        ConfigError: it would.
+    """
+    has, asks = bool(layout.places("pictures")), "pictures" in opened.takes
+    if asks and not has:
+        came = "its forward has an argument `pictures`, and the rows have none"
+        raise ConfigError("a model of your own asks for what the rows have", came, "Leave the argument out.")
+    if not has or asks:
+        return
+    if opened.kind == "keras":
+        raise ConfigError(
+            "pictures are given to torch modules and LightningModules alone", "model= is a Keras model",
+            "Pass a torch module, or leave the pictures out with --drop.",
+        )  # fmt: skip
+    if opened.takes or not is_of_pictures(layout):
+        raise ConfigError(
+            "a model of your own must say that it takes the pictures of rows that have other columns too",
+            "its forward has no argument `pictures`",
+            "Write forward(self, numbers, extras, codes, pictures), with those of the four that it needs, or leave the "
+            "pictures out with --drop.",
+        )
 
 
 def _check_lightning(network: ForeignNetwork, weighted: bool) -> None:
@@ -134,8 +170,9 @@ def check_options(own: Own, config: TrainConfig, asked: Collection[str], *, bagg
     useless = {"clip_adaptive": "limits the units of assay's own layers"} if config.clip_adaptive else {}
     if config.optimiser == "muon":
         useless["optimiser"] = "muon is for the hidden matrices of assay's own layers"
-    changes = "it is given neither pictures nor series"
-    useless |= {name: changes for name in ("pictures", "series", "cutmix") if name in asked}
+    reads = bool(own.networks[0].reads)
+    useless |= {"series": "it is given no series"} if "series" in asked else {}
+    useless |= {name: "it is given no pictures" for name in ("pictures", "cutmix") if name in asked and not reads}
     if config.lr_find:
         useless["lr_find"] = "a model of your own may share what it holds with a copy, so rates are not tested on one"
     if own.opened.kind == "lightning":
@@ -176,7 +213,8 @@ def train_own(
     first_loss = float(member_losses(predict(network, found.valid.inputs), found.valid).mean())
     network.to(device)
     network.noise.to(device)
-    train, valid = found.on(device, 1, [seed + place])
+    train, valid = found.on(device, 1, [seed + place], network.reads)
+    policy = policy_of(own.config, config, 0)
     if checkpoints is not None:
         checkpoints = replace(checkpoints, identity={**checkpoints.identity, "model": _fingerprint(network)})
     fitted = _fitted(config, train, network, own.examined.fewest_rows)
@@ -185,7 +223,7 @@ def train_own(
     try:
         trained = fit(
             network, train, valid, fitted, members, seed=seed + place, budget=budget, watch=watch,
-            checkpoints=checkpoints, own=steps,
+            checkpoints=checkpoints, own=steps, policy=policy,
         )  # fmt: skip
     finally:
         if steps is not None:
@@ -194,10 +232,13 @@ def train_own(
         network.noise.to("cpu")
     if own.examined.is_constant:
         with torch.no_grad():
-            refuse_probabilities(network, found.sample)
+            refuse_probabilities(network, found.sample.reading(network.reads))
     name = "own" if len(own.networks) == 1 else f"own-{place + 1}"
     brings = steps.description if steps is not None else ""
-    part = Part(name, own.config, fitted, trained, 1, own.parameters, shown=own.opened.shown, brings=brings)
+    changes = "" if policy is None else policy.told()
+    part = Part(
+        name, own.config, fitted, trained, 1, own.parameters, shown=own.opened.shown, brings=brings, changes=changes
+    )
     return TrainedNetwork(network, part, first_loss, _not_made_again)
 
 

@@ -197,7 +197,8 @@ class OwnSteps:
         Raises:
             ConfigError: it raised, or returned no loss.
         """
-        given = self.network.inputs(rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes)
+        inputs = rows.inputs
+        given = self.network.inputs(inputs.numbers, inputs.extras, inputs.codes, *inputs.media)
         try:
             with warnings.catch_warnings():
                 if self._is_first:  # (n, 1) against (n,) would be compared each with each, and train on nonsense

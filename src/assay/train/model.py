@@ -25,6 +25,7 @@ from assay.models.network import Network
 from assay.train.batch_size import rows_a_step, scaled_rate
 from assay.train.budget import Budget
 from assay.train.changes import Policy, policy_of
+from assay.train.choice import Choice
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device
 from assay.train.examples import Examples, examples
@@ -56,7 +57,10 @@ class Validation:
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks with all that is needed to answer raw rows; `bands` are the intervals around forecasts."""
+    """Trained networks with all that is needed to answer raw rows.
+
+    bands: intervals around forecasts. choice: what validation rows chose it from.
+    """
 
     encoder: Encoder
     ensemble: Ensemble
@@ -64,6 +68,7 @@ class Model:
     parts: tuple[Part, ...]
     validation: Validation
     bands: Bands | None = None
+    choice: Choice | None = None
 
     @property
     def trained(self) -> Trained:

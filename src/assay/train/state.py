@@ -183,16 +183,25 @@ class Checkpoints:
 
     def kept(self, name: str, value: float) -> float:
         """`value` the first time; whatever process asks again, what it was then."""
-        path = self.directory / f"{name}.json"
-        try:
-            return float(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):  # not there, or not whole
-            pass
+        found = self.remembered(name)
+        if found is not None:
+            return found
+        path = self._number(name)
         self.directory.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         _write_through(partial, json.dumps(str(value)).encode())
         partial.replace(path)
         return value
+
+    def remembered(self, name: str) -> float | None:
+        """What was kept under a name, or None."""
+        try:
+            return float(json.loads(self._number(name).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # not there, or not whole
+            return None
+
+    def _number(self, name: str) -> Path:
+        return self.directory / f"{name}.json"
 
     def clear(self) -> None:
         """Remove them: the training is over and its model is safe."""

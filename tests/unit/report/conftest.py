@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from assay.data.schema import Column, Kind, Task
-from assay.evaluate.record import Calibration, Comparison, Curve, Estimate, Report, ResidualPicture, Score
+from assay.evaluate.record import (
+    Calibration,
+    Comparison,
+    Curve,
+    Estimate,
+    Leaderboard,
+    LeaderboardRow,
+    Report,
+    ResidualPicture,
+    Score,
+    Selection,
+    TrainedPart,
+)
 from assay.report.page import draw_page
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "report.json"
@@ -107,6 +119,44 @@ def _wide(report: Report) -> Report:
     return report.model_copy(update={"table_schema": schema, "findings": findings})
 
 
+def _ensemble(report: Report) -> Report:
+    """Two networks with a leaderboard, one of them dropped, beside a baseline."""
+
+    def estimate(value: float) -> Estimate:
+        return Estimate(value=value, low=value - 0.005, high=value + 0.004, method="BBC-CV (50 draws)")
+
+    def row(name: str, kind: str, share: float | None, value: float, seconds: float, cost: float | None):
+        size = None if cost is None or kind == "baseline" else 1_250_000
+        return LeaderboardRow(
+            name=name, kind=kind, share=share, validation=value + 0.001, validation_rows=8_140,
+            corrected=estimate(value), test=None if cost is None else estimate(value - 0.002), fit_seconds=seconds,
+            predict_microseconds=cost, bytes=size,
+        )  # fmt: skip
+
+    rows = (
+        row("the model", "ensemble", 1.0, 0.915, 24.5, 31.0),
+        row("realmlp", "network", 1.0, 0.912, 20.0, 30.0),
+        row("trees", "baseline", None, 0.911, 1.5, 4.25),
+        row("mlp", "network", 0.0, 0.905, 4.5, None),
+    )
+    part = TrainedPart(
+        name="realmlp", share=1.0, members=2, parameters=9, epochs=2, best_epoch=1, valid_loss=0.3, seconds=20.0,
+        stopped="all epochs", options={},
+    )  # fmt: skip
+    return report.model_copy(
+        update={
+            "training": report.training.model_copy(update={"parts": (part, part)}),
+            "selection": Selection(
+                metric="auroc", label="AUROC", higher_is_better=True, validation=0.916, corrected=estimate(0.915),
+                flattery=0.001, settings=4, rows=8_140,
+            ),
+            "leaderboard": Leaderboard(
+                metric="auroc", label="AUROC", higher_is_better=True, timed="16,281 raw test rows", rows=rows
+            ),
+        }
+    )  # fmt: skip
+
+
 def _hostile(report: Report) -> Report:
     columns = tuple(c.model_copy(update={"name": HOSTILE, "reason": HOSTILE}) for c in report.table_schema.columns)
     schema = report.table_schema.model_copy(
@@ -167,6 +217,7 @@ def reports(report) -> dict[str, Report]:
         "wide": _wide(report),
         "hostile": _hostile(report),
         "broken curves": _broken_curves(report),
+        "ensemble": _ensemble(report),
     }
 
 
@@ -181,6 +232,7 @@ def reports(report) -> dict[str, Report]:
         "wide",
         "hostile",
         "broken curves",
+        "ensemble",
     ]
 )
 def shape(request, reports) -> tuple[str, Report]:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from assay.data.schema import Task
 from assay.errors import BundleError
-from assay.search.answered import Judged, answers_of, keep_answers, keep_rows
+from assay.evaluate.metrics import metric
+from assay.search.answered import Judged, answers_of, keep_answers, keep_rows, selection_of_trials
 
 
 def judged(weight=None):
@@ -52,3 +54,20 @@ def test_answers_that_are_missing_or_damaged_are_told(tmp_path):
     (tmp_path / "5.npy").write_bytes((tmp_path / "5.npy").read_bytes()[:-20])
     with pytest.raises(BundleError, match=r"5\.npy is not"):
         answers_of(tmp_path, [5])
+
+
+def test_the_best_trial_is_told_without_what_the_choice_flatters_by(tmp_path):
+    rng = np.random.default_rng(0)
+    truth, fold = rng.integers(0, 2, 200), np.repeat([0, 1, -1], [80, 80, 40]).astype(np.int16)
+    keep_rows(tmp_path, Judged(truth, fold, None))
+    hits = []
+    for number in range(30):
+        chosen = np.where(rng.random(200) < 0.7, truth, 1 - truth)
+        keep_answers(tmp_path, number, np.eye(2, dtype=np.float32)[chosen])
+        hits.append((chosen == truth)[:160].mean())
+    found = selection_of_trials(tmp_path, range(30), 4, Task.BINARY, metric(Task.BINARY, "accuracy"))
+    assert (found.settings, found.left_out, found.rows) == (30, 4, 160)
+    assert found.validation == pytest.approx(max(hits))
+    assert found.validation - found.flattery == pytest.approx(found.corrected.value)
+    assert found.corrected.value == pytest.approx(0.7, abs=0.03)
+    assert found.validation > 0.76

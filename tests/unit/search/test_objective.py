@@ -220,6 +220,20 @@ def test_what_memory_does_not_hold_is_tried_in_halves(tmp_path, monkeypatch):
     assert "memory did not hold it" in found[2].reason
 
 
+def test_no_more_settings_are_trained_at_once_than_memory_holds(tmp_path, monkeypatch):
+    lone = judged(opened(tmp_path / "a"), SETTINGS)
+    monkeypatch.setattr("assay.search.objective.free_memory", lambda device: 1_000)
+    names = set()
+
+    class Heard(Unwatched):
+        def epoch(self, record, of):
+            names.add(record.network)
+
+    found = opened(tmp_path / "b").judge(SETTINGS, None, Budget(None), Heard())
+    assert [each.value for each in found] == [each.value for each in lone]
+    assert names == {f"mlp, trial {number}, fold {fold}" for number in (0, 1, 2) for fold in (1, 2, 3)}
+
+
 def test_a_metric_that_is_not_defined_fails_the_trial(tmp_path):
     objective = opened(tmp_path, folds=1, metric="auroc")
     objective._judge.truth = np.zeros_like(objective._judge.truth)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import polars as pl
 
 from assay.errors import BundleError, ConfigError
+from assay.evaluate.record import Selection
 from assay.locking import is_locked, locked
 from assay.records import Record
 from assay.report.study_page import StudyPage
@@ -43,7 +44,8 @@ class StudyFile(Record):
     """`study.json`: all that another process needs to go on with a study.
 
     `metric` is an id, `label` its name for people. `listed` are the settings of the list that is gone through. `ended`
-    is why the search is over, empty while it is not. `fits` tells that the best setting is trained into `run`.
+    is why the search is over, empty while it is not; `selection` is then the best score without what a choice among so
+    many flatters it by. `fits` tells that the best setting is trained into `run`.
     """
 
     format: int = 1
@@ -66,6 +68,7 @@ class StudyFile(Record):
     epochs: int
     notes: tuple[str, ...] = ()
     fits: bool = True
+    selection: Selection | None = None
     ended: End | Literal[""] = ""
 
     @property
@@ -152,6 +155,7 @@ class Tuned:
             space=file.space, label=file.label, higher=file.higher, folds=file.folds, sampler=file.sampler,
             why=file.why, pruning=file.pruning, ended=TOLD[file.ended] if file.ended else "", tried=self.tried,
             importances=self.importances, edges=self.edges,
+            selection=file.selection,
         )  # fmt: skip
 
     @property

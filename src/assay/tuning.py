@@ -12,12 +12,17 @@ from time import monotonic
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
+from assay.data.rows import joined
 from assay.data.schema import Kind, Task
+from assay.data.split import units_of
 from assay.errors import ConfigError, DivergenceError
+from assay.evaluate.metrics import metric as metric_named
+from assay.evaluate.record import Selection
 from assay.report.study_page import draw_study
 from assay.request import Request, RequestFile, recalled, resolve, with_table, written
 from assay.run import fit
 from assay.runs import Run
+from assay.search.answered import selection_of_trials
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
 from assay.search.settings import OWN
 from assay.search.space import FAMILY
@@ -242,9 +247,26 @@ def _run(
         raise
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    file = file.model_copy(update={"ended": end})
+    chosen = _selection(found, study, file, request.config, directory / ANSWERS)
+    file = file.model_copy(update={"ended": end, "selection": chosen})
     write_whole(directory, STUDY, file.to_json())
     return file
+
+
+def _selection(found: Found, study: Study, file: StudyFile, config: RunConfig, answers: Path) -> Selection | None:
+    """The best score without what the choice flatters it by; None without a completed trial."""
+    states = {number: each.outcome.state for number, each in study.tried.items() if each.outcome is not None}
+    completed = sorted(number for number, state in states.items() if state == "complete")
+    if not completed:
+        return None
+    split, task = found.split, found.schema.task
+    judged = split.valid if file.folds == 1 else joined(split.train, split.valid)
+    # Rows of one group are no more than one piece of evidence.
+    groups = None if found.schema.group is None else units_of(judged, found.schema, keep_duplicates=False)
+    return selection_of_trials(
+        answers, completed, len(states) - len(completed), task, metric_named(task, file.metric), groups=groups,
+        confidence=config.evaluate.confidence, seed=file.seed,
+    )  # fmt: skip
 
 
 def _refuse_without(tuned: Tuned) -> None:

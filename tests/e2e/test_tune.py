@@ -47,6 +47,10 @@ def test_a_study_leaves_trials_the_best_setting_a_page_and_a_run(tuned):
     assert study.best.value == trials["value"].max()
     assert study.default.number == 0
     assert study.default.trial.options == {"train.lr": 0.002, "model.width": 32}
+    chosen = study.file.selection
+    assert (chosen.settings, chosen.left_out) == (5, 0)
+    assert chosen.validation == pytest.approx(study.best.value)
+    assert chosen.corrected.value == pytest.approx(chosen.validation - chosen.flattery)
     assert "<script" not in (tuned / "report.html").read_text()
     assert study.run.report().training.parts[0].options["model.width"] == study.options["model.width"]
     assert study.run.report().split.opened == 1

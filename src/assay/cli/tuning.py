@@ -15,6 +15,7 @@ from assay.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from assay.evaluate.record import Selection
     from assay.search.store import Tried
     from assay.studies import Tuned
 
@@ -198,6 +199,7 @@ def study_content(found: Tuned) -> dict[str, object]:
         "trials": found.states,
         "best": None if best is None else {"number": best.number, "value": best.value, "options": found.options},
         "default": None if default is None else {"number": default.number, "value": default.value},
+        "selection": None if found.file.selection is None else found.file.selection.model_dump(mode="json"),
         "importance": [each.model_dump(mode="json") for each in found.importances],
         "edges": list(found.edges),
         "table": found.trials.to_dicts(),
@@ -224,7 +226,8 @@ def print_study(found: Tuned) -> None:
     )
     if default is not None and default.number != best.number:
         console.print(f"the default, trial {default.number}, has {default.value:.4f}", soft_wrap=True)
-    console.print("The best of many is flattered by the choice; the test score of the run is not.", soft_wrap=True)
+    if file.selection is not None and file.selection.corrected.value is not None:
+        console.print(_corrected(file.selection), soft_wrap=True)
     if found.importances:
         from assay.search.findings import EVALUATOR
 
@@ -232,6 +235,17 @@ def print_study(found: Tuned) -> None:
         console.print(f"importance ({EVALUATOR}, an indication only): {shares}", soft_wrap=True)
     for note in found.edges:
         console.print(f"note: {note}", soft_wrap=True)
+
+
+def _corrected(found: Selection) -> str:
+    """The estimate without what the choice flatters by, in words."""
+    estimate = found.corrected
+    ends = (estimate.low, estimate.high)
+    span = "" if None in ends else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
+    return (
+        f"bias-corrected: {estimate.value:.4f}{span}; the choice among {found.settings} settings flatters by "
+        f"{found.flattery:.4f}"
+    )
 
 
 def _table(found: Tuned) -> Table:

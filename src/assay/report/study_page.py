@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from assay.evaluate.record import Selection
 from assay.report.charts import Dot, Part, Series, bar_chart, interval_chart, line_chart, scatter_chart
 from assay.report.page import environment
 from assay.report.parallel import Upright, parallel_chart
@@ -42,6 +43,7 @@ class StudyPage:
     tried: Sequence[Tried]
     importances: Sequence[Importance]
     edges: Sequence[str]
+    selection: Selection | None
 
     @property
     def over(self) -> list[Tried]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Proposals that were there already, or cannot be, before one is drawn evenly from the space; such draws at most.
 _TRIES, _DRAWS = 20, 2000
-#: Settings in a round that share the shape of one network, so that they are trained as its members.
+#: Settings of a round, at least, that share the shape of one network, so that they are trained as its members.
 _ALIKE = 4
 _RUNGS = "completed_rung_"
 
@@ -93,12 +93,13 @@ class Proposer:
                 seed = self._seed if self._kind in REMEMBERING else seed_of(self._seed, first)
                 self._study.sampler = sampler_for(self._kind, self._space, seed)
             leader: Setting = {}
+            each = max(_ALIKE, count // 2)
             for place in range(count):
-                alike = leader if place % _ALIKE and self._own and self._kind in ("tpe", "random") else {}
+                alike = leader if place % each and self._own and self._kind in ("tpe", "random") else {}
                 proposal = self._next(first + place, alike)
                 if proposal is None:
                     break
-                leader = proposal[0] if place % _ALIKE == 0 or proposal[1] != self._kind else leader
+                leader = proposal[0] if place % each == 0 or proposal[1] != self._kind else leader
                 found.append(proposal)
         return found
 

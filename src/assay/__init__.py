@@ -19,6 +19,7 @@ _HOME = {
     "load": "assay.bundle.load",
     "lr_find": "assay.rates",
     "synthesise": "assay.synthesis",
+    "tune": "assay.tuning",
 }
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "lr_find",
     "synthesise",
+    "tune",
 ]
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from assay.run import fit
     from assay.runs import Run
     from assay.synthesis import synthesise
+    from assay.tuning import tune
 
 
 def __getattr__(name: str) -> object:

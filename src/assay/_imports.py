@@ -21,6 +21,8 @@ _EXTRA_OF = {
     "yaml": "train",
     "jinja2": "train",
     "einops": "train",
+    "optuna": "tune",
+    "cmaes": "tune",
     "fastexcel": "excel",
     "pandas": "pandas",
     "pyarrow": "pandas",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -53,3 +54,20 @@ class Record(BaseModel):
                 "Check the path, or make the directory anew.",
             ) from None
         return cls.from_json(text, str(path))
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How an option may be searched: a note in the annotation of its field.
+
+    `low` and `high` are the ends of a range; with `around`, a range on a logarithmic scale reaches instead from what a
+    network family has by itself, divided by so much, to it times so much, where that is above 0. `choices` stand in
+    place of a range; where all are numbers, their order counts. `main` options are searched where none are named.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    scale: Literal["linear", "log", "int"] = "linear"
+    around: float | None = None
+    choices: tuple[str | int | float | bool, ...] = ()
+    main: bool = False

@@ -194,6 +194,25 @@ def remembered(resume: str | os.PathLike[str], sources: Mapping[str, Any], said:
         came = f"{str(final)!r} was ended before it had written down what was asked for"
         raise ConfigError("there must be something to go on with", came, "Start the run again as before.")
     file = RequestFile.read(partial_of(final) / REQUEST)
+    return recalled(file, final, sources, said, call_to_resume(final, file.objects))
+
+
+def recalled(
+    file: RequestFile, final: Path, sources: Mapping[str, Any], said: Mapping[str, object], call: str
+) -> Request:
+    """The request that a file remembers, with what only its caller has taken from `sources`.
+
+    Args:
+        file: the request as it was written down.
+        final: the directory of the run or the study, for errors.
+        sources: objects given again, by part.
+        said: what else was said beside it; only the same target may be.
+        call: the call in Python that gives the objects again.
+
+    Raises:
+        ConfigError: it is of another version, or something is given that it has itself, or not given that it lacks.
+        DataError: a file has another size now.
+    """
     _check_versions(file, final)
     _check_sizes(file)
     given = {name for name, value in said.items() if not (value is None or value is False or value in ((), [], {}))}
@@ -211,7 +230,7 @@ def remembered(resume: str | os.PathLike[str], sources: Mapping[str, Any], said:
             raise ConfigError(
                 f"{part} must be given again, for it was {file.sources[part].given} and no file",
                 "it is not there" if sources.get(part) is None else "a path is given",
-                f"In Python: {call_to_resume(final, file.objects)}.",
+                f"In Python: {call}.",
             )
     found = {part: sources[part] if source.path is None else _path(source) for part, source in file.sources.items()}
     return Request(
@@ -225,25 +244,28 @@ def begin(work: Workspace, request: Request) -> list[str]:
     Raises:
         BundleError: the request of the run that goes on cannot be read.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     if not work.resumed:
-        given = {part: source for part, source in request.sources.items() if source is not None}
-        file = RequestFile(
-            versions=_versions(),
-            started=now,
-            config=request.config,
-            references=request.references,
-            objects=tuple(part for part, source in given.items() if not isinstance(source, str | os.PathLike)),
-            sources={part: _source(source) for part, source in given.items()},
-        )
-        work.write(REQUEST, file.to_json())
+        work.write(REQUEST, written(request).to_json())
         return []
     file, stands = RequestFile.read(work.directory / REQUEST), standing(work.checkpoints)
-    again = Resumption(at=now, step=stands.steps, seconds=stands.used)
+    again = Resumption(at=_now(), step=stands.steps, seconds=stands.used)
     work.write(REQUEST, file.model_copy(update={"resumed": (*file.resumed, again)}).to_json())
     if not stands.steps:
         return ["the run begins anew, for it had written no checkpoint yet"]
     return [f"the run goes on from step {stands.steps:,}, after {stands.used:.0f} s"]
+
+
+def written(request: Request) -> RequestFile:
+    """The request as it is written down."""
+    given = {part: source for part, source in request.sources.items() if source is not None}
+    return RequestFile(
+        versions=_versions(),
+        started=_now(),
+        config=request.config,
+        references=request.references,
+        objects=tuple(part for part, source in given.items() if not isinstance(source, str | os.PathLike)),
+        sources={part: _source(source) for part, source in given.items()},
+    )
 
 
 def recognised(work: Workspace, tables: Mapping[str, Table | None]) -> RequestFile:
@@ -252,7 +274,17 @@ def recognised(work: Workspace, tables: Mapping[str, Table | None]) -> RequestFi
     Raises:
         DataError: a source is not what it was.
     """
-    file = RequestFile.read(work.directory / REQUEST)
+    file = summed(RequestFile.read(work.directory / REQUEST), tables)
+    work.write(REQUEST, file.to_json())
+    return file
+
+
+def summed(file: RequestFile, tables: Mapping[str, Table | None]) -> RequestFile:
+    """The request with the sums of what was read; those that it has already are compared.
+
+    Raises:
+        DataError: a source is not what it was.
+    """
     sources = {}
     for part, source in file.sources.items():
         table = tables.get(part)
@@ -266,9 +298,11 @@ def recognised(work: Workspace, tables: Mapping[str, Table | None]) -> RequestFi
                 f"Put the {'file' if source.path else 'table'} back as it was, or start a new run.",
             )
         sources[part] = source.model_copy(update={"rows": table.source.rows, "sha256": table.source.sha256})
-    file = file.model_copy(update={"sources": sources})
-    work.write(REQUEST, file.to_json())
-    return file
+    return file.model_copy(update={"sources": sources})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _check_versions(file: RequestFile, final: Path) -> None:

@@ -186,7 +186,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("split"):
             split = seal_tables(sources, config.data.split, seed=seed, ledger=ledger)
         with stage("encode"):
-            texts = _plan_texts(request, split, schema, budget, ledger)
+            texts = text_plan(request, split, schema, budget, ledger)
             encoder = Encoder.fit(
                 split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures,
                 words=texts.words, tell=tracked.steps, tunes=texts.tunes,
@@ -310,7 +310,7 @@ def _nested(
     def choose(parts: Split, place: int) -> Model:
         watch.stage(f"outer fold {place + 1} of {folds}")
         own, quiet = budget.part(1.0 / (folds - place)), Ledger()
-        texts = _plan_texts(request, parts, schema, own, quiet)
+        texts = text_plan(request, parts, schema, own, quiet)
         encoder = Encoder.fit(
             parts.train, schema, texts.encode, quiet, frozen=texts.frozen, pictures=pictures, words=texts.words,
             tunes=texts.tunes,
@@ -327,7 +327,7 @@ def _nested(
     )  # fmt: skip
 
 
-def _plan_texts(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
+def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
     """How texts are read; a model of the user's own is given what `describe_inputs` says, without a text encoder."""
     data = request.config.data
     options = data.encode if request.model is None else data.encode.model_copy(update=_PLAIN_TEXTS)

@@ -19,6 +19,7 @@ PUBLIC = [
     "load",
     "lr_find",
     "synthesise",
+    "tune",
 ]
 
 
@@ -35,7 +36,7 @@ def test_a_name_resolves_and_is_documented(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["Bundle", "Run", "fit", "load", "lr_find", "synthesise", "AssayClassifier", "AssayRegressor"]
+    "name", ["Bundle", "Run", "fit", "load", "lr_find", "synthesise", "tune", "AssayClassifier", "AssayRegressor"]
 )
 def test_what_can_be_called_is_documented(name):
     value = getattr(assay, name)

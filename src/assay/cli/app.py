@@ -58,6 +58,7 @@ class _Verb(NamedTuple):
 
 _VERBS = {
     "fit": _Verb("fitting", "From a raw table to a tested, portable model."),
+    "tune": _Verb("tuning", "Search settings, and train the best."),
     "lr-find": _Verb("rates", "Suggest learning rates by a range test; trains nothing."),
     "predict": _Verb("using", "Answer the rows of a table."),
     "evaluate": _Verb("using", "Score a model on new rows with known answers."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from assay.compose.run_config import RunConfig, TableConfig
 
 TARGET = "The column to predict."
+_OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@-]*=", re.ASCII)
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help=TARGET, show_default="from --config")]
 Test = Annotated[
@@ -162,3 +165,26 @@ def resolved(preset: str | None, config: Path | None, overrides: list[str], give
 
     composed = compose(preset, config, overrides)
     return composed.model_copy(update={"table": table_with(composed.table, given)})
+
+
+def data_or_override(data: str | None) -> tuple[str | None, list[str]]:
+    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
+    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
+        return None, [data]
+    return data, []
+
+
+def refuse_beside_resume(given: Mapping[str, object], what: str) -> None:
+    """Refuse what is given beside --resume, which `what`, a run or a study, has itself.
+
+    Raises:
+        ConfigError: something is.
+    """
+    flags = {"data": "DATA", "kinds": "--as", "KEY=VALUE": "KEY=VALUE"}
+    named = [flags.get(name, f"--{name}") for name, value in given.items() if value not in (None, [], {}, False)]
+    if named:
+        raise ConfigError(
+            f"{what} that goes on has all that was asked for in its own request",
+            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} given beside --resume",
+            f"Leave that out, or start {what.replace('a ', 'a new ')} without --resume.",
+        )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
     from assay.compose.run_config import RunConfig, TableConfig
     from assay.runs import Run
-
-_OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@-]*=", re.ASCII)
 
 
 class FitCommand(TyperCommand):
@@ -103,7 +99,7 @@ def fit(
     Precedence: defaults < preset < --config < options and KEY=VALUE on the command line.
     """
     started = monotonic()  # loading the training packages is part of the time that --budget allows
-    data, extra = _data_or_override(data)
+    data, extra = take.data_or_override(data)
     flags = take.as_overrides(budget=budget, seed=seed, strict=strict, horizon=horizon)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
@@ -119,7 +115,9 @@ def fit(
             "seed": seed,
             "horizon": horizon,
         }
-        _refuse_beside_resume({**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]})
+        take.refuse_beside_resume(
+            {**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]}, "a run"
+        )
         run = _resume(resume, quiet=quiet, started=started)
     else:
         resolved = take.resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
@@ -127,13 +125,6 @@ def fit(
     _report(run, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-def _data_or_override(data: str | None) -> tuple[str | None, list[str]]:
-    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
-    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
-        return None, [data]
-    return data, []
 
 
 def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: bool, started: float) -> Run:
@@ -169,17 +160,6 @@ def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: 
         )
     finally:
         watch.close()
-
-
-def _refuse_beside_resume(given: Mapping[str, object]) -> None:
-    flags = {"data": "DATA", "kinds": "--as", "KEY=VALUE": "KEY=VALUE"}
-    named = [flags.get(name, f"--{name}") for name, value in given.items() if value not in (None, [], {}, False)]
-    if named:
-        raise ConfigError(
-            "a run that goes on has all that was asked for in its own request",
-            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} given beside --resume",
-            "Leave that out, or start a new run without --resume.",
-        )
 
 
 def _resume(path: Path, *, quiet: bool, started: float) -> Run:

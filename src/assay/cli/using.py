@@ -53,7 +53,7 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
 
 
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a bundle.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, a bundle, or a study.")],
     config: Annotated[
         bool, typer.Option("--config", help="Print the resolved configuration as YAML.", show_default="off")
     ] = False,
@@ -77,6 +77,16 @@ def show(
     asked = [name for name, on in parts.items() if on]
     if len(asked) > 1:
         raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
+    if (run / "study.json").is_file() and not asked:
+        from assay.cli.tuning import print_study, study_content
+        from assay.studies import open_study
+
+        study = open_study(run)
+        if as_json:
+            take.print_json(study_content(study))
+        else:
+            print_study(study)
+        return
     if config and not as_json:
         sys.stdout.write(_config_text(run))
         return
@@ -174,7 +184,7 @@ def _report_of(path: Path) -> Report:
 
 
 def _config_text(path: Path) -> str:
-    for candidate in (path / "config.yaml", path / "model" / "config.yaml"):
+    for candidate in (path / "config.yaml", path / "model" / "config.yaml", path / "best.yaml"):
         if candidate.is_file():
             return candidate.read_text(encoding="utf-8")
     from assay.workspace import refuse_unfinished

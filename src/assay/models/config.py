@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from assay.records import Record
+from assay.records import Record, Searched
 
 Family = Literal[
     "perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini",
@@ -43,38 +43,54 @@ class ModelConfig(Record):
         description="Network family; a perceptron has no hidden layer, auto leaves it to assay, and own is what "
         "assay.fit(model=...) is given.",
     )
-    layers: int = Field(2, ge=1, le=16, description="Hidden layers, or blocks of a resnet or ft_transformer.")
-    width: int = Field(128, ge=4, le=4096, description="Units of each hidden layer, or length of a token.")
-    expansion: float = Field(
+    layers: Annotated[int, Searched(choices=(1, 2, 3, 4), main=True)] = Field(
+        2, ge=1, le=16, description="Hidden layers, or blocks of a resnet or ft_transformer."
+    )
+    width: Annotated[int, Searched(choices=(64, 96, 128, 192, 256, 384, 512), main=True)] = Field(
+        128, ge=4, le=4096, description="Units of each hidden layer, or length of a token."
+    )
+    expansion: Annotated[float, Searched(choices=(1.0, 4 / 3, 2.0, 3.0, 4.0))] = Field(
         2.0, gt=0.0, le=8.0, description="Units inside a block of a resnet or ft_transformer, as a multiple of width."
     )
     activation: Activation = Field(
         "auto", description="Activation; auto is selu (classes) or mish (numbers) in a realmlp and relu elsewhere."
     )
-    dropout: float = Field(
+    dropout: Annotated[float, Searched(0.0, 0.5, main=True)] = Field(
         0.1, ge=0.0, lt=1.0, description="Share of hidden units dropped while training; attention drops twice it."
     )
     norm: Norm = Field("none", description="Normalisation of hidden units, over the batch or over the layer.")
     initialisation: Initialisation = Field("he", description="How initial weights are drawn.")
-    embedding: int = Field(8, ge=1, le=512, description="Longest vector of a category, or of a word.")
+    embedding: Annotated[int, Searched(choices=(4, 8, 16, 32, 64))] = Field(
+        8, ge=1, le=512, description="Longest vector of a category, or of a word."
+    )
     numbers: Numbers = Field(
         "piecewise",
         description="How a number is widened: not at all, with bins beside it, or to a vector of bins or of waves.",
     )
-    number_bins: int = Field(
+    number_bins: Annotated[int, Searched(choices=(8, 16, 32, 48, 64, 96, 128))] = Field(
         48, ge=0, le=256, description="Piecewise-linear bins a number is widened to; 0 leaves numbers as they are."
     )
-    number_embedding: int = Field(16, ge=2, le=256, description="Length of the vector of a number.")
-    frequencies: int = Field(16, ge=1, le=256, description="Waves of a number, for periodic and pbld.")
-    frequency_scale: float = Field(
+    number_embedding: Annotated[int, Searched(choices=(4, 8, 12, 16, 24, 32))] = Field(
+        16, ge=2, le=256, description="Length of the vector of a number."
+    )
+    frequencies: Annotated[int, Searched(choices=(8, 16, 32, 64))] = Field(
+        16, ge=1, le=256, description="Waves of a number, for periodic and pbld."
+    )
+    frequency_scale: Annotated[float, Searched(0.01, 10.0, "log")] = Field(
         0.1, gt=0.0, le=100.0, description="Deviation of the initial frequencies, for periodic and pbld."
     )
-    frequency_spread: float = Field(
+    frequency_spread: Annotated[float, Searched(1.0, 100.0, "log")] = Field(
         1.0, ge=1.0, le=1000.0, description="How many times the first the last of a number's frequency scales is."
     )
-    heads: int = Field(8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged.")
-    attention_heads: int = Field(8, ge=1, le=64, description="Heads of attention; they must divide the width.")
-    members: int = Field(4, ge=1, le=64, description="Networks trained at once with own seeds and averaged.")
+    heads: Annotated[int, Searched(choices=(4, 8, 16, 32))] = Field(
+        8, ge=1, le=256, description="Answers of a tabm that share weights and are averaged."
+    )
+    attention_heads: Annotated[int, Searched(choices=(1, 2, 4, 8))] = Field(
+        8, ge=1, le=64, description="Heads of attention; they must divide the width."
+    )
+    members: Annotated[int, Searched(choices=(1, 2, 4, 8))] = Field(
+        4, ge=1, le=64, description="Networks trained at once with own seeds and averaged."
+    )
     augment: Augment = Field(
         "auto",
         description="Changes of training pictures: none, shift (and turn a little), flip (and shift), strong (flip, "

@@ -45,6 +45,7 @@ _A_ROW: Mapping[str, float] = MappingProxyType(
     {"perceptron": 9e-6, "mlp": 22e-6, "resnet": 65e-6, "ft_transformer": 2200e-6, "realmlp": 62e-6, "tabm": 240e-6,
      "tabm_mini": 180e-6}
 )  # fmt: skip
+_A_ROW_OF_OTHERS = 1e-4
 #: Networks of series in the order they are taken, what a step of a series costs in one pass of one member, folds of few
 #: series, and the share of the time that is theirs.
 _SERIES_KINDS = ("fcn", "inception")
@@ -313,7 +314,7 @@ def _names(
         return ("mlp",), "one kind of network for texts that no encoder reads"
     if seconds >= _LONG:
         kinds: tuple[str, ...] = ("realmlp", "mlp", "tabm")
-    elif schema.task is not Task.BINARY and _cost(rows, "realmlp", _ENOUGH, _PASSES) > seconds:
+    elif schema.task is not Task.BINARY and cost(rows, "realmlp", _ENOUGH, _PASSES) > seconds:
         kinds = ("realmlp",)  # all of a short time for the network that is rarely the worse one
     else:
         kinds = ("realmlp", "mlp")
@@ -322,14 +323,14 @@ def _names(
     return suited, f"{counted} of network for {seconds:.0f} s of training"
 
 
-def _cost(rows: int, name: str, members: int, passes: int) -> float:
-    """Seconds of that many passes of a network with its members."""
-    return rows * _A_ROW[name] * passes * (1.0 + _A_MEMBER_MORE * (members - 1))
+def cost(rows: int, name: str, members: int, passes: int) -> float:
+    """Seconds of that many passes of a network with its members, as a guess."""
+    return rows * _A_ROW.get(name, _A_ROW_OF_OTHERS) * passes * (1.0 + _A_MEMBER_MORE * (members - 1))
 
 
 def _members(rows: int, name: str, seconds: float) -> int:
     """As many members as leave time for enough passes."""
-    return next((count for count in _MEMBERS if _cost(rows, name, count, _PASSES) <= seconds), 1)
+    return next((count for count in _MEMBERS if cost(rows, name, count, _PASSES) <= seconds), 1)
 
 
 def _folds(
@@ -342,7 +343,7 @@ def _folds(
         return 1, None, "rows have a time, and the latest judge best"
     if rows < _NO_FOLDS_FROM:
         for folds, variants in _FOLDS:
-            needed = {name: _cost(rows, name, folds * variants, _PASSES_OF_FOLDS) for name in times}
+            needed = {name: cost(rows, name, folds * variants, _PASSES_OF_FOLDS) for name in times}
             if all(needed[name] <= seconds for name, seconds in times.items()):
                 return folds, variants, ""
     return 1, None, f"for folds of {rows:,} rows there is not the time"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from assay.records import Record
+from assay.records import Record, Searched
 from assay.train.image_policy import ImagePolicy
 from assay.train.series_policy import SeriesPolicy
 
@@ -40,41 +40,59 @@ SCHEDULES_OF = {
 class TrainConfig(Record):
     """The training loop: optimiser, schedule, stability, regularisation, and what is kept."""
 
-    epochs: int = Field(60, ge=1, le=100_000, description="Most passes over the training rows.")
-    batch: Annotated[int, Field(ge=1)] | Literal["auto", "full"] = Field(
-        "auto", description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory."
+    epochs: Annotated[int, Searched(choices=(10, 20, 40, 60, 100, 160, 256))] = Field(
+        60, ge=1, le=100_000, description="Most passes over the training rows."
     )
+    batch: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["auto", "full"], Searched(choices=("auto", 64, 128, 256, 512, 1024))
+    ] = Field("auto", description="Rows a step: 1 takes them one by one, full takes all; auto fits rows and memory.")
     accumulate: int = Field(1, ge=1, le=4096, description="Batches whose gradients are added up for one step.")
     # Optimiser.
     optimiser: OptimiserName = Field("adamw", description="How gradients become steps.")
-    lr: float = Field(2e-3, gt=0.0, le=100.0, description="Highest learning rate.")
+    lr: Annotated[float, Searched(1e-4, 1e-1, "log", around=16.0, main=True)] = Field(
+        2e-3, gt=0.0, le=100.0, description="Highest learning rate."
+    )
     lr_find: bool = Field(
         False, description="Test rates on a copy of each network first, and report what they suggest."
     )
-    momentum: float | None = Field(
+    momentum: Annotated[float | None, Searched(choices=(0.0, 0.8, 0.9, 0.95, 0.98))] = Field(
         None, ge=0.0, lt=1.0, description="Momentum of sgd (none: 0.9), rmsprop, muon (0.95)."
     )
     nesterov: bool | None = Field(None, description="Nesterov's momentum of sgd (none: false), muon (none: true).")
-    beta1: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean gradient (Adam; none: 0.9).")
-    beta2: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (Adam; none: 0.999).")
-    alpha: float | None = Field(None, ge=0.0, lt=1.0, description="Decay of the mean square (rmsprop; none: 0.99).")
-    epsilon: float | None = Field(
+    beta1: Annotated[float | None, Searched(choices=(0.8, 0.9, 0.95))] = Field(
+        None, ge=0.0, lt=1.0, description="Decay of the mean gradient (Adam; none: 0.9)."
+    )
+    beta2: Annotated[float | None, Searched(choices=(0.9, 0.95, 0.98, 0.99, 0.999))] = Field(
+        None, ge=0.0, lt=1.0, description="Decay of the mean square (Adam; none: 0.999)."
+    )
+    alpha: Annotated[float | None, Searched(choices=(0.9, 0.95, 0.99))] = Field(
+        None, ge=0.0, lt=1.0, description="Decay of the mean square (rmsprop; none: 0.99)."
+    )
+    epsilon: Annotated[float | None, Searched(1e-9, 1e-3, "log")] = Field(
         None, gt=0.0, le=1.0, description="Added to the root of the mean square (none: 1e-8)."
     )
     # Schedule.
     schedule: ScheduleName = Field("cosine", description="How the learning rate moves after the warm-up.")
-    warmup: float = Field(0.05, ge=0.0, lt=1.0, description="Share of the steps in which the learning rate rises.")
-    gamma: float = Field(
+    warmup: Annotated[float, Searched(0.0, 0.3)] = Field(
+        0.05, ge=0.0, lt=1.0, description="Share of the steps in which the learning rate rises."
+    )
+    gamma: Annotated[float, Searched(0.01, 0.9, "log")] = Field(
         0.1, gt=0.0, lt=1.0, description="Factor at a step, a milestone or a plateau; at the end of exponential."
     )
-    step_share: float = Field(0.3, gt=0.0, lt=1.0, description="Share of the steps between two falls (step).")
+    step_share: Annotated[float, Searched(0.1, 0.5)] = Field(
+        0.3, gt=0.0, lt=1.0, description="Share of the steps between two falls (step)."
+    )
     milestones: tuple[float, ...] = Field(
         (0.5, 0.75), description="Shares of the steps at which the rate falls (multistep)."
     )
-    cycles: int = Field(3, ge=1, le=1000, description="Cosines one after another (restarts).")
+    cycles: Annotated[int, Searched(choices=(1, 2, 3, 4, 6))] = Field(
+        3, ge=1, le=1000, description="Cosines one after another (restarts)."
+    )
     plateau_patience: int = Field(5, ge=1, description="Epochs without a better loss before the rate falls (plateau).")
     # Stability.
-    clip_norm: float = Field(1.0, ge=0.0, description="Largest norm of a member's gradient; 0 switches clipping off.")
+    clip_norm: Annotated[float, Searched(choices=(0.0, 0.5, 1.0, 2.0, 5.0))] = Field(
+        1.0, ge=0.0, description="Largest norm of a member's gradient; 0 switches clipping off."
+    )
     clip_value: float = Field(0.0, ge=0.0, description="Largest size of one number of the gradient; 0 switches it off.")
     clip_adaptive: float = Field(
         0.0, ge=0.0, description="Largest norm of a unit's gradient as a share of its weights' norm; 0 switches it off."
@@ -84,21 +102,29 @@ class TrainConfig(Record):
     )
     precision: PrecisionName = Field("auto", description="Arithmetic of the products; auto takes what is fastest here.")
     # Regularisation.
-    weight_decay: float = Field(1e-2, ge=0.0, description="Decoupled weight decay; biases and norms are exempt.")
-    l2: float = Field(0.0, ge=0.0, description="L2 penalty on weights, half the square, within the gradient.")
-    l1: float = Field(0.0, ge=0.0, description="L1 penalty on weights.")
+    weight_decay: Annotated[float, Searched(1e-6, 1e-1, "log", around=100.0, main=True)] = Field(
+        1e-2, ge=0.0, description="Decoupled weight decay; biases and norms are exempt."
+    )
+    l2: Annotated[float, Searched(1e-8, 1e-2, "log")] = Field(
+        0.0, ge=0.0, description="L2 penalty on weights, half the square, within the gradient."
+    )
+    l1: Annotated[float, Searched(1e-8, 1e-2, "log")] = Field(0.0, ge=0.0, description="L1 penalty on weights.")
     easing: Literal["constant", "flat_cosine"] = Field(
         "constant", description="How weight decay and dropout move: constant, or to zero over the second half."
     )
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="Label smoothing of classes.")
-    mixup: float = Field(
+    label_smoothing: Annotated[float, Searched(0.0, 0.2)] = Field(
+        0.0, ge=0.0, lt=1.0, description="Label smoothing of classes."
+    )
+    mixup: Annotated[float, Searched(0.0, 1.0)] = Field(
         0.0, ge=0.0, le=10.0, description="Alpha of mixup on rows, their pictures and series too; 0 switches it off."
     )
-    cutmix: float = Field(0.0, ge=0.0, le=10.0, description="Alpha of CutMix on pictures; 0 switches it off.")
-    ema: float = Field(
+    cutmix: Annotated[float, Searched(0.0, 1.0)] = Field(
+        0.0, ge=0.0, le=10.0, description="Alpha of CutMix on pictures; 0 switches it off."
+    )
+    ema: Annotated[float, Searched(choices=(0.0, 0.9, 0.99, 0.995, 0.999))] = Field(
         0.0, ge=0.0, lt=1.0, description="Decay of a running mean of the weights that is tested and kept; 0 is off."
     )
-    swa: float = Field(
+    swa: Annotated[float, Searched(choices=(0.0, 0.1, 0.25, 0.5))] = Field(
         0.0, ge=0.0, lt=1.0, description="Share of the training, at its end, whose weights are averaged; 0 is off."
     )
     patience: int = Field(10, ge=1, description="Epochs without a better validation loss before a member stops.")

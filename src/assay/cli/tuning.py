@@ -1,0 +1,284 @@
+"""`assay tune`, and what `assay show` prints of a study."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assay.cli import arguments as take
+from assay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from assay.evaluate.record import Selection
+    from assay.search.store import Tried
+    from assay.studies import Tuned
+
+#: Trials that are printed at most, the best first.
+_MOST = 15
+
+
+def tune(
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="The table: a file or a glob.", show_default="from --config"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE", help="Options that all trials have, as for fit: model.name=mlp.", show_default="none"
+        ),
+    ] = None,
+    target: take.Target = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPTIONS",
+            help="Options to search: train.lr,model.width or with ranges train.lr=1e-4..1e-1,model.name=mlp|tabm. "
+            "Repeatable.",
+            show_default="the families that suit the data and their main options",
+        ),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The space in YAML: parameters, constraints.", show_default="none"),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of settings in YAML to try.", show_default="none")
+    ] = None,
+    sampler: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="auto, grid, random, quasi, tpe, gp, cmaes or nsga2."),
+    ] = "auto",
+    prune: Annotated[
+        str, typer.Option(metavar="NAME", help="none, asha, hyperband or median (over epochs), wilcoxon (over folds).")
+    ] = "none",
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Most settings to try.", show_default="as many as there is time for"),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Folds that judge; 1 takes the validation rows.", show_default="by the rows"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What trials are judged by: auroc, log_loss, rmse.", show_default="primary"),
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Worker processes.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="An SQLite or PostgreSQL database.", show_default="a journal in the folder"),
+    ] = None,
+    no_fit: Annotated[
+        bool, typer.Option("--no-fit", help="Only search; do not train the best setting.", show_default="off")
+    ] = False,
+    test: take.Test = None,
+    valid: take.Valid = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Of all, the final fit included: 60s, 10m, none.", show_default="5m"),
+    ] = None,
+    preset: take.Preset = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="A new folder for the study.", show_default="under studies/"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on with a study that was killed or ended; --trials and --budget may be given anew.",
+            show_default="a new study",
+        ),
+    ] = None,
+    config: take.ConfigFile = None,
+    kinds: take.As = None,
+    drop: take.Drop = None,
+    group: take.Group = None,
+    time: take.Time = None,
+    weight: take.Weight = None,
+    positive: take.Positive = None,
+    task: take.TaskName = None,
+    strict: take.Strict = False,
+    seed: take.Seed = None,
+    quiet: take.Quiet = False,
+    as_json: take.Json = False,
+) -> None:
+    """Search settings of networks and their training, then train the best and test it once.
+
+    Trials are judged by rows they did not learn from; test rows are out of their reach.
+    """
+    started = monotonic()
+    data, extra = take.data_or_override(data)
+    given: dict[str, object] = {
+        "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
+        "group": group, "time": time, "weight": weight, "positive": positive, "task": task,
+    }  # fmt: skip
+    if resume is not None:
+        beside = {
+            **given, "preset": preset, "out": out, "config": config, "seed": seed, "strict": strict, "over": over,
+            "space": space, "settings": settings, "storage": storage, "metric": metric, "folds": folds,
+            "KEY=VALUE": [*extra, *(overrides or ())],
+        }  # fmt: skip
+        take.refuse_beside_resume(beside, "a study")
+        found = _resume(resume, trials, budget, quiet=quiet, started=started)
+    else:
+        if budget is None and preset is None and config is None:
+            budget = "5m"
+        flags = take.as_overrides(budget=budget, seed=seed, strict=strict)
+        resolved = take.resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
+        if resolved.table.data is None:
+            raise ConfigError("the table to learn from must be named", "no DATA was given",
+                              "Name a file: assay tune data.csv --target COL.")  # fmt: skip
+        from assay.progress import progress_to
+
+        watch = progress_to(sys.stderr, quiet=quiet)
+        try:
+            watch.stage("load")
+            from assay.tuning import tune as tune_study  # torch
+
+            found = tune_study(
+                resolved.table.data, test=resolved.table.test, valid=resolved.table.valid, over=over or (),
+                space=space, settings=settings, sampler=sampler, prune=prune, trials=trials, folds=folds or 0,
+                metric=metric, jobs=jobs, storage=storage, fit_best=not no_fit, out=out, config=resolved, watch=watch,
+                started=started,
+            )  # fmt: skip
+        finally:
+            watch.close()
+    _report(found, as_json=as_json)
+
+
+def _resume(path: Path, trials: int | None, budget: str | None, *, quiet: bool, started: float) -> Tuned:
+    from assay.progress import progress_to
+
+    watch = progress_to(sys.stderr, quiet=quiet)
+    try:
+        watch.stage("load")
+        from assay.tuning import tune as tune_study  # torch
+
+        return tune_study(resume=path, trials=trials, budget=budget, watch=watch, started=started)
+    finally:
+        watch.close()
+
+
+def _report(found: Tuned, *, as_json: bool) -> None:
+    run = found.run
+    if as_json:
+        report = None if run is None else run.report().model_dump(mode="json", by_alias=True)
+        take.print_json({**study_content(found), "run": report})
+        return
+    print_study(found)
+    if run is not None:
+        from assay.report.terminal import summarise
+
+        console = take.console()
+        console.print()
+        summarise(run.report(), console)
+    console = take.console()
+    console.print(f"study:  {found.directory}", soft_wrap=True)
+    console.print(f"report: {found.directory / 'report.html'}", soft_wrap=True)
+    if run is not None:
+        console.print(f"model:  {run.directory / 'model'}", soft_wrap=True)
+
+
+def study_content(found: Tuned) -> dict[str, object]:
+    """A study as JSON has it."""
+    best, default = found.best, found.default
+    return {
+        "directory": str(found.directory),
+        "metric": found.file.metric,
+        "sampler": found.file.sampler,
+        "why": found.file.why,
+        "ended": found.file.ended,
+        "trials": found.states,
+        "best": None if best is None else {"number": best.number, "value": best.value, "options": found.options},
+        "default": None if default is None else {"number": default.number, "value": default.value},
+        "selection": None if found.file.selection is None else found.file.selection.model_dump(mode="json"),
+        "importance": [each.model_dump(mode="json") for each in found.importances],
+        "edges": list(found.edges),
+        "table": found.trials.to_dicts(),
+    }
+
+
+def print_study(found: Tuned) -> None:
+    """The trials, the best, and what to try next."""
+    console = take.console()
+    file, states = found.file, found.states
+    counted = ", ".join(f"{number} {state}" for state, number in states.items() if number) or "none yet"
+    console.print(f"trials: {counted}; {file.sampler} ({file.why}), judged by {file.label} of "
+                  f"{f'{file.folds} folds' if file.folds > 1 else 'the validation rows'}", soft_wrap=True)  # fmt: skip
+    if not file.ended:
+        console.print(f"not finished: `assay tune --resume {found.directory}` goes on", soft_wrap=True)
+    best, default = found.best, found.default
+    if best is None:
+        return
+    console.print(_table(found))
+    from assay.search.space import told
+
+    console.print(
+        f"best: trial {best.number}, {file.label} {best.value:.4f} with {told(found.options)}", soft_wrap=True
+    )
+    if default is not None and default.number != best.number:
+        console.print(f"the default, trial {default.number}, has {default.value:.4f}", soft_wrap=True)
+    if file.selection is not None and file.selection.corrected.value is not None:
+        console.print(_corrected(file.selection), soft_wrap=True)
+    if found.importances:
+        from assay.search.findings import EVALUATOR
+
+        shares = ", ".join(f"{each.name} {each.share:.0%}" for each in found.importances)
+        console.print(f"importance ({EVALUATOR}, an indication only): {shares}", soft_wrap=True)
+    for note in found.edges:
+        console.print(f"note: {note}", soft_wrap=True)
+
+
+def _corrected(found: Selection) -> str:
+    """The estimate without what the choice flatters by, in words."""
+    estimate = found.corrected
+    ends = (estimate.low, estimate.high)
+    span = "" if None in ends else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
+    return (
+        f"bias-corrected: {estimate.value:.4f}{span}; the choice among {found.settings} settings flatters by "
+        f"{found.flattery:.4f}"
+    )
+
+
+def _table(found: Tuned) -> Table:
+    """The best trials first, then pruned and failed ones, as many as are shown."""
+    from rich import box
+    from rich.table import Table
+
+    keys = found.file.space.keys
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    names = [key.rpartition(".")[2] for key in keys]
+    headings = [name if names.count(name) == 1 else key for key, name in zip(keys, names, strict=True)]
+    for heading in ("trial", found.file.label, "seconds", *headings, ""):
+        table.add_column(heading, justify="left" if heading == "" else "right", overflow="fold")
+    ordered = sorted((each for each in found.tried if each.outcome is not None), key=lambda each: _rank(found, each))
+    for each in ordered[:_MOST]:
+        table.add_row(*_cells(each, keys))
+    if len(ordered) > _MOST:
+        table.caption = f"{len(ordered) - _MOST} more in trials.parquet"
+    return table
+
+
+def _rank(found: Tuned, tried: Tried) -> tuple[float, int]:
+    if tried.value is None:
+        return float("inf"), tried.number
+    return -tried.value if found.file.higher else tried.value, tried.number
+
+
+def _cells(tried: Tried, keys: tuple[str, ...]) -> list[str]:
+    from assay.search.space import shown
+
+    outcome = tried.outcome
+    assert outcome is not None
+    options = [shown(tried.trial.options[key]) if key in tried.trial.options else "" for key in keys]
+    value = f"{tried.value:.4f}" if tried.value is not None else ""
+    state = tried.origin.partition(" ")[0] if outcome.state == "complete" else outcome.state
+    return [str(tried.number), value, f"{outcome.seconds:.1f}", *options, state]

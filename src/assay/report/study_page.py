@@ -1,0 +1,155 @@
+"""A study as an HTML page of its own, in the style of the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from assay.evaluate.record import Selection
+from assay.report.charts import Dot, Part, Series, bar_chart, interval_chart, line_chart, scatter_chart
+from assay.report.page import environment
+from assay.report.parallel import Upright, parallel_chart
+from assay.report.pictures import Picture
+from assay.report.ticks import Axis
+from assay.report.words import fixed, percent
+from assay.search.findings import EVALUATOR, Importance
+from assay.search.space import Parameter, Space, shown, told
+from assay.search.store import Tried
+from assay.search.trial import Value
+from assay.version import __version__
+
+#: Trials that a table shows at most, the best first; axes of parallel coordinates.
+_MOST_ROWS, _MOST_AXES = 30, 8
+#: Share of the trials that parallel coordinates lift out.
+_BEST = 0.1
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """What the page is drawn from. `ended` is why the search is over, in words; empty while it is not."""
+
+    data: str
+    target: str
+    space: Space
+    label: str
+    higher: bool
+    folds: int
+    sampler: str
+    why: str
+    pruning: str
+    ended: str
+    tried: Sequence[Tried]
+    importances: Sequence[Importance]
+    edges: Sequence[str]
+    selection: Selection | None
+
+    @property
+    def over(self) -> list[Tried]:
+        """The trials that are over, by number."""
+        return [each for each in self.tried if each.outcome is not None]
+
+    @property
+    def done(self) -> list[Tried]:
+        """Those that completed, by number."""
+        return [each for each in self.tried if each.value is not None]
+
+    @property
+    def ranked(self) -> list[Tried]:
+        """Those that completed, the best first."""
+        sign = -1.0 if self.higher else 1.0
+        return sorted(self.done, key=lambda each: (sign * (each.value or 0.0), each.number))
+
+
+def draw_study(page: StudyPage) -> str:
+    """A self-contained page: the best setting, what to try next, pictures, and the trials.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    best = page.ranked[0] if page.done else None
+    failed = [each for each in page.over if each.outcome is not None and each.outcome.state == "failed"]
+    return environment().get_template("study.html.j2").render(
+        version=__version__, page=page, best=best, failed=failed[:_MOST_ROWS], failures=len(failed),
+        setting="" if best is None else told(dict(best.trial.options)), figures=list(_figures(page)),
+        keys=page.space.keys, rows=page.ranked[:_MOST_ROWS], more=max(len(page.done) - _MOST_ROWS, 0), shown=shown,
+        evaluator=EVALUATOR,
+    )  # fmt: skip
+
+
+def _figures(page: StudyPage) -> Iterator[Picture]:
+    done = page.done
+    if len(done) < 2:
+        return
+    yield _history(page)
+    if page.importances:
+        parts = [Part(each.name, each.share, percent(each.share)) for each in page.importances]
+        caption = (
+            f"Importance by {EVALUATOR}: what tells the best tenth from the rest. Evaluators disagree; an indication."
+        )
+        yield Picture(bar_chart("Importance of parameters", parts), caption)
+    for parameter in page.space.parameters:
+        yield from _slice(page, parameter)
+    yield _parallel(page)
+
+
+def _history(page: StudyPage) -> Picture:
+    """The value of each trial and the best so far."""
+    numbers = [float(each.number) for each in page.done]
+    values = [each.value or 0.0 for each in page.done]
+    best = list(accumulate(values, max if page.higher else min))
+    series = [Series("best so far", numbers, best, 1), Series("each trial", numbers, values, 0, quiet=True)]
+    svg = line_chart(f"{page.label} by trial", series, Axis("trial", whole=True), Axis(page.label))
+    return Picture(
+        svg, f"{page.label} of each trial (thin) and the best so far, on rows the trials did not learn from."
+    )
+
+
+def _slice(page: StudyPage, parameter: Parameter) -> Iterator[Picture]:
+    """The value over one parameter, in the trials in which it has a meaning."""
+    named = [(page.space.by_name(dict(each.trial.options)).get(parameter.name), each.value) for each in page.done]
+    pairs = [(at, value) for at, value in named if at is not None]
+    if len({at for at, _ in pairs}) < 2:
+        return
+    caption = f"{page.label} over {parameter.name}."
+    if parameter.choices and not parameter.ordered:
+        rows = []
+        for choice in parameter.choices:
+            values = sorted(value for at, value in pairs if at == choice and value is not None)
+            if values:
+                rows.append(Dot(shown(choice), values[len(values) // 2], values[0], values[-1]))
+        yield Picture(interval_chart(caption, rows, Axis(page.label)), f"{caption} Median, from worst to best.")
+        return
+    log = parameter.scale == "log"
+    xs = [math.log10(float(at)) if log else float(at) for at, _ in pairs]
+    ys = [value for _, value in pairs]
+    yield Picture(scatter_chart(caption, xs, ys, Axis(parameter.name, powers=log), Axis(page.label)), caption)
+
+
+def _parallel(page: StudyPage) -> Picture:
+    """All settings at once; the best tenth stands out."""
+    ranked = page.ranked
+    lifted = {each.number for each in ranked[: max(1, round(_BEST * len(ranked)))]}
+    axes = [_axis(page, parameter) for parameter in page.space.parameters[:_MOST_AXES]]
+    values = [each.value or 0.0 for each in page.done]
+    low, high = min(values), max(values)
+    places = [(value - low) / (high - low) if high > low else 0.5 for value in values]
+    axes.append(Upright(page.label, places, fixed(low, 4), fixed(high, 4)))
+    svg = parallel_chart("Settings and their values", axes, [each.number in lifted for each in page.done])
+    return Picture(svg, "Each line is a trial; those of the best tenth stand out.")
+
+
+def _axis(page: StudyPage, parameter: Parameter) -> Upright:
+    named = [page.space.by_name(dict(each.trial.options)).get(parameter.name) for each in page.done]
+    places = [None if value is None else _place(parameter, value) for value in named]
+    ends = (parameter.choices[0], parameter.choices[-1]) if parameter.choices else (parameter.low, parameter.high)
+    return Upright(parameter.name, places, shown(ends[0] or 0), shown(ends[1] or 0))
+
+
+def _place(parameter: Parameter, value: Value) -> float:
+    """Where a value lies between the ends of its parameter, from 0 to 1."""
+    if parameter.choices:
+        return parameter.choices.index(value) / max(len(parameter.choices) - 1, 1)
+    low, high, number = float(parameter.low or 0.0), float(parameter.high or 0.0), float(value)
+    return math.log(number / low) / math.log(high / low) if parameter.scale == "log" else (number - low) / (high - low)

@@ -1,0 +1,229 @@
+"""What a study will do: rows read as a fit reads them, its space, folds, sampler and first settings.
+
+A study sees training and validation rows. The test rows are sealed before anything is learned, and nothing that is
+made here holds them but the split, of which only the other two parts are passed on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.compose.asking import Asked, asked_in, asked_over
+from assay.compose.files import read_yaml
+from assay.compose.run_config import RunConfig
+from assay.compose.searching import Derived, derive_space
+from assay.data.audit import examine
+from assay.data.encode import Encoder
+from assay.data.picture_tables import open_pictures
+from assay.data.schema import Schema, Task
+from assay.data.split import Split
+from assay.errors import ConfigError
+from assay.evaluate.metrics import METRICS, PRIMARY
+from assay.ledger import Ledger
+from assay.models.config import Family
+from assay.request import Request, RequestFile, summed
+from assay.run import text_plan
+from assay.runs import read_tables, seal_tables
+from assay.search.config import EnsembleConfig
+from assay.search.objective import TableObjective, folds_for
+from assay.search.plan import cost, plan
+from assay.search.pruners import axis_of, pruning_named
+from assay.search.samplers import Choice, check_grid, choose
+from assay.search.space import FAMILY, Setting, Space
+from assay.search.starts import first_settings
+from assay.studies import ANSWERS, Start, StudyFile
+from assay.train.budget import Budget
+from assay.train.recipes import RECIPES
+from assay.train.watch import Unwatched, Watch
+from assay.workspace import scratch
+
+#: The share of a study's time that the final fit has, at least so many seconds but at most half.
+_SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
+#: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
+_PASSES, _A_MEMBER = 30, 0.4
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a study searches; see `assay.tuning.tune`."""
+
+    over: Sequence[str] = ()
+    space: Path | None = None
+    settings: Path | None = None
+    sampler: str = "auto"
+    prune: str = "none"
+    trials: int | None = None
+    folds: int = 0
+    metric: str | None = None
+    jobs: int = 1
+    storage: str | None = None
+    fits: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read: the encoder, the rows without those of the test, and what was written down of them."""
+
+    encoder: Encoder
+    split: Split
+    schema: Schema
+    request: RequestFile
+    families: tuple[Family, ...]
+
+    @property
+    def rows(self) -> int:
+        """Those of training and validation."""
+        return len(self.split.train) + len(self.split.valid)
+
+
+def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, watch: Watch) -> Found:
+    """Read, audit, split and encode, as `fit` does it with the same seed."""
+    config, ledger = request.config, Ledger()
+    spill = config.data.spill(folder)
+    watch.stage("read")
+    sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
+    known, schema = summed(file, sources.given), sources.schema
+    watch.stage("audit")
+    pictures = open_pictures(sources.tables, schema, folder, longest=config.data.encode.picture_side)
+    sources = sources if pictures is None else sources.replaced(pictures.tables)
+    share = config.data.split.limited(config.data.split.test, sources.data.frame.height)
+    examine(
+        sources.data, schema, config.data.audit, ledger, valid=sources.valid, test=sources.test, test_share=share,
+        more=(*sources.checked, *(() if pictures is None else pictures.checked)),
+    )  # fmt: skip
+    watch.stage("split")
+    split = seal_tables(sources, config.data.split, seed=config.seed, ledger=ledger)
+    watch.stage("encode")
+    texts = text_plan(request, split, schema, budget, ledger)
+    encoder = Encoder.fit(
+        split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures, words=texts.words,
+        tell=watch.steps,
+    )  # fmt: skip
+    return Found(encoder, split, schema, known, _families(encoder, split, schema, config))
+
+
+def _families(encoder: Encoder, split: Split, schema: Schema, config: RunConfig) -> tuple[Family, ...]:
+    """The families that a fit without a limit of time would train on such rows, the likeliest first."""
+    planned = plan(
+        len(split.train), schema, config.model, config.train, EnsembleConfig(folds=1), Budget(None),
+        has_encoder=encoder.frozen is not None,
+        steps=0 if schema.windowing is not None else max((item.length for item in encoder.inputs), default=0),
+        has_pictures=any(item.picture is not None for item in encoder.inputs),
+    )  # fmt: skip
+    names = dict.fromkeys(job.model.name for job in planned.jobs)
+    return tuple(name for name in names if name in RECIPES)  # type: ignore[misc]  # families all
+
+
+def planned(found: Found, directory: Path, request: Request, search: Search, budget: Budget) -> StudyFile:
+    """What the study will do: its space, folds, sampler and first settings."""
+    config, schema = request.config, found.schema
+    if schema.task not in METRICS:
+        raise ConfigError("settings are searched for classes and single values", f"the task is {schema.task.value}",
+                          "Use `assay fit`.")  # fmt: skip
+    listed, derived = _space(search, found, config)
+    space = derived.space
+    folds = search.folds or folds_for(found.rows, schema)
+    pruning = pruning_named(search.prune, folds)
+    seconds = _for_trials(budget)
+    a_trial = _guess(found, space, folds)
+    notes = list(derived.notes)
+    if listed:
+        choice = Choice("list", f"{search.settings} names them")
+    else:
+        choice = choose(search.sampler, space, trials=search.trials, seconds=seconds, a_trial=a_trial)
+        if choice.kind == "grid":
+            notes.append(check_grid(space, trials=search.trials, seconds=seconds, a_trial=a_trial))
+    if search.trials is None and math.isinf(seconds) and choice.kind not in ("grid", "list"):
+        raise ConfigError("a study must have an end", "neither --trials nor a --budget is given",
+                          "Give --trials 50, or --budget 10m.")  # fmt: skip
+    starts = [] if listed else first_settings(space)
+    measure = search.metric or PRIMARY[schema.task]
+    chosen = next((each for each in METRICS[schema.task] if each.id == measure), None)
+    if chosen is None:
+        known = ", ".join(each.id for each in METRICS[schema.task])
+        raise ConfigError("trials are judged by a metric of their task", f"{measure!r} is none of {schema.task.value}",
+                          f"Choose one of {known}.")  # fmt: skip
+    return StudyFile(
+        name=directory.resolve().name, request=found.request, space=space, sampler=choice.kind, why=choice.reason,
+        pruning=pruning, trials=search.trials, budget=config.budget, folds=folds, metric=chosen.id, label=chosen.label,
+        higher=chosen.higher_is_better, jobs=search.jobs, storage=search.storage,
+        starts=tuple(Start(setting=setting, origin=origin) for setting, origin in starts), listed=tuple(listed),
+        epochs=_epochs(space, config, schema.task), notes=tuple(notes), fits=search.fits,
+    )  # fmt: skip
+
+
+def _space(search: Search, found: Found, config: RunConfig) -> tuple[list[Setting], Derived]:
+    """The settings of a list, if there is one, and the space."""
+    asked: list[Asked] = asked_over(search.over)
+    rules: list[tuple[str, str]] = []
+    listed: list[Setting] = []
+    if search.space is not None:
+        asked, rules = asked_in(read_yaml(search.space))
+    if search.settings is not None:
+        listed = _listed(search.settings)
+        keys = dict.fromkeys(key for setting in listed for key in setting)
+        each = {key: tuple(dict.fromkeys(s[key] for s in listed if key in s)) for key in keys}
+        asked = [Asked(key, search.settings.name, choices=values, listed=True) for key, values in each.items()]
+    return listed, derive_space(asked, rules, found.families, config, found.schema.task)
+
+
+def _listed(path: Path) -> list[Setting]:
+    """The settings in a YAML file: a list of mappings from options to values."""
+    content = read_yaml(path).content
+    settings = [each for each in content if isinstance(each, dict) and each] if isinstance(content, list) else []
+    values = [value for each in settings for value in each.values()]
+    if not settings or settings != content or not all(isinstance(value, str | int | float | bool) for value in values):
+        raise ConfigError(
+            f"{path.name} must be a list of settings",
+            "it is not",
+            "Example: [{train.lr: 0.001, model.width: 64}, {train.lr: 0.01}]",
+        )
+    return [dict(each) for each in settings]
+
+
+def _guess(found: Found, space: Space, folds: int) -> float:
+    """Seconds that a trial will take, as a guess."""
+    each = [cost(found.rows, family, 1, _PASSES) for family in space.families]
+    return folds * _A_MEMBER * sum(each) / len(each)
+
+
+def _for_trials(budget: Budget) -> float:
+    """Seconds for the search; the rest is for the final fit."""
+    if math.isinf(budget.seconds):
+        return math.inf
+    return budget.seconds - held_for_fit(budget)
+
+
+def held_for_fit(budget: Budget) -> float:
+    """Seconds that the final fit has, of a budget that ends."""
+    return min(max(_SHARE_OF_FIT * budget.seconds, _LEAST_OF_FIT), MOST_OF_FIT * budget.seconds)
+
+
+def _epochs(space: Space, config: RunConfig, task: Task) -> int:
+    """The most passes that a trial may have."""
+    parameter = next((each for each in space.parameters if each.key == "train.epochs"), None)
+    if parameter is not None:
+        return max(int(point) for point in parameter.points())
+    if "epochs" in config.train.model_fields_set:
+        return config.train.epochs
+    return max(RECIPES[family].train(task).epochs for family in space.families)
+
+
+def objective_of(found: Found, file: StudyFile, config: RunConfig, answers: Path) -> TableObjective:
+    """What judges the trials of a study; `answers` is the folder for what they answer."""
+    fixed = {} if FAMILY in file.space.keys else {"name": file.space.families[0]}
+    return TableObjective.open(
+        encoder=found.encoder, rows=(found.split.train, found.split.valid), schema=found.schema,
+        model=config.model.model_copy(update=fixed), train=config.train, dealing=config.data.split, folds=file.folds,
+        metric=file.metric, seed=file.seed, answers=answers, axis=axis_of(file.pruning),
+    )  # fmt: skip
+
+
+def made_again(request: Request, file: StudyFile, directory: Path) -> TableObjective:
+    """The objective in a worker process, which reads the data itself."""
+    with scratch() as folder:
+        found = prepare(request, file.request, folder, Budget(None), Unwatched())
+        return objective_of(found, file, request.config, directory / ANSWERS)

@@ -95,11 +95,8 @@ class TableObjective:
         axis: Axis,
     ) -> None:
         """See `open`. `rows`: those that `found.valid` has."""
-        self.metric, self.folds, self.width = (
-            metric,
-            1 if folds is None else len(folds),
-            _WIDER if len(rows) < _FEW_ROWS else _WIDTH,
-        )
+        self.metric, self.folds = metric, 1 if folds is None else len(folds)
+        self.width = _WIDER if len(found.train) < _FEW_ROWS else _WIDTH
         self.axis, self.answers = axis, answers
         self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
         self._deal, self._device = folds, choose_device(train.device)

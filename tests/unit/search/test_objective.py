@@ -203,6 +203,15 @@ def test_without_time_trials_fail_and_say_so(tmp_path):
     assert "time to train" in found.reason
 
 
+def test_a_budget_that_ends_shortens_the_training_of_all_folds(tmp_path):
+    ticks = iter(range(10**9))
+    budget = Budget(20.0, 0.0, lambda: 0.05 * next(ticks))
+    train = TrainConfig(epochs=1000, patience=1000, batch=32, threads=1)
+    found = opened(tmp_path, train=train).judge(SETTINGS[:2], None, budget, Unwatched())
+    assert [each.state for each in found] == ["complete", "complete"]
+    assert all(1 <= each.epochs < 1000 for each in found)
+
+
 def test_what_memory_does_not_hold_is_tried_in_halves(tmp_path, monkeypatch):
     objective, tried = opened(tmp_path), []
     fit = objective._fit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from assay.compose.run_config import RunConfig, TableConfig
 
 TARGET = "The column to predict."
+_OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@-]*=", re.ASCII)
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help=TARGET, show_default="from --config")]
 Test = Annotated[
@@ -154,6 +156,13 @@ def as_overrides(
         "data.horizon": horizon,
     }
     return [f"{key}={value}" for key, value in flags.items() if value is not None]
+
+
+def data_or_override(data: str | None) -> tuple[str | None, list[str]]:
+    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
+    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
+        return None, [data]
+    return data, []
 
 
 def resolved(preset: str | None, config: Path | None, overrides: list[str], given: dict[str, object]) -> RunConfig:

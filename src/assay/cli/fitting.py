@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from assay.compose.run_config import RunConfig, TableConfig
     from assay.runs import Run
-
-_OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@-]*=", re.ASCII)
 
 
 class FitCommand(TyperCommand):
@@ -103,7 +100,7 @@ def fit(
     Precedence: defaults < preset < --config < options and KEY=VALUE on the command line.
     """
     started = monotonic()  # loading the training packages is part of the time that --budget allows
-    data, extra = _data_or_override(data)
+    data, extra = take.data_or_override(data)
     flags = take.as_overrides(budget=budget, seed=seed, strict=strict, horizon=horizon)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
@@ -127,13 +124,6 @@ def fit(
     _report(run, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-def _data_or_override(data: str | None) -> tuple[str | None, list[str]]:
-    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
-    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
-        return None, [data]
-    return data, []
 
 
 def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: bool, started: float) -> Run:

@@ -115,6 +115,7 @@ class _Worker(threading.Thread):
     def _alive(self, log: TextIO) -> subprocess.Popen[str]:
         """The process, or a new one where there is none or it has died."""
         if self._process is None or self._process.poll() is not None:
+            self._close()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "assay.bench.worker"],
                 stdin=subprocess.PIPE,

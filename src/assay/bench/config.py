@@ -129,8 +129,8 @@ def _check_unique(path: Path, what: str, names: Sequence[str]) -> None:
 
 
 def _refused(file: YamlFile, error: ValidationError) -> ConfigError:
-    """The first fault with its line, and what may stand there."""
-    first = error.errors()[0]
+    """The first fault with its line, and what may stand there; a key that is unknown before one that is missing."""
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     place = first["loc"]
     record, name = _record_of(place)
     where = _where(file, ".".join(str(part) for part in place))

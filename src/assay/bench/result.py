@@ -17,7 +17,7 @@ Status = Literal["running", "done", "failed"]
 class CellResult(Record):
     """One line of the table of a comparison, kept as a file beside the run's directory.
 
-    request: hash of what was asked for. seconds: wall time of the whole run. predict_us: microseconds that a test row
+    request: hash of what was asked for. seconds: wall time of the whole run, that of processes that were ended included. predict_us: microseconds that a test row
     took. bytes: of the bundle. scores: of the model on the test rows.
     """
 
@@ -53,7 +53,7 @@ class CellResult(Record):
 
 def result_of(report: Report, directory: Path, asked: CellResult, metric: str | None) -> CellResult:
     """What a finished run in `directory` says; without the metric that was asked for it counts as failed."""
-    model, rows = report.scores[0], report.split.test_rows
+    model, rows, resumed = report.scores[0], report.split.test_rows, report.provenance.resumed
     found = asked.model_copy(
         update={
             "status": "done",
@@ -61,7 +61,7 @@ def result_of(report: Report, directory: Path, asked: CellResult, metric: str | 
             "primary": report.primary,
             "scores": model.scores,
             "rows": rows,
-            "seconds": sum(report.provenance.seconds.values()),
+            "seconds": sum(report.provenance.seconds.values()) + (resumed[-1].seconds if resumed else 0.0),
             "predict_us": 1e6 * model.predict_seconds / rows if rows else None,
             "bytes": sum(file.stat().st_size for file in (directory / "model").rglob("*") if file.is_file()),
             "chosen": model.description,

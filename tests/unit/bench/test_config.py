@@ -43,7 +43,8 @@ def test_seeds_have_a_default(bench_file):
         ({"seeds": "[-1]"}, "line 3 of try.yaml gives -1"),
         ({"seeds": "3"}, "line 3 of try.yaml gives 3"),
         ({"sedes": "[1]"}, "line 5 of try.yaml has 'sedes'. Did you mean 'seeds'?"),
-        ({"data": "\n  - {name: a, path: a.csv, taget: y}"}, "must have target: in each entry of data:"),
+        ({"data": "\n  - {name: a, path: a.csv, taget: y}"}, "line 2 of try.yaml has 'taget'. Did you mean 'target'?"),
+        ({"data": "\n  - {name: a, path: a.csv}"}, "must have target: in each entry of data:"),
         (
             {"data": "\n  - {name: a, path: a.csv, target: y, drp: [x]}"},
             "line 2 of try.yaml has 'drp'. Did you mean 'drop'?",

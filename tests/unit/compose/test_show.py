@@ -85,4 +85,3 @@ def test_origins_stand_beside_the_values(file):
     assert "  # width: 256  # recipe of tabm\n" in text
     assert '  target: "no"  # line 5 of exp.yaml\n' in text
     assert '  kinds:  # line 6 of exp.yaml\n    "zip code": category\n' in text
-

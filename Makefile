@@ -49,6 +49,7 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/assay practices --markdown > docs/practices.md
 	$(BIN)/python scripts/options_page.py > docs/guide/options.md
+	$(BIN)/assay config schema --out examples/assay.schema.json
 
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv, but it is not on the path. Install it, then run this again." >&2; exit 2; }

@@ -1,9 +1,12 @@
 """Whatever is typed as an option or written in a config file: a configuration or one clear refusal, nothing else."""
 
+import sys
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from assay.cli import main
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig, options
 from assay.errors import ConfigError
@@ -15,7 +18,8 @@ WRONG = [
     ("trian.lr=1", "Did you mean 'train.lr'?"),
     ("TRAIN.LR=1", "Did you mean 'train.lr'?"),
     ("train=3", "train=3 sets the whole group"),
-    ("model=mlp", "Did you mean 'model.name'?"),
+    ("model=mpl", "model.name must be one of auto, perceptron, mlp"),
+    ("model=", "model= gives an empty value"),
     ("data.split=0.1", "Options of data.split: data.split.valid"),
     ("train.lr", "must be KEY=VALUE, but 'train.lr' was given"),
     ("", "must be KEY=VALUE"),
@@ -73,6 +77,32 @@ def test_a_wrong_override_is_refused_in_plain_words(override, message):
     assert message in text
     assert "hydra.cc" not in text
     assert len(text) < 700
+
+
+#: What Hydra 1.3.8 answers with its grammar, its search path, or by taking it: each row of what was tried once.
+TYPOS = [
+    ("train.lrr=3e-4", "unknown option 'train.lrr' was given. Did you mean 'train.lr'?"),
+    ("trian.lr=1", "unknown option 'trian.lr' was given. Did you mean 'train.lr'?"),
+    ("model=tabn", "model=tabn gives 'tabn'. Did you mean 'tabm'?"),
+    ("train.lr=fast", "train.lr must be a number, above 0, at most 100, but train.lr=fast gives 'fast'"),
+    ("train.epochs=-3", "train.epochs must be a whole number, at least 1"),
+    ("train.lr", "an override must be KEY=VALUE, but 'train.lr' was given. Example: train.lr=3e-4"),
+    ("data.path=a=b", "unknown option 'data.path'"),
+    ("seed=[1", "seed must be a whole number"),
+    ("--lr", "there is no option --lr. Options of a run are KEY=VALUE, without dashes. Did you mean 'train.lr'?"),
+    ("model.k=3", "Did you mean 'model.heads' (Answers of a tabm that share weights and are averaged)? It belongs to"),
+]
+
+
+@pytest.mark.parametrize(("typed", "message"), TYPOS, ids=[typed for typed, _ in TYPOS])
+def test_a_typo_on_the_command_line_is_one_sentence_of_ours(typed, message, capsys, monkeypatch):
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    assert main(["config", "show", "data.csv", *(["--lr", "3"] if typed == "--lr" else [typed])]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert not any(word in err.casefold() for word in ("hydra", "omegaconf", "+train", "traceback", "search path"))
 
 
 def taken_or_refused(**given_to_compose):

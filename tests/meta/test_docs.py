@@ -20,6 +20,7 @@ import polars as pl
 import pytest
 
 import assay
+from assay.compose.naming import CHOICE_OF
 from assay.compose.run_config import options
 from assay.errors import TerminatedError
 from assay.train.watch import Unwatched
@@ -74,7 +75,7 @@ def test_links_lead_somewhere(page):
 def test_commands_exist_as_written(page):
     for words in commands(page):
         if words[0].endswith("assay"):
-            verb = [words[1]] if len(words) > 1 and not words[1].startswith("-") else []
+            verb = [word for word in words[1 : 3 if words[1:2] == ["config"] else 2] if not word.startswith("-")]
             known = {option for row in OPTION_ROW.findall(help_of(*verb)) for option in OPTION.findall(row)}
             options = {word.partition("=")[0] for word in words[1:] if word.startswith("-") and word != "-"}
             assert options <= known, f"{' '.join(words)}: no option {sorted(options - known)}"
@@ -87,10 +88,10 @@ def test_commands_exist_as_written(page):
 def test_overrides_name_options(page):
     known = {option.key for option in options()}
     for words in commands(page):
-        if words[:2] in (["assay", "fit"], ["assay", "lr-find"]):
+        if words[:2] in (["assay", "fit"], ["assay", "lr-find"]) or words[:3] == ["assay", "config", "show"]:
             pairs = itertools.pairwise(words)
             keys = {word.partition("=")[0] for before, word in pairs if "=" in word and not before.startswith("-")}
-            assert keys <= known
+            assert {CHOICE_OF.get(key, key) for key in keys} <= known
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)

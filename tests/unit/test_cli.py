@@ -18,7 +18,7 @@ from assay.compose.run_config import RunConfig, flat, options
 from assay.errors import AuditError, ConfigError, TerminatedError
 from assay.practices import PRACTICES, as_markdown
 
-VERBS = ["fit", "lr-find", "predict", "evaluate", "audit", "show", "compare", "init", "practices"]
+VERBS = ["fit", "lr-find", "predict", "evaluate", "audit", "show", "compare", "init", "config", "bench", "practices"]
 HEAVY = ["torch", "polars", "numpy", "pydantic", "hydra", "omegaconf", "onnxruntime", "sklearn", "rich", "yaml"]
 
 

@@ -24,13 +24,15 @@ from assay.errors import AssayError, nearest
 from assay.version import __version__
 
 if TYPE_CHECKING:
-    from typer._click.core import Context
+    from typer._click.core import Context, Parameter
     from typer._click.formatting import HelpFormatter
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+#: How every verb reads its arguments and writes its help.
+SETTINGS = {"help_option_names": ["--help", "-h"], "max_content_width": 110}
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -67,6 +69,8 @@ _VERBS = {
     "compare": _Verb("using", "Put several runs side by side."),
     "synthesise": _Verb("synthesising", "Make rows that look like those of a table, and test them."),
     "init": _Verb("inspecting", "Write a commented config for a table."),
+    "config": _Verb("configuring", "Show, list and check the options of a run."),
+    "bench": _Verb("benching", "Compare configurations over many tables and seeds."),
     "practices": _Verb("about", "List the practices a run is checked against."),
 }
 
@@ -78,11 +82,15 @@ class _Verbs(TyperGroup):
         """The verbs in the order in which they are used."""
         return list(_VERBS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> TyperCommand | None:
-        """The verb, or None when there is none of this name."""
+    def get_command(self, ctx: Context, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """The verb, or None when there is none of this name; a verb with verbs within it is a group."""
         if cmd_name not in _VERBS:
             return None
         module = importlib.import_module(f"assay.cli.{_VERBS[cmd_name].module}")
+        if isinstance(within := getattr(module, cmd_name.replace("-", "_")), typer.Typer):
+            group = get_command(within)
+            assert isinstance(group, TyperGroup)
+            return group
         single = _typer()
         single.command(cmd_name, cls=getattr(module, "COMMANDS", {}).get(cmd_name, TyperCommand))(
             getattr(module, cmd_name.replace("-", "_"))
@@ -104,7 +112,7 @@ def _typer() -> typer.Typer:
         rich_markup_mode=None,
         add_completion=False,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+        context_settings=SETTINGS,
     )
 
 
@@ -154,25 +162,36 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except typer.TyperException as error:
-        return _say(_usage(error, arguments), INPUT_ERROR)
+        return _say(_usage(error), INPUT_ERROR)
     return 0
 
 
-def _usage(error: typer.TyperException, arguments: list[str]) -> str:
+def _usage(error: typer.TyperException) -> str:
     """A usage error in one sentence, with the nearest valid name and where to read on."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "assay"
     text = error.format_message().rstrip().rstrip(".")
     option = getattr(error, "option_name", None)
     if context is not None and isinstance(option, str) and text.startswith("No such option"):
-        known = [name for parameter in context.command.params for name in parameter.opts]
-        text = f"there is no option {option}. {nearest(option, known)}"
+        text = f"there is no option {option}. {_option_meant(option, context.command.params)}"
     elif text.startswith("No such command"):
-        word = next((word for word in arguments if not word.startswith("-")), "")
-        text = f"there is no command {word!r}. {nearest(word, _VERBS)}"
+        known = _VERBS if context is None else context.command.list_commands(context)
+        word = text.removeprefix("No such command ").partition(". ")[0].strip("'\"")
+        text = f"there is no command {word!r}. {nearest(word, known)}"
     else:
         text = f"{text[:1].lower()}{text[1:]}."
     return f"{text} `{path} --help` shows what there is."
+
+
+def _option_meant(option: str, parameters: Sequence[Parameter]) -> str:
+    """The option most likely meant; where the verb takes KEY=VALUE, that may be one of a run: `train.lr` for `--lr`."""
+    guess = nearest(option, [name for parameter in parameters for name in parameter.opts])
+    if guess.startswith("Did you mean") or all(parameter.metavar != "KEY=VALUE" for parameter in parameters):
+        return guess
+    from assay.compose.check import nearest_option  # pydantic, which --help does without
+
+    key = nearest_option(option.strip("-").replace("-", "_"))
+    return f"Options of a run are KEY=VALUE, without dashes. {key}" if key.startswith("Did you mean") else guess
 
 
 def _system_refusal(error: OSError) -> str:

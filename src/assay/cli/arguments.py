@@ -159,6 +159,13 @@ def as_overrides(
     return [f"{key}={value}" for key, value in flags.items() if value is not None]
 
 
+def data_or_override(data: str | None) -> tuple[str | None, list[str]]:
+    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
+    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
+        return None, [data]
+    return data, []
+
+
 def resolved(preset: str | None, config: Path | None, overrides: list[str], given: dict[str, object]) -> RunConfig:
     """The configuration with all that was said on the command line, the table included."""
     from assay.compose.hydra_io import compose  # Hydra comes with the train extra

@@ -8,11 +8,13 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from assay.compose.naming import CALLED_ELSEWHERE, belonging
 from assay.compose.run_config import Option, RunConfig, TableConfig, option_of, options
 from assay.data.schema import Kind
 from assay.errors import ConfigError, nearest
+from assay.models.families import unused_options
 
-EXAMPLE = "Example: train.lr=3e-4. `assay fit --help` lists every option."
+EXAMPLE = "Example: train.lr=3e-4. `assay config options` lists every option."
 
 #: The arguments of `assay fit` that say what the table section says.
 ARGUMENT_OF = {"data": "DATA", "kinds": "--as COL=KIND"}
@@ -36,6 +38,25 @@ def groups() -> dict[str, tuple[str, ...]]:
     return {group: tuple(keys) for group, keys in found.items()}
 
 
+def options_about(word: str | None) -> tuple[Option, ...]:
+    """The options of a group, or with the word in the key or the description; all without a word.
+
+    Raises:
+        ConfigError: there is none; the nearest is named.
+    """
+    every = options()
+    if word is None:
+        return every
+    if (members := groups().get(word.rstrip("."))) is not None:
+        return tuple(option for option in every if option.key in members)
+    wanted = word.casefold()
+    in_keys = [option for option in every if wanted in option.key.casefold()]
+    found = in_keys or [o for o in every if wanted in f"{o.description} {o.allowed_in_words}".casefold()]
+    if not found:
+        raise ConfigError("a listed option must have the word in it", f"none has {word!r}", nearest_option(word))
+    return tuple(found)
+
+
 def option_called(key: str, place: str) -> Option:
     """The option `key`; `place` says where it was read, for the error.
 
@@ -46,11 +67,10 @@ def option_called(key: str, place: str) -> Option:
     if key in known:
         return known[key]
     if key in (members := groups()):
-        name = f"Did you mean {key + '.name'!r}? " if f"{key}.name" in known else ""
         raise ConfigError(
             f"an option inside {key!r} must be named",
             f"{place} sets the whole group",
-            f"{name}Options of {key}: {_listed(members[key], key)}.",
+            f"Options of {key}: {_listed(members[key], key)}.",
         )
     section, _, name = key.partition(".")
     if section == "table":
@@ -76,34 +96,42 @@ def _listed(options: Iterable[str], group: str) -> str:
     """Options of a group, those of a group within it by its name alone: `train.lr, train.pictures.*`."""
     own = len(group) + 1
     names = dict.fromkeys(name if "." not in name[own:] else f"{name[: name.index('.', own)]}.*" for name in options)
-    more = f" and {len(names) - _MOST_NAMES} more, which `assay fit --help` lists" if len(names) > _MOST_NAMES else ""
+    more = (
+        f" and {len(names) - _MOST_NAMES} more, which `assay config options` lists" if len(names) > _MOST_NAMES else ""
+    )
     return ", ".join(list(names)[:_MOST_NAMES]) + more
 
 
 def nearest_option(key: str) -> str:
     """A sentence that names the option most likely meant.
 
-    Looks for the same last word in another group, then for a close spelling, then for the words in a description
-    (`learning_rate` is `train.lr`), then lists the group.
+    Looks for the same last word in another group, for what others call it (`k` is `model.heads`), then for a close
+    spelling, then for the words in a description (`learning_rate` is `train.lr`), then lists the group.
     """
     known = known_options()
     last = key.rpartition(".")[2].casefold()
     if same := [name for name in known if name.rpartition(".")[2] == last]:
         return f"Did you mean {' or '.join(map(repr, same))}?"
+    if (meant := CALLED_ELSEWHERE.get(last.replace("-", "_"))) is not None:
+        owners = f" It {words}." if (words := belonging(meant)) else ""
+        return f"Did you mean {meant!r} ({known[meant].description.rstrip('.')})?{owners}"
     members = {name.rpartition(".")[2]: name for name in groups().get(key.rpartition(".")[0], ())}
     if close := difflib.get_close_matches(last, members, n=1):
         return f"Did you mean {members[close[0]]!r}?"
     guess = nearest(key, known)
     if not members and guess.startswith("Did you mean"):
         return guess
-    words = set(last.replace("-", "_").split("_"))
-    described = [option for option in known.values() if len(last) > 2 and words <= set(_words(option.description))]
+    ends = {name.rpartition(".")[2]: name for name in reversed(known)}
+    if "." not in key and (close := difflib.get_close_matches(last, ends, n=1, cutoff=0.75)):
+        return f"Did you mean {ends[close[0]]!r}?"
+    spoken = set(last.replace("-", "_").split("_"))
+    described = [option for option in known.values() if len(last) > 2 and spoken <= set(_words(option.description))]
     if described:
         return f"Did you mean {described[0].key!r} ({described[0].description.rstrip('.')})?"
     if members:
         return f"Options there: {_listed(members.values(), key.rpartition('.')[0])}."
     top = dict.fromkeys(name if "." not in name else f"{name.partition('.')[0]}.*" for name in known)
-    return f"There are: {', '.join(top)}. `assay fit --help` lists every option."
+    return f"There are: {', '.join(top)}. `assay config options` lists every option."
 
 
 def refuse_value(key: str, given: object, place: str) -> NoReturn:
@@ -179,6 +207,28 @@ def _with_fitting_patience(config: RunConfig, places: Mapping[str, str]) -> RunC
     if "patience" not in train.model_fields_set:
         return config
     return config.model_copy(update={"train": train.model_copy(update={"patience": train.epochs})})
+
+
+def check_belonging(config: RunConfig, places: Mapping[str, str]) -> None:
+    """Refuse options of the network that mean nothing to a network that was chosen by name.
+
+    Raises:
+        ConfigError: there is one; the networks that it belongs to are named.
+    """
+    model = config.model
+    named = [model.name] if model.name != "auto" else [name for name in config.ensemble.recipes if name != "auto"]
+    for name in named:
+        if name == "own":
+            continue
+        for option in sorted(unused_options(name) & model.model_fields_set):
+            key = f"model.{option}"
+            if key in places:
+                chosen = places.get("model.name", places.get("ensemble.recipes", f"the network is {name}"))
+                raise ConfigError(
+                    f"{key} {belonging(key)}",
+                    f"{places[key]} is given for {name} ({chosen})",
+                    "Leave it out, or choose another network with model=NAME.",
+                )
 
 
 def checked_table(section: Mapping[str, object], origin: str) -> TableConfig:

@@ -20,6 +20,9 @@ from assay.errors import ConfigError
 LARGEST_FILE = 1_000_000
 DEEPEST = 20
 
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
+#: Words that some reader of YAML takes for something else than text.
+_NOT_TEXT = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "none"})
 _INT = re.compile(r"[-+]?[0-9]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _WORDS: dict[str, object] = {
@@ -30,7 +33,7 @@ _WORDS: dict[str, object] = {
 
 @dataclass
 class YamlFile:
-    """What a YAML file holds. `lines` gives the line, from 1, of each key by its dotted path."""
+    """What a YAML file holds. `lines` gives the line, from 1, of each key by its path: `train.lr`, `data.0.name`."""
 
     path: Path
     content: object
@@ -71,6 +74,17 @@ def _check_events(path: Path, yaml: ModuleType, text: str) -> None:
             raise _refused(path, "it is nested too deeply", "Check that this is the file you meant.")
 
 
+def as_scalar(text: str) -> str:
+    """The text as a YAML scalar that reads back as the same text."""
+    if _PLAIN.fullmatch(text) and text.casefold() not in _NOT_TEXT:
+        return text
+    escaped = (
+        f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+        for letter in text
+    )
+    return f'"{"".join(escaped)}"'
+
+
 class _Reader:
     """Turns the node graph into plain values and notes the line of each key."""
 
@@ -87,7 +101,9 @@ class _Reader:
         if isinstance(node, self._yaml.MappingNode):
             return self._mapping(node, key)
         if isinstance(node, self._yaml.SequenceNode):
-            return [self.value(child, key) for child in node.value]
+            places = [f"{key}.{place}" for place in range(len(node.value))]
+            self.lines |= {at: child.start_mark.line + 1 for at, child in zip(places, node.value, strict=True)}
+            return [self.value(child, at) for at, child in zip(places, node.value, strict=True)]
         return self._scalar(node, key)
 
     def _mapping(self, node: Any, key: str) -> dict[str, object]:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Hydra lives here and nowhere else: presets, a file and `key=value` overrides become one validated RunConfig.
+"""Hydra lives here and in `hydra_store`: presets, a file and `key=value` overrides become one validated RunConfig.
 
 Hydra gives the grammar of the overrides and the merging; what an option is called and what it may be is decided by the
 pydantic records, and said in their words. Precedence: defaults < preset < file < overrides.
@@ -14,11 +14,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from assay._imports import require
-from assay.compose.check import EXAMPLE, check_leaves, checked_table, groups, option_called, refuse_value, validated
+from assay.compose.check import (
+    EXAMPLE,
+    check_belonging,
+    check_leaves,
+    checked_table,
+    groups,
+    option_called,
+    refuse_value,
+    validated,
+)
 from assay.compose.files import YamlFile, read_yaml
+from assay.compose.naming import CHOICE_OF
 from assay.compose.run_config import PRESETS, Option, RunConfig, TableConfig
 from assay.errors import ConfigError, nearest
 
@@ -31,16 +41,37 @@ _RESOLVERS = ("now", "hydra", "python_version")
 
 
 @dataclass
-class _Layer:
+class Layer:
     """Values from one place: `leaves` by dotted key, and `places`, where each was set, for errors."""
 
     leaves: dict[str, object] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     table: TableConfig = field(default_factory=TableConfig)
+    table_places: dict[str, str] = field(default_factory=dict)
+
+
+class Origin(NamedTuple):
+    """Where a value was set: in a preset, a file or an override, and the place in words (`line 3 of exp.yaml`)."""
+
+    kind: Literal["preset", "file", "override"]
+    place: str
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration, and the origin of every value that is not a default, by its key (`table.target` included)."""
+
+    config: RunConfig
+    origins: Mapping[str, Origin]
 
 
 def compose(preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """The configuration from a preset, a YAML file and overrides such as `train.lr=3e-4`.
+    """The configuration from a preset, a YAML file and overrides such as `train.lr=3e-4`; see `composed`."""
+    return composed(preset, file, overrides).config
+
+
+def composed(preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()) -> Composed:
+    """The configuration from a preset, a YAML file and overrides, with the origin of what was set.
 
     The preset is the one in the overrides, else `preset`, else the file's, else `quick`.
 
@@ -48,16 +79,42 @@ def compose(preset: str | None = None, file: Path | None = None, overrides: Sequ
         ConfigError: an option or value is unknown, out of range, given twice, or the file is not usable.
         MissingExtraError: Hydra is not installed.
     """
-    from_file = _file_layer(read_yaml(file, as_text="table")) if file is not None else _Layer()
-    from_overrides, grammar = _override_layer(overrides)
-    name = _one_preset(preset, from_file, from_overrides)
-    content = _composed(name, from_file, [f"{key}={text}" for key, text in grammar.items() if key != "preset"])
-    places = {**from_file.places, **from_overrides.places}
+    from_file = file_layer(read_yaml(file, as_text="table")) if file is not None else Layer()
+    return _from_layers(preset, from_file, *_override_layer(overrides))
+
+
+def composed_of(content: Mapping[str, object], name: str) -> Composed:
+    """The configuration that a mapping of a program holds, as a file of this content would be read.
+
+    name: what the mapping is called in errors.
+
+    Raises:
+        ConfigError: see `composed`.
+    """
+    return _from_layers(None, file_layer(YamlFile(Path(name), content)), Layer(), {})
+
+
+def _from_layers(preset: str | None, file: Layer, overrides: Layer, grammar: Mapping[str, str]) -> Composed:
+    """The layers above a preset; `grammar` holds the overrides as Hydra gets them."""
+    name = _one_preset(preset, file, overrides)
+    content = _merged(name, file, [f"{key}={text}" for key, text in grammar.items() if key != "preset"])
+    places = {**file.places, **overrides.places}
     check_leaves({key: _leaf(content, key) for key in places}, places)
     # What nobody set stays unset in the records: a recipe has values of its own for it.
-    said = _nested({key: _leaf(content, key) for key in (*_preset_leaves(name), *places) if key != "preset"})
+    said = nested({key: _leaf(content, key) for key in (*_preset_leaves(name), *places) if key != "preset"})
     # The file's text is only read once by people: column names never pass through Hydra's grammar.
-    return validated({**said, "preset": name, "table": from_file.table}, places)
+    config = validated({**said, "preset": name, "table": file.table}, places)
+    check_belonging(config, places)
+    return Composed(config, _origins(name, file, overrides, is_asked=preset is not None))
+
+
+def _origins(preset: str, file: Layer, overrides: Layer, *, is_asked: bool) -> dict[str, Origin]:
+    """The origin of what each layer set, the later ones over the earlier."""
+    found = {key: Origin("preset", f"preset {preset}") for key in _preset_leaves(preset)}
+    found |= {key: Origin("file", place) for key, place in (file.places | file.table_places).items()}
+    if is_asked:
+        found["preset"] = Origin("override", f"--preset {preset}")
+    return found | {key: Origin("override", place) for key, place in overrides.places.items()}
 
 
 def preset_prices() -> dict[str, str]:
@@ -71,10 +128,15 @@ def preset_prices() -> dict[str, str]:
 def _preset_leaves(name: str) -> tuple[str, ...]:
     """The keys that a preset sets."""
     with resources.as_file(resources.files("assay.compose") / "presets" / f"{name}.yaml") as path:
-        return tuple(_file_layer(read_yaml(path, as_text="table")).leaves)
+        return tuple(file_layer(read_yaml(path, as_text="table")).leaves)
 
 
-def _file_layer(file: YamlFile) -> _Layer:
+def file_layer(file: YamlFile) -> Layer:
+    """What a config file sets, every name and type checked.
+
+    Raises:
+        ConfigError: a name is unknown, a value is of another type, or the file is no mapping.
+    """
     content = {} if file.content is None else file.content
     if not isinstance(content, dict):
         raise ConfigError(
@@ -82,12 +144,14 @@ def _file_layer(file: YamlFile) -> _Layer:
             f"it holds {'a list' if isinstance(content, list) else f'the value {content!r}'}",
             "`assay init DATA --target COL` writes a file to start from.",
         )
-    layer = _Layer()
+    layer = Layer()
     for name, value in content.items():
         if name != "table":
             _collect(file, name, value, layer)
         elif isinstance(value, dict):
             layer.table = checked_table(value, file.path.name)
+            said = [inner for inner, given in value.items() if given is not None]
+            layer.table_places = {f"table.{inner}": file.place(f"table.{inner}") for inner in said}
         elif value is not None:
             raise ConfigError(
                 "the table section must hold `key: value` lines",
@@ -97,7 +161,7 @@ def _file_layer(file: YamlFile) -> _Layer:
     return layer
 
 
-def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
+def _collect(file: YamlFile, key: str, value: object, layer: Layer) -> None:
     """Flatten one entry of a config file into the layer, checking every key on the way; empty groups set nothing."""
     place = file.place(key)
     if key in groups() and value is None:
@@ -106,6 +170,7 @@ def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
         for name, inner in value.items():
             _collect(file, f"{key}.{name}", inner, layer)
         return
+    key = CHOICE_OF.get(key, key)
     option_called(key, place)
     if key in layer.leaves:
         raise ConfigError(
@@ -116,11 +181,12 @@ def _collect(file: YamlFile, key: str, value: object, layer: _Layer) -> None:
     check_leaves({key: layer.leaves[key]}, layer.places)
 
 
-def _override_layer(overrides: Sequence[str]) -> tuple[_Layer, dict[str, str]]:
+def _override_layer(overrides: Sequence[str]) -> tuple[Layer, dict[str, str]]:
     """The overrides as values and as the text that Hydra gets, by key."""
-    layer, grammar = _Layer(), {}
+    layer, grammar = Layer(), {}
     for override in overrides:
         key, text = _split(override)
+        key = CHOICE_OF.get(key, key)
         option = option_called(key, override)
         if key in grammar:
             raise ConfigError(
@@ -191,7 +257,7 @@ def _is_none(option: Option, value: object) -> bool:
     return "none" in option.words and isinstance(value, str) and value.casefold() == "none"
 
 
-def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) -> str:
+def _one_preset(given: str | None, from_file: Layer, from_overrides: Layer) -> str:
     named = from_overrides.leaves.get("preset")
     if given is not None and named is not None and given != named:
         raise ConfigError(
@@ -210,7 +276,7 @@ def _one_preset(given: str | None, from_file: _Layer, from_overrides: _Layer) ->
     return str(chosen)
 
 
-def _composed(preset: str, from_file: _Layer, overrides: list[str]) -> dict[str, Any]:
+def _merged(preset: str, from_file: Layer, overrides: list[str]) -> dict[str, Any]:
     """Hydra's merge of the four layers as a plain nested dict."""
     hydra = require("hydra", _PURPOSE)
     omegaconf = require("omegaconf", _PURPOSE)
@@ -222,7 +288,7 @@ def _composed(preset: str, from_file: _Layer, overrides: list[str]) -> dict[str,
     try:
         with _own_hydra() as store:
             store.store(name="assay_defaults", node=defaults, provider="assay")
-            store.store(name="assay_file", node=_nested(file_leaves), provider="the config file")
+            store.store(name="assay_file", node=nested(file_leaves), provider="the config file")
             store.store(name="assay_run", node={"defaults": order}, provider="assay")
             config = hydra.compose(config_name="assay_run", overrides=overrides)
             content: dict[str, Any] = omegaconf.OmegaConf.to_container(config, resolve=True)
@@ -260,7 +326,8 @@ def _own_hydra() -> Iterator[Any]:
                 resolvers.clear_resolver(name)
 
 
-def _nested(leaves: Mapping[str, object]) -> dict[str, Any]:
+def nested(leaves: Mapping[str, object]) -> dict[str, Any]:
+    """`{"train.lr": 1}` as `{"train": {"lr": 1}}`."""
     tree: dict[str, Any] = {}
     for key, value in leaves.items():
         *path, name = key.split(".")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 
+from assay.compose.files import as_scalar
 from assay.compose.hydra_io import preset_prices
 from assay.compose.run_config import Option, RunConfig, TableConfig, options
 from assay.data.schema import Schema
 from assay.records import Record
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
-_YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "none"})
 _WIDTH = 118
 
 
@@ -32,6 +30,7 @@ def starter(table: TableConfig | None = None, schema: Schema | None = None) -> s
     lines = [
         "# Options of `assay fit --config FILE`. A line that begins with '#' sets nothing: remove the '# ' to set it.",
         "# What is set here stands above the preset; key=value on the command line stands above this file.",
+        "# `assay config check FILE` checks it; `assay config schema` makes editors complete it.",
         "",
         "# The presets:",
         *(f"#   {name}: {price}" for name, price in preset_prices().items()),
@@ -93,9 +92,9 @@ def _table_section(table: TableConfig, schema: Schema | None) -> Iterator[str]:
         value = getattr(table, name)
         yield f"  # {field.description}"
         if isinstance(value, tuple):
-            shown = f"[{', '.join(map(_quoted, value))}]"
+            shown = f"[{', '.join(map(as_scalar, value))}]"
         else:
-            shown = "" if value is None else _quoted(str(value))
+            shown = "" if value is None else as_scalar(str(value))
         yield f"  {'# ' if value in (None, ()) else ''}{name}: {shown}".rstrip()
     yield from _kinds(table, schema)
 
@@ -104,28 +103,17 @@ def _kinds(table: TableConfig, schema: Schema | None) -> Iterator[str]:
     yield f"  # {TableConfig.model_fields['kinds'].description}"
     if schema is None:
         yield from ["  # kinds:", "  #   age: number"] if not table.kinds else ["  kinds:"]
-        yield from (f"    {_quoted(column)}: {kind.value}" for column, kind in table.kinds.items())
+        yield from (f"    {as_scalar(column)}: {kind.value}" for column, kind in table.kinds.items())
         return
     yield "  # Each column has the kind that was inferred, with the reason; change what is wrong."
     columns = [column for column in schema.columns if column.name not in (schema.target, *schema.dropped)]
     yield "  kinds:" if columns else "  # kinds: there is no column but the target"
     for column in columns:
-        yield f"    {_quoted(column.name)}: {column.kind.value}  # {_one_line(column.reason)}"
+        yield f"    {as_scalar(column.name)}: {column.kind.value}  # {_one_line(column.reason)}"
     task = f"{schema.task.value}: {_one_line(schema.task_reason)}"
-    yield f"  # The target {_quoted(schema.target)} makes the task {task}"
+    yield f"  # The target {as_scalar(schema.target)} makes the task {task}"
 
 
 def _one_line(text: str) -> str:
     """The text without line breaks and control characters, so that it stays inside its comment."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _quoted(text: str) -> str:
-    """The text as a YAML scalar that reads back as the same text."""
-    if _PLAIN.fullmatch(text) and text.casefold() not in _YAML_WORDS:
-        return text
-    escaped = (
-        f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08x}"
-        for letter in text
-    )
-    return f'"{"".join(escaped)}"'

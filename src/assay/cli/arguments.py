@@ -174,13 +174,6 @@ def resolved(preset: str | None, config: Path | None, overrides: list[str], give
     return composed.model_copy(update={"table": table_with(composed.table, given)})
 
 
-def data_or_override(data: str | None) -> tuple[str | None, list[str]]:
-    """DATA may be left out beside --config; what then stands in its place is the first KEY=VALUE."""
-    if data is not None and _OVERRIDE.match(data) and not Path(data).exists():
-        return None, [data]
-    return data, []
-
-
 def refuse_beside_resume(given: Mapping[str, object], what: str) -> None:
     """Refuse what is given beside --resume, which `what`, a run or a study, has itself.
 

@@ -108,13 +108,13 @@ def steps_that_hold(losses: Floats) -> int:
 
     The best number is taken where all steps together are worse than it by more than a standard error over the draws.
     """
-    steps, draws = losses.shape
+    steps, draws = len(losses), losses.shape[1]
     if draws < 2:
         return steps
     best = int(losses.mean(1).argmin())
     worse = losses[-1] - losses[best]
     is_clear = bool(worse.mean() > worse.std(ddof=1) * _NARROWER)
-    return best + 1 if is_clear else int(steps)
+    return best + 1 if is_clear else steps
 
 
 def _as_shares(counts: Ints) -> Floats:

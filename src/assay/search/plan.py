@@ -31,12 +31,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs in the order they are trained, the folds (1: none), and why so."""
+    """The jobs in the order they are trained, the folds (1: none), and why so.
+
+    spare: jobs in their place where there are none and nothing else could be trained either.
+    """
 
     jobs: tuple[Job, ...]
     folds: int
     reason: str
     why_no_folds: str = ""
+    spare: tuple[Job, ...] = ()
 
 
 #: What a member costs beside the first, and what a row costs in one pass of one member, in seconds as measured on two
@@ -189,7 +193,8 @@ def _plan_series(
     if model.augment == "auto" and not train.series.model_fields_set and folds > 1:
         jobs += _again_changed(jobs, rows * steps * folds, seconds)
         reason += ", one of them on changed series too" * (len(jobs) > len(names))
-    return Plan(tuple(jobs), folds, reason, why)
+    spare = () if jobs else (_unchanged(_job(_SERIES_KINDS[0], model, train, rows, schema, 1.0, 1)),)
+    return Plan(tuple(jobs), folds, reason, why, spare)
 
 
 def _unchanged(job: Job) -> Job:

@@ -126,6 +126,8 @@ def search(
         budget = budget.holding(held if math.isinf(for_views) else held + for_views)
         planned, told = with_policies(found, planned, mirroring, budget, checkpoints, seed)
         budget = budget.holding(seconds_to_save(planned))
+    if not networks and not planned.jobs:
+        planned = replace(planned, jobs=planned.spare)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     losses: Mapping[str, float] = {}

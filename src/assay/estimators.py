@@ -379,7 +379,7 @@ def _check_labels(y: NDArray[Any]) -> None:
         if odd:
             raise DataError(
                 "labels must all be of one type",
-                f"{len(odd)} of {len(y)} are not words, such as {odd[0]!r}",
+                f"{len(odd)} of {len(y)} {'is not a word' if len(odd) == 1 else 'are not words'}, such as {odd[0]!r}",
                 "Write all of them as words, and leave out rows without a label.",
             )
     check_classification_targets(y)

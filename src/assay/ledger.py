@@ -73,9 +73,9 @@ class Ledger:
         )
 
     def close(self) -> Self:
-        """Give every practice that no stage spoke of the verdict `not applicable`, with its stage as the reason."""
+        """Give practices of a fit that no stage spoke of the verdict `not applicable`, with their stage as reason."""
         for practice in PRACTICES.values():
-            if practice.id not in self._verdicts:
+            if practice.verb == "fit" and practice.id not in self._verdicts:
                 self.record(practice.id, Outcome.NOT_APPLICABLE, f"the {practice.stage} stage had no occasion for it")
         return self
 

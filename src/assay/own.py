@@ -167,6 +167,7 @@ def check_model(config: RunConfig, model: object) -> None:
     several = asked_by_hand(config, "ensemble")
     network += ["ensemble.recipes"] * ("recipes" in several) + ["ensemble.folds"] * (config.ensemble.folds > 1)
     network += ["ensemble.trees"] * config.ensemble.trees
+    network += [f"ensemble.{name}" for name in ("backbone", "tuned_layers", "views") if name in several]
     if network:
         raise ConfigError(
             "a model of your own is trained as it is",

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Literal
 
 from assay.records import Record
 
+Verb = Literal["fit", "synthesise"]
+
 
 class Practice(Record):
-    """An accepted practice: `evidence` says what number or fact counts as proof that it was followed."""
+    """An accepted practice: `evidence` says what number or fact counts as proof that it was followed.
+
+    verb: the command whose ledger has a verdict on it.
+    """
 
     id: str
     sentence: str
     stage: str
     source: str
     evidence: str
+    verb: Verb = "fit"
 
 
 _GUIDE = "Google, Deep Learning Tuning Playbook (2023)"
@@ -26,7 +33,8 @@ _RECIPE = "Karpathy, A Recipe for Training Neural Networks (2019)"
 
 
 def _practice(id: str, stage: str, sentence: str, source: str, evidence: str) -> Practice:  # noqa: A002
-    return Practice(id=id, stage=stage, sentence=sentence, source=source, evidence=evidence)
+    verb: Verb = "synthesise" if stage == "synthesise" else "fit"
+    return Practice(id=id, stage=stage, sentence=sentence, source=source, evidence=evidence, verb=verb)
 
 
 _ALL = (
@@ -37,6 +45,9 @@ _ALL = (
               "Xu et al., CorgiPile: SGD without Full Data Shuffle (SIGMOD 2022)", "MB of the encoded rows"),
     _practice("data.series", "read", "Steps of a series are read as one column, in their order.",
               "Bagnall et al., The great time series classification bake off (DMKD 2017)", "steps, or cases"),
+    _practice("data.times", "read", "Uneven times of series are put on even steps, and what lies between rows is told.",
+              "Che et al., Recurrent Neural Networks for Multivariate Time Series with Missing Values (2018)",
+              "steps filled"),
     _practice("data.windows", "read", "A series is read in windows: the steps before a forecast, and those it is of.",
               "Hyndman & Athanasopoulos, Forecasting: Principles and Practice (2021), 5.10", "steps of a window"),
     _practice("data.season", "read", "A season is named only where the training part repeats itself after it.",
@@ -229,7 +240,7 @@ _ALL = (
     # evaluation
     _practice("evaluate.contributions", "evaluate", "What each kind of column gives to the answers is measured.",
               "Fisher, Rudin & Dominici, All Models are Wrong (JMLR 2019)", "loss without it"),
-    _practice("evaluate.intervals", "evaluate", "Every score has a 95 % interval.",
+    _practice("evaluate.intervals", "evaluate", "Every score has an interval.",
               "Agarwal et al., Statistical Precipice (NeurIPS 2021)", "scores with an interval"),
     _practice("evaluate.baselines", "evaluate", "The network stands beside a trivial, a linear and a tree model.",
               "Grinsztajn et al., Why do tree-based models still outperform (NeurIPS 2022)", "baselines"),
@@ -284,6 +295,7 @@ def as_markdown() -> str:
         "",
         "What good deep-learning work does, and where that is written. Every run gives each practice a verdict in its",
         "ledger: `applied`, `passed`, `warned`, `failed`, `skipped` or `not applicable`, with a number or a reason.",
+        "The practices of the stage `synthesise` are those of `assay synthesise`, and stand in its report alone.",
         "",
         "This page is made by `assay practices --markdown > docs/practices.md` from `src/assay/practices.py`.",
     ]

@@ -40,6 +40,7 @@ from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
 from assay.runs import Run, read_tables, seal_tables
+from assay.search.asked import check_asked
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.texts import TextPlan, plan_texts
@@ -172,6 +173,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("read"):
             sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
             known, schema = recognised(work, sources.given), sources.schema
+            if request.model is None:
+                check_asked(schema, config.model, config.train, config.ensemble)
             outer_folds = _outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
@@ -216,7 +219,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             else:
                 model = search(
                     encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                    seed=seed, budget=left, watch=recorder, ledger=ledger, checkpoints=checkpoints, spill=spill,
+                    seed=seed, budget=left, watch=recorder, ledger=ledger,
+                    checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             recorder.flush()
             note_lengths(encoder, ledger)

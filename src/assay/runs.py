@@ -20,7 +20,7 @@ from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
-from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told
+from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
 from assay.data.forecast_split import seal_windows
 from assay.data.forecasting import WindowTables, all_windows, read_windows
 from assay.data.infer import infer
@@ -295,6 +295,7 @@ def note_series(raw: Table, folding: Folding | None, config: DataConfig, target:
         assert isinstance(raw.frame, pl.DataFrame)  # others are refused
         value = len(folding.columns) if folding.kind == "wide" else raw.frame[folding.case or ""].n_unique()
         ledger.record("data.series", Outcome.APPLIED, told(raw.frame, folding), value=value)
+        _note_times(raw.frame, folding, config, ledger)
         return
     names = step_names(raw.frame.columns, (target,)) if config.case is None else ()
     if not names:
@@ -308,6 +309,17 @@ def note_series(raw: Table, folding: Folding | None, config: DataConfig, target:
             worded = ", ".join(repr(name) for name in run.worded[:5])
             why = f"cells of {worded} are no numbers" if worded else "kinds were given for some of them"
         ledger.record("data.series", Outcome.WARNED, f"{names[0]!r} to {names[-1]!r} are not read as a series: {why}")
+
+
+def _note_times(frame: pl.DataFrame, folding: Folding, config: DataConfig, ledger: Ledger) -> None:
+    """The verdict on whether the times of a long table are even, and what was done where they are not."""
+    if folding.grid is not None:
+        words, filled = told_times(frame, folding)
+        even = folding.grid.distance is None and not filled
+        ledger.record("data.times", Outcome.PASSED if even else Outcome.APPLIED, words, value=filled)
+    elif folding.step is not None:
+        why = "data.every=rows takes each row as a step" if config.every == "rows" else "no case has two rows"
+        ledger.record("data.times", Outcome.SKIPPED, f"{why}, whatever its time")
 
 
 def note_reading(schema: Schema, table: Table, ledger: Ledger) -> None:

@@ -108,6 +108,27 @@ def test_rows_of_steps_are_cases_with_one_answer_each(tmp_path):
     assert (answers["prediction"] == first).mean() > 0.9
 
 
+def test_rows_at_uneven_times_are_brought_to_steps_and_answered_raw(tmp_path):
+    rng = np.random.default_rng(3)
+    kinds, frames = rng.choice(["fast", "slow"], 60), []
+    for who, kind in enumerate(kinds):
+        times = np.cumsum(rng.exponential(size=40))
+        values = np.sin(2 * np.pi * times / (5.0 if kind == "fast" else 20.0)) + 0.1 * rng.normal(size=40)
+        frames.append(pl.DataFrame({"who": who, "at": times, "pulse": values, "kind": kind}))
+    frame = pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=0)
+    options = [*FAST, "data.case=who", "data.step=at"]
+    run = assay.fit(frame, "kind", out=tmp_path / "run", budget="none", overrides=options)
+    assert [item.name for item in run.bundle.manifest.inputs] == ["pulse", "at distance"]
+    assert verdicts(run)["data.times"].outcome == "applied"
+    assert verdicts(run)["data.times"].value > 0
+    answers = run.predict(frame.drop("kind"))
+    first = frame.unique("who", keep="first", maintain_order=True)["kind"]
+    assert answers.height == 60
+    assert (answers["prediction"] == first).mean() > 0.85
+    lonely = pl.DataFrame({"who": [1], "at": [5.0], "pulse": [0.3]})
+    assert run.predict(lonely).height == 1
+
+
 def test_a_regression_of_series(tmp_path):
     values, names = waves()
     frame = pl.DataFrame({"pulse": values.tolist(), "y": 100.0 + 10.0 * (names == "fast")})

@@ -20,6 +20,7 @@ from assay.data.findings import (
     missing_of,
     named,
     numbers_of,
+    said,
 )
 from assay.data.schema import Column, Kind
 from assay.data.stored import gather
@@ -305,17 +306,20 @@ def _outlier_findings(
         yield Finding(
             check=practice,
             severity=Severity.WARNING,
-            what=f"{count_of(sum(endless.values()), 'cell')} are infinite: {named(endless)}",
+            what=f"{count_of(sum(endless.values()), 'cell')} {said(sum(endless.values()), 'is', 'are')} infinite: "
+            f"{named(endless)}",
             do="Find where they come from (often a division by 0); correct them or make them empty.",
             count=sum(endless.values()),
             columns=tuple(endless),
             rows=first_rows(endless_rows),
         )
     if far:
+        cells = sum(far.values())
         yield Finding(
             check=practice,
             severity=Severity.NOTE,
-            what=f"{count_of(sum(far.values()), 'cell')} lie beyond the outer fence (3 IQR{fence_of}): {named(far)}",
+            what=f"{count_of(cells, 'cell')} {said(cells, 'lies', 'lie')} beyond the outer fence (3 IQR{fence_of}): "
+            f"{named(far)}",
             do="Correct them if they are errors; true values may stay, the scaling and the smooth clip tame them.",
             count=sum(far.values()),
             columns=tuple(far),
@@ -340,8 +344,8 @@ def mixed_types(view: View) -> Checked:
         check=practice,
         severity=Severity.WARNING,
         what=(
-            f"{count_of(sum(mixed.values()), 'cell')} are not of their column's kind and count as missing: "
-            f"{named(mixed)}; the columns are {kinds}; such as {examples}"
+            f"{count_of(sum(mixed.values()), 'cell')} not of the column's kind, read as missing: {named(mixed)}; the "
+            f"kinds are {kinds}; such as {examples}"
         ),
         do="Correct these cells, or name the right kind: --as COLUMN=category.",
         count=sum(mixed.values()),

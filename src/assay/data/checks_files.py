@@ -18,6 +18,7 @@ from assay.data.findings import (
     missing_of,
     named,
     numbers_of,
+    said,
 )
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind
@@ -70,7 +71,8 @@ def _shared_finding(practice: str, part: str, other: str, shared: np.ndarray, n:
         check=practice,
         severity=Severity.SERIOUS if share > SHARED else Severity.WARNING,
         what=(
-            f"{count_of(len(shared), 'row')} of {n:,} in the {part} file ({100 * share:.3g} %) equal {source} rows "
+            f"{count_of(len(shared), 'row')} of {n:,} in the {part} file ({100 * share:.3g} %) "
+            f"{said(len(shared), 'equals', 'equal')} {source} rows "
             f"in {by}"
         ),
         do=f"Remove them from the {part} file: the scores on it are too good by what these rows give.",
@@ -158,7 +160,8 @@ def _unseen(practice: str, part: Part, known: dict[str, pl.Series], view: View) 
     return Finding(
         check=practice,
         severity=Severity.WARNING if much else Severity.NOTE,
-        what=f"{count_of(total, 'cell')} of the {part} file have categories that training rows lack: {named(counts)}",
+        what=f"{count_of(total, 'cell')} of the {part} file {said(total, 'has a category', 'have categories')} that "
+        f"training rows lack: {named(counts)}",
         do="The model treats them as unknown; check the spelling if that is not meant.",
         count=total,
         columns=tuple(counts),
@@ -219,8 +222,8 @@ def _differences(practice: str, part: Part, view: View) -> list[Finding]:
             Finding(
                 check=practice,
                 severity=Severity.WARNING,
-                what=f"{count_of(sum(partly.values()), 'cell')} of the {part} file are not of their column's kind and "
-                f"count as missing: {named(partly)}",
+                what=f"{count_of(sum(partly.values()), 'cell')} of the {part} file not of the column's kind, read as "
+                f"missing: {named(partly)}",
                 do="Correct these cells.",
                 count=sum(partly.values()),
                 columns=tuple(partly),

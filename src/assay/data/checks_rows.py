@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_category, groups_of_hashes, hashes_with, repeats_of, row_groups
-from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, numbers_of
+from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, numbers_of, said
 from assay.data.schema import Kind
 from assay.data.stored import gather
 from assay.ledger import Outcome
@@ -40,7 +40,8 @@ def duplicates(view: View) -> Checked:
     if not len(copies):
         return Checked(practice, f"no copies among {n:,} rows", 0.0)
     share = len(copies) / n
-    what = f"{count_of(len(copies), 'row')} of {n:,} ({100 * share:.3g} %) repeat an earlier row exactly"
+    what = f"{count_of(len(copies), 'row')} of {n:,} ({100 * share:.3g} %) {said(len(copies), 'repeats', 'repeat')} an "
+    what += "earlier row exactly"
     do = "Equal rows are kept in one part of the split. Remove them if they are copies by mistake."
     if share >= COARSE:
         do = (
@@ -74,8 +75,8 @@ def near_duplicates(view: View) -> Checked:
     if not len(near):
         return Checked(practice, f"none among {searched}", 0.0)
     what = (
-        f"{count_of(len(near), 'row')} among {searched} equal another row but for case, blanks or one number that "
-        f"differs by at most {100 * NEAR:.1f} %"
+        f"{count_of(len(near), 'row')} among {searched} {said(len(near), 'equals', 'equal')} another row but for case, "
+        f"blanks or one number that differs by at most {100 * NEAR:.1f} %"
     )
     do = "If they are the same case measured twice, keep them in one part of the split with --group."
     severity = Severity.WARNING if len(near) >= MANY_COPIES * limit else Severity.NOTE
@@ -149,8 +150,8 @@ def conflicting_labels(view: View) -> Checked:
     best, measure = _ceiling(groups[known], view.target[known], view.schema.is_classification)
     share = len(conflict) / len(known)
     what = (
-        f"{count_of(len(conflict), 'row')} ({100 * share:.3g} %) have the same features as a row with another target; "
-        f"the best reachable {measure} on this table is {best:.6g}"
+        f"{count_of(len(conflict), 'row')} ({100 * share:.3g} %) {said(len(conflict), 'has', 'have')} the same "
+        f"features as a row with another target; the best reachable {measure} on this table is {best:.6g}"
     )
     do = "Look whether labels are wrong or a column that tells these rows apart is missing."
     severity = Severity.WARNING if best < 1.0 - MANY_COPIES else Severity.NOTE

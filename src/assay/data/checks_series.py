@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, named
+from assay.data.findings import Checked, Finding, Severity, View, count_of, first_rows, named, said
 from assay.data.folding import step_columns, step_names
 from assay.data.schema import Kind
 from assay.data.steps import Steps, is_series, steps_of, summaries
@@ -59,7 +59,7 @@ def series(view: View) -> Checked:
     if not channels:
         outcome = None if found else Outcome.NOT_APPLICABLE
         return Checked(_PRACTICE, "no column holds series", None, tuple(found), outcome)
-    found += [*_lengths(channels), *_missing_steps(channels), *_constant(channels)]
+    found += [*_lengths(channels), *_missing_steps(channels), *_constant(channels), *_between_rows(view)]
     steps = sum(channel.steps for channel in channels.values())
     share = sum(channel.missing for channel in channels.values()) / max(steps, 1)
     reason = f"{count_of(len(channels), 'channel')} of {_in_words(channels)}; {100 * share:.3g} % of the steps missing"
@@ -141,11 +141,31 @@ def _missing_steps(channels: dict[str, _Channel]) -> Iterator[Finding]:
     yield Finding(
         check=_PRACTICE,
         severity=Severity.WARNING if worst >= MANY_MISSING or infinite else Severity.NOTE,
-        what=f"{count_of(total, 'step')} ({100 * share:.3g} %) are missing{endless}: {named(absent)}",
+        what=f"{count_of(total, 'step')} ({100 * share:.3g} %) {said(total, 'is', 'are')} missing{endless}: "
+        f"{named(absent)}",
         do="See that steps would be missing in the same way when the model is used.",
         count=total,
         columns=tuple(absent),
         rows=first_rows(np.flatnonzero(np.logical_or.reduce([channels[name].holed for name in absent]))),
+    )
+
+
+def _between_rows(view: View) -> Iterator[Finding]:
+    """Steps of uneven times that were filled in."""
+    grid = None if view.schema.folding is None else view.schema.folding.grid
+    if grid is None or grid.distance is None:
+        return
+    away = steps_of(view.frame[grid.distance]).values
+    between, far = int((away > 0.0).sum()), int((away > 1.0).sum())
+    yield Finding(
+        check=_PRACTICE,
+        severity=Severity.WARNING if far >= MANY_MISSING * len(away) else Severity.NOTE,
+        what=f"times are uneven: {between:,} of {len(away):,} steps lie between rows and are filled in, {far:,} of "
+        "them more than a step from any",
+        do="See that times will be as uneven when the model is used. data.every sets another step, and "
+        "data.every=rows takes rows as steps.",
+        count=between,
+        columns=(grid.distance,),
     )
 
 

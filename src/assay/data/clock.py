@@ -27,6 +27,7 @@ class Clock(Record):
 
     unit: of `every`; a clock of `rows` has no times, and steps are rows. start: seconds since 1970, or a number.
     at_month_end: whether steps of months are their last days. format, dtype: of the column of times (see `Column`).
+    takes_means: whether a step is the mean of all rows from its moment to the next.
     """
 
     unit: Unit
@@ -35,6 +36,7 @@ class Clock(Record):
     at_month_end: bool = False
     format: str | None = None
     dtype: str = ""
+    takes_means: bool = False
 
     @property
     def is_dated(self) -> bool:
@@ -68,6 +70,8 @@ class Clock(Record):
             days, first = days_of(moments), days_of(np.array([self.start]))
             return np.busday_count(first, days).astype(np.int64), ~np.is_busday(days)
         place = (moments - self.start) / self.every
+        if self.takes_means:
+            return np.floor(place + 1e-9).astype(np.int64), np.zeros(len(place), np.bool_)
         found = np.round(place)
         return found.astype(np.int64), np.abs(place - found) > JITTER
 

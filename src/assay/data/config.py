@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -75,8 +75,8 @@ class EncodeConfig(Record):
     )
     text_encoder: str = Field(
         "auto",
-        description="Pretrained encoder that reads texts: minilm, the folder of one, none, or auto for minilm where "
-        "it is installed and the time allows.",
+        description="Pretrained encoder that reads texts: minilm, the folder of one, hf:ORG/NAME of the hub (which "
+        "allows the network), none, or auto for minilm where it is installed and the time allows.",
     )
     text_words: int = Field(
         512, ge=1, le=8192, description="Words of a text that networks of words (text_cnn and others) read at most."
@@ -109,6 +109,11 @@ class DataConfig(Record):
         None, min_length=1, description="The column that names the case, where a row is one step of a series."
     )
     step: str | None = Field(None, min_length=1, description="The column that orders the steps of a case.")
+    every: Annotated[float, Field(gt=0.0)] | Literal["auto", "rows"] = Field(
+        "auto",
+        description="From one step of a series to the next, in units of its times (seconds for dates): rows of uneven "
+        "times are brought to such steps; auto finds it, rows takes each row as a step. A forecast takes means of it.",
+    )
     horizon: int = Field(
         0,
         ge=0,
@@ -167,6 +172,8 @@ class DataConfig(Record):
     def _folds_in_one_way(self) -> DataConfig:
         if self.step is not None and self.case is None:
             raise ValueError(f"step orders the steps of a case: name the column of cases, too (got step={self.step})")
+        if self.every != "auto" and self.step is None and not self.horizon:
+            raise ValueError(f"every is of the times of a series: name their column with step (got every={self.every})")
         if self.case is not None and self.series not in ("auto", "none"):
             raise ValueError(
                 f"steps are rows or columns: case or a pattern for series (got {self.case} and {self.series})"

@@ -143,6 +143,11 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def said(number: int, one: str, many: str) -> str:
+    """The verb of so many things: `1 row repeats`, `2 rows repeat`."""
+    return one if number == 1 else many
+
+
 def named(counts: dict[str, int], most: int = 8) -> str:
     """`'a' 12, 'b' 3`, largest first."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])

@@ -16,8 +16,10 @@ from typing import Final, Literal
 import numpy as np
 import polars as pl
 
-from assay.data.columns import COMMA_GROUPS, DECIMAL_COMMA, as_category, as_datetime, as_number, row_groups
+from assay.data.cases import Cases
+from assay.data.columns import COMMA_GROUPS, DECIMAL_COMMA, as_category, as_number, row_groups
 from assay.data.config import DataConfig
+from assay.data.grid import Every, Grid, find_grid, placed, unevenness
 from assay.data.steps import SERIES, is_series
 from assay.data.stored import Frame, Stored
 from assay.errors import DataError, nearest
@@ -40,6 +42,7 @@ class Folding(Record):
     kept: long: the columns that have one value in each case, and stay as they are.
     left_out: long: columns that vary within a case and hold no numbers.
     format: how steps that are words are read as numbers (see `schema.Column`).
+    grid: long: the even times that steps are brought to; None takes the rows of a case as its steps.
     """
 
     kind: Literal["wide", "long"]
@@ -50,6 +53,7 @@ class Folding(Record):
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     format: str | None = None
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def find_folding(
             series.
     """
     if config.case is not None:
-        return _find_long(_in_memory(frame), config.case, config.step, (target, *single))
+        return _find_long(_in_memory(frame), config.case, config.step, config.every, (target, *single))
     if config.series == "none":
         return None
     taken = {target, *single, *apart}
@@ -144,7 +148,7 @@ def told(frame: pl.DataFrame, folding: Folding) -> str:
             f"{len(folding.columns)} columns, {folding.columns[0]!r} to {folding.columns[-1]!r}, are the steps of one "
             f"series {folding.name!r}; cells missing at the end of a row are its end"
         )
-    cases = _Cases.of(frame, folding)
+    cases = _cases_of(frame, folding)
     order = f"in the order of {folding.step!r}" if folding.step else "in the order of the rows"
     words = (
         f"{frame.height:,} rows are the steps of {cases.count:,} cases by {folding.case!r}, {order}; "
@@ -156,6 +160,28 @@ def told(frame: pl.DataFrame, folding: Folding) -> str:
         names = ", ".join(repr(name) for name in folding.left_out[:8])
         words += f"; left out, for they vary within a case and hold no numbers: {names}"
     return words
+
+
+def told_times(frame: pl.DataFrame, folding: Folding) -> tuple[str, int]:
+    """How even the times of the raw long table are and what was done about it, in words; and the steps filled."""
+    assert folding.grid is not None
+    cases, grid = _cases_of(frame, folding), folding.grid
+    times = cases.times
+    on_grid = placed(*times, grid)
+    if grid.distance is None:
+        absent = len(on_grid.owner) - frame.height
+        lack = "none lacks" if not absent else f"{absent:,} {'lacks' if absent == 1 else 'lack'}"
+        words = f"of {len(on_grid.owner):,} steps, one each {grid.every:g} of {folding.step!r}, {lack} a row"
+        return words, absent
+    found = unevenness(*times, grid)
+    filled = int((on_grid.distances() > 0).sum())
+    words = (
+        f"rows are {found.least:.3g} to {found.largest:.3g} of {folding.step!r} apart, median {found.median:.3g}, "
+        f"{found.off:.0%} of the gaps no multiples of one step; of {len(on_grid.owner):,} steps, one each "
+        f"{grid.every:.3g}, {filled:,} lie between rows and are filled in on straight lines; {grid.distance!r} says "
+        "how many steps the nearest row is away"
+    )
+    return words, filled
 
 
 # Wide tables ----------------------------------------------------------------------------------------------------------
@@ -265,78 +291,12 @@ def _folded_wide(frame: pl.DataFrame, folding: Folding) -> pl.DataFrame:
 # Long tables ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """The rows of a long table, by case.
-
-    codes: the case of each row, dense, in order of first occurrence, int64 (n,).
-    order: the rows of the first case in the order of their steps, then those of the second, int64 (n,).
-    count: how many cases there are; `unsorted`: how many of them had to be put in order.
-    """
-
-    codes: np.ndarray
-    order: np.ndarray
-    count: int
-    unsorted: int
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, folding: Folding) -> _Cases:
-        """The cases of `frame`.
-
-        Raises:
-            DataError: a row has no case or no step, or a case has a step twice.
-        """
-        assert folding.case is not None
-        names = frame.get_column(folding.case)
-        _check_present(as_category(names).is_null().to_numpy(), folding.case, "name its case")
-        codes = row_groups(pl.DataFrame([names]))
-        count = int(codes.max(initial=-1)) + 1
-        if folding.step is None:
-            return cls(codes, np.argsort(codes, kind="stable"), count, 0)
-        steps = _moments(frame.get_column(folding.step))
-        order = np.lexsort((steps, codes))
-        same = np.diff(codes[order]) == 0
-        twice = np.flatnonzero(same & (np.diff(steps[order]) == 0))
-        if len(twice):
-            row = int(order[twice[0]])
-            raise DataError(
-                f"a case must have each step once, for {folding.step!r} orders them",
-                f"the case {names[row]!r} has the step {frame.get_column(folding.step)[row]!r} more than once "
-                f"(rows {row + 1} and {int(order[twice[0] + 1]) + 1})",
-                f"Remove the copies, or name another column with data.step; is {folding.case!r} the case?",
-            )
-        # Sorted by case alone, rows keep their order in the file.
-        filed = np.argsort(codes, kind="stable")
-        falls = (np.diff(codes[filed]) == 0) & (np.diff(steps[filed]) < 0)
-        return cls(codes, order, count, len(np.unique(codes[filed][1:][falls])))
+def _cases_of(frame: pl.DataFrame, folding: Folding) -> Cases:
+    assert folding.case is not None
+    return Cases.of(frame, folding.case, folding.step)
 
 
-def _check_present(absent: np.ndarray, name: str, what: str) -> None:
-    if absent.any():
-        rows = np.flatnonzero(absent)
-        shown = ", ".join(str(row + 1) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
-        raise DataError(
-            f"every row of a long table must {what} in {name!r}",
-            f"{len(rows):,} do not (row{'s' if len(rows) > 1 else ''} {shown})",
-            "Fill these cells in, or remove the rows.",
-        )
-
-
-def _moments(series: pl.Series) -> np.ndarray:
-    """The steps as numbers that order them, float64 (n,).
-
-    Raises:
-        DataError: one is missing, or neither a number nor a date.
-    """
-    steps = as_number(series, None)
-    if np.isnan(steps).any() and series.dtype == pl.String:
-        dates = as_datetime(series, None)
-        steps = dates if np.isnan(dates).sum() < np.isnan(steps).sum() else steps
-    _check_present(np.isnan(steps), series.name, "have a number or a date (2024-12-31) of its step")
-    return steps
-
-
-def _find_long(frame: pl.DataFrame, case: str, step: str | None, single: Sequence[str]) -> Folding:
+def _find_long(frame: pl.DataFrame, case: str, step: str | None, every: Every, single: Sequence[str]) -> Folding:
     target = single[0]
     for option, name in (("case", case), ("step", step)):
         if name is not None and name not in frame.columns:
@@ -347,7 +307,7 @@ def _find_long(frame: pl.DataFrame, case: str, step: str | None, single: Sequenc
     if case == step:
         raise DataError("data.case and data.step must be two columns", f"both are {case!r}", "Leave data.step out.")
     bare = Folding(kind="long", columns=(), case=case, step=step)
-    cases = _Cases.of(frame, bare)
+    cases = _cases_of(frame, bare)
     channels, kept, left_out = [], [], []
     formats = set()
     for series in frame.get_columns():
@@ -376,11 +336,12 @@ def _find_long(frame: pl.DataFrame, case: str, step: str | None, single: Sequenc
             "kept": tuple(kept),
             "left_out": tuple(left_out),
             "format": next(iter(formats), None),
+            "grid": None if step is None else find_grid(*cases.times, every, step, frame.columns),
         }
     )
 
 
-def _several(series: pl.Series, cases: _Cases) -> int | None:
+def _several(series: pl.Series, cases: Cases) -> int | None:
     """A case in which the column has more than one value, missing cells aside; None where there is none."""
     if series.dtype.is_float():
         series = series.fill_nan(None)
@@ -392,7 +353,7 @@ def _several(series: pl.Series, cases: _Cases) -> int | None:
     return int(owner[order][np.flatnonzero(differ)[0]]) if differ.any() else None
 
 
-def _several_values(frame: pl.DataFrame, folding: Folding, cases: _Cases, name: str, case: int) -> DataError:
+def _several_values(frame: pl.DataFrame, folding: Folding, cases: Cases, name: str, case: int) -> DataError:
     assert folding.case is not None
     rows = np.flatnonzero(cases.codes == case)
     values = frame.get_column(name).gather(rows).drop_nulls().unique(maintain_order=True).head(3).to_list()
@@ -405,25 +366,36 @@ def _several_values(frame: pl.DataFrame, folding: Folding, cases: _Cases, name: 
 
 def _folded_long(frame: pl.DataFrame, folding: Folding) -> pl.DataFrame:
     assert folding.case is not None
-    cases = _Cases.of(frame, folding)
+    cases = _cases_of(frame, folding)
     present = [name for name in frame.columns if name in (folding.case, *folding.kept, *folding.columns)]
     for name in present:
         if name in folding.kept and (several := _several(frame.get_column(name), cases)) is not None:
             raise _several_values(frame, folding, cases, name, several)
-    # Numbered columns: Polars takes some names for patterns.
-    rows = {"case": pl.Series(cases.codes[cases.order])}
-    picks = []
-    for at, name in enumerate(present):
-        cells, here = frame.get_column(name), pl.col(str(at))
+    on_grid = None if folding.grid is None else placed(*cases.times, folding.grid)
+    codes = cases.codes[cases.order]
+    columns = []
+    for name in present:
+        cells = frame.get_column(name)
         if name in folding.columns:
-            cells = pl.Series(as_number(cells, folding.format))
-            picks.append(here)
+            values = as_number(cells, folding.format)[cases.order]
+            owner, steps = (codes, values) if on_grid is None else (on_grid.owner, on_grid.values(values))
+            columns.append(_lists(name, steps, owner))
         else:
             cells = cells.fill_nan(None) if cells.dtype.is_float() else cells
-            picks.append(here.drop_nulls().first())
-        rows[str(at)] = cells.gather(cases.order)
-    by_case = pl.DataFrame(rows).group_by("case", maintain_order=True).agg(picks)
-    return pl.DataFrame([by_case[str(at)].alias(name) for at, name in enumerate(present)])
+            columns.append(_by_case(name, cells.gather(cases.order), codes, pl.col("cells").drop_nulls().first()))
+    if on_grid is not None and on_grid.grid.distance is not None:
+        columns.append(_lists(on_grid.grid.distance, on_grid.distances(), on_grid.owner))
+    return pl.DataFrame(columns)
+
+
+def _lists(name: str, steps: np.ndarray, owner: np.ndarray) -> pl.Series:
+    return _by_case(name, pl.Series(steps), owner, pl.col("cells"))
+
+
+def _by_case(name: str, cells: pl.Series, owner: np.ndarray, pick: pl.Expr) -> pl.Series:
+    """One cell a case, in their order, of cells whose cases (n,) ascend."""
+    grouped = pl.DataFrame({"case": owner, "cells": cells}).group_by("case", maintain_order=True).agg(pick)
+    return grouped["cells"].alias(name)
 
 
 def _in_memory(frame: Frame) -> pl.DataFrame:

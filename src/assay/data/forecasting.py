@@ -11,7 +11,7 @@ import polars as pl
 from assay.data.clock import Clock
 from assay.data.columns import as_category
 from assay.data.config import DataConfig
-from assay.data.findings import Checked
+from assay.data.findings import Checked, count_of
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.read import Table
 from assay.data.rhythm import find_clock
@@ -63,7 +63,9 @@ def read_windows(
     frame, part = _joined(raw, valid, test)
     _check_names(frame, hints, config)
     codes = _codes(frame, config.case)
-    clock = find_clock(None if hints.time is None else frame[hints.time], codes, hints.kinds.get(hints.time or ""))
+    every = config.every if isinstance(config.every, float) else None
+    times = None if hints.time is None else frame[hints.time]
+    clock = find_clock(times, codes, hints.kinds.get(hints.time or ""), every)
     bare, left_out = _columns(frame, hints, config, clock, codes)
     panel = panel_of(frame, bare)
     limits = limits_of(panel, part, config)
@@ -109,6 +111,10 @@ def _check_hints(hints: Hints, config: DataConfig) -> None:
         came = f"{', '.join(f'--{name}' for name in meant)} {'is' if len(meant) == 1 else 'are'} given"
         do = "Leave that out; data.case=COL names the series of a row."
         raise ConfigError("a forecast takes a target, a time and a series, and no other parts", came, do)
+    if config.every != "auto" and (hints.time is None or config.every == "rows"):
+        came = f"data.every={config.every} is given {'without' if hints.time is None else 'beside'} --time"
+        do = "Name the column of times with --time and give data.every as a number, or leave out both to take rows."
+        raise ConfigError("steps of a forecast are counted by a column of times, or are rows", came, do)
     if hints.task not in (None, Task.FORECASTING):
         came = f"--task {hints.task.value} and a horizon of {config.horizon} are given"
         raise ConfigError("with a horizon the task is forecasting", came, "Leave one of them out.")
@@ -209,7 +215,7 @@ def _target(series: pl.Series, distinct: int) -> Channel:
     words = np.flatnonzero(written & np.isnan(channel.values_in(series)))
     if series.dtype == pl.Boolean or len(words):
         shown = ", ".join(repr(series[int(row)]) for row in words[:3]) or "true and false"
-        came = f"{len(words) or len(series):,} cells are none, such as {shown}"
+        came = f"{count_of(len(words) or len(series), 'cell')} without one, such as {shown}"
         raise DataError(must, came, "Correct these cells or leave them empty, or name another target.")
     return channel
 
@@ -282,10 +288,22 @@ def _record(
     reason = f"{rows:,} rows are {whose}, read in windows of {windowing.length} steps before a forecast of "
     reason += f"{windowing.horizon}{beside}{out}{thinned}"
     ledger.record("data.windows", Outcome.APPLIED, reason, value=windowing.length)
+    _record_times(ledger, panel, rows)
     ledger.record("data.season", Outcome.APPLIED if windowing.season > 1 else Outcome.PASSED, season,
                   value=windowing.season)  # fmt: skip
     if cut.unknown:
-        reason = f"{cut.unknown:,} windows left out, for a step that they are to forecast is missing"
+        reason = f"{count_of(cut.unknown, 'window')} left out, for a step to forecast is missing"
         ledger.record("data.target-complete", Outcome.APPLIED, reason, value=cut.unknown)
     else:
         ledger.record("data.target-complete", Outcome.PASSED, "every step to forecast is known", value=0)
+
+
+def _record_times(ledger: Ledger, panel: Panel, rows: int) -> None:
+    clock, absent = panel.windowing.clock, int(panel.gaps.sum())
+    if clock.unit == "rows":
+        ledger.record("data.times", Outcome.SKIPPED, "without --time each row is a step")
+    elif clock.takes_means:
+        reason = f"{len(panel.rows) - absent:,} steps of {clock.named} are means of {rows:,} rows, as data.every says"
+        ledger.record("data.times", Outcome.APPLIED, f"{reason}; {absent:,} steps are without a row", value=absent)
+    else:
+        ledger.record("data.times", Outcome.PASSED, f"rows are whole steps of {clock.named} apart", value=absent)

@@ -107,7 +107,8 @@ def _check_weight(series: pl.Series, column: Column) -> None:
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(wrong) or not weights.any():
         rows = ", ".join(str(row + 1) for row in wrong[:5])
-        came = f"{len(wrong)} are none, first in rows {rows} ({series[int(wrong[0])]!r})" if len(wrong) else "all are 0"
+        are = "is none, in row" if len(wrong) == 1 else "are none, first in rows"
+        came = f"{len(wrong)} {are} {rows} ({series[int(wrong[0])]!r})" if len(wrong) else "all are 0"
         raise DataError(
             f"the weights in {series.name!r} must be finite numbers of at least 0, some above",
             came,

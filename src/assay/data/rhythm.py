@@ -29,10 +29,13 @@ _UNDATED = (4, 5, 7, 12, 24, 52, 96, 168)
 _CYCLES: Final = (3600.0, DAY, 7 * DAY, 365.25 * DAY)
 
 
-def find_clock(times: pl.Series | None, codes: np.ndarray, kind: Kind | None = None) -> Clock:
+def find_clock(
+    times: pl.Series | None, codes: np.ndarray, kind: Kind | None = None, every: float | None = None
+) -> Clock:
     """The clock of a column of times, of which each series (dense `codes`, (n,)) has its own.
 
-    kind: what the user says the column holds. Without a column, the rows of a series are its steps.
+    kind: what the user says the column holds. Without a column, the rows of a series are its steps. every: the step, of
+    whose rows the mean is taken; None finds it.
 
     Raises:
         DataError: the times are no dates or numbers, or no clock counts them.
@@ -45,7 +48,8 @@ def find_clock(times: pl.Series | None, codes: np.ndarray, kind: Kind | None = N
     absent = np.flatnonzero(~np.isfinite(moments))
     if len(absent):
         rows = ", ".join(str(row + 1) for row in absent[:5])
-        came = f"{len(absent):,} have none that can be read (row{'s' if len(absent) > 1 else ''} {rows})"
+        have = "1 has" if len(absent) == 1 else f"{len(absent):,} have"
+        came = f"{have} none that can be read (row{'s' if len(absent) > 1 else ''} {rows})"
         raise DataError(f"every row must have a time in {times.name!r}", came, "Fill it in, or remove these rows.")
     order = np.lexsort((moments, codes))
     gaps = np.diff(moments[order])[np.diff(codes[order]) == 0]
@@ -55,6 +59,9 @@ def find_clock(times: pl.Series | None, codes: np.ndarray, kind: Kind | None = N
     if not len(gaps):
         came = "no series has two different times"
         raise DataError(f"the times in {times.name!r} must follow one another", came, "Name the column of the times.")
+    if every is not None:
+        start, unit = float(np.floor(moments.min() / every) * every), "seconds" if is_dated else "numbers"
+        return bare.model_copy(update={"unit": unit, "every": every, "start": start, "takes_means": True})
     if is_dated and (found := _of_months(moments, codes[order], moments[order], bare)) is not None:
         return found
     return _of_units(gaps, moments, bare, times.name, is_dated=is_dated)
@@ -120,8 +127,8 @@ def _of_units(gaps: np.ndarray, moments: np.ndarray, bare: Clock, name: str, *, 
         raise DataError(
             f"the times in {name!r} must be a fixed step apart, with gaps of whole steps",
             f"of {len(gaps):,} steps the commonest is {every:g} {word}, and {1.0 - share:.0%} are no multiples of it",
-            "Bring the rows to one frequency first, such as the mean of each hour or day, or leave --time out to take "
-            "the rows of a series as its steps.",
+            f"Take the mean of even steps with data.every, such as data.every={3600 if is_dated else f'{every:g}'}"
+            f"{' for hours' if is_dated else ''}, or leave --time out to take the rows of a series as its steps.",
         )
     return bare.model_copy(update={"unit": "seconds" if is_dated else "numbers", "every": every})
 

@@ -138,7 +138,8 @@ def _weights(frame: Frame, schema: Schema, part: Part) -> np.ndarray | None:
     weight = as_number(frame[schema.weight], schema[schema.weight].format)
     bad = ~(np.isfinite(weight) & (weight >= 0.0))
     if bad.any() or not weight.any():
-        came = f"{int(bad.sum())} are missing, negative or infinite ({rows_text(bad)})" if bad.any() else "all are 0"
+        are = "is" if bad.sum() == 1 else "are"
+        came = f"{int(bad.sum())} {are} missing, negative or infinite ({rows_text(bad)})" if bad.any() else "all are 0"
         raise DataError(
             f"the weights {schema.weight!r} of the {NAMES[part]} rows must be numbers of at least 0, some above 0",
             came,
@@ -229,9 +230,10 @@ def times(rows: Rows, schema: Schema, name: str) -> np.ndarray:
     times = as_datetime(cells, column.format) if dated else as_number(cells, column.format)
     bad = ~np.isfinite(times)
     if bad.any():
+        have = "row has" if bad.sum() == 1 else "rows have"
         raise DataError(
             f"every row must have a time in {name!r}",
-            f"{int(bad.sum())} {NAMES[rows.part]} rows have none that can be read ({rows_text(bad, rows.positions)})",
+            f"{int(bad.sum())} {NAMES[rows.part]} {have} none that can be read ({rows_text(bad, rows.positions)})",
             "Fill it in, remove these rows, or leave --time out.",
         )
     return times

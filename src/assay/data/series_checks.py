@@ -86,8 +86,8 @@ def _short(panel: Panel, limits: np.ndarray) -> Checked:
                 check=practice,
                 severity=Severity.WARNING,
                 count=int(short.sum()),
-                what=f"{int(short.sum()):,} of {len(panel):,} series have fewer than the {needed} steps of a window "
-                f"and its forecast, and are left out{_names(panel, short)}",
+                what=f"{int(short.sum()):,} of {len(panel):,} series left out, with fewer than the {needed} steps of a "
+                f"window and its forecast{_names(panel, short)}",
                 do="Give a shorter data.window or data.horizon to take them in.",
             )
         )
@@ -98,8 +98,8 @@ def _short(panel: Panel, limits: np.ndarray) -> Checked:
                 check=practice,
                 severity=Severity.NOTE,
                 count=int(only.sum()),
-                what=f"{int(only.sum()):,} of {len(panel):,} series are too short for a training window, and are "
-                f"forecast by what others teach{_names(panel, only)}",
+                what=f"{int(only.sum()):,} of {len(panel):,} series too short for a training window, forecast by what "
+                f"others teach{_names(panel, only)}",
                 do="Nothing, if they are like the others.",
             )
         )
@@ -116,7 +116,7 @@ def _constant(panel: Panel, limits: np.ndarray) -> Checked:
         )
     found: Sequence[Finding] = ()
     if (flat & there).any():
-        what = f"{int((flat & there).sum()):,} of {len(panel):,} series are constant in the training part"
+        what = f"{int((flat & there).sum()):,} of {len(panel):,} series constant in the training part"
         do = "Check whether they stood still or were not measured. MASE is not defined for them."
         found = (
             Finding(

@@ -27,6 +27,7 @@ from assay.data.deal import (
     rows_kept_together,
     target_bins,
 )
+from assay.data.findings import count_of
 from assay.data.read import Table
 from assay.data.rows import NAMES, Part, Rows, complete, fingerprint, given_files, listed, take, times, with_columns
 from assay.data.schema import Kind, Schema
@@ -282,7 +283,7 @@ def _record_left_out(table: Table, whole: Rows, given: dict[Part, tuple[Table, R
     t, rows = files[first]
     absent = np.setdiff1d(np.arange(t.frame.height), rows.positions) + 1
     where = ", ".join(f"{count:,} in {files[part][0].source.name!r}" for part, count in counts.items() if count)
-    reason = f"{total:,} rows without a target left out ({where})"
+    reason = f"{count_of(total, 'row')} without a target left out ({where})"
     ledger.record("data.target-complete", Outcome.APPLIED, reason, value=total, rows=absent.tolist())
     return total
 
@@ -339,7 +340,10 @@ def _record_units(
         if schema.group is not None and not config.keep_duplicates_together:
             what = f"groups of {schema.group!r}"
         ledger.record(
-            "split.groups", Outcome.APPLIED, f"{sets:,} sets of {what} kept whole ({kept:,} rows)", value=sets
+            "split.groups",
+            Outcome.APPLIED,
+            f"{count_of(sets, 'set')} of {what} kept whole ({count_of(kept, 'row')})",
+            value=sets,
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.grams import normalised
-from assay.data.words import BUCKETS, ids_of
+from assay.data.words import substitutes
 from assay.errors import ConfigError
 
 #: Where Debian's package wordnet-base puts the files.
@@ -75,13 +75,7 @@ def synonyms_of(texts: Iterable[str], folder: Path) -> Synonyms:
         for word, offset in wanted.items():
             found[word] = [other for other in members[offset] if other != word and other in vocabulary][:_MOST]
     found = {word: others for word, others in sorted(found.items()) if others}
-    table = np.zeros((BUCKETS, max(map(len, found.values()), default=1)), np.int32)
-    for word, row in zip(found, ids_of(list(found)).tolist(), strict=True):
-        ids = ids_of(found[word])
-        table[row] = 0
-        table[row, : len(ids)] = ids
-    table[0] = 0
-    return Synonyms(table, len(found))
+    return Synonyms(substitutes(found), len(found))
 
 
 def _first_senses(vocabulary: set[str], folder: Path) -> dict[str, tuple[str, str]]:

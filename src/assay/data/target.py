@@ -118,7 +118,7 @@ def _regression(series: pl.Series, column: Column, numeric: bool, reason: str, h
         are = "infinite" if np.isinf(values[beyond]).all() else f"infinite or beyond {LARGEST_TARGET:g}"
         raise DataError(
             f"the target {series.name!r} must hold finite numbers",
-            f"{len(beyond)} are {are}, first in rows {rows}",
+            f"{len(beyond)} {'is' if len(beyond) == 1 else 'are'} {are}, first in row{'s' * (len(beyond) > 1)} {rows}",
             "Remove or repair these rows.",
         )
     if hints.positive is not None:

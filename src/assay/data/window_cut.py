@@ -251,7 +251,8 @@ def check_enough(panel: Panel, limits: np.ndarray, part: int, made: int, known: 
     longest = int((limits[:, part + 1] - limits[:, part]).max())
     came = f"the longest series has {longest} {name} steps"
     if made >= needed:
-        came = f"of {made:,} windows {made - known:,} have a missing step of {windowing.target.name!r} to forecast"
+        have = "has" if made - known == 1 else "have"
+        came = f"of {made:,} windows {made - known:,} {have} a missing step of {windowing.target.name!r} to forecast"
     raise DataError(
         f"the {name} part needs windows of {windowing.length} known steps and {windowing.horizon} to forecast",
         came,

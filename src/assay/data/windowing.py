@@ -154,7 +154,8 @@ def panel_of(frame: pl.DataFrame, windowing: Windowing) -> Panel:
     codes, names = _cases(frame, windowing.case)
     steps = _steps(frame, windowing, codes)
     order = np.lexsort((steps, codes))
-    _check_once(frame, windowing, codes, steps, order)
+    if not windowing.clock.takes_means:
+        _check_once(frame, windowing, codes, steps, order)
     filed = np.argsort(codes, kind="stable")
     falls = (np.diff(codes[filed]) == 0) & (np.diff(steps[filed]) < 0)
     count = np.bincount(codes, minlength=len(names))
@@ -172,12 +173,21 @@ def panel_of(frame: pl.DataFrame, windowing: Windowing) -> Panel:
     places = starts[codes] + steps - first[codes]
     rows = np.full(int(starts[-1]), -1, np.int64)
     rows[places] = np.arange(frame.height)
-    values = {}
-    for channel in windowing.channels:
-        values[channel.name] = np.full(len(rows), np.nan)
-        values[channel.name][places] = channel.values_in(frame.get_column(channel.name))
+    values = {
+        channel.name: _means(channel.values_in(frame.get_column(channel.name)), places, len(rows))
+        for channel in windowing.channels
+    }
     unsorted = len(np.unique(codes[filed][1:][falls]))
-    return Panel(windowing, names, first, starts, rows, values, unsorted, spans - count)
+    there = np.add.reduceat((rows >= 0).astype(np.int64), starts[:-1]) if len(spans) else spans
+    return Panel(windowing, names, first, starts, rows, values, unsorted, spans - there)
+
+
+def _means(cells: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
+    """The mean of the known cells (n,) of each place, float64 (size,), NaN where there is none; one cell is itself."""
+    known = np.isfinite(cells)
+    count = np.bincount(places[known], minlength=size)
+    total = np.bincount(places[known], cells[known], minlength=size)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _check_columns(frame: pl.DataFrame, windowing: Windowing) -> None:
@@ -201,7 +211,9 @@ def _cases(frame: pl.DataFrame, case: str | None) -> tuple[np.ndarray, tuple[str
     absent = np.flatnonzero(words.is_null().to_numpy())
     if len(absent):
         rows = ", ".join(str(row + 1) for row in absent[:5])
-        came = f"{len(absent):,} do not (row{'s' if len(absent) > 1 else ''} {rows})"
+        came = (
+            f"{len(absent):,} {'does' if len(absent) == 1 else 'do'} not (row{'s' if len(absent) > 1 else ''} {rows})"
+        )
         raise DataError(f"every row must name its series in {case!r}", came, "Fill these cells in, or remove the rows.")
     codes = row_groups(pl.DataFrame([words]))
     first = np.unique(codes, return_index=True)[1]

@@ -6,7 +6,7 @@ bucket of its hash. The first ids are kept for what is no word. NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,16 @@ def ids_of(words: Sequence[str], buckets: int = BUCKETS) -> NDArray[np.int64]:
     found[row] = hashed
     found[np.bincount(row, minlength=len(words)) != 1] = PADDING
     return found
+
+
+def substitutes(found: Mapping[str, Sequence[str]]) -> NDArray[np.int32]:
+    """A table of words to take the place of others: of each bucket the ids of these, 0 after the last, (BUCKETS, k)."""
+    table = np.zeros((BUCKETS, max(map(len, found.values()), default=1)), np.int32)
+    rows = np.repeat(ids_of(list(found)), [len(others) for others in found.values()])
+    columns = np.array([place for others in found.values() for place in range(len(others))], np.int64)
+    table[rows, columns] = ids_of([other for others in found.values() for other in others])
+    table[PADDING] = PADDING
+    return np.take_along_axis(table, (table == PADDING).argsort(1, kind="stable"), 1)
 
 
 def _hashed(texts: Sequence[str], buckets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema, Task
+from assay.evaluate.intervals import quantile
 from assay.evaluate.metrics import PRIMARY, Scorer
 from assay.evaluate.record import Contribution, Estimate
 from assay.ledger import Ledger, Outcome
@@ -36,8 +37,6 @@ FAMILIES: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
 )
 #: Rows at most and at least, and the seconds that it may take.
 _MOST, _LEAST, _SECONDS = 1000, 50, 4.0
-#: The normal quantile of a 95 % interval.
-_NORMAL = 1.96
 _PRACTICE = "evaluate.contributions"
 
 
@@ -47,6 +46,7 @@ def contributions(
     schema: Schema,
     *,
     a_row: float,
+    confidence: float,
     seed: int,
     ledger: Ledger,
 ) -> tuple[Contribution, ...]:
@@ -56,6 +56,7 @@ def contributions(
         answer: from raw rows to probabilities (n, classes) or values (n,).
         rows: that the model did not learn from.
         a_row: seconds of an answer, which bound how many rows are taken.
+        confidence: of the intervals.
     """
     families = {name: _columns(schema, kinds) for name, kinds in FAMILIES.items() if _columns(schema, kinds)}
     if len(families) < 2:
@@ -69,7 +70,7 @@ def contributions(
         return ()
     taken = sample_of(len(rows), most, seed)
     some = rows if taken is None else rows.at(taken)
-    found = tuple(sorted(_measured(answer, some, schema, families, seed), key=_gain, reverse=True))
+    found = tuple(sorted(_measured(answer, some, schema, families, confidence, seed), key=_gain, reverse=True))
     told = ", ".join(f"{each.family} {_gain(each):.3g}" for each in found)
     what = "squared error" if schema.task is Task.REGRESSION else "log loss"
     reason = f"{what} that is added where cells are dealt out anew among {len(some):,} rows: {told}"
@@ -92,6 +93,7 @@ def _measured(
     rows: Rows,
     schema: Schema,
     families: Mapping[str, Sequence[str]],
+    confidence: float,
     seed: int,
 ) -> list[Contribution]:
     frame, measure = rows.frame, PRIMARY[schema.task]
@@ -107,7 +109,7 @@ def _measured(
                 family=family,
                 columns=len(names),
                 rows=len(rows),
-                loss=_mean((_losses(other, rows.target) - losses) * weight),
+                loss=_mean((_losses(other, rows.target) - losses) * weight, confidence),
                 metric=measure,
                 score=score,
                 score_without=_score(schema.task, rows.target, other, rows.weight, measure),
@@ -128,9 +130,9 @@ def _score(task: Task, target: NDArray[Any], answers: Floats, weight: Floats | N
     return value if math.isfinite(value) else None
 
 
-def _mean(differences: Floats) -> Estimate:
+def _mean(differences: Floats, confidence: float) -> Estimate:
     mean, rows = float(differences.mean()), len(differences)
-    half = _NORMAL * float(differences.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
+    half = quantile(confidence) * float(differences.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
     method = f"mean over {rows:,} rows, normal interval of paired differences"
     if not math.isfinite(half):
         return Estimate(value=mean, method=method)

@@ -96,7 +96,7 @@ def sit(
     note_gap(valid_score, on_test, measure, ledger=ledger)
     given = contributions(
         lambda frame: answers_of(model, model.outputs(frame)), rows, schema,
-        a_row=seconds / max(len(rows), 1), seed=seed, ledger=ledger,
+        a_row=seconds / max(len(rows), 1), confidence=config.confidence, seed=seed, ledger=ledger,
     )  # fmt: skip
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.findings import Finding, Severity
+from assay.data.findings import Finding, Severity, count_of
 from assay.data.rows import Rows, joined
 from assay.data.schema import Kind, Schema
 from assay.data.split import Split
@@ -88,7 +88,8 @@ def find_label_errors(model: Model, split: Split, schema: Schema, ledger: Ledger
     where = places[found.places]
     numbers = rows.positions[where] + 1
     own_file = split.valid.cells is not split.train.cells
-    reason = f"{told} are confidently of another class; training rows without folds were not judged"
+    are = "is" if len(found) == 1 else "are"
+    reason = f"{told} {are} confidently of another class; training rows without folds were not judged"
     ledger.record(_PRACTICE, Outcome.WARNED, reason, value=len(found), rows=() if own_file else numbers.tolist())
     named = [
         f"{name} is {schema.classes[int(seen.target[place])]!r} and looks like {schema.classes[int(other)]!r} "
@@ -99,7 +100,7 @@ def find_label_errors(model: Model, split: Split, schema: Schema, ledger: Ledger
     return (
         Finding(
             check=_PRACTICE, severity=Severity.NOTE, count=len(found),
-            what=f"labels of {len(found):,} rows are likely wrong, or their rows are hard: {'; '.join(named)}{more}",
+            what=f"{count_of(len(found), 'label')} likely wrong, or of rows that are hard: {'; '.join(named)}{more}",
             do="Look at them, the surest first, and correct what is wrong; then train anew.",
             rows=tuple(int(number) for number in numbers[:ROWS_KEPT]), part="valid" if own_file else "data",
         ),

@@ -51,7 +51,8 @@ def see(model: Model, split: Split, schema: Schema, *, seed: int) -> Seen:
     pictures, told = _pictures(model.parts, encoded, layout.places("pictures"), target, labels, seed)
     series, told_series = _series(model.parts, encoded, layout.places("series"), target, labels, schema, seed)
     columns, cells = _cells(model, frame, encoded, labels, schema)
-    sentences = [f"{len(rows)} training rows, drawn at random.", *told, *told_series]
+    what = "rows" if schema.windowing is None else "windows"
+    sentences = [f"{len(rows)} training {what}, drawn at random.", *told, *told_series]
     return Seen(caption=" ".join(sentences), pictures=pictures, series=series, columns=columns, rows=cells)
 
 

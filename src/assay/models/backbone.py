@@ -14,15 +14,12 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import pickletools
-import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -31,11 +28,10 @@ from torch.nn import functional
 
 from assay._imports import require
 from assay.errors import ConfigError, nearest
+from assay.models.hub import hub_file
 from assay.models.image import channels_last
 from assay.records import Record
 
-#: Seconds after which a hub counts as out of reach.
-_PATIENCE: Final = 3.0
 #: What files of pickles begin with: a zip archive, as torch writes them, or a pickle itself.
 _PICKLES: Final = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _DO_WITHOUT: Final = (
@@ -368,30 +364,7 @@ def _download(settings: Mapping[str, Any], name: str) -> Path:
     Raises:
         ConfigError: the hub is out of reach, or has no such file.
     """
-    hub = require("huggingface_hub", "downloads of weights")
     repository = settings.get("hf_hub_id")
     if not repository:
         raise ConfigError(f"the hub must have weights of {name}", "timm names none", _DO_WITHOUT)
-    call = {"repo_id": repository, "filename": "model.safetensors"}
-    with contextlib.suppress(OSError, ValueError):
-        return Path(hub.hf_hub_download(**call, local_files_only=True))
-    _check_reachable(str(hub.constants.ENDPOINT), name)
-    try:
-        return Path(hub.hf_hub_download(**call, etag_timeout=_PATIENCE))
-    except Exception as error:  # noqa: BLE001  # errors of the client and of what it sends through have no common base
-        came = f"it did not ({(str(error) or type(error).__name__).splitlines()[0]})"
-        raise ConfigError(f"the hub must give weights of {name}", came, _DO_WITHOUT) from None
-
-
-def _check_reachable(address: str, name: str) -> None:
-    """Find out in seconds what the hub's own client finds out after minutes of attempts."""
-    parts = urlsplit(address)
-    if os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme}_proxy".upper()):
-        return  # the proxy is asked, not the hub
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE).close()
-    except OSError as error:
-        raise ConfigError(
-            f"the hub must be within reach for the weights of {name}", f"it is not ({error})", _DO_WITHOUT
-        ) from None
+    return hub_file(str(repository), "model.safetensors", name, _DO_WITHOUT)

@@ -17,7 +17,7 @@ Family = Literal[
 Augment = Literal[
     "auto", "none", "shift", "flip", "strong", "trivial", "rand", "autoaugment", "noise", "warp", "permute",
 ]  # fmt: skip
-AugmentText = Literal["auto", "none", "light", "synonyms", "full"]
+AugmentText = Literal["auto", "none", "light", "synonyms", "typos", "full"]
 #: Those that read tables alone.
 TABULAR: tuple[Family, ...] = ("perceptron", "mlp", "resnet", "ft_transformer", "realmlp", "tabm", "tabm_mini")
 #: Names of changes of series; of the others, all but auto and none are of pictures.
@@ -105,7 +105,8 @@ class ModelConfig(Record):
     augment_text: AugmentText = Field(
         "auto",
         description="Changes of training texts that are read word by word: none, light (words swapped, left out and "
-        "hidden), synonyms (of WordNet), full (all of these, hidden spans and shuffled sentences), or auto for none.",
+        "hidden), synonyms (of WordNet), typos (letters left out), full (all of these, hidden spans and shuffled "
+        "sentences), or auto for none.",
     )
     wordnet: str = Field(
         "auto", description="Folder of WordNet's files, for synonyms; auto is that of Debian's wordnet-base."

@@ -1,24 +1,40 @@
 """A pretrained encoder of sentences: windows of token ids to one vector a text. No I/O: `weights.py` opens files.
 
-The architecture is BERT (Devlin et al., NAACL 2019) with the mean of the tokens' last states as the sentence's vector,
-brought to length one (Reimers & Gurevych, Sentence-BERT, EMNLP 2019). A text of several windows has the mean over the
-tokens of all of them.
+The architecture is BERT (Devlin et al., NAACL 2019) or one of its kin (`text_families.py`), with the mean of the last
+states of the tokens as the sentence's vector, brought to length one (Reimers & Gurevych, Sentence-BERT, EMNLP 2019). A
+text of several windows has the mean over the tokens of all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+#: Activations by their names in Hugging Face's format.
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "gelu": functional.gelu,
+        "gelu_new": partial(functional.gelu, approximate="tanh"),
+        "gelu_pytorch_tanh": partial(functional.gelu, approximate="tanh"),
+        "relu": functional.relu,
+    }
+)
+
 
 @dataclass(frozen=True)
-class BertSizes:
-    """Sizes of an encoder, as `config.json` of Hugging Face's format has them."""
+class EncoderSizes:
+    """Sizes of an encoder.
+
+    positions: tokens that it can place. activation: `gelu`, its approximation by tanh, or `relu`, as Hugging Face calls
+    them. is_relative: whether attention counts the distance of two tokens (MPNet).
+    """
 
     vocabulary: int
     width: int
@@ -27,6 +43,8 @@ class BertSizes:
     heads: int
     positions: int
     epsilon: float = 1e-12
+    activation: str = "gelu"
+    is_relative: bool = False
 
 
 class TextEncoder(nn.Module):
@@ -35,7 +53,7 @@ class TextEncoder(nn.Module):
     Shapes: ids (n, windows, tokens) int32 or int64, token id + 1 and 0 where there is none; returns (n, width) float32.
     """
 
-    def __init__(self, sizes: BertSizes) -> None:
+    def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
         self.sizes = sizes
         self.words = nn.Embedding(sizes.vocabulary, sizes.width)
@@ -84,53 +102,31 @@ def mean_of_tokens(states: Tensor, ids: Tensor) -> Tensor:
 class Layer(nn.Module):
     """Attention and a feed-forward network, each with a sum and a norm behind it (post-norm)."""
 
-    def __init__(self, sizes: BertSizes) -> None:
+    nearness: Tensor
+
+    def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
-        self.heads = sizes.heads
+        self.heads, self.activation, self.is_relative = sizes.heads, ACTIVATIONS[sizes.activation], sizes.is_relative
         self.mixing = nn.Linear(sizes.width, 3 * sizes.width)
         self.gathered = nn.Linear(sizes.width, sizes.width)
         self.first_norm = nn.LayerNorm(sizes.width, eps=sizes.epsilon)
         self.wide = nn.Linear(sizes.width, sizes.inner)
         self.narrow = nn.Linear(sizes.inner, sizes.width)
         self.second_norm = nn.LayerNorm(sizes.width, eps=sizes.epsilon)
+        if sizes.is_relative:
+            self.register_buffer("nearness", torch.zeros(sizes.heads, 2 * sizes.positions - 1))
 
     def forward(self, states: Tensor, unseen: Tensor) -> Tensor:
         """States (m, t, width), and what is added to attention, (m, 1, 1, t)."""
         query, key, value = rearrange(self.mixing(states), "m t (part h d) -> part m h t d", part=3, h=self.heads)
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=unseen)
+        added = unseen + self._near(states.shape[1]) if self.is_relative else unseen
+        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=added)
         states = self.first_norm(states + self.gathered(rearrange(found, "m h t d -> m t (h d)")))
-        out: Tensor = self.second_norm(states + self.narrow(functional.gelu(self.wide(states))))
+        out: Tensor = self.second_norm(states + self.narrow(self.activation(self.wide(states))))
         return out
 
-
-def bert_from(tensors: Mapping[str, Tensor], sizes: BertSizes) -> TextEncoder:
-    """An encoder with the weights of a BERT in Hugging Face's format, in float32.
-
-    Raises:
-        KeyError: a tensor is missing.
-        RuntimeError: one has another shape.
-    """
-    encoder = TextEncoder(sizes)
-    own = {
-        "words.weight": tensors["embeddings.word_embeddings.weight"],
-        "positions.weight": tensors["embeddings.position_embeddings.weight"],
-        "kind": tensors["embeddings.token_type_embeddings.weight"][0],
-        "norm.weight": tensors["embeddings.LayerNorm.weight"],
-        "norm.bias": tensors["embeddings.LayerNorm.bias"],
-    }
-    pairs = {
-        "gathered": "attention.output.dense",
-        "first_norm": "attention.output.LayerNorm",
-        "wide": "intermediate.dense",
-        "narrow": "output.dense",
-        "second_norm": "output.LayerNorm",
-    }
-    for place in range(sizes.layers):
-        theirs = f"encoder.layer.{place}."
-        for part in ("weight", "bias"):
-            mixed = [tensors[f"{theirs}attention.self.{name}.{part}"] for name in ("query", "key", "value")]
-            own[f"layers.{place}.mixing.{part}"] = torch.cat(mixed)
-            for ours, other in pairs.items():
-                own[f"layers.{place}.{ours}.{part}"] = tensors[f"{theirs}{other}.{part}"]
-    encoder.load_state_dict({name: tensor.float() for name, tensor in own.items()})
-    return encoder.eval().requires_grad_(False)
+    def _near(self, tokens: int) -> Tensor:
+        """What the distance from each token to each other adds to attention, (heads, t, t)."""
+        place = torch.arange(tokens, device=self.nearness.device)
+        distance = place[None, :] - place[:, None]
+        return self.nearness[:, distance + self.nearness.shape[1] // 2]

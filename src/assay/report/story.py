@@ -97,7 +97,8 @@ def contributed(report: Report) -> str:
     whole = "" if first.score is None else f" ({fixed(first.score, places(report, first.metric))} as they are)"
     return (
         f"Cells of a kind are dealt out anew among {counted(first.rows, 'row')} that nothing was learned from, all its "
-        f"columns together: the loss that this adds to a row, and the {label_of(report, first.metric)} then{whole}. "
+        f"columns together: the loss that this adds to a row, with its {level(report)} interval, and the "
+        f"{label_of(report, first.metric)} then{whole}. "
         "What two kinds both say is not lost with one of them."
     )
 

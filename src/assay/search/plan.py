@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from assay.data.schema import Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.models.config import AUGMENT_SERIES, FORECASTING, PICTURES, SERIES, TEXTS, Augment, ModelConfig
+from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, Augment, ModelConfig
 from assay.models.families import unused_options
+from assay.search.asked import asked, check_asked, reads_words
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -30,12 +31,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs in the order they are trained, the folds (1: none), and why so."""
+    """The jobs in the order they are trained, the folds (1: none), and why so.
+
+    spare: jobs in their place where there are none and nothing else could be trained either.
+    """
 
     jobs: tuple[Job, ...]
     folds: int
     reason: str
     why_no_folds: str = ""
+    spare: tuple[Job, ...] = ()
 
 
 #: What a member costs beside the first, and what a row costs in one pass of one member, in seconds as measured on two
@@ -110,7 +115,7 @@ def plan(
     Raises:
         ConfigError: options contradict each other, or a recipe has no use for one.
     """
-    _check_reads(schema, model, ensemble)
+    check_asked(schema, model, train, ensemble)
     seconds = _UNLIMITED if math.isinf(budget.left) else budget.left
     if schema.windowing is not None:
         return _plan_forecast(rows, schema, model, train, ensemble, seconds)
@@ -127,7 +132,7 @@ def plan(
         shares["mlp"] = _SHARE_OF_MLP
     times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
     folds, variants, why = (1, None, _TUNED) if tunes else _folds(rows, times, schema, ensemble)
-    adds_words = words > 0.0 and _asked(model, ensemble) is None
+    adds_words = words > 0.0 and asked(model, ensemble) is None
     if adds_words and hears_little and folds > 1 and not ensemble.folds:
         # Folds of what hears little are worth less than a network that reads the words.
         fewer = next((n for n in _FEWER_FOLDS if n < folds and suits_words(rows * words * n, schema, seconds)), folds)
@@ -144,18 +149,6 @@ def plan(
     return Plan(tuple(jobs), folds, reason, why)
 
 
-def reads_words(model: ModelConfig, ensemble: EnsembleConfig) -> bool | None:
-    """Whether networks that read texts word by word were asked for; None where the choice was left open."""
-    asked = _asked(model, ensemble)
-    return None if asked is None else any(name in TEXTS for name in asked[0])
-
-
-def reads_only_words(model: ModelConfig, ensemble: EnsembleConfig) -> bool:
-    """Whether no other networks than such were asked for."""
-    asked = _asked(model, ensemble)
-    return asked is not None and all(name in TEXTS for name in asked[0])
-
-
 def suits_words(words: float, schema: Schema, seconds: float) -> bool:
     """Whether rows are texts alone and there is the time for enough passes over so many words, of all folds."""
     is_text = all(column.kind is Kind.TEXT for column in schema.features)
@@ -164,7 +157,7 @@ def suits_words(words: float, schema: Schema, seconds: float) -> bool:
 
 def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
     """One network from scratch; a pretrained one stands beside it where there is any."""
-    names, reason = _asked(model, ensemble) or (("cnn",), "one network of pictures from scratch")
+    names, reason = asked(model, ensemble) or (("cnn",), "one network of pictures from scratch")
     if "timm" in names and ensemble.folds > 1:
         raise ConfigError(
             "a network of timm is trained alone", f"ensemble.folds={ensemble.folds} asks for one a fold",
@@ -176,10 +169,10 @@ def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainCo
 
 def _plan_words(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
     """The networks that were named, of which one at least reads words: one of each."""
-    asked = _asked(model, ensemble)
-    assert asked is not None
-    jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(asked[0]), 1) for name in asked[0])
-    return Plan(jobs, ensemble.folds or 1, asked[1], "networks of words take the time of one split")
+    said = asked(model, ensemble)
+    assert said is not None
+    jobs = tuple(_job(name, model, train, rows, schema, 1.0 / len(said[0]), 1) for name in said[0])
+    return Plan(jobs, ensemble.folds or 1, said[1], "networks of words take the time of one split")
 
 
 def _plan_series(
@@ -194,13 +187,14 @@ def _plan_series(
     """Networks that read series, as many as there is the time for: random convolutions stand beside them anyway."""
     folds = ensemble.folds or (_FOLDS_OF_SERIES if rows < _FEW_SERIES and schema.time is None else 1)
     why = "" if folds > 1 else f"{rows:,} series are enough for one split"
-    names, reason = _asked(model, ensemble) or _affordable_of_series(rows * steps * folds, seconds)
+    names, reason = asked(model, ensemble) or _affordable_of_series(rows * steps * folds, seconds)
     members = 1 if folds > 1 else 2
     jobs = [_unchanged(_job(name, model, train, rows, schema, 1.0 / len(names), members)) for name in names]
     if model.augment == "auto" and not train.series.model_fields_set and folds > 1:
         jobs += _again_changed(jobs, rows * steps * folds, seconds)
         reason += ", one of them on changed series too" * (len(jobs) > len(names))
-    return Plan(tuple(jobs), folds, reason, why)
+    spare = () if jobs else (_unchanged(_job(_SERIES_KINDS[0], model, train, rows, schema, 1.0, 1)),)
+    return Plan(tuple(jobs), folds, reason, why, spare)
 
 
 def _unchanged(job: Job) -> Job:
@@ -222,23 +216,7 @@ def _again_changed(jobs: Sequence[Job], steps: int, seconds: float) -> list[Job]
 def _plan_forecast(
     rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig, seconds: float
 ) -> Plan:
-    """Networks that forecast, the quickest first, as many as there is the time for; the latest windows judge.
-
-    Raises:
-        ConfigError: folds or trees were asked for.
-    """
-    if ensemble.trees:
-        came = "ensemble.trees=true was given"
-        raise ConfigError("boosted trees give one number, and a forecast has many", came, "Leave it out.")
-    if ensemble.folds > 1:
-        raise ConfigError(
-            "a forecast is judged by what comes after its training part, not by folds",
-            f"ensemble.folds={ensemble.folds} was given",
-            "Leave it out.",
-        )
-    if model.augment not in ("auto", "none"):
-        came = f"model.augment={model.augment} was given"
-        raise ConfigError("what comes after a window does not change with it", came, "Leave it out.")
+    """Networks that forecast, the quickest first, as many as there is the time for; the latest windows judge."""
     assert schema.windowing is not None
     windowing = schema.windowing
     steps = rows * windowing.length
@@ -248,8 +226,8 @@ def _plan_forecast(
         if needed <= left or name == _FORECAST_KINDS[0]:
             names.append(name)
             left -= needed
-    asked = _asked(model, ensemble)
-    chosen, reason = asked or (names, f"networks that forecast for which {seconds:.0f} s of training are enough")
+    enough = names, f"networks that forecast for which {seconds:.0f} s of training are enough"
+    chosen, reason = asked(model, ensemble) or enough
     jobs = [_job(name, model, train, rows, schema, 1.0 / len(chosen), 1 if name == "dlinear" else 2) for name in chosen]
     return Plan(tuple(map(_unchanged, jobs)), 1, reason, "the latest windows judge best")
 
@@ -265,51 +243,12 @@ def _affordable_of_series(steps: int, seconds: float) -> tuple[Sequence[str], st
     return names, f"networks of series for which {seconds:.0f} s of training are enough"
 
 
-def _check_reads(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -> None:
-    """Refuse networks that were named and that read nothing of what the table has.
-
-    Raises:
-        ConfigError: there is one.
-    """
-    asked = _asked(model, ensemble)
-    kinds = {column.kind for column in schema.features}
-    others = kinds - {Kind.SEQUENCE, Kind.IMAGE}
-    for name in () if asked is None else asked[0]:
-        if schema.windowing is not None:
-            reads, has = "no windows of a forecast", name in FORECASTING
-        elif name in FORECASTING and name not in SERIES:
-            reads, has = "windows of a forecast, for which data.horizon is to be set", False
-        elif name in SERIES:
-            reads, has = "series", Kind.SEQUENCE in kinds
-        elif name in TEXTS:
-            reads, has = "texts", Kind.TEXT in kinds
-        elif name in PICTURES:
-            reads, has = "pictures", Kind.IMAGE in kinds
-        else:
-            reads, has = "numbers, categories or texts", bool(others)
-        if not has:
-            raise ConfigError(
-                f"a table must have what its networks read, and {name} reads {reads}",
-                f"its columns are of kind {', '.join(sorted(kinds))}",
-                "Choose another network with model.name, or leave the choice to assay.",
-            )
-
-
-def _asked(model: ModelConfig, ensemble: EnsembleConfig) -> tuple[Sequence[str], str] | None:
-    """The recipes that the user named, and where; None where the choice was left open."""
-    if model.name != "auto":
-        return (model.name,), "as model.name says"
-    if "auto" not in ensemble.recipes:
-        return tuple(dict.fromkeys(ensemble.recipes)), "as ensemble.recipes says"
-    return None
-
-
 def _names(
     rows: int, schema: Schema, model: ModelConfig, ensemble: EnsembleConfig, seconds: float, *, hears_little: bool
 ) -> tuple[Sequence[str], str]:
     """The recipes, and why these."""
-    if (asked := _asked(model, ensemble)) is not None:
-        return asked
+    if (said := asked(model, ensemble)) is not None:
+        return said
     if hears_little:  # a few hashed words: what can be learned from them is learned soon, and little it is
         return ("mlp",), "one kind of network for texts that no encoder reads"
     if seconds >= _LONG:

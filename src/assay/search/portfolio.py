@@ -13,15 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.data.columns import as_text
 from assay.data.config import SplitConfig
 from assay.data.encode import Encoder
 from assay.data.folds import deal_folds
-from assay.data.rows import Rows, joined, sample_of
+from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.data.stored import Spill
-from assay.data.words import word_ids, words_a_row
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
 from assay.ledger import Ledger, Outcome
@@ -42,8 +40,8 @@ from assay.search.model_verdicts import (
 from assay.search.picture_policies import choose_mirroring, losses_of, seconds_to_save, with_policies
 from assay.search.plan import Job, Plan, plan
 from assay.search.pretrained import Pretraining, train_backbones
-from assay.search.text_policy import text_synonyms
-from assay.search.texts import SHARE_OF_TUNED
+from assay.search.text_policy import text_substitutes
+from assay.search.texts import SHARE_OF_TUNED, words_read
 from assay.search.views import SHARE_OF_VIEWS, choose_views
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -60,8 +58,6 @@ from assay.train.watch import Named, Watch
 #: Share of the time left below which no further network is begun, and those that trees, a linear model of texts and
 #: random convolutions of series get at most.
 _LEAST_SHARE, _SHARE_OF_TREES, _SHARE_OF_TEXT, _SHARE_OF_ROCKET = 0.08, 0.15, 0.25, 0.4
-#: Rows that words are counted of.
-_COUNTED = 500
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def search(
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
-    found = replace(found, bagged=ensemble.bagging, synonyms=text_synonyms(encoder, split.train, planned, ledger))
+    found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
     networks: list[TrainedNetwork] = []
     lost = lost_text = lost_rocket = lost_tuned = told = ""
     if ensemble.trees:
@@ -130,6 +126,8 @@ def search(
         budget = budget.holding(held if math.isinf(for_views) else held + for_views)
         planned, told = with_policies(found, planned, mirroring, budget, checkpoints, seed)
         budget = budget.holding(seconds_to_save(planned))
+    if not networks and not planned.jobs:
+        planned = replace(planned, jobs=planned.spare)
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     losses: Mapping[str, float] = {}
@@ -171,19 +169,8 @@ def plan_for(
         len(split.train) + len(split.valid), schema, model, train, ensemble, Budget(for_networks),
         has_encoder=encoder.frozen is not None, steps=max((item.length for item in encoder.inputs), default=0),
         has_pictures=any(item.picture is not None for item in encoder.inputs),
-        tunes=tunes, words=_words_a_row(encoder, split),
+        tunes=tunes, words=words_read(encoder, split.train),
     )  # fmt: skip
-
-
-def _words_a_row(encoder: Encoder, split: Split) -> float:
-    """The words that networks of words read of a row, 0 where texts are not read so; of some training rows."""
-    places = encoder.layout.places("words")
-    if not places:
-        return 0.0
-    taken = sample_of(len(split.train), _COUNTED)
-    rows = split.train if taken is None else split.train.at(taken)
-    items = encoder.layout.media[places[0]].items
-    return words_a_row(word_ids([as_text(rows.column(item.name)).to_list() for item in items], items[0].words).ids)
 
 
 def planned_examples(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from assay.data.columns import as_text
 from assay.data.config import EncodeConfig
+from assay.data.encode import Encoder
+from assay.data.findings import count_of
 from assay.data.frozen import FrozenText
 from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
@@ -24,8 +26,9 @@ from assay.models.config import ModelConfig
 from assay.models.text_encoder import TextEncoder
 from assay.models.text_tuned import SplitEncoder
 from assay.models.weights import MINILM, OpenedText, open_text_encoder, packaged_text_encoder
+from assay.search.asked import reads_only_words, reads_words
 from assay.search.config import EnsembleConfig
-from assay.search.plan import reads_only_words, reads_words, suits_words
+from assay.search.plan import suits_words
 from assay.train.budget import Budget
 from assay.train.device import free_cores
 
@@ -93,17 +96,20 @@ def plan_texts(
     config = config.model_copy(update={"text_grams": _grams(train, names, rows, config, room, ledger)})
 
     def reads(seconds: float) -> bool:
-        asked = None if model is None else reads_words(model, ensemble)
-        return model is not None and _words(train, names, rows, schema, config, asked, room, seconds, ledger)
+        if model is None:
+            return False
+        asked = reads_words(model, ensemble)
+        return _words(train, names, rows, schema, config, asked, room, seconds, ledger)
 
     if model is not None and reads_only_words(model, ensemble):
         config = config.model_copy(update={"text_buckets": 0})  # nothing would read what few buckets say
         if config.text_encoder == "auto":
+            _refuse_tuning(schema, ensemble)
             ledger.record("text.encoder", Outcome.SKIPPED, "the networks asked for read texts word by word")
             return TextPlan(None, config, words=reads(budget.left))
     read = _encoder(train, names, rows, schema, config, budget, ledger)
     if read is None:
-        _refuse_tuning(ensemble)
+        _refuse_tuning(schema, ensemble)
         return TextPlan(None, config, words=reads(budget.left))
     opened, frozen, a_row = read
     left = budget.left - rows * a_row
@@ -133,7 +139,7 @@ def _words(
     """Whether texts are read word by word: where such networks were asked for, or left open and there is the time."""
     if asked is False:
         return False
-    ids = word_ids([_sample(train, name, _WEIGHED) for name in names], config.text_words).ids
+    ids = _sampled_words(train, names, config.text_words)
     a_row = words_a_row(ids)
     size = 4 * rows * ids.shape[1]
     if asked is None and not suits_words(len(train) * a_row, schema, seconds):
@@ -147,9 +153,25 @@ def _words(
                 "Read fewer words of each with data.encode.text_words, or allow more with data.memory.",
             )
         return False
-    reason = f"{len(names)} columns word by word, {a_row:.0f} words a row, up to {config.text_words:,} of a text"
+    reason = (
+        f"{count_of(len(names), 'column')} word by word, {a_row:.0f} words a row, up to {config.text_words:,} of a text"
+    )
     ledger.record("text.words", Outcome.APPLIED, reason, value=round(a_row))
     return True
+
+
+def words_read(encoder: Encoder, train: Rows) -> float:
+    """The words that networks of words read of a row on average, 0 where texts are not read so."""
+    places = encoder.layout.places("words")
+    if not places:
+        return 0.0
+    items = encoder.layout.media[places[0]].items
+    return words_a_row(_sampled_words(train, [item.name for item in items], items[0].words))
+
+
+def _sampled_words(train: Rows, names: list[str], most: int) -> NDArray[np.int32]:
+    """The ids of the words of some rows, (n, l)."""
+    return word_ids([_sample(train, name, _WEIGHED) for name in names], most).ids
 
 
 def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room: int, ledger: Ledger) -> int:
@@ -166,9 +188,10 @@ def _grams(train: Rows, names: list[str], rows: int, config: EncodeConfig, room:
         )
         ledger.record("text.ngrams", Outcome.SKIPPED, reason)
         return 0
-    kinds = f"words, pairs of words and runs of letters of {len(names)} column{'s' if len(names) > 1 else ''}"
+    kinds = f"words, pairs of words and runs of letters of {count_of(len(names), 'column')}"
     cut = sum(bag.cut for bag in bags)
-    sampled = f"; of {min(len(train), _WEIGHED):,} texts looked at, {cut} have more than are kept" if cut else ""
+    more = f"{cut:,} {'has' if cut == 1 else 'have'} more than are kept"
+    sampled = f"; of {min(len(train), _WEIGHED):,} texts looked at, {more}" if cut else ""
     ledger.record(
         "text.ngrams", Outcome.APPLIED, f"{kinds} in {config.text_grams:,} buckets{sampled}", value=len(names)
     )
@@ -231,13 +254,13 @@ def _encoder(
     return opened, frozen, a_row
 
 
-def _refuse_tuning(ensemble: EnsembleConfig) -> None:
-    """Refuse layers that were asked for where no encoder reads the texts.
+def _refuse_tuning(schema: Schema, ensemble: EnsembleConfig) -> None:
+    """Refuse layers that were asked for where no encoder reads the texts, and no picture has any.
 
     Raises:
         ConfigError: they were.
     """
-    if ensemble.tuned_layers not in ("auto", 0):
+    if ensemble.tuned_layers not in ("auto", 0) and all(column.kind is not Kind.IMAGE for column in schema.features):
         raise ConfigError(
             "a text encoder must read the texts for its layers to be trained further",
             f"ensemble.tuned_layers is {ensemble.tuned_layers} and none reads them",

@@ -4,12 +4,14 @@ Shape legend: n rows, L words of a row. Words are ids of `data/words.py`, int32 
 after them; so they are when they come back.
 
 Wei & Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, have synonyms, insertion, swaps and deletion; Iyyer et
-al., Deep Unordered Composition, ACL 2015, word dropout; Joshi et al., SpanBERT, TACL 2020, hidden spans.
+al., Deep Unordered Composition, ACL 2015, word dropout; Belinkov & Bisk, Noise Breaks Neural Machine Translation, ICLR
+2018, typos; Joshi et al., SpanBERT, TACL 2020, hidden spans.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from pydantic import Field
@@ -24,6 +26,7 @@ class TextPolicy(Record):
     """Which changes training texts undergo: shares of words, drawn anew for each batch; by default none."""
 
     synonyms: float = Field(0.0, ge=0.0, le=1.0, description="Share of words that a synonym takes the place of.")
+    letters: float = Field(0.0, ge=0.0, le=1.0, description="Share of words that lose a letter, as by a typist.")
     insert: float = Field(0.0, ge=0.0, le=1.0, description="Words copied to another place of the row, as a share.")
     swap: float = Field(0.0, ge=0.0, le=1.0, description="Share of words that change places with another of the row.")
     delete: float = Field(0.0, ge=0.0, lt=1.0, description="Share of words left out.")
@@ -44,23 +47,41 @@ def named_text_policy(name: AugmentText) -> TextPolicy:
             return TextPolicy()
         case "synonyms":
             return TextPolicy(synonyms=0.1, hide=0.05)
+        case "typos":
+            return TextPolicy(letters=0.15)
         case "full":
-            return TextPolicy(synonyms=0.1, insert=0.05, swap=0.05, delete=0.1, hide=0.05, spans=0.1, sentences=0.5)
+            return TextPolicy(
+                synonyms=0.1, letters=0.05, insert=0.05, swap=0.05, delete=0.1, hide=0.05, spans=0.1, sentences=0.5
+            )
     return TextPolicy(swap=0.05, delete=0.1, hide=0.1)
 
 
 _TOLD = {
-    "synonyms": "replaced by synonyms", "insert": "repeated elsewhere", "swap": "swapped", "delete": "left out",
+    "synonyms": "replaced by synonyms", "letters": "short of a letter", "insert": "repeated elsewhere",
+    "swap": "swapped", "delete": "left out",
     "hide": "hidden", "spans": "hidden in spans", "sentences": "shuffled by sentences",
 }  # fmt: skip
 
 
+class Substitutes(NamedTuple):
+    """Words to take the place of others, see `replace`; None where there are none.
+
+    synonyms: those that mean the same. typos: the same ones short of a letter.
+    """
+
+    synonyms: Tensor | None = None
+    typos: Tensor | None = None
+
+
+NO_WORDS = Substitutes()
+
+
 @dataclass(frozen=True)
 class TextChanges:
-    """A policy with the synonyms that it takes, see `with_synonyms`; None where there are none."""
+    """A policy, and the words that it puts in the place of others."""
 
     policy: TextPolicy
-    synonyms: Tensor | None = None
+    words: Substitutes = NO_WORDS
 
     def told(self) -> str:
         """What is done, in words."""
@@ -68,14 +89,17 @@ class TextChanges:
         return "of words: " + ", ".join(f"{shares[name]:.0%} {what}" for name, what in _TOLD.items() if shares[name])
 
 
-def change(words: Tensor, policy: TextPolicy, synonyms: Tensor | None, generator: torch.Generator) -> Tensor:
-    """The words as `policy` changes them, sentences first and what hides words last; columns without any are cut."""
+def change(words: Tensor, changes: TextChanges, generator: torch.Generator) -> Tensor:
+    """The words as `changes` has them, sentences first and what hides words last; columns without any are cut."""
+    policy, others = changes.policy, changes.words
     most = int((words != PADDING).any(0).sum())
     words = words[:, : max(most + most // 8, 1)]  # with room for what is put in
     if policy.sentences:
         words = shuffle_sentences(words, policy.sentences, generator)
-    if policy.synonyms and synonyms is not None:
-        words = with_synonyms(words, synonyms, policy.synonyms, generator)
+    if policy.synonyms and others.synonyms is not None:
+        words = replace(words, others.synonyms, policy.synonyms, generator)
+    if policy.letters and others.typos is not None:
+        words = replace(words, others.typos, policy.letters, generator)
     if policy.swap:
         words = swap(words, policy.swap, generator)
     if policy.insert:
@@ -106,12 +130,12 @@ def shuffle_sentences(words: Tensor, share: float, generator: torch.Generator) -
     return words.gather(1, keys.argsort(dim=1, stable=True))
 
 
-def with_synonyms(words: Tensor, synonyms: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Put a synonym in the place of a `share` of the words that have any.
+def replace(words: Tensor, others: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Put another word in the place of a `share` of the words that have any: a synonym, or what a typist makes of them.
 
-    synonyms: of each bucket, ids of words that mean the same, int32 (buckets, k), zeros after the last.
+    others: of each bucket, ids of these words, int32 (buckets, k), zeros after the last.
     """
-    own = synonyms[words.long()]  # (n, L, k)
+    own = others[words.long()]  # (n, L, k)
     count = (own != PADDING).sum(2)
     drawn = (torch.rand(words.shape, generator=generator) * count).long().clamp(max=own.shape[2] - 1)
     other = own.gather(2, drawn.unsqueeze(2)).squeeze(2)

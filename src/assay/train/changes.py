@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from assay.data.batches import Batch, epoch_seed
 from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.train.augment_images import augment
 from assay.train.augment_series import augment_series
-from assay.train.augment_texts import TextChanges, change, named_text_policy
+from assay.train.augment_texts import NO_WORDS, Substitutes, TextChanges, change, named_text_policy
 from assay.train.config import TrainConfig
 from assay.train.image_policy import ImagePolicy, image_policy
 from assay.train.series_policy import SeriesPolicy, series_policy
@@ -19,13 +18,13 @@ from assay.train.series_policy import SeriesPolicy, series_policy
 Policy = ImagePolicy | SeriesPolicy | TextChanges
 
 
-def policy_of(model: ModelConfig, train: TrainConfig, side: int, synonyms: Tensor | None = None) -> Policy | None:
+def policy_of(model: ModelConfig, train: TrainConfig, side: int, words: Substitutes = NO_WORDS) -> Policy | None:
     """What a network's training rows undergo, or None for nothing.
 
     Args:
         model, train: with the changes chosen (`model.augment` is not auto).
         side: pixels of the shorter side of the pictures, for a network that reads some.
-        synonyms: of words, see `with_synonyms`, for a network that reads texts.
+        words: that take the place of others, for a network that reads texts.
 
     Raises:
         ValueError: the choice was left open.
@@ -39,8 +38,8 @@ def policy_of(model: ModelConfig, train: TrainConfig, side: int, synonyms: Tenso
         series = series_policy(model.augment, train.series)
         return None if series.is_idle else series
     if model.name in TEXTS:
-        words = named_text_policy(model.augment_text)
-        return None if words.is_idle else TextChanges(words, synonyms)
+        texts = named_text_policy(model.augment_text)
+        return None if texts.is_idle else TextChanges(texts, words)
     return None
 
 
@@ -54,7 +53,7 @@ def changed(rows: Batch, policy: Policy, seed: int, epoch: int, place: int) -> B
     if isinstance(policy, ImagePolicy):
         made = augment(first, policy, generator, epoch=epoch)
     elif isinstance(policy, TextChanges):
-        made = change(first.cpu(), policy.policy, policy.synonyms, generator).to(first.device)
+        made = change(first.cpu(), policy, generator).to(first.device)
     else:
         made = augment_series(first, policy, generator)
     return replace(rows, inputs=replace(rows.inputs, media=(made, *others)))

@@ -23,6 +23,7 @@ from assay.data.steps import steps_of
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
+from assay.train.augment_texts import NO_WORDS, Substitutes
 from assay.train.members import bootstrap_weights, weighted
 
 #: Training rows that networks fit bins and first weights to at most, and at least where memory is short.
@@ -46,7 +47,7 @@ class Examples:
     targets: of all training rows, in no order to be relied on.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
     bagged: each member learns from a bootstrap sample of its own.
-    synonyms: of words, see `augment_texts.with_synonyms`; None where none are asked for.
+    words: that take the place of others in changed texts, where that is asked for.
     """
 
     encoder: Encoder
@@ -58,7 +59,7 @@ class Examples:
     targets: Tensor
     folds: int = 0
     bagged: bool = False
-    synonyms: Tensor | None = None
+    words: Substitutes = NO_WORDS
 
     @property
     def outputs(self) -> int:

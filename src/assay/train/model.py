@@ -245,7 +245,7 @@ def changes_of(model: ModelConfig, config: TrainConfig, train: Source, found: Ex
     if model.name not in PICTURES + SERIES + TEXTS:
         return None
     first = next(iter(train.blocks(1))).inputs.media[0]
-    return policy_of(model, config, min(first.shape[2:], default=0), found.synonyms)
+    return policy_of(model, config, min(first.shape[2:], default=0), found.words)
 
 
 def train_model(

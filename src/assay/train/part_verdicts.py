@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from assay.data.findings import count_of
 from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget
 from assay.train.loop import Trained
@@ -81,7 +82,7 @@ def _write_stability(ledger: Ledger, part: Part) -> None:
     else:
         ledger.record("train.precision", Outcome.APPLIED, f"products in {trained.precision}, weights in float32")
     if trained.skipped:
-        reason = f"{trained.skipped:,} steps of members had no finite loss or gradient and were left out"
+        reason = f"{count_of(trained.skipped, 'step')} of members without a finite loss or gradient left out"
         ledger.record("train.finite", Outcome.WARNED, reason, value=trained.skipped)
     else:
         reason = f"all {trained.steps:,} steps had a finite loss and gradient"

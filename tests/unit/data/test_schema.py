@@ -214,7 +214,7 @@ def test_hints_overrule_the_task_and_the_positive_class() -> None:
         ([5] * 40, {}, "but every value is '5'"),
         (["a", "b"] * 19 + ["c", "a"], {}, "every class of 'y' must have at least 2 rows.* but 'c' has 1"),
         ([f"name{at}" for at in range(40)], {}, "it has 40 distinct values in 40 rows"),
-        ([1.5, math.inf] + [at / 3 for at in range(38)], {}, "1 are infinite, first in rows 2"),
+        ([1.5, math.inf] + [at / 3 for at in range(38)], {}, "1 is infinite, first in row 2"),
         (["a", "b"] * 20, {"task": Task.REGRESSION}, "must hold numbers, but it holds words such as 'a', 'b'"),
         (["a", "b", "c", "d"] * 10, {"task": Task.BINARY}, "must have two values, but it has 4"),
         (["a", "b"] * 20, {"task": Task.MULTILABEL}, "but it is multilabel"),

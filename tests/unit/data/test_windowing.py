@@ -23,7 +23,9 @@ def line(steps=40, **more):
 
 def made(frame, *, horizon=3, window=5, target="y", time="t", valid=None, test=None, ledger=None, **options):
     config = DataConfig(horizon=horizon, window=window, **options)
-    tables = read_tables(frame, valid, test, Hints(target=target, time=time), config, ledger or Ledger())
+    tables = read_tables(
+        frame, valid, test, Hints(target=target, time=time), config, Ledger() if ledger is None else ledger
+    )
     assert tables.windows is not None
     return tables
 
@@ -121,6 +123,52 @@ class TestWindows:
         assert len(first["other"][0]) == 5
 
 
+class TestMeans:
+    """Rows at any time, of which a step is the mean."""
+
+    def rows(self, steps=40):
+        """Two rows in most steps of 10, at 1 and 7 after its beginning, one below and one above its square."""
+        at = np.arange(steps)
+        both = np.concatenate([10 * at + 1, 10 * at + 7])
+        off = np.concatenate([-np.ones(steps), np.ones(steps)])
+        return pl.DataFrame({"t": both, "y": np.tile(at**2.0, 2) + off, "x": off})
+
+    def test_a_step_is_the_mean_of_its_rows(self):
+        ledger = Ledger()
+        found = made(self.rows(), every=10.0, ledger=ledger)
+        frame = found.data.frame
+        assert frame["y before"][0].to_list() == [0.0, 1.0, 4.0, 9.0, 16.0]
+        assert frame["y"][0].to_list() == [25.0, 36.0, 49.0]
+        assert frame["x"][0].to_list() == [0.0] * 5
+        assert frame["t"][0] == 40.0
+        assert "40 steps of 10 units are means of 80 rows" in ledger["data.times"].reason
+        assert Schema.from_json(found.schema.to_json(), "schema") == found.schema
+
+    def test_a_step_with_one_row_is_that_row_and_one_without_is_missing(self):
+        frame = self.rows().filter(~pl.col("t").is_in([201, 207, 301]))
+        found = made(frame, every=10.0)
+        panel = found.windows.cut and panel_of(frame, found.schema.windowing)
+        assert np.isnan(panel.target[20])
+        assert panel.target[30] == 901.0
+        assert panel.gaps.tolist() == [1]
+
+    def test_the_latest_window_is_made_in_the_same_way(self):
+        found = made(self.rows(), every=10.0)
+        last = latest(self.rows(45), found.schema.windowing)
+        assert last.frame["y before"][0].to_list() == [float(at**2) for at in range(40, 45)]
+
+    def test_uneven_times_say_what_to_do(self):
+        rng = np.random.default_rng(0)
+        frame = line().with_columns(t=np.cumsum(rng.exponential(size=40)))
+        with pytest.raises(DataError, match=r"Take the mean of even steps with data.every, such as data.every="):
+            made(frame)
+
+    @pytest.mark.parametrize(("every", "time"), [("rows", "t"), (2.0, None)])
+    def test_rows_and_means_contradict_each_other(self, every, time):
+        with pytest.raises(ConfigError, match="are counted by a column of times, or are rows"):
+            made(line(), every=every, time=time)
+
+
 class TestBadInput:
     def test_a_time_twice_names_one(self):
         frame = pl.concat([line(), line().slice(7, 1)])
@@ -132,7 +180,7 @@ class TestBadInput:
             made(line(), horizon=20)
 
     def test_a_target_of_words(self):
-        with pytest.raises(DataError, match="1 cells are none, such as 'many'"):
+        with pytest.raises(DataError, match="1 cell without one, such as 'many'"):
             made(line().with_columns(y=pl.col("y").cast(pl.String)).with_columns(
                 y=pl.when(pl.col("t") == 3).then(pl.lit("many")).otherwise(pl.col("y"))))  # fmt: skip
 

@@ -21,13 +21,13 @@ def table(target):
     return pl.DataFrame({"x": x, "colour": colour, "y": target(x)})
 
 
-def measured(frame, answer, *, a_row=1e-6):
+def measured(frame, answer, *, a_row=1e-6, confidence=0.95):
     schema = infer(read(frame), Hints(target="y"))
     values = frame["y"].to_numpy()
     target = np.array([schema.classes.index(str(value)) for value in values]) if schema.classes else values
     rows = Rows("test", frame.drop("y"), target, None, np.arange(len(frame)))
     ledger = Ledger()
-    found = contributions(answer, rows, schema, a_row=a_row, seed=1, ledger=ledger)
+    found = contributions(answer, rows, schema, a_row=a_row, confidence=confidence, seed=1, ledger=ledger)
     (verdict,) = (each for each in ledger.close() if each.practice == "evaluate.contributions")
     return found, verdict
 
@@ -62,6 +62,16 @@ def test_a_classifier_is_measured_by_its_log_loss():
     assert found[0].loss.value == pytest.approx(wrong * (np.log(0.9) - np.log(0.1)))
     assert found[0].score == pytest.approx(1.0)  # of the area under the curve
     assert 0.3 < found[0].score_without < 0.7
+
+
+def test_intervals_are_as_sure_as_asked():
+    frame = table(lambda x: x)
+    low, high = (
+        measured(frame, lambda rows: rows["x"].to_numpy(), confidence=sure)[0][0].loss for sure in (0.68, 0.99)
+    )
+    assert low.value == high.value
+    # The normal quantiles of both sides.
+    assert (high.high - high.value) / (low.high - low.value) == pytest.approx(2.5758 / 0.9945, rel=1e-4)
 
 
 def test_one_kind_alone_is_not_compared():

@@ -34,7 +34,7 @@ def test_it_shows_pictures_series_and_cells(seen, draw, hostile_text):
     assert page.count("data:image/jpeg;base64,") == 1
     assert 'width="4" height="6"' in page
     assert "as trained on" in page
-    assert "pulse of a row of income b" in page
+    assert "pulse of a row whose income is b" in page
     assert "8 training rows, drawn at random." in page
     assert "<script>" not in page
     assert "default-src 'none'" in page

@@ -167,6 +167,12 @@ def test_the_cheapest_network_of_series_is_also_trained_on_changed_ones_where_th
     assert names(planned_series(300, 2180.0, train={"series": {"jitter": 0.5}})) == ["fcn", "inception"]
 
 
+def test_where_no_network_of_series_has_the_time_there_is_a_spare_one():
+    found = planned_series(300, 1.0)
+    assert (found.jobs, [job.name for job in found.spare]) == ((), ["fcn"])
+    assert planned_series(300, 2170.0).spare == ()
+
+
 def test_changes_of_another_kind_of_row_are_refused():
     with pytest.raises(ConfigError, match=r"model.augment does not"):
         planned_series(300, 60.0, model={"augment": "flip", "name": "fcn"})

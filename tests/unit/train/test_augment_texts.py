@@ -7,6 +7,7 @@ from assay.data.batches import Batch
 from assay.data.encode import Encoded
 from assay.data.words import BORDER, BUCKETS, FIRST_END, FIRST_WORD, MASK, PADDING, word_ids
 from assay.train.augment_texts import (
+    Substitutes,
     TextChanges,
     TextPolicy,
     change,
@@ -15,13 +16,13 @@ from assay.train.augment_texts import (
     hide_span,
     insert,
     named_text_policy,
+    replace,
     shuffle_sentences,
     swap,
-    with_synonyms,
 )
 from assay.train.changes import changed
 
-NAMES = ("none", "light", "synonyms", "full", "auto")
+NAMES = ("none", "light", "synonyms", "typos", "full", "auto")
 
 
 def drawn(seed=0):
@@ -49,12 +50,14 @@ def test_rows_stay_closed_and_are_repeated_to_the_bit(name):
     words, policy = words_of(), named_text_policy(name)
     table = torch.zeros((BUCKETS, 2), dtype=torch.int32)
     table[FIRST_WORD : FIRST_WORD + 500, 0] = FIRST_WORD + 1
-    one, other = (change(words, policy, table, drawn(3)) for _ in range(2))
+    one, other = (change(words, TextChanges(policy, Substitutes(table, table)), drawn(3)) for _ in range(2))
     assert torch.equal(one, other)
     assert is_closed(one)
     assert one.dtype == torch.int32
     assert policy.is_idle is (name in ("none", "auto"))
-    assert torch.equal(one != PADDING, words[:, : one.shape[1]] != PADDING) is (name in ("none", "auto", "synonyms"))
+    assert torch.equal(one != PADDING, words[:, : one.shape[1]] != PADDING) is (
+        name in ("none", "auto", "synonyms", "typos")
+    )
     assert ((one != PADDING).any(1) == (words != PADDING).any(1)).all()
 
 
@@ -146,7 +149,7 @@ def test_synonyms_are_those_of_the_table():
     table[20] = torch.tensor([30, 31])
     table[21, 0] = 40
     words = torch.tensor([[20, 21, 22, 0]] * 400, dtype=torch.int32)
-    found = with_synonyms(words, table, 0.5, drawn())
+    found = replace(words, table, 0.5, drawn())
     assert {*found[:, 0].tolist()} == {20, 30, 31}
     assert {*found[:, 1].tolist()} == {21, 40}
     assert (found[:, 2:] == words[:, 2:]).all()
@@ -155,5 +158,5 @@ def test_synonyms_are_those_of_the_table():
 
 @pytest.mark.parametrize("words", [torch.zeros((3, 1), dtype=torch.int32), torch.full((2, 1), 99, dtype=torch.int32)])
 def test_texts_without_words_or_of_one_are_left_in_peace(words):
-    found = change(words, TextPolicy(swap=1.0, delete=0.9, insert=1.0, sentences=1.0), None, drawn())
+    found = change(words, TextChanges(TextPolicy(swap=1.0, delete=0.9, insert=1.0, sentences=1.0)), drawn())
     assert torch.equal(found, words)

@@ -131,7 +131,8 @@ def _tune(given: Pretraining, head: BackboneHead, further: _Further, budget: Bud
         return []
     reason = (
         f"{trained_layers(further.layers)} trained {passes(len(part.part.trained.epochs))} from the fitted head, lower "
-        f"ones slower, on {'mirrored and ' if mirror else ''}shifted pictures of at least {further.side} pixels{further.told}"
+        f"ones slower, on {'mirrored and ' if mirror else ''}shifted pictures of at least {further.side} pixels"
+        f"{further.told}"
     )
     given.ledger.record(_TUNING, Outcome.APPLIED, reason, value=further.layers)
     return [part]

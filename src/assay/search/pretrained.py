@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from assay.models.backbone_tuned import depths
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import passes, trained_layers
 from assay.train.backbone_head import BACKBONE, BackboneHead, sides_for, start_at, train_backbone_head
-from assay.train.backbone_tuned import TUNED_BACKBONE, Cost, cost_of, tune_backbone
+from assay.train.backbone_tuned import TUNED_BACKBONE, Cost, affordable, cost_of, tune_backbone
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
@@ -132,7 +131,8 @@ def _tune(given: Pretraining, head: BackboneHead, further: _Further, budget: Bud
         return []
     reason = (
         f"{trained_layers(further.layers)} trained {passes(len(part.part.trained.epochs))} from the fitted head, lower "
-        f"ones slower, on {'mirrored and ' if mirror else ''}shifted pictures of {further.side} pixels{further.told}"
+        f"ones slower, on {'mirrored and ' if mirror else ''}shifted pictures of at least {further.side} pixels"
+        f"{further.told}"
     )
     given.ledger.record(_TUNING, Outcome.APPLIED, reason, value=further.layers)
     return [part]
@@ -163,10 +163,7 @@ def _further(given: Pretraining, head: BackboneHead, budget: Budget) -> _Further
 
 
 def _affordable(given: Pretraining, head: BackboneHead, budget: Budget, layers: list[int]) -> _Further:
-    """The largest pictures and the most layers for which there is the time; a run that goes on keeps to its own.
-
-    Small pictures are enlarged for a backbone, and to enlarge them less costs less than to train fewer layers.
-    """
+    """The largest pictures and the most layers for which there is the time; a run that goes on keeps to its own."""
     kept = given.checkpoints
     before = [None if kept is None else kept.remembered(f"tuning.{what}") for what in ("side", "layers", "seconds")]
     if before[0] is not None and before[1] is not None and before[2] is not None:
@@ -182,22 +179,21 @@ def _affordable(given: Pretraining, head: BackboneHead, budget: Budget, layers: 
 
 def _quickest_enough(given: Pretraining, head: BackboneHead, budget: Budget, layers: list[int]) -> _Further:
     """The first of the candidates that has passes enough, by their measured cost."""
-    found, tried = given.found, []
-    cost = Cost(head.start.extractor.side, 0, 0.0, head.seconds)
-    for cost in _costs(given, head, layers):
-        if math.isinf(budget.left):
-            return _Further(cost.layers, cost.side, cost.answering, "")
-        made = cost.passes(_SHARE_OF_TUNING * budget.left, len(found.train), len(found.valid), given.tested)
-        tried.append(f"{made:.1f} with {cost.layers} layers at {cost.side} pixels")
-        if made >= _PASSES:
-            more = f", for passes that there was time for: {', '.join(tried)}" if len(tried) > 1 else ""
-            return _Further(cost.layers, cost.side, cost.answering, more)
-    told = (
-        f"{_PASSES:g} passes over the pictures would take more than {_SHARE_OF_TUNING:.0%} of the "
-        f"{max(budget.left, 0.0):.0f} s left, in which there is time for {', '.join(tried)}; give a longer --budget, "
-        "or insist with ensemble.tuned_layers=2"
+    found, left = given.found, max(budget.left, 0.0)
+    tried = affordable(
+        _costs(given, head, layers), _SHARE_OF_TUNING * left, rows=len(found.train), judged=len(found.valid),
+        tested=given.tested, least=_PASSES,
+    )  # fmt: skip
+    chosen, made = tried[-1]
+    told = ", ".join(f"{n:.1f} with {cost.layers} layers at {cost.side} pixels" for cost, n in tried)
+    if made >= _PASSES:
+        more = f", for passes that there was time for: {told}" if len(tried) > 1 else ""
+        return _Further(chosen.layers, chosen.side, chosen.answering, more)
+    reason = (
+        f"{_PASSES:g} passes over the pictures would take more than {_SHARE_OF_TUNING:.0%} of the {left:.0f} s left, "
+        f"in which there is time for {told}; give a longer --budget, or insist with ensemble.tuned_layers=2"
     )
-    return _Further(0, cost.side, cost.answering, told)
+    return _Further(0, chosen.side, chosen.answering, reason)
 
 
 def _costs(given: Pretraining, head: BackboneHead, layers: list[int]) -> Iterator[Cost]:

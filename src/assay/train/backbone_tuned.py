@@ -7,7 +7,7 @@ Features, ICLR 2022), and lower layers learn slower.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,23 @@ class Cost:
         """Passes that the seconds are enough for, once features are computed and test pictures answered."""
         left = seconds - (rows + judged + tested) * self.answering
         return max(left, 0.0) / self.a_pass(rows, judged)
+
+
+def affordable(
+    costs: Iterable[Cost], seconds: float, *, rows: int, judged: int, tested: int, least: float
+) -> list[tuple[Cost, float]]:
+    """The candidates with the passes that there is time for, up to and with the first that has `least` of them.
+
+    Args:
+        costs: the candidate that teaches most first; those behind the first that will do are not asked for.
+        seconds: for all of it. rows, judged, tested: pictures that are learned from, judged by and answered.
+    """
+    tried = []
+    for cost in costs:
+        tried.append((cost, cost.passes(seconds, rows, judged, tested)))
+        if tried[-1][1] >= least:
+            break
+    return tried
 
 
 def cost_of(start: LinearStart, side: int, layers: int, pictures: Tensor, threads: int = 0) -> Cost:

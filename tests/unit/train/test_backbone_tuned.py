@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from assay.models.backbone import Enlarged, load_backbone
 from assay.models.linear_head import LinearHead
 from assay.train.backbone_head import LinearStart, sides_for
-from assay.train.backbone_tuned import Cost, cost_of
+from assay.train.backbone_tuned import Cost, affordable, cost_of
 
 timm = pytest.importorskip("timm")
 
@@ -19,6 +19,22 @@ def test_passes_are_what_is_left_beside_features_and_answers():
     # 1,300 pictures are answered once, which takes 13 s.
     assert cost.passes(76.0, 1000, 100, 200) == pytest.approx(3.0)
     assert cost.passes(5.0, 1000, 100, 200) == 0.0
+
+
+def test_the_first_candidate_with_passes_enough_ends_the_search():
+    asked = []
+
+    def costs():
+        for side, learning in ((128, 0.04), (96, 0.02), (64, 0.01)):
+            asked.append(side)
+            yield Cost(side, 2, learning, learning / 4)
+
+    tried = affordable(costs(), 60.0, rows=800, judged=100, tested=100, least=3.0)
+    assert asked == [128, 96]
+    # 60 s without 1,000 answers of 10 ms each, over passes of 800 and 100 pictures.
+    assert [(cost.side, n) for cost, n in tried] == [(128, pytest.approx(50 / 33)), (96, pytest.approx(55 / 16.5))]
+    assert len(affordable(costs(), 10.0, rows=800, judged=100, tested=100, least=3.0)) == 3
+    assert affordable(costs(), float("inf"), rows=8, judged=1, tested=1, least=3.0)[0][0].side == 128
 
 
 @pytest.mark.parametrize(

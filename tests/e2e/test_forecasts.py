@@ -40,6 +40,11 @@ def test_one_series_is_forecast_better_than_it_repeats_itself(airline):
     network, *baselines = report.scores
     assert [model.name for model in baselines] == ["last value", "last season", "linear model"]
     assert report.primary == "mae"
+    assert report.selection.metric == "mae"
+    assert report.selection.corrected.value >= report.selection.validation > 0.0
+    rows = {row.name: row for row in report.leaderboard.rows}
+    assert rows["the model"].test.value == values(network)["mae"]
+    assert rows["last value"].test.value == values(baselines[0])["mae"]
     assert values(network)["mae"] < 0.6 * values(baselines[1])["mae"] < values(baselines[0])["mae"]
     assert values(network)["mase"] == pytest.approx(values(network)["mae"] / 29.2, rel=0.02)
     split = report.split

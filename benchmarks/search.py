@@ -256,7 +256,18 @@ def tune(job: Job, train: Path, test: Path, out: Path) -> dict[str, object]:
 
     assay = str(Path(sys.executable).parent / "assay")
     study, answers = out / "study", out / "answers.csv"
-    command = [assay, "tune", str(train), "--target", job.data.target, "--task", job.data.task, "--quiet"]
+    command = [
+        assay,
+        "tune",
+        str(train),
+        "--test",
+        str(test),
+        "--target",
+        job.data.target,
+        "--task",
+        job.data.task,
+        "--quiet",
+    ]
     command += ["--budget", f"{job.seconds}s", "--seed", str(job.seed), "--out", str(study)]
     _, wall, cpu, memory = run(command, env=dict(os.environ))
     run([assay, "predict", str(study / "run"), str(test), "-o", str(answers)], env=dict(os.environ))

@@ -38,7 +38,7 @@ def test_a_dry_run_tells_and_leaves_nothing(capsys, tmp_path):
         (["gone.yaml"], "gone.yaml must be a file that can be read"),
         (["rows.csv"], "rows.csv must describe a comparison"),
         (["try.yaml", "--data", "gone"], "name the folder of the data with --data"),
-        (["try.yaml", "--jobs", "0"], "0 is not in the range 1<=x<=256"),
+        (["try.yaml", "--jobs", "0"], "invalid value for '--jobs'"),
         (["try.yaml", "--out", "rows.csv"], "holds something else"),
         (["try.yaml", "--dryrun"], "Did you mean '--dry-run'?"),
         ([], "missing argument 'CONFIG'"),

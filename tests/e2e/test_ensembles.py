@@ -87,7 +87,7 @@ def test_the_choice_is_repeated_in_outer_folds_and_networks_are_stacked(adult_sm
 
 
 def test_an_option_that_a_network_has_no_use_for_is_refused(adult_small, tmp_path):
-    with pytest.raises(ConfigError, match=r"model\.heads does not"):
+    with pytest.raises(ConfigError, match=r"model\.heads belongs to"):
         assay.fit(adult_small, "income", out=tmp_path / "run", overrides=[*OPTIONS, "model.name=mlp", "model.heads=4"])
     assert not list(tmp_path.iterdir())
 

@@ -59,14 +59,14 @@ def killed(folder, kind, space, pruning, trials, kill):
 @pytest.mark.parametrize(
     ("kind", "space", "pruning", "kills"),
     [
-        ("tpe", "conditional", "none", (1, 2, 7, 3)),
-        ("tpe", "conditional", "asha", (3, 19, 2)),
-        ("tpe", "plain", "hyperband", (5, 16)),
-        ("random", "conditional", "median", (9, 6)),
-        ("quasi", "plain", "none", (3, 17)),
-        ("cmaes", "plain", "none", (4, 21)),
-        ("nsga2", "plain", "none", (6, 15)),
-        ("grid", "conditional", "none", (2, 20)),
+        ("tpe", "conditional", "none", (1, 7)),
+        ("tpe", "conditional", "asha", (19,)),
+        ("tpe", "plain", "hyperband", (5,)),
+        ("random", "conditional", "median", (9,)),
+        ("quasi", "plain", "none", (17,)),
+        ("cmaes", "plain", "none", (21,)),
+        ("nsga2", "plain", "none", (15,)),
+        ("grid", "conditional", "none", (20,)),
     ],
 )
 def test_a_killed_study_goes_on_as_if_nothing_had_happened(tmp_path, kind, space, pruning, kills):

@@ -58,6 +58,8 @@ from assay.workspace import Workspace, opened, reopened, scratch
 _SAVING = 14.0
 _SCORING = 90.0
 _MOST_PAIRS = 130_000
+#: Seconds of the intervals of a model whose rows have any number of labels, which are bootstraps all of them.
+_SCORING_LABELS = 2.5
 #: Seconds that all models take to answer a validation or test row beyond so many, twice that where there is time for
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
@@ -197,7 +199,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config, budget, texts, encoder) + (
+            after = _seconds_after_training(split, schema, config, budget, texts, encoder) + (
                 0.0 if own is None else own.saving
             )
             fit_those = fit_baselines if schema.windowing is None else fit_forecast_baselines
@@ -351,7 +353,7 @@ def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, le
 
 
 def _seconds_after_training(
-    split: Split, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
+    split: Split, schema: Schema, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
 ) -> float:
     """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
@@ -363,6 +365,8 @@ def _seconds_after_training(
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0) + _SAVING_TUNED * texts.tunes
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
+    if schema.is_multilabel:
+        saving += _SCORING_LABELS * (1 + len(config.evaluate.baselines)) * config.evaluate.bootstrap / 1000
     saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 

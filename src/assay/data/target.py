@@ -47,9 +47,12 @@ def infer_target(series: pl.Series, column: Column, hints: Hints, labelling: Lab
     Raises:
         DataError: there is nothing to learn (all missing, one value, one row in a class), or the cells do not suit the
             task.
+        ValueError: the task is multilabel, and it was not looked how labels are written.
     """
     if labelling is not None:
         return _multilabel(series, column, labelling, hints)
+    if hints.task is Task.MULTILABEL:
+        raise ValueError("how labels are written is found before the task: see labelled.find_labels")
     if is_series(series.dtype):
         raise DataError(
             f"the target {series.name!r} must hold one class or number in each cell",

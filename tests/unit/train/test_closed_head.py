@@ -1,4 +1,4 @@
-"""Heads in closed form on labels: a ridge for all, a sigmoid for each, and random convolutions of series behind them."""
+"""Heads in closed form on labels: a ridge for all, a sigmoid for each; and random convolutions before them."""
 
 import numpy as np
 import polars as pl

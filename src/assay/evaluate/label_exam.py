@@ -34,14 +34,11 @@ from assay.evaluate.label_calibration import (
     validation_labels,
 )
 from assay.evaluate.label_metrics import RANKED, LabelScorer
-from assay.evaluate.metrics import METRICS, PRIMARY, Floats, metric
+from assay.evaluate.metrics import LABEL_METRICS, Floats
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import Calibration, Estimate, LabelScores
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
-
-#: The primary metric.
-_PRIMARY = PRIMARY[Task.MULTILABEL]
 
 
 def sit_labels(
@@ -74,7 +71,7 @@ def sit_labels(
     network = Output("network", "network", described, answers, model.seconds, perf_counter() - begun)
     outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
     found = assess_labels(schema, rows.target, rows.weight, outputs, thresholds, config, seed=seed, ledger=ledger)
-    measure = metric(Task.MULTILABEL, _PRIMARY)
+    measure = LABEL_METRICS[0]
     seen = model.validation
     scorer = LabelScorer(seen.target, validation_labels(model), thresholds[0])
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
@@ -116,7 +113,7 @@ def assess_labels(
         found = label_estimates(
             scorer, weight, confidence=config.confidence, samples=config.bootstrap, seed=seed, classes=schema.classes
         )
-        scores.append(scores_of(output, METRICS[Task.MULTILABEL], found))
+        scores.append(scores_of(output, LABEL_METRICS, found))
     tests = [
         paired_bootstrap(scorers[0], other, weight, config.confidence, config.bootstrap, seed) for other in scorers[1:]
     ]
@@ -130,7 +127,7 @@ def assess_labels(
     )
     return Assessment(
         scores=tuple(scores),
-        primary=_PRIMARY,
+        primary=LABEL_METRICS[0].id,
         comparisons=compared,
         advice=advice(tuple(scores), compared, len(truth)),
         confusion=(),
@@ -154,7 +151,7 @@ def label_estimates(
     seed: int = 0,
     classes: Sequence[str] = (),
 ) -> dict[str, Estimate]:
-    """Every metric with a bootstrap interval of the rows, in the order of `METRICS`.
+    """Every metric with a bootstrap interval of the rows, in the order of `LABEL_METRICS`.
 
     What ranks the rows for each label takes fewer samples; the method says over how many labels an average is, where
     these are not all of them.
@@ -178,7 +175,7 @@ def label_estimates(
         if name not in found:
             method = "no interval from one row"
             found[name] = Estimate(value=value, method=method) if np.isfinite(value) else undefined(_reason(name))
-    return {m.id: found[m.id] for m in METRICS[Task.MULTILABEL]}
+    return {m.id: found[m.id] for m in LABEL_METRICS}
 
 
 def _over(scorer: LabelScorer, weight: Floats | None, name: str, classes: Sequence[str]) -> str:

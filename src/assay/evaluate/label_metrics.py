@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.schema import Task
-from assay.evaluate.metrics import ECE_BINS, METRICS, Floats, Ranking, average_defined, calibration_bins, ratio
+from assay.evaluate.metrics import ECE_BINS, LABEL_METRICS, Floats, Ranking, average_defined, calibration_bins, ratio
 
 #: The metrics that rank rows, which cost most.
 RANKED = ("auroc", "auprc")
@@ -44,7 +44,7 @@ class LabelScorer:
 
     def __call__(self, weights: Floats, only: Collection[str] | None = None) -> dict[str, Floats]:
         """The metrics of the task (those in `only`) for weights (b, n): each an array (b,)."""
-        names = [m.id for m in METRICS[Task.MULTILABEL] if only is None or m.id in only]
+        names = [m.id for m in LABEL_METRICS if only is None or m.id in only]
         values = self._decisions(names, weights) | self._rankings(names, weights) | self._means(names, weights)
         return {name: values[name] if name == "log_loss" else np.clip(values[name], 0.0, 1.0) for name in names}
 

@@ -72,8 +72,8 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
-#: The metrics of labels; `label_metrics.py` computes them.
-_MULTILABEL = (
+#: The metrics of labels of which a row has any number, the primary one first; `label_metrics.py` computes them.
+LABEL_METRICS = (
     Metric("f1_micro", "F1 (micro)", True),
     Metric("f1_macro", "F1 (macro)", True),
     Metric("f1_samples", "F1 (samples)", True),
@@ -101,18 +101,17 @@ FORECAST_METRICS = (
     Metric("mse_standardised", "MSE (standardised)", False),
 )
 
-#: The metrics of each task, in the order they are shown.
+#: The metrics that `Scorer` computes for each task, in the order they are shown.
 METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,
     Task.MULTICLASS: _MULTICLASS,
-    Task.MULTILABEL: _MULTILABEL,
     Task.REGRESSION: _REGRESSION,
 }
 #: The metrics of classes that may exceed 1.
 _UNBOUNDED = ("log_loss", "brier")
 #: The metric models of a task are compared on.
 PRIMARY: dict[Task, str] = {
-    Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.MULTILABEL: "f1_micro", Task.REGRESSION: "rmse",
+    Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.MULTILABEL: LABEL_METRICS[0].id, Task.REGRESSION: "rmse",
 }  # fmt: skip
 
 
@@ -122,7 +121,7 @@ def metric(task: Task, name: str) -> Metric:
     Raises:
         KeyError: the task does not report it.
     """
-    for candidate in METRICS[task]:
+    for candidate in LABEL_METRICS if task is Task.MULTILABEL else METRICS[task]:
         if candidate.id == name:
             return candidate
     raise KeyError(name)

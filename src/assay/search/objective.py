@@ -142,9 +142,8 @@ class TableObjective:
             DataError: fewer rows or groups than folds.
             BundleError: the folder has answers of other rows.
         """
-        measures = () if schema.is_multilabel else METRICS.get(schema.task, ())
-        if metric not in {each.id for each in measures}:
-            known = ", ".join(each.id for each in measures)
+        if schema.task not in METRICS or metric not in {each.id for each in METRICS[schema.task]}:
+            known = ", ".join(each.id for each in METRICS.get(schema.task, ()))
             raise ConfigError(
                 "settings must be judged by a metric of their task",
                 f"{metric!r} is none of {schema.task.value}",

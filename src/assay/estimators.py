@@ -32,6 +32,7 @@ from assay.compose.run_config import parse_budget
 from assay.data.columns import missing_counts, row_groups
 from assay.data.config import EncodeConfig
 from assay.data.deal import cut_at_random, rarest_class, target_bins
+from assay.data.deal_labels import cut_by_labels, set_codes
 from assay.data.encode import Encoded, Encoder
 from assay.data.frames import from_object, tidy
 from assay.data.inputs import Input, feed, is_numeric
@@ -40,6 +41,8 @@ from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError, DataError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.label_calibration import calibrate_labels, label_answers
 from assay.ledger import Ledger, Outcome
 from assay.models.config import Activation, ModelConfig
 from assay.records import Record
@@ -109,14 +112,15 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     def _examples(self, X: Any, y: Any) -> tuple[pl.DataFrame, NDArray[Any]]:  # noqa: ANN401
         """The rows and their targets, both checked as scikit-learn does."""
+        several = isinstance(self, ClassifierMixin) and _is_matrix(y)
         if not _is_frame(X):
             X, y = validate_data(
                 self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2,
-                y_numeric=isinstance(self, RegressorMixin),
+                y_numeric=isinstance(self, RegressorMixin), multi_output=several,
             )  # fmt: skip
             return _numbered(X), y
         validate_data(self, X, y, skip_check_array=True)
-        y = column_or_1d(y, warn=True)
+        y = np.asarray(y) if several else column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y", estimator_name=type(self).__name__)
         frame = _polars(X, fewest=2)
         check_consistent_length(frame.height * [0], y)
@@ -135,10 +139,19 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         return frame
 
     def _train(
-        self, frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None, classes: tuple[str, ...]
+        self,
+        frame: pl.DataFrame,
+        target: NDArray[Any],
+        weight: Floats | None,
+        classes: tuple[str, ...],
+        *,
+        several: bool = False,
     ) -> None:
-        """Train on all rows with a weight, and keep the model with what was found on the way."""
-        ledger, schema = Ledger(), _schema(frame, classes)
+        """Train on all rows with a weight, and keep the model with what was found on the way.
+
+        several: whether a row may have any number of the classes.
+        """
+        ledger, schema = Ledger(), _schema(frame, classes, several=several)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
         given = self.get_params(deep=False)
         fraction = _checked(_HoldOut, given).validation_fraction
@@ -173,7 +186,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
 
 class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
-    """A calibrated neural network for classes.
+    """A calibrated neural network for classes, or for labels of which a row has any number.
+
+    Labels come as an indicator matrix: `y` of 0 and 1, (n, labels). Each is then given from a probability on that the
+    rows held out choose for it, so that its F1 on them is highest, and not from one half.
 
     `X` is a NumPy array of numbers (NaN is a missing value), or a pandas or Polars frame whose columns may also hold
     words, booleans and dates. Numbers are always taken as numbers; the kind of other columns is inferred, and ids and
@@ -205,7 +221,7 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         random_state: every random choice follows from it; None draws from NumPy's global state.
 
     Attributes:
-        classes_: the labels as they were given, sorted, (classes,).
+        classes_: the labels as they were given, sorted, (classes,); of an indicator matrix the numbers of its columns.
         n_features_in_, feature_names_in_: columns of `X` in fit, and their names where it had some.
         n_iter_: epochs trained.
         model_: the trained network with its encoder.
@@ -213,8 +229,13 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         ledger_: the verdict on every practice.
     """
 
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: ANN401
-        """Train on rows `X` (n, columns) with labels `y` (n,) and weights (n,) of at least 0.
+        """Train on rows `X` (n, columns) with labels `y` (n,) or (n, labels) and weights (n,) of at least 0.
 
         Raises:
             ValueError: the rows, labels, weights or options cannot be used.
@@ -224,6 +245,12 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         frame, y = self._examples(X, y)
         _check_labels(y)
         frame, y, weight = _weighted(frame, y, sample_weight)
+        if y.ndim == 2:
+            self.classes_ = np.arange(y.shape[1])
+            self._given_as = y.dtype
+            names = tuple(map(str, self.classes_))
+            self._train(frame, (y > 0).astype(np.int8), weight, names, several=True)
+            return self
         labels = LabelEncoder()
         target = labels.fit_transform(y)
         if len(labels.classes_) < 2:
@@ -237,15 +264,20 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> Floats:  # noqa: ANN401
-        """The probability of each class in the order of `classes_`, float64 (n, classes)."""
+        """The probability of each class or label in the order of `classes_`, float64 (n, classes)."""
         frame = self._rows(X)
         head = self.model_.head
+        if head.has_labels:
+            return label_answers(self.model_, self._outputs(frame))
         assert head.temperatures is not None
         return mixed_probabilities(self._outputs(frame), head.temperatures, head.shares)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401
-        """The likeliest class of each row, (n,), in the type of the training labels."""
-        chosen: NDArray[Any] = self.predict_proba(X).argmax(axis=1)
+        """The likeliest class of each row, (n,), in the type of the training labels; or its labels, (n, labels)."""
+        stated, thresholds = self.predict_proba(X), self.model_.head.thresholds
+        if thresholds is not None:
+            return np.asarray((stated >= np.array(thresholds)).astype(self._given_as))
+        chosen: NDArray[Any] = stated.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
 
 
@@ -368,6 +400,15 @@ def _check_cells(frame: pl.DataFrame, inputs: tuple[Input, ...], schema: Schema)
             warnings.warn(told, UnreadCellsWarning, stacklevel=4)
 
 
+def _is_matrix(y: Any) -> bool:  # noqa: ANN401
+    """Whether targets have several columns."""
+    shape = getattr(y, "shape", None)
+    if shape is None:
+        first = y[0] if isinstance(y, list | tuple) and len(y) else None
+        return isinstance(first, list | tuple | np.ndarray) and len(first) > 1
+    return len(shape) == 2 and shape[1] > 1
+
+
 def _check_labels(y: NDArray[Any]) -> None:
     """Refuse amounts, and words mixed with anything else.
 
@@ -383,6 +424,12 @@ def _check_labels(y: NDArray[Any]) -> None:
                 "Write all of them as words, and leave out rows without a label.",
             )
     check_classification_targets(y)
+    if y.ndim == 2 and not np.isin(y, (0, 1)).all():
+        raise DataError(
+            "several target columns must each hold 0 and 1, whether a row has the label",
+            f"they hold {np.setdiff1d(y, (0, 1))[0]!r}",
+            "Give an indicator matrix, or one column of classes.",
+        )
 
 
 def _weighted(
@@ -403,7 +450,7 @@ def _weighted(
     return frame[rows], target[rows], weight[rows]
 
 
-def _schema(frame: pl.DataFrame, classes: tuple[str, ...]) -> Schema:
+def _schema(frame: pl.DataFrame, classes: tuple[str, ...], *, several: bool = False) -> Schema:
     """Numbers and booleans are taken as such; the kind of words and dates is inferred.
 
     Raises:
@@ -415,6 +462,7 @@ def _schema(frame: pl.DataFrame, classes: tuple[str, ...]) -> Schema:
     while target in frame.columns:
         target += "_"
     task = Task.REGRESSION if not classes else Task.BINARY if len(classes) == 2 else Task.MULTICLASS
+    task = Task.MULTILABEL if several else task
     kind = Kind.CATEGORY if classes else Kind.NUMBER
     given = Column(name=target, kind=kind, dtype="", reason="what fit was given as y", distinct=len(classes))
     schema = Schema(
@@ -443,7 +491,8 @@ def _column(series: pl.Series, distinct: int) -> Column:
 
 def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) -> Rows:
     """The rows in the order of their cells, so that training does not depend on the order they came in."""
-    keys = [*frame, pl.Series(target), *([] if weight is None else [pl.Series(weight)])]
+    targets = target.T if target.ndim == 2 else [target]
+    keys = [*frame, *map(pl.Series, targets), *([] if weight is None else [pl.Series(weight)])]
     named = pl.DataFrame([series.alias(str(at)) for at, series in enumerate(keys)])
     order = named.select(pl.arg_sort_by(named.columns)).to_series().to_numpy()
     return Rows("train", frame[order], target[order], None if weight is None else weight[order], order.astype(np.int64))
@@ -452,9 +501,10 @@ def _in_order(frame: pl.DataFrame, target: NDArray[Any], weight: Floats | None) 
 def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledger) -> tuple[Rows, Rows]:
     """Training and validation rows; the same rows twice where too few differ to hold some out."""
     names = [column.name for column in schema.features]
-    units = row_groups(whole.frame.select(names), pl.Series(whole.target))
+    codes = set_codes(whole.target) if schema.is_multilabel else whole.target
+    units = row_groups(whole.frame.select(names), pl.Series(codes))
     different = int(units.max()) + 1
-    strata = rarest_class(whole.target, units)[0] if schema.is_classification else target_bins(whole.target, units)
+    strata = rarest_class(codes, units)[0] if schema.has_probabilities else target_bins(whole.target, units)
     ledger.record("split.sealed-test", Outcome.NOT_APPLICABLE, "an estimator holds no test rows: its caller judges it")
     lonely = schema.is_classification and bool((np.bincount(strata) < 2).any())
     if different < FEWEST_TO_HOLD_OUT or lonely:
@@ -462,7 +512,11 @@ def _parts(whole: Rows, schema: Schema, fraction: float, seed: int, ledger: Ledg
         reason = f"{cause}: validation is on the {len(whole):,} training rows themselves"
         ledger.record("split.three-parts", Outcome.WARNED, reason, value=len(whole))
         return whole, whole
-    held = cut_at_random(units, strata, np.array([1.0 - fraction, fraction]), np.random.default_rng(seed)) == 1
+    shares, rng = np.array([1.0 - fraction, fraction]), np.random.default_rng(seed)
+    if schema.is_multilabel:
+        held = cut_by_labels(units, whole.target, shares, rng) == 1
+    else:
+        held = cut_at_random(units, strata, shares, rng) == 1
     train, valid = take(whole, ~held, "train"), take(whole, held, "valid")
     reason = f"{len(train):,} training and {len(valid):,} validation rows; the test rows are the caller's"
     ledger.record("split.three-parts", Outcome.APPLIED, reason, value=len(valid))
@@ -485,6 +539,8 @@ def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Mo
     if not model.head.is_classifier:
         ledger.record(practice, Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
+    if model.head.has_labels:
+        return _with_thresholds(model, valid, apart=apart, ledger=ledger)
     if not apart:
         ledger.record(practice, Outcome.SKIPPED, "no rows are held out, and on training rows it would be too sure")
         return model
@@ -493,3 +549,19 @@ def _calibrated(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Mo
     reason = f"temperature {temperature:.2f} from {len(valid):,} validation rows"
     ledger.record(practice, Outcome.APPLIED, reason, value=temperature)
     return model.hotter(temperature)
+
+
+def _with_thresholds(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) -> Model:
+    """The model with temperatures and thresholds of its labels, where validation rows are not the training rows."""
+    if not apart:
+        reason = "no rows are held out, and on training rows it would be too sure"
+        ledger.record("evaluate.calibration", Outcome.SKIPPED, reason)
+        reason = "no rows are held out that could choose them: every label is given from one half on"
+        ledger.record("evaluate.thresholds", Outcome.SKIPPED, reason, value=0.5)
+        return model
+    names = tuple(map(str, range(valid.target.shape[1])))
+    found = calibrate_labels(model, names, EvaluateConfig(), ledger)
+    assert found.head.temperatures is not None
+    reason = f"temperature {found.head.temperatures[0]:.2f} from {len(valid):,} validation rows, and a factor a label"
+    ledger.record("evaluate.calibration", Outcome.APPLIED, reason, value=found.head.temperatures[0])
+    return found

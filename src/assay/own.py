@@ -106,7 +106,7 @@ def describe_inputs(
         encoder = Encoder.fit(split.train, schema, options.encode, ledger, pictures=pictures)
     names, layout = encoded_names(encoder), encoder.layout
     shape = tuple(int(size) for place in layout.places("pictures") for size in layout.media[place].shape)
-    classes = tuple(schema.classes) if schema.is_classification else ()
+    classes = tuple(schema.classes)
     return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes, shape)
 
 
@@ -120,6 +120,12 @@ def open_given(
     """
     if model is None:
         return None, config
+    if schema.is_multilabel:
+        raise ConfigError(
+            "a model of your own answers with one class or number a row",
+            f"the target {schema.target!r} holds several labels ({schema.task_reason})",
+            "Leave the choice of the network to assay, or fit one label at a time.",
+        )
     if encoder.layout.places("series"):
         raise ConfigError(
             "a model of your own is given numbers, categories, texts and a picture",

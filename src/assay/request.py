@@ -216,7 +216,8 @@ def recalled(
     _check_versions(file, final)
     _check_sizes(file)
     given = {name for name, value in said.items() if not (value is None or value is False or value in ((), [], {}))}
-    if said.get("target") == file.config.table.target:
+    target = said.get("target")
+    if (",".join(target) if isinstance(target, tuple) else target) == file.config.table.target:
         given -= {"target"}
     given |= {part for part, source in sources.items() if source is not None and part not in file.objects}
     if given:

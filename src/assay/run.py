@@ -58,6 +58,8 @@ from assay.workspace import Workspace, opened, reopened, scratch
 _SAVING = 14.0
 _SCORING = 90.0
 _MOST_PAIRS = 130_000
+#: Seconds of the intervals of a model whose rows have any number of labels, which are bootstraps all of them.
+_SCORING_LABELS = 2.5
 #: Seconds that all models take to answer a validation or test row beyond so many, twice that where there is time for
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
@@ -75,7 +77,7 @@ _PROBE_ROWS, _PROBE_FEW = 200, 40
 
 def fit(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     *,
     model: Any = None,  # noqa: ANN401  # whatever open_model() takes
     test: Any = None,  # noqa: ANN401
@@ -105,7 +107,7 @@ def fit(
 
     Args:
         data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob) or a frame (Polars, pandas, Arrow, NumPy).
-        target: the column to predict.
+        target: the column to predict, or several of 0 and 1, one for each label.
         model: a model of your own: a torch module, a LightningModule or a Keras model, or a class or function that
             makes one from `inputs` and `outputs`. By default assay chooses one.
         test, valid: files or frames of their own for the sealed test rows and the validation rows.
@@ -113,7 +115,7 @@ def fit(
         resume: the directory of a run that was ended, to go on with. It has all that it was asked for in it; only
             frames are to be given again.
         kinds: kinds of columns, overruling what is inferred: `{"age": "number"}`.
-        task: `binary`, `multiclass`, `regression` or `forecasting`, overruling what is inferred.
+        task: `binary`, `multiclass`, `multilabel`, `regression` or `forecasting`, overruling what is inferred.
         positive: the positive class of a binary task.
         drop: columns to leave out.
         group: rows with the same value here stay in one part.
@@ -137,8 +139,9 @@ def fit(
     """
     named = {"data": data, "test": test, "valid": valid}
     said: dict[str, object] = {
-        "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
-        "time": time, "weight": weight, "sensitive": tuple(sensitive),
+        "target": target if target is None or isinstance(target, str) else tuple(target), "kinds": kinds, "task": task,
+        "positive": positive, "drop": tuple(drop), "group": group, "time": time, "weight": weight,
+        "sensitive": tuple(sensitive),
     }  # fmt: skip
     if resume is None:
         overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
@@ -196,7 +199,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, config, budget, texts, encoder) + (
+            after = _seconds_after_training(split, schema, config, budget, texts, encoder) + (
                 0.0 if own is None else own.saving
             )
             fit_those = fit_baselines if schema.windowing is None else fit_forecast_baselines
@@ -265,6 +268,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 selection=exam.selection,
                 nested=outer,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
+                labels=found.labels,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),
@@ -284,8 +288,9 @@ def _outer_folds(request: Request, schema: Schema) -> int:
     config = request.config.evaluate
     if config.protocol != "nested":
         return 0
-    if request.model is not None or schema.windowing is not None:
+    if request.model is not None or schema.windowing is not None or schema.is_multilabel:
         came = "a model of your own was given" if request.model is not None else "windows of a forecast overlap"
+        came = "rows have several labels, for which it is not made" if schema.is_multilabel else came
         raise ConfigError(
             "nested cross-validation chooses networks of assay for rows that stand alone", came,
             "Leave evaluate.protocol=nested out.",
@@ -348,7 +353,7 @@ def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, le
 
 
 def _seconds_after_training(
-    split: Split, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
+    split: Split, schema: Schema, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
 ) -> float:
     """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
     rows = len(split.valid if split.test is None else split.test)
@@ -360,6 +365,8 @@ def _seconds_after_training(
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0) + _SAVING_TUNED * texts.tunes
     saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
+    if schema.is_multilabel:
+        saving += _SCORING_LABELS * (1 + len(config.evaluate.baselines)) * config.evaluate.bootstrap / 1000
     saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
 
@@ -426,7 +433,16 @@ def _write(
     }
     for name, text in documents.items():
         (bundle / name).write_text(text, encoding="utf-8")
-    write_manifest(bundle, schema, inputs, outputs, report.source.sha256, report.provenance, model.bands)
+    write_manifest(
+        bundle,
+        schema,
+        inputs,
+        outputs,
+        report.source.sha256,
+        report.provenance,
+        model.bands,
+        model.head.thresholds or (),
+    )
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)
     (directory / BATCH).write_text(draw_batch(report), encoding="utf-8")

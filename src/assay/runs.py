@@ -24,6 +24,7 @@ from assay.data.folding import Folding, find_folding, folded, step_columns, step
 from assay.data.forecast_split import seal_windows
 from assay.data.forecasting import WindowTables, all_windows, read_windows
 from assay.data.infer import infer
+from assay.data.labelled import as_in, check_labels, find_labels, with_label_column
 from assay.data.picture_reader import placed
 from assay.data.picture_tables import is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
@@ -33,6 +34,7 @@ from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.forecast_exam import Judged, assess_forecasts
+from assay.evaluate.label_exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
@@ -137,14 +139,21 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         assert raw is not None
         if bundle.schema.windowing is not None:
             return _evaluate_forecast(bundle, raw, settings)
-        table = _seen_from(data, _folded(raw, bundle.schema.folding), bundle.schema)
-        rows = complete(with_columns(table, bundle.schema, "test"), bundle.schema, "test")
+        schema = as_in(raw.source, bundle.schema)
+        table = with_label_column(_folded(raw, schema.folding), schema.labelling, schema.target)
+        table = _seen_from(data, table, schema)
+        rows = complete(with_columns(table, schema, "test"), schema, "test")
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
     network = Output("network", "network", described, answers, 0.0, seconds)
-    return assess(bundle.schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
+    if schema.is_multilabel:
+        cuts = np.array(bundle.manifest.thresholds)
+        return assess_labels(
+            schema, rows.target, rows.weight, [network], [cuts], settings.evaluate, seed=0, ledger=Ledger()
+        )
+    return assess(schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
 
 
 def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:
@@ -220,7 +229,11 @@ def read_tables(
     folding = find_folding(raw.frame, config, hints.target, single=single, apart=(*hints.drop, *hints.kinds))
     table = _folded(raw, folding)
     others = [None if file is None else _folded(file, folding) for file in files]
-    schema = infer(table, _after_folding(hints, raw, table, folding)).model_copy(update={"folding": folding})
+    found = find_labels(table, _after_folding(hints, raw, table, folding), config)
+    table = with_label_column(table, found.labelling, found.hints.target)
+    others = [None if each is None else with_label_column(each, found.labelling, found.hints.target) for each in others]
+    schema = infer(table, found.hints, found.labelling).model_copy(update={"folding": folding})
+    checked = (*checked, *check_labels(table, schema))
     note_series(raw, folding, config, hints.target, ledger)
     note_reading(schema, table, ledger)
     return _with_places(Tables(table, others[0], others[1], schema, checked), (data, valid, test))

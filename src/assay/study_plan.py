@@ -141,6 +141,9 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
                           "Give --trials 50, or --budget 10m.")  # fmt: skip
     starts = [] if listed else first_settings(space)
     measure = search.metric or PRIMARY[schema.task]
+    if schema.task not in METRICS:
+        raise ConfigError("a study judges models of classes or single values", f"the task is {schema.task.value}",
+                          "Train a model as it is with assay fit.")  # fmt: skip
     chosen = next((each for each in METRICS[schema.task] if each.id == measure), None)
     if chosen is None:
         known = ", ".join(each.id for each in METRICS[schema.task])

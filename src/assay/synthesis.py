@@ -101,6 +101,12 @@ def synthesise(
         with stopwatch.stage("read"):
             settings = DataConfig(series="none")
             table = read_tables(data, None, None, hints, settings, Ledger(), settings.spill(between))
+        if table.schema.is_multilabel:
+            raise ConfigError(
+                "rows that are made have one class or number to predict",
+                f"the target {hints.target!r} holds several labels a row ({table.schema.task_reason})",
+                "Say --task multiclass if its cells are classes, or name another target.",
+            )
         quality = make(
             table.data, table.schema, config, folder=folder, scratch=between, watch=stopwatch.watch,
             stage=stopwatch.stage, begun=begun, threads=free_cores(),

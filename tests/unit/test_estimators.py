@@ -202,9 +202,10 @@ def test_one_class_and_several_targets_are_refused(iris):
     X, y = iris
     with pytest.raises(DataError, match="at least two classes, but there is one class: 'a' in all 150 rows"):
         AssayClassifier(**QUICK).fit(X, ["a"] * 150)
-    for estimator in (AssayClassifier(**QUICK), AssayRegressor(**QUICK)):
-        with pytest.raises(ValueError, match=r"y should be a 1d array, got an array of shape \(150, 2\) instead"):
-            estimator.fit(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match=r"y should be a 1d array, got an array of shape \(150, 2\) instead"):
+        AssayRegressor(**QUICK).fit(X, np.column_stack([y, y]))
+    with pytest.raises(DataError, match="several target columns must each hold 0 and 1"):
+        AssayClassifier(**QUICK).fit(X, np.column_stack([y, y]))
 
 
 @pytest.mark.parametrize("odd", [None, 7])
@@ -430,3 +431,29 @@ def test_a_missing_package_is_named_with_its_extra(package):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"MissingExtraError a scikit-learn estimator of assay needs the package {package!r}")
     assert "pip install 'assay[train]'" in done.stdout
+
+
+def test_an_indicator_matrix_is_learned_and_given_back(iris):
+    X, y = iris
+    rng = np.random.default_rng(0)
+    target = np.column_stack([y == 1, X[:, 0] > 6, rng.random(150) < 0.05]).astype(np.int64)
+    model = AssayClassifier(**{**QUICK, "epochs": 30}).fit(X, target)
+    stated, chosen = model.predict_proba(X), model.predict(X)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert stated.shape == chosen.shape == (150, 3)
+    assert chosen.dtype == target.dtype
+    assert (chosen == (stated >= np.array(model.model_.head.thresholds))).all()
+    assert (chosen[:, :2] == target[:, :2]).mean() > 0.9
+    assert model.ledger_["evaluate.thresholds"].outcome in (Outcome.APPLIED, Outcome.WARNED)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    np.testing.assert_allclose(
+        AssayClassifier(**{**QUICK, "epochs": 30}).fit(frame, target).predict_proba(frame), stated
+    )
+
+
+def test_without_rows_held_out_labels_are_given_from_one_half_and_it_is_said():
+    X = np.arange(12.0)[:, None]
+    target = np.column_stack([X[:, 0] > 5, X[:, 0] % 2 == 0]).astype(int)
+    model = AssayClassifier(**QUICK).fit(X, target)
+    assert model.model_.head.thresholds == (0.5, 0.5)
+    assert "from one half on" in model.ledger_["evaluate.thresholds"].reason

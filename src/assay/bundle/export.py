@@ -7,7 +7,7 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -83,7 +83,7 @@ def export(
     inputs = inputs_of(encoder, ensemble)
     answer = Answer(encoder, ensemble, head).eval()
     names = _output_names(inputs, schema)
-    model = _whole_graph(answer, inputs, schema, names)
+    model = _whole_graph(answer, inputs, schema, names, head.thresholds)
     onnx.checker.check_model(model)
     (directory / MODEL).write_bytes(model.SerializeToString())
     # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
@@ -140,17 +140,24 @@ def _output_names(inputs: tuple[Input, ...], schema: Schema) -> tuple[str, str |
         while name in taken:
             name += "_out"
         names.append(name)
-    return names[0], names[1] if schema.is_classification else None
+    return names[0], names[1] if schema.has_probabilities else None
 
 
 def _whole_graph(
-    answer: Answer, inputs: tuple[Input, ...], schema: Schema, names: tuple[str, str | None]
+    answer: Answer,
+    inputs: tuple[Input, ...],
+    schema: Schema,
+    names: tuple[str, str | None],
+    thresholds: Sequence[float] | None,
 ) -> onnx.ModelProto:
     core = _core_graph(answer, inputs)
     prologue = _prologue(inputs, core)
     io_map = [(graph_input.name.removeprefix(_CORE), graph_input.name) for graph_input in core.graph.input]
     whole = compose.merge_models(prologue, core, io_map=[(_matrix_name(a), b) for a, b in io_map])
-    _add_epilogue(whole, schema, names)
+    if thresholds is None:
+        _add_epilogue(whole, schema, names)
+    else:
+        _add_labels(whole, names, thresholds)
     whole.producer_name = "assay"
     return whole
 
@@ -325,6 +332,25 @@ def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str 
     graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.STRING, ["rows"]))
 
 
+def _add_labels(whole: onnx.ModelProto, names: tuple[str, str | None], thresholds: Sequence[float]) -> None:
+    """Name the outputs: the probability of each label, and whether it is given, 0 and 1, (rows, labels)."""
+    graph, (prediction, probability) = whole.graph, names
+    assert probability is not None
+    answer, cuts, given = graph.output[0].name, f"{_INNER}thresholds", f"{_INNER}given"
+    del graph.output[:]
+    graph.initializer.append(numpy_helper.from_array(np.array([thresholds], np.float32), cuts))
+    graph.node.extend(
+        [
+            helper.make_node("Identity", [answer], [probability]),
+            helper.make_node("GreaterOrEqual", [answer, cuts], [given]),
+            helper.make_node("Cast", [given], [prediction], to=TensorProto.INT64),
+        ]
+    )
+    shape = ["rows", len(thresholds)]
+    graph.output.append(helper.make_tensor_value_info(probability, TensorProto.FLOAT, shape))
+    graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.INT64, shape))
+
+
 def _choose(graph: onnx.GraphProto, answer: str, chosen: str, task: Task) -> list[onnx.NodeProto]:
     """Class positions as `Bundle.decide` and the scores choose them: of two the positive from one half on."""
     if task is not Task.BINARY:
@@ -372,7 +398,7 @@ def _check_parity(
     stored = BytesIO()
     rows.with_columns(**answers).write_parquet(stored)
     (directory / PROBE).write_bytes(stored.getvalue())
-    measure = "absolute, on probabilities" if schema.is_classification else "relative to the value"
+    measure = "absolute, on probabilities" if schema.has_probabilities else "relative to the value"
     cases = ("many rows at once", "single rows", "every cell missing", "unseen categories")
     return Parity(rows=rows.height, difference=difference, limit=TOLERANCE, measure=measure, cases=cases)
 

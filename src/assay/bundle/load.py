@@ -108,6 +108,7 @@ def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) 
         or found.keys() != outputs
         or (manifest.task not in _VALUES) != (manifest.output_probability is not None)
         or classes != len(manifest.classes)
+        or len(manifest.thresholds) != (len(manifest.classes) if manifest.task is Task.MULTILABEL else 0)
     ):
         raise BundleError(
             f"{MODEL} must take the inputs and give the outputs that manifest.json names",
@@ -161,8 +162,9 @@ class Bundle:
         A forecast takes the rows up to now and answers with the steps after the last known target of each series.
 
         Returns:
-            `prediction`, and for classes one column `probability_<class>` each. Of a forecast a row for each step
-            ahead: the series, its time, `forecast`, `lower` and `upper`.
+            `prediction`, and for classes one column `probability_<class>` each. Where a row has any number of labels,
+            the prediction is a list of them; `joined` makes words of it. Of a forecast a row for each step ahead: the
+            series, its time, `forecast`, `lower` and `upper`.
 
         Raises:
             DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
@@ -175,7 +177,21 @@ class Bundle:
         probabilities = [
             pl.Series(f"probability_{name}", answers[:, at]) for at, name in enumerate(self.manifest.classes)
         ]
-        return pl.DataFrame([self._labels[self.decide(answers)], *probabilities])
+        given = self._lists(answers) if self.manifest.thresholds else self._labels[self.decide(answers)]
+        return pl.DataFrame([given, *probabilities])
+
+    def _lists(self, probabilities: NDArray[np.float32]) -> pl.Series:
+        """The labels that each row is given, in their order."""
+        classes = np.array(self.manifest.classes, dtype=object)
+        lists = [classes[row].tolist() for row in self.given(probabilities)]
+        return pl.Series("prediction", lists, dtype=pl.List(pl.String))
+
+    def joined(self, answers: pl.DataFrame) -> pl.DataFrame:
+        """Answers whose lists of labels are words with a separator between them, which CSV can hold."""
+        separator = self.manifest.separator
+        if separator is None:
+            return answers
+        return answers.with_columns(pl.col("prediction").list.join(separator))
 
     def folded(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Raw rows as rows with series, as they were folded for training; other tables as they are.
@@ -211,6 +227,10 @@ class Bundle:
             return (probabilities[:, 1] >= 0.5).astype(np.int64)
         chosen: NDArray[np.int64] = probabilities.argmax(1)
         return chosen
+
+    def given(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each label is given, bool (n, labels): from its own threshold on."""
+        return np.asarray(probabilities >= np.array(self.manifest.thresholds, np.float32), np.bool_)
 
     def verify(self) -> float:
         """Check every file's sum again, answer the stored probe rows, and give the largest difference from the answers.

@@ -39,7 +39,9 @@ class Manifest(Record):
     """What a bundle holds and how its model is asked.
 
     `inputs` are the raw columns; `output_prediction` and `output_probability` name the ONNX outputs (the second is None
-    for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts.
+    for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts,
+    `thresholds` the probability from which each label is given, where a row has any number of them; `separator` joins
+    them where no list can be written.
     """
 
     format: int
@@ -55,6 +57,8 @@ class Manifest(Record):
     provenance: dict[str, str]
     files: dict[str, FileSum]
     bands: Bands | None = None
+    thresholds: tuple[float, ...] = ()
+    separator: str | None = None
 
 
 def sum_file(path: Path) -> FileSum:

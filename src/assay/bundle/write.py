@@ -22,10 +22,12 @@ def write_manifest(
     data_sha256: str,
     facts: Provenance,
     bands: Bands | None = None,
+    thresholds: tuple[float, ...] = (),
 ) -> Manifest:
     """Write manifest.json over the files of a finished bundle, flushed to disk.
 
     outputs: names of the ONNX outputs for the prediction and the probabilities. bands: the intervals around forecasts.
+    thresholds: the probability from which each label is given.
     """
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
     present = [*FILES, *([TOKENIZER] if any(item.window for item in inputs) else [])]
@@ -43,6 +45,8 @@ def write_manifest(
         provenance=origin | facts.versions,
         files={name: sum_file(directory / name) for name in present},
         bands=bands,
+        thresholds=thresholds,
+        separator=None if schema.labelling is None else schema.labelling.separator,
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
         stream.write(manifest.to_json())

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 TARGET = "The column to predict."
 _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@-]*=", re.ASCII)
+TARGETS = "The column to predict; or several of 0 and 1, one for each label, as in a,b,c."
 
-Target = Annotated[str | None, typer.Option(metavar="COL", help=TARGET, show_default="from --config")]
+Target = Annotated[str | None, typer.Option(metavar="COL", help=TARGETS, show_default="from --config")]
 Test = Annotated[
     str | None, typer.Option(metavar="FILE", help="Test rows in a file of their own.", show_default="split off DATA")
 ]
@@ -69,7 +70,7 @@ TaskName = Annotated[
     typer.Option(
         "--task",
         metavar="TASK",
-        help="binary, multiclass, regression or forecasting (which --horizon means).",
+        help="binary, multiclass, multilabel, regression or forecasting (which --horizon means).",
         show_default="inferred",
     ),
 ]

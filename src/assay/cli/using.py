@@ -15,7 +15,7 @@ from assay.errors import BundleError, ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from assay.evaluate.record import Estimate, ModelScores, Report
+    from assay.evaluate.record import Estimate, LabelScores, ModelScores, Report
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="Rows with the columns the model was trained on.")]
 
@@ -27,17 +27,21 @@ def predict(
     data: Data,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="A .csv or .parquet file; - prints CSV.")],
 ) -> None:
-    """Answer the rows of a table, in their order: `prediction`, and for classes `probability_<class>`."""
+    """Answer the rows of a table, in their order: `prediction`, and for classes `probability_<class>`.
+
+    Several labels of a row are a list in Parquet, and in CSV words with the separator of the training table between.
+    """
     if out != "-":
         _check_output(Path(out), data)
     from assay.bundle.load import load  # onnxruntime and polars
     from assay.data.read import write_frame
 
-    answers = load(model).predict(data)
+    bundle = load(model)
+    answers = bundle.predict(data)
     if out == "-":
-        sys.stdout.write(answers.write_csv())
+        sys.stdout.write(bundle.joined(answers).write_csv())
         return
-    write_frame(answers, Path(out))
+    write_frame(bundle.joined(answers) if out.lower().endswith(".csv") else answers, Path(out))
     sys.stderr.write(f"{answers.height} rows are answered in {out}\n")
 
 
@@ -45,11 +49,17 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
     """Score a model on new rows that have the target, with intervals."""
     from assay.runs import evaluate as run_evaluate  # scipy for the intervals
 
-    scores = run_evaluate(model, data).scores
+    found = run_evaluate(model, data)
+    scores = found.scores
     if as_json:
-        take.print_json({"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]})
+        content: dict[str, object] = {"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]}
+        if found.labels:
+            content["labels"] = [one.model_dump(mode="json") for one in found.labels]
+        take.print_json(content)
         return
     take.console().print(_score_table([one.name for one in scores], scores))
+    if found.labels:
+        take.console().print(_label_table(found.labels))
 
 
 def show(
@@ -215,6 +225,20 @@ def _score_table(names: Sequence[str], models: Sequence[ModelScores], *, first: 
             for cell, value in zip(cells, values, strict=True)
         ]
         table.add_row(labels[name] + (" (primary)" if name == first else ""), *shown)
+    return table
+
+
+def _label_table(labels: Sequence[LabelScores]) -> Table:
+    """Labels down, their scores across."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("label", overflow="fold")
+    for heading in ("rows", "given", "from", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right")
+    for label in labels:
+        shares = (_shown(each) for each in (label.precision, label.recall, label.f1))
+        table.add_row(label.name, str(label.rows), str(label.given), f"{label.threshold:.3f}", *shares)
     return table
 
 

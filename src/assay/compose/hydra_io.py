@@ -218,8 +218,9 @@ def _parsed(option: Option, text: str, override: str) -> tuple[str, object]:
     """The text in Hydra's grammar, and its value."""
     require("hydra", _PURPOSE)
     errors = require("hydra.errors", _PURPOSE)
-    if option.type == "text" and "{}" in text and text[0] not in "'\"":
-        # A pattern of names; bare braces are a dictionary in Hydra's grammar.
+    is_bare = text[0] not in "'\"" and ("{}" in text or not any(letter.isalnum() for letter in text))
+    if option.type == "text" and is_bare:
+        # A pattern of names, or a sign; bare braces are a dictionary in Hydra's grammar, a comma is a list.
         text = "'" + text.replace("'", "\\'") + "'"
     try:
         parsed = _parser().parse_override(f"{option.key}={text}")

@@ -56,7 +56,9 @@ class TableConfig(Record):
     data: str | None = Field(None, min_length=1, description="The table: a file or a glob of files.")
     test: str | None = Field(None, min_length=1, description="A file of test rows of its own.")
     valid: str | None = Field(None, min_length=1, description="A file of validation rows of its own.")
-    target: str | None = Field(None, min_length=1, description="The column to predict.")
+    target: str | None = Field(
+        None, min_length=1, description="The column to predict, or several of 0 and 1 with commas between."
+    )
     task: Task | None = Field(None, description="What is predicted; inferred from the target when empty.")
     positive: str | None = Field(None, description="The class that counts as positive in a binary task.")
     group: str | None = Field(None, min_length=1, description="Rows with equal values here stay in one part.")
@@ -65,6 +67,16 @@ class TableConfig(Record):
     sensitive: tuple[str, ...] = Field((), description="Columns to mark as sensitive in the report and the card.")
     drop: tuple[str, ...] = Field((), description="Columns that are left out.")
     kinds: dict[str, Kind] = Field({}, description="What a column holds, where the inferred kind is wrong.")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _several_targets_are_joined(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        names = [str(name) for name in value]
+        if len(names) > 1 and any("," in name for name in names):
+            raise ValueError(f"names of several target columns must be without a comma (got {names})")
+        return ",".join(names)
 
     @field_validator("sensitive", "drop", mode="before")
     @classmethod

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.data import checks_columns, checks_files, checks_rows, checks_series, checks_texts
-from assay.data.columns import target_values
 from assay.data.config import AuditConfig
+from assay.data.deal_labels import set_codes
 from assay.data.findings import Checked, Finding, Severity, View
 from assay.data.read import Table
 from assay.data.rows import given_files, sample_of
 from assay.data.schema import Schema
+from assay.data.target import target_values
 from assay.errors import AuditError
 from assay.ledger import Ledger, Outcome
 
@@ -101,11 +102,13 @@ def _row_answers(
     """What the checks of rows say."""
     files = given_files(valid, test)
     target = target_values(table.frame[schema.target], schema)
-    known = np.flatnonzero(target >= 0 if schema.is_classification else ~np.isnan(target))
+    labels = target if schema.is_multilabel else None
+    target = target if labels is None else set_codes(labels)
+    known = np.flatnonzero(target >= 0 if schema.has_probabilities else ~np.isnan(target))
     drawn = sample_of(len(known), SAMPLE_ROWS)
     sample = known if drawn is None else known[drawn]
     test_rows = round(len(known) * test_share) if test is None else test.frame.height
-    view = View(table.frame, schema, config, target, sample, files, test_rows)
+    view = View(table.frame, schema, config, target, sample, files, test_rows, labels)
 
     return [check(view) for check in _CHECKS]
 

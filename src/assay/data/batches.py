@@ -19,7 +19,7 @@ BLOCK_ROWS = 8192
 class Batch:
     """Encoded rows with their targets and weights.
 
-    target: int64 classes or float32 standardised values, (n,); of a forecast (n, H).
+    target: int64 classes or float32 standardised values, (n,); of a forecast (n, H), of labels uint8 of 0 and 1 (n, L).
     weight: row weights with a mean of about one, (n,) for all members alike or (M, n) for each its own, or None.
     """
 

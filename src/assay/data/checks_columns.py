@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,8 @@ from assay.ledger import Outcome
 BINS, FOLDS, PRIOR = 50, 5, 1.0
 #: Rows a class needs, on either side, before a column's AUROC for it is more than chance.
 CLASS_ROWS = 5
+#: Labels, the most frequent ones, that columns are held against.
+LEAK_LABELS = 30
 #: Level of the tests of missingness, and the least Cramer's V or rank-biserial correlation that matters (Cohen 1988:
 #: 0.1 is small, 0.3 medium).
 LEVEL, SMALL_EFFECT, MEDIUM_EFFECT = 0.01, 0.1, 0.3
@@ -37,6 +39,10 @@ LEVEL, SMALL_EFFECT, MEDIUM_EFFECT = 0.01, 0.1, 0.3
 TESTED_ROWS = 5
 #: Rows away from the common value that a column without spread in the middle needs for a fence of its own.
 FENCE_ROWS = 20
+
+
+#: How strongly a column speaks of a target, given its folds; None where there are too few rows.
+_Strength = Callable[[Column, pl.Series, np.ndarray, np.ndarray], float | None]
 
 
 def constant_columns(view: View) -> Checked:
@@ -64,15 +70,18 @@ def _left_out(view: View, practice: str, kind: Kind, has: str) -> Checked:
 def single_column_leak(view: View) -> Checked:
     """Each feature column alone against the target.
 
-    Classes: AUROC, of the values themselves (either direction) or of the class shares of their bins or categories,
-    whichever is more; for several classes the mean of one against the rest. Numbers: R2 of the means of bins or
-    categories, or the squared correlation of values or of ranks. Shares and means are out of fold (5 folds), so that a
-    column of many categories does not win by chance (Micci-Barreca, SIGKDD 2001). Series are passed over.
+    Classes and labels: AUROC, of the values themselves (either direction) or of the class shares of their bins or
+    categories, whichever is more; for several classes the mean of one against the rest, for labels the most of any.
+    Numbers: R2 of the means of bins or categories, or the squared correlation of values or of ranks. Shares and means
+    are out of fold (5 folds), so that a column of many categories does not win by chance (Micci-Barreca, SIGKDD 2001).
+    Series are passed over.
     """
     practice = "audit.single-column-leak"
     target = view.target[view.sample]
     folds = np.random.default_rng(0).integers(0, FOLDS, len(target))
-    strength = _class_strength if view.schema.is_classification else _number_strength
+    strength: _Strength = _class_strength if view.schema.is_classification else _number_strength
+    if view.labels is not None:
+        strength, target = _label_strength, view.labels[view.sample]
     scores = {
         column.name: score
         for column, series in view.sampled_features()
@@ -83,7 +92,8 @@ def single_column_leak(view: View) -> Checked:
     if not scores:
         reason = f"too few rows: a class needs {CLASS_ROWS}, and the table {4 * FOLDS}"
         return Checked(practice, reason, outcome=Outcome.NOT_APPLICABLE)
-    measure = "AUROC" if view.schema.is_classification else "R2"
+    measure = "AUROC" if view.schema.has_probabilities else "R2"
+    measure += " of a label" if view.labels is not None else ""
     best = max(scores, key=lambda name: scores[name])
     reason = f"the strongest single column, {best!r}, reaches {measure} {scores[best]:.3f}{view.sampled}"
     found = tuple(
@@ -115,15 +125,28 @@ def _codes(column: Column, series: pl.Series) -> np.ndarray:
 
 def _class_strength(column: Column, series: pl.Series, target: np.ndarray, folds: np.ndarray) -> float | None:
     """The mean over classes of the best AUROC that the column reaches for one against the rest."""
+    areas = _areas(column, series, (target == position for position in np.unique(target)), folds)
+    return float(np.mean(areas)) if areas else None
+
+
+def _label_strength(column: Column, series: pl.Series, labels: np.ndarray, folds: np.ndarray) -> float | None:
+    """The best AUROC that the column reaches for one of the most frequent labels."""
+    frequent = np.argsort(-labels.sum(axis=0, dtype=np.int64), kind="stable")[:LEAK_LABELS]
+    areas = _areas(column, series, (labels[:, label] == 1 for label in frequent), folds)
+    return max(areas, default=None)
+
+
+def _areas(column: Column, series: pl.Series, classes: Iterable[np.ndarray], folds: np.ndarray) -> list[float]:
+    """The best AUROC that the column reaches for each class, given as the rows that are of it, with rows enough."""
     codes = _codes(column, series)
     k = int(codes.max(initial=0)) + 1
     cells = codes * FOLDS + folds
     rows = np.bincount(cells, minlength=k * FOLDS).reshape(k, FOLDS)
     ranks = np.unique(numbers_of(series, column), return_inverse=True)[1] if is_measured(column) else None
     areas = []
-    for position in np.unique(target):
-        positive = (target == position).astype(np.float64)
-        if min(positive.sum(), len(target) - positive.sum()) < CLASS_ROWS:
+    for is_of_it in classes:
+        positive = is_of_it.astype(np.float64)
+        if min(positive.sum(), len(positive) - positive.sum()) < CLASS_ROWS:
             continue
         hits = np.bincount(cells, weights=positive, minlength=k * FOLDS).reshape(k, FOLDS)
         area = _auroc(_out_of_fold(hits, rows).ravel(), hits.ravel(), (rows - hits).ravel())
@@ -132,7 +155,7 @@ def _class_strength(column: Column, series: pl.Series, target: np.ndarray, folds
             direct = _auroc(np.arange(len(ones), dtype=np.float64), ones, np.bincount(ranks) - ones)
             area = max(area, direct, 1.0 - direct)
         areas.append(area)
-    return float(np.mean(areas)) if areas else None
+    return areas
 
 
 def _out_of_fold(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -185,9 +208,9 @@ def _squared_correlation(a: np.ndarray, b: np.ndarray) -> float:
 def missingness(view: View) -> Checked:
     """Whether a value being missing depends on the target.
 
-    Classes: chi-square test, effect Cramer's V; numbers: Mann-Whitney test, effect rank-biserial correlation. p-values
-    are Holm-corrected over columns; a column is reported when p < 0.01 and the effect is at least 0.1, so that many
-    rows do not raise an alarm over nothing.
+    Classes: chi-square test, effect Cramer's V, of labels for the one that shows it most; numbers: Mann-Whitney test,
+    effect rank-biserial correlation. p-values are Holm-corrected over columns; a column is reported when p < 0.01 and
+    the effect is at least 0.1, so that many rows do not raise an alarm over nothing.
     """
     practice = "audit.missingness"
     target = view.target[view.sample]
@@ -195,7 +218,11 @@ def missingness(view: View) -> Checked:
     for column, series in view.sampled_features():
         absent = missing_of(series, column)
         if min(absent.sum(), len(absent) - absent.sum()) >= TESTED_ROWS:
-            tested[column.name] = _dependence(absent, target, view.schema.is_classification)
+            tested[column.name] = (
+                _dependence(absent, target, view.schema.is_classification)
+                if view.labels is None
+                else _dependence_on_labels(absent, view.labels[view.sample])
+            )
     if not tested:
         return Checked(practice, f"no column has {TESTED_ROWS} missing values", outcome=Outcome.NOT_APPLICABLE)
     corrected = _holm({name: p for name, (p, _) in tested.items()})
@@ -233,6 +260,16 @@ def _dependence(absent: np.ndarray, target: np.ndarray, is_class: bool) -> tuple
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     chi2 = float(((table - expected) ** 2 / expected).sum())
     return float(stats.chi2.sf(chi2, len(table) - 1)), float(np.sqrt(chi2 / table.sum()))
+
+
+def _dependence_on_labels(absent: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """The least p-value over the frequent labels, times their number (Bonferroni), and the effect on that label."""
+    frequent = np.argsort(-labels.sum(axis=0, dtype=np.int64), kind="stable")[:LEAK_LABELS]
+    varying = [label for label in frequent if len(np.unique(labels[:, label])) > 1]
+    if not varying:
+        return 1.0, 0.0
+    p_value, effect = min(_dependence(absent, labels[:, label].astype(np.int64), True) for label in varying)
+    return min(1.0, p_value * len(varying)), effect
 
 
 def _holm(p_values: dict[str, float]) -> dict[str, float]:

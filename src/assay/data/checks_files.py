@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from assay.data.checks_columns import unreadable
-from assay.data.columns import as_category, row_groups, target_values
+from assay.data.columns import as_category, row_groups
+from assay.data.deal_labels import set_codes
 from assay.data.findings import (
     Checked,
     Finding,
@@ -24,6 +25,7 @@ from assay.data.rows import Part
 from assay.data.schema import Column, Kind
 from assay.data.steps import is_series
 from assay.data.stored import Frame
+from assay.data.target import target_values
 from assay.errors import nearest
 from assay.ledger import Outcome
 
@@ -89,8 +91,8 @@ def _groups_across(
     frames = list(tables.values())
     more = []
     if labelled:
-        targets = [target_values(frame[view.schema.target], view.schema) for frame in frames]
-        more.append(pl.Series(np.concatenate(targets)))
+        targets = np.concatenate([target_values(frame[view.schema.target], view.schema) for frame in frames])
+        more.append(pl.Series(set_codes(targets) if view.schema.is_multilabel else targets))
     groups = row_groups(_Joined(frames, columns), *more)
     ends = np.cumsum([frame.height for frame in frames])[:-1]
     return dict(zip(tables, np.split(groups, ends), strict=True))

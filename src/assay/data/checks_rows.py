@@ -28,6 +28,9 @@ FEW_OF_CLASS = 10
 ALIKE, FAR_FROM_CHANCE, FEWEST_NEIGHBOURS, SORTED = 0.2, 5.0, 50, 0.9
 #: Rows from the first on that are looked at for it at most.
 MOST_NEIGHBOURS = 1_000_000
+#: What classes and labels of very different sizes are to be judged by.
+_FAIR_CLASSES = "balanced accuracy, AUPRC and the recall of each class rather than by accuracy"
+_FAIR_LABELS = "the macro averages and the table of labels rather than by the micro averages"
 Z95 = 1.959963984540054
 
 
@@ -147,7 +150,8 @@ def conflicting_labels(view: View) -> Checked:
     conflict = alike[pairs[shared] > 1]
     if not len(conflict):
         return Checked(practice, f"no equal rows with different targets among {len(known):,}", 0.0)
-    best, measure = _ceiling(groups[known], view.target[known], view.schema.is_classification)
+    best, measure = _ceiling(groups[known], view.target[known], view.schema.has_probabilities)
+    measure = "subset accuracy" if view.schema.is_multilabel else measure
     share = len(conflict) / len(known)
     what = (
         f"{count_of(len(conflict), 'row')} ({100 * share:.3g} %) {said(len(conflict), 'has', 'have')} the same "
@@ -175,28 +179,35 @@ def _ceiling(groups: np.ndarray, target: np.ndarray, is_class: bool) -> tuple[fl
 def class_balance(view: View) -> Checked:
     """Rows of each class, and the smallest class over the largest."""
     practice = "audit.class-balance"
-    if not view.schema.is_classification:
+    if not view.schema.has_probabilities:
         return Checked(practice, "the target is a number", outcome=Outcome.NOT_APPLICABLE)
-    counts = np.bincount(view.target[view.known], minlength=len(view.schema.classes))
+    counts = _rows_of_classes(view)
     ratio = float(counts.min() / max(counts.max(), 1))
     order = np.argsort(-counts, kind="stable")
     shown = order if len(order) <= 8 else np.concatenate([order[:4], order[-3:]])
     text = ", ".join(f"{view.schema.classes[i]!r} {counts[i]:,}" for i in shown)
     text += f" and {len(order) - len(shown)} more classes" if len(order) > len(shown) else ""
-    reason = f"smallest / largest class {ratio:.3g}: {text}"
+    named = "label" if view.schema.is_multilabel else "class"
+    reason = f"smallest / largest {named} {ratio:.3g}: {text}"
     if ratio >= view.config.imbalance:
         return Checked(practice, reason, ratio)
-    smallest = view.schema.classes[int(counts.argmin())]
     finding = Finding(
         check=practice,
         severity=Severity.WARNING,
-        what=f"the classes are unbalanced, {reason}",
-        do="Judge by balanced accuracy, AUPRC and the recall of each class rather than by accuracy.",
+        what=f"the {'labels' if view.schema.is_multilabel else 'classes'} are unbalanced, {reason}",
+        do=f"Judge by {_FAIR_LABELS if view.schema.is_multilabel else _FAIR_CLASSES}.",
         count=int(counts.min()),
         columns=(view.schema.target,),
-        rows=first_rows(np.flatnonzero(view.target == view.schema.classes.index(smallest))),
+        rows=first_rows(np.flatnonzero(view.has(int(counts.argmin()), np.arange(len(view.target))))),
     )
     return Checked(practice, reason, ratio, (finding,))
+
+
+def _rows_of_classes(view: View) -> np.ndarray:
+    """Rows of each class, or of each label."""
+    if view.labels is not None:
+        return np.asarray(view.labels[view.known].sum(axis=0, dtype=np.int64))
+    return np.bincount(view.target[view.known], minlength=len(view.schema.classes))
 
 
 def wilson_half_width(share: float, n: int) -> float:
@@ -215,20 +226,21 @@ def size_of_test(view: View) -> Checked:
     if n == 0:
         return Checked(practice, "no test part was asked for", outcome=Outcome.NOT_APPLICABLE)
     found: list[Finding] = []
-    if view.schema.is_classification:
-        counts = np.bincount(view.target[view.known], minlength=len(view.schema.classes))
-        shares = counts / max(counts.sum(), 1)
-        width = wilson_half_width(float(shares.max()), n)
-        text = f"about {n:,} test rows give accuracy to within {100 * width:.1f} percentage points"
+    if view.schema.has_probabilities:
+        shares = _rows_of_classes(view) / max(int(view.known.sum()), 1)
+        # Of a label that half of the rows have the share of right answers is known least.
+        width = wilson_half_width(0.5 if view.labels is not None else float(shares.max()), n)
+        measure = "the accuracy of a label" if view.labels is not None else "accuracy"
+        text = f"about {n:,} test rows give {measure} to within {100 * width:.1f} percentage points"
         wide = width > WIDE_ACCURACY
         rare = [name for name, share in zip(view.schema.classes, shares, strict=True) if share * n < FEW_OF_CLASS]
         if rare:
-            least = float(shares.min()) * n
+            least, many = float(shares.min()) * n, "labels" if view.labels is not None else "classes"
             what = (
-                f"{len(rare)} of {len(shares)} classes will have fewer than {FEW_OF_CLASS} test rows; "
+                f"{len(rare)} of {len(shares)} {many} will have fewer than {FEW_OF_CLASS} test rows; "
                 f"{view.schema.classes[int(shares.argmin())]!r} about {least:.0f}"
             )
-            do = "Do not rely on the scores of these classes alone; give more rows of them, or join classes."
+            do = f"Do not rely on the scores of these {many} alone; give more rows of them, or join {many}."
             found.append(Finding(check=practice, severity=Severity.WARNING, what=what, do=do, count=len(rare)))
     else:
         width = Z95 / np.sqrt(2 * n)
@@ -269,7 +281,7 @@ def _order_of_targets(view: View, practice: str) -> Checked:
     target = view.target[view.known][:MOST_NEIGHBOURS]
     if len(target) < FEWEST_NEIGHBOURS:
         return Checked(practice, "there is no date column, and few rows", outcome=Outcome.NOT_APPLICABLE)
-    if view.schema.is_classification:
+    if view.schema.has_probabilities:
         shares = np.bincount(target) / len(target)
         by_chance = float((shares**2).sum())
         alike = float((target[1:] == target[:-1]).mean() - by_chance) / max(1.0 - by_chance, 1e-12)

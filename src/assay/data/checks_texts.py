@@ -155,13 +155,13 @@ def _within(
         columns=tuple(_names(view)),
         rows=first_rows(near),
     )
-    if not view.schema.is_classification:
+    if not view.schema.has_probabilities:
         return
     first, second = view.target[rows[pairs[:, 0]]], view.target[rows[pairs[:, 1]]]
     differ = pairs[(first != second) & (first >= 0) & (second >= 0)]
     if len(differ):
         both = np.unique(rows[differ])
-        one, other = (view.schema.classes[view.target[rows[place]]] for place in differ[0])
+        one, other = (view.answer_of(rows[place]) for place in differ[0])
         yield Finding(
             check=practice,
             severity=Severity.WARNING,
@@ -209,25 +209,25 @@ def phrases(view: View) -> Checked:
     """
     practice = "audit.text-leak"
     names = _names(view)
-    if not names or not view.schema.is_classification:
+    if not names or not view.schema.has_probabilities:
         reason = "the target is a number" if names else _NO_TEXT
         return Checked(practice, reason, outcome=Outcome.NOT_APPLICABLE)
     rows = view.sample if len(view.sample) <= COUNTED_ROWS else view.sample[:: -(-len(view.sample) // COUNTED_ROWS)]
-    target = view.target[rows]
     texts = [text[:COUNTED_CHARACTERS] for text in _texts(view.frame, names, rows)]
     row, hashed = _first_of_each(texts)
     if not len(row):
         return Checked(practice, "the texts have no words", outcome=Outcome.NOT_APPLICABLE)
     hashes, place = np.unique(hashed, return_inverse=True)
-    sizes = np.bincount(target, minlength=len(view.schema.classes))
     found: list[Finding] = []
     highest = 0.0
     with_phrase = np.bincount(place, minlength=len(hashes))
-    for label, size in enumerate(sizes):
-        others = len(target) - size
+    for label, name in enumerate(view.schema.classes):
+        has = view.has(label, rows)
+        size = int(has.sum())
+        others = len(rows) - size
         if not size or not others:
             continue
-        own = np.bincount(place[target[row] == label], minlength=len(hashes))
+        own = np.bincount(place[has[row]], minlength=len(hashes))
         covered, elsewhere = _wilson(own, size)[0], _wilson(with_phrase - own, others)[1]
         pure = covered / (covered + elsewhere)
         highest = max(highest, float(covered[pure >= PURE].max(initial=0.0)))
@@ -235,10 +235,10 @@ def phrases(view: View) -> Checked:
         if len(leaks):
             best = leaks[np.argmax(covered[leaks] + pure[leaks])]
             having = row[place == best]
-            having = having[target[having] == label]
+            having = having[has[having]]
             example = texts[having[0]]
             shares = (
-                f"{own[best] / size:.0%} of the texts of {view.schema.classes[label]!r}",
+                f"{own[best] / size:.0%} of the texts of {name!r}",
                 with_phrase[best] - own[best],
             )
             found.append(
@@ -326,7 +326,8 @@ def language_mix(view: View) -> Checked:
                 rows=first_rows(rows[foreign]),
             )
         )
-    groups = {f"class {name!r}": view.target[rows] == place for place, name in enumerate(view.schema.classes)}
+    noun = "label" if view.schema.is_multilabel else "class"
+    groups = {f"{noun} {name!r}": view.has(place, rows) for place, name in enumerate(view.schema.classes)}
     shares = {name: foreign[at & (spoken > 0)] for name, at in groups.items()}
     for part, table in view.files.items():
         if set(names) <= set(table.frame.columns):

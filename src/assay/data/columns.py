@@ -11,15 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from assay.data.stored import Columns
-
-if TYPE_CHECKING:
-    from assay.data.schema import Schema
 
 #: Casefolded spellings that count as missing in every column.
 MISSING_SPELLINGS: Final = frozenset(
@@ -176,29 +173,6 @@ def as_text(series: pl.Series) -> pl.Series:
     if len(texts) <= _SHORT:
         return pl.Series(texts.name, [text or "" for text in texts.to_list()], dtype=pl.String)
     return texts.fill_null("")
-
-
-def target_values(series: pl.Series, schema: Schema) -> np.ndarray:
-    """The target as the network learns it, shape (n,), of a forecast (n, horizon).
-
-    For classes int64 positions in `schema.classes`, -1 where a cell is missing or of no known class; for regression and
-    forecasts float64, NaN where a cell is missing or no number.
-    """
-    if schema.windowing is not None:
-        return series.cast(pl.Array(pl.Float64, schema.windowing.horizon)).to_numpy().copy()
-    if not schema.is_classification:
-        return as_number(series, schema[schema.target].format)
-    if schema.class_dtype == "boolean":
-        # The words of a boolean depend on how it was read: "True", 1 or a true boolean.
-        cells = as_boolean(series)
-        codes = np.full(len(cells), -1, dtype=np.int64)
-        for at, value in enumerate(as_boolean(pl.Series(schema.classes, dtype=pl.String)).tolist()):
-            codes[cells == value] = at
-        return codes
-    known = pl.Series(schema.classes, dtype=pl.String)
-    order = pl.Series(range(len(known)), dtype=pl.Int64)
-    codes_or_null = as_category(series).replace_strict(known, order, default=-1, return_dtype=pl.Int64)
-    return codes_or_null.fill_null(-1).to_numpy(writable=True)
 
 
 def row_groups(frame: Columns, *more: pl.Series) -> np.ndarray:

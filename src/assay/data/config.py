@@ -105,6 +105,12 @@ class DataConfig(Record):
         description="Columns that are the steps of one series: a pattern of their names such as v{}, none, or auto for "
         "t0, t1, ... (16 or more).",
     )
+    labels: str = Field(
+        "auto",
+        min_length=1,
+        description="The sign between the labels of a cell of the target, as in drama|comedy; none where a cell is one "
+        "class, or auto for lists and for | between words that recur.",
+    )
     case: str | None = Field(
         None, min_length=1, description="The column that names the case, where a row is one step of a series."
     )

@@ -75,10 +75,10 @@ def _deal(sizes: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np
     if len(single):
         counts = largest_remainder(len(single), short / short.sum(), at_least=0)
         part_of[single] = np.repeat(np.arange(len(shares)), counts)
-    return _fill_empty(part_of, sizes, len(shares))
+    return fill_empty(part_of, sizes, len(shares))
 
 
-def _fill_empty(part_of: np.ndarray, sizes: np.ndarray, parts: int) -> np.ndarray:
+def fill_empty(part_of: np.ndarray, sizes: np.ndarray, parts: int) -> np.ndarray:
     """Give each part at least one unit where there are enough: the smallest of the part that has most units."""
     if len(part_of) < parts:
         return part_of

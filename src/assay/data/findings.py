@@ -65,7 +65,9 @@ class Checked:
 class View:
     """All that the checks look at: the tables and how they are to be understood.
 
-    target: class positions with -1, or values with NaN, where missing; shape (n,).
+    target: class positions with -1, or values with NaN, where missing; shape (n,). Of labels a number for each
+        different set of them.
+    labels: 0 and 1 for each label, (n, labels), -1 where missing; None for other tasks.
     sample: positions of the rows with a target that costly statistics are computed on, ascending.
     test_rows: rows the test part will have, 0 if there is to be none.
     """
@@ -77,11 +79,23 @@ class View:
     sample: np.ndarray
     files: dict[Part, Table]
     test_rows: int
+    labels: np.ndarray | None = None
 
     @property
     def known(self) -> np.ndarray:
         """Which rows have a target, shape (n,)."""
-        return self.target >= 0 if self.schema.is_classification else ~np.isnan(self.target)
+        return self.target >= 0 if self.schema.has_probabilities else ~np.isnan(self.target)
+
+    def has(self, position: int, rows: np.ndarray) -> np.ndarray:
+        """Which of some rows are of a class, or have a label, bool (m,)."""
+        own = self.target == position if self.labels is None else self.labels[:, position] == 1
+        return np.asarray(own[rows])
+
+    def answer_of(self, row: int) -> str:
+        """The class of a row, or its labels with commas between them."""
+        if self.labels is None:
+            return self.schema.classes[int(self.target[row])]
+        return ", ".join(self.schema.classes[at] for at in np.flatnonzero(self.labels[row] == 1)) or "no label"
 
     @property
     def feature_names(self) -> list[str]:

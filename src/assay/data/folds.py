@@ -8,6 +8,7 @@ import numpy as np
 
 from assay.data.config import SplitConfig
 from assay.data.deal import cut_at_random, cut_in_time, pool_small, rarest_class, target_bins
+from assay.data.deal_labels import cut_by_labels
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
 from assay.data.split import units_of
@@ -50,7 +51,11 @@ def deal_folds(rows: Rows, schema: Schema, config: SplitConfig, count: int, seed
             f"there are {units.max() + 1}",
             f"Take fewer folds with ensemble.folds={max(2, int(units.max()) + 1)}.",
         )
-    fold = cut_at_random(units, _strata(rows, units, schema, config, count), np.full(count, 1.0 / count), _rng(seed))
+    shares = np.full(count, 1.0 / count)
+    if schema.is_multilabel and config.stratify:
+        fold = cut_by_labels(units, rows.target, shares, _rng(seed))
+    else:
+        fold = cut_at_random(units, _strata(rows, units, schema, config, count), shares, _rng(seed))
     places = np.arange(count)[:, None]
     how = "within strata of the target" if config.stratify else "at random"
     return Folds(fold != places, fold == places, f"{count} folds dealt {how}, groups and equal rows whole")

@@ -174,6 +174,7 @@ def from_cells(name: str, cells: list[object]) -> pl.Series:
     cells = [None if cell is None or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
     if (lists := _lists_of_numbers(cells)) is not None:
         return pl.Series(name, lists, dtype=SERIES)
+    cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]  # Polars fails on both at once
     try:
         return pl.Series(name, cells, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):

@@ -8,6 +8,7 @@ import polars as pl
 from assay.data.columns import as_number
 from assay.data.inputs import RESERVED
 from assay.data.kinds import distinct_counts, infer_column
+from assay.data.labels import Labelling
 from assay.data.read import Table
 from assay.data.schema import Column, Hints, Kind, Schema
 from assay.data.stored import Frame
@@ -15,12 +16,13 @@ from assay.data.target import infer_target
 from assay.errors import DataError, nearest
 
 
-def infer(table: Table, hints: Hints) -> Schema:
+def infer(table: Table, hints: Hints, labelling: Labelling | None = None) -> Schema:
     """The kinds of all columns, the target and the task.
 
     Args:
         table: a raw table of at least two rows.
         hints: the target, and what the user says about columns.
+        labelling: how the target holds several labels a row; None where it holds one class or number.
 
     Raises:
         DataError: a hint names no column or contradicts another, a column is not of the kind that a hint gives it, the
@@ -32,7 +34,8 @@ def infer(table: Table, hints: Hints) -> Schema:
         infer_column(table.frame[name], distinct[name], hints.kinds.get(name), table.source.decimal)
         for name in table.frame.columns
     ]
-    target = infer_target(table.frame[hints.target], next(c for c in columns if c.name == hints.target), hints)
+    own = next(column for column in columns if column.name == hints.target)
+    target = infer_target(table.frame[hints.target], own, hints, labelling)
     columns = [target.column if column.name == hints.target else column for column in columns]
     schema = Schema(
         columns=tuple(columns),
@@ -41,6 +44,7 @@ def infer(table: Table, hints: Hints) -> Schema:
         task_reason=target.reason,
         classes=target.classes,
         class_dtype=target.class_dtype,
+        labelling=target.labelling,
         group=hints.group,
         time=hints.time,
         weight=hints.weight,

@@ -21,7 +21,6 @@ from assay.data.checks_pictures import (
     odd_sizes,
     shortcuts,
 )
-from assay.data.columns import target_values
 from assay.data.findings import Checked, Finding
 from assay.data.picture_files import ENDINGS, LABEL, Places, read_pictures
 from assay.data.picture_reader import PictureReader, looks_of
@@ -29,6 +28,7 @@ from assay.data.picture_store import Progress, store_pictures
 from assay.data.pictures import Damaged, PictureFormat, read_file, suggest
 from assay.data.read import Source, Table
 from assay.data.schema import Kind, Schema
+from assay.data.target import target_values
 from assay.errors import DataError
 
 _ARRAYS = (".npy", ".npz")

@@ -46,10 +46,12 @@ class Profile(Record):
 
 
 def profile(train: Rows, inputs: tuple[Input, ...], classes: int) -> Profile:
-    """Describe the training rows; `classes` is 0 for a regression."""
+    """Describe the training rows; `classes`, or labels, are 0 for a regression."""
     places = sample_of(len(train), SAMPLE_ROWS)
     described = [_described(item, train.column(item.name), places) for item in inputs]
-    if classes:
+    if train.target.dtype == np.int8:  # of labels
+        target = train.target.mean(axis=0)
+    elif classes:
         target = np.bincount(train.target, minlength=classes) / len(train)
     else:
         target = np.quantile(train.target, _LEVELS)

@@ -10,12 +10,14 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from assay.data.columns import as_category, as_datetime, as_number, target_values
+from assay.data.columns import as_category, as_datetime, as_number
 from assay.data.frames import bytes_of_lists
+from assay.data.labels import label_cells
 from assay.data.read import Table
 from assay.data.schema import Kind, Schema
 from assay.data.steps import SERIES
 from assay.data.stored import Frame, Stored, cells_at, gather
+from assay.data.target import target_values
 from assay.errors import DataError, nearest
 
 Part = Literal["train", "valid", "test"]
@@ -32,7 +34,8 @@ class Rows:
 
     part: which part they are: `train`, `valid` or `test`; what learns takes training rows only.
     cells: a table with all columns of the schema but the target, in memory or in files; nobody copies it.
-    target: class positions (int64) or values (float64), shape (n,); of a forecast (n, horizon).
+    target: class positions (int64) or values (float64), shape (n,); of a forecast (n, horizon), of labels 0 and 1
+        (int8), (n, labels).
     weight: row weights (float64), shape (n,), or None.
     positions: 0-based row numbers in the source, int64, shape (n,).
     index: where the rows stand in `cells`, int64, shape (n,); None where they are all of it, in its order.
@@ -98,7 +101,7 @@ def complete(table: Table, schema: Schema, part: Part) -> Rows:
     """The rows that have a target.
 
     Raises:
-        DataError: a class unknown to training, an infinite target, an unusable weight.
+        DataError: a class or a label unknown to training, an infinite target, an unusable weight.
     """
     raw = table.frame[schema.target]
     target = target_values(raw, schema)
@@ -106,6 +109,9 @@ def complete(table: Table, schema: Schema, part: Part) -> Rows:
         known = target >= 0
         if not known.all():
             _check_classes_are_known(raw, np.flatnonzero(~known), schema, part)
+    elif schema.is_multilabel:
+        known = target[:, 0] >= 0
+        _check_labels_are_known(raw, schema, part)
     else:
         known = ~np.isnan(target).reshape(len(target), -1).any(axis=1)
         if np.isinf(target).any():
@@ -129,6 +135,20 @@ def _check_classes_are_known(raw: pl.Series, missing: np.ndarray, schema: Schema
             f"every class of {schema.target!r} in the {NAMES[part]} file must be one of {listed(schema.classes)}",
             f"{int(unknown.sum())} rows have {names} ({rows_text(unknown, missing)})",
             "Add such rows to the training file, or correct the spelling.",
+        )
+
+
+def _check_labels_are_known(raw: pl.Series, schema: Schema, part: Part) -> None:
+    """Refuse labels that training never met; those that it left out are known, and never given."""
+    assert schema.labelling is not None
+    strangers = label_cells(raw, schema.labelling).strangers((*schema.classes, *schema.labelling.left_out))
+    if strangers:
+        rows = np.zeros(len(raw), bool)
+        rows[np.concatenate(list(strangers.values()))] = True
+        raise DataError(
+            f"every label of {schema.target!r} in the {NAMES[part]} file must be one of {listed(schema.classes)}",
+            f"{int(rows.sum())} rows have {listed(list(strangers)[:10])} ({rows_text(rows)})",
+            "Add such rows to the training file, correct the spelling, or remove the label from these rows.",
         )
 
 

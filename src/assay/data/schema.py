@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from assay.data.folding import Folding
+from assay.data.labels import Labelling
 from assay.data.windowing import Windowing
 from assay.records import Record
 
@@ -65,8 +66,9 @@ class Schema(Record):
 
     `classes` are the class labels as strings in the order of the model's outputs (empty for regression); for a binary
     task the last is the positive one. `class_dtype` is the type predictions are given back in: `string`, `integer`,
-    `number` or `boolean`. `dropped` are columns the user excluded. `folding` tells how raw rows become rows with
-    series, `windowing` how they become windows of a forecast; the columns are those that come out.
+    `number` or `boolean`. Of a multilabel task they are the labels, of which a row has any number; `labelling` tells
+    how they are written. `dropped` are columns the user excluded. `folding` tells how raw rows become rows with series,
+    `windowing` how they become windows of a forecast; the columns are those that come out.
     """
 
     columns: tuple[Column, ...]
@@ -82,6 +84,7 @@ class Schema(Record):
     dropped: tuple[str, ...] = ()
     folding: Folding | None = None
     windowing: Windowing | None = None
+    labelling: Labelling | None = None
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -102,8 +105,18 @@ class Schema(Record):
 
     @property
     def is_classification(self) -> bool:
-        """Whether the answer is a class."""
-        return self.task not in (Task.REGRESSION, Task.FORECASTING)
+        """Whether the answer is one class of several."""
+        return self.task in (Task.BINARY, Task.MULTICLASS)
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether the answer is any number of labels."""
+        return self.task is Task.MULTILABEL
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the answer comes with probabilities, of classes or of labels."""
+        return self.is_classification or self.is_multilabel
 
 
 class Hints(Record):

@@ -27,6 +27,7 @@ from assay.data.deal import (
     rows_kept_together,
     target_bins,
 )
+from assay.data.deal_labels import cut_by_labels, set_codes
 from assay.data.findings import count_of
 from assay.data.read import Table
 from assay.data.rows import NAMES, Part, Rows, complete, fingerprint, given_files, listed, take, times, with_columns
@@ -144,12 +145,13 @@ def seal(
 ) -> Split:
     """Cut `table` into training, validation and sealed test rows; given files are parts of their own.
 
-    At random (default), units are dealt within strata: classes, or deciles of a numeric target. The rows of a class in
-    a part are within one of its share (largest remainder), unless equal rows or groups are too large for that or a part
-    would have none. With a time column the oldest units train and the latest test; a unit counts by its last row, so
-    that nothing learned from is later than the border, and units with equal times stay on one side. When one part comes
-    from a file, the shares of the others keep their ratio: with `test` given, valid is `valid / (1 - test)` of `table`.
-    Of a large table the validation and test parts take no more than `most_held_out` rows each; the rest trains.
+    At random (default), units are dealt within strata: classes, or deciles of a numeric target; those with any number
+    of labels so that each label keeps its share (see `deal_labels.py`). The rows of a class in a part are within one of
+    its share (largest remainder), unless equal rows or groups are too large for that or a part would have none. With a
+    time column the oldest units train and the latest test; a unit counts by its last row, so that nothing learned from
+    is later than the border, and units with equal times stay on one side. When one part comes from a file, the shares
+    of the others keep their ratio: with `test` given, valid is `valid / (1 - test)` of `table`. Of a large table the
+    validation and test parts take no more than `most_held_out` rows each; the rest trains.
 
     Raises:
         DataError: too few rows or too few of a class, columns missing from a given file, a class that training does
@@ -201,7 +203,8 @@ def units_of(rows: Rows, schema: Schema, keep_duplicates: bool) -> np.ndarray:
     duplicates = np.arange(n)
     if keep_duplicates and schema.features:
         names = [column.name for column in schema.features]
-        duplicates = row_groups(_Columns(rows, names), pl.Series(rows.target))
+        target = set_codes(rows.target) if schema.is_multilabel else rows.target
+        duplicates = row_groups(_Columns(rows, names), pl.Series(target))
     if schema.group is None:
         return duplicates
     groups = as_category(rows.column(schema.group))
@@ -257,6 +260,8 @@ def _assign(
     rng = np.random.default_rng(seed)
     if not config.stratify:
         return cut_at_random(units, np.zeros(units.max() + 1, dtype=np.int64), shares, rng)
+    if schema.is_multilabel:
+        return cut_by_labels(units, rows.target, shares, rng)
     if not schema.is_classification:
         return cut_at_random(units, target_bins(rows.target, units), shares, rng)
     strata, mixed = rarest_class(rows.target, units)
@@ -298,13 +303,13 @@ def _record_parts(plan: SplitRecord, ledger: Ledger) -> None:
 
 
 def _record_balance(cut: dict[Part, Rows], schema: Schema, config: SplitConfig, ledger: Ledger) -> None:
-    if schema.is_classification:
-        k = len(schema.classes)
-        shares = {part: np.bincount(rows.target, minlength=k) / len(rows) for part, rows in cut.items()}
+    if schema.has_probabilities:
+        shares = {part: _shares_of_classes(rows, schema) for part, rows in cut.items()}
         difference = max(float(np.abs(a - b).max()) for a in shares.values() for b in shares.values())
         absent = {part: [schema.classes[i] for i in np.flatnonzero(share == 0)] for part, share in shares.items()}
         lacking = "".join(f"; {NAMES[part]} rows lack {listed(names)}" for part, names in absent.items() if names)
-        what = f"class shares differ by at most {100 * difference:.2f} percentage points between parts{lacking}"
+        named = "label" if schema.is_multilabel else "class"
+        what = f"{named} shares differ by at most {100 * difference:.2f} percentage points between parts{lacking}"
     else:
         edges = np.quantile(cut["train"].target, np.arange(1, TARGET_BINS) / TARGET_BINS)
         bins = [np.searchsorted(edges, rows.target, side="right") for rows in cut.values()]
@@ -319,6 +324,13 @@ def _record_balance(cut: dict[Part, Rows], schema: Schema, config: SplitConfig, 
     else:
         outcome, why = Outcome.APPLIED, ""
     ledger.record("split.stratified", Outcome.WARNED if lacking else outcome, why + what, value=difference)
+
+
+def _shares_of_classes(rows: Rows, schema: Schema) -> np.ndarray:
+    """The share of the rows that has each class, or each label."""
+    if schema.is_multilabel:
+        return np.asarray(rows.target.mean(axis=0))
+    return np.asarray(np.bincount(rows.target, minlength=len(schema.classes)) / len(rows))
 
 
 def _record_units(
@@ -395,9 +407,15 @@ def _policy(schema: Schema, config: SplitConfig, parts: dict[Part, float], rows:
     elif not config.stratify:
         how = "at random"
     else:
-        how = "at random within " + ("classes" if schema.is_classification else "target deciles")
+        how = f"at random {_strata_in_words(schema)}"
     together = [f"groups of {schema.group!r}"] if schema.group is not None else []
     together += ["equal rows"] if config.keep_duplicates_together else []
     whole = f", {' and '.join(together)} kept together" if together else ""
     given = "".join(f"; {NAMES[part]} rows from their own file" for part in files)
     return f"{shares} {how}{whole}{given}"
+
+
+def _strata_in_words(schema: Schema) -> str:
+    if schema.is_multilabel:
+        return "so that each label keeps its share"
+    return "within classes" if schema.is_classification else "within target deciles"

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_boolean, as_category, as_number
-from assay.data.schema import Column, Hints, Kind, Task
+from assay.data.labels import FEWEST_ROWS, LabelCells, Labelling, label_cells
+from assay.data.schema import Column, Hints, Kind, Schema, Task
 from assay.data.steps import is_series
 from assay.errors import DataError, nearest
 
@@ -31,20 +32,32 @@ class Target:
     reason: str
     classes: tuple[str, ...] = ()
     class_dtype: str = "string"
+    labelling: Labelling | None = None
 
 
-def infer_target(series: pl.Series, column: Column, hints: Hints) -> Target:
+def infer_target(series: pl.Series, column: Column, hints: Hints, labelling: Labelling | None = None) -> Target:
     """The task that the cells of the target ask for, unless `hints.task` says it.
+
+    Args:
+        series: the column of the target.
+        column: what it holds, as any other column.
+        hints: what the user says.
+        labelling: how several labels of a row are written; None where a row has one class or number.
 
     Raises:
         DataError: there is nothing to learn (all missing, one value, one row in a class), or the cells do not suit the
             task.
+        ValueError: the task is multilabel, and it was not looked how labels are written.
     """
+    if labelling is not None:
+        return _multilabel(series, column, labelling, hints)
+    if hints.task is Task.MULTILABEL:
+        raise ValueError("how labels are written is found before the task: see labelled.find_labels")
     if is_series(series.dtype):
         raise DataError(
             f"the target {series.name!r} must hold one class or number in each cell",
             "its cells are lists of numbers",
-            "Name another target, or make one number of each list.",
+            "Say --task multilabel if these are labels, name another target, or make one number of each list.",
         )
     # Numbers were counted when the column was; words are reduced to the different ones before they are spelt alike.
     numbers = series.dtype.is_numeric()
@@ -58,10 +71,6 @@ def infer_target(series: pl.Series, column: Column, hints: Hints) -> Target:
         task, reason = hints.task, f"{hints.task.value} because you say so"
     if task is Task.REGRESSION:
         return _regression(series, column, numeric, reason, hints)
-    if task is Task.MULTILABEL:
-        raise DataError(
-            "the task must be binary, multiclass or regression", "it is multilabel", "Train one model a label."
-        )
     return _classification(series, column, task, reason, hints)
 
 
@@ -145,6 +154,63 @@ def _classification(series: pl.Series, column: Column, task: Task, reason: str, 
     return Target(column.model_copy(update=update), task, reason, tuple(classes), class_dtype)
 
 
+def _multilabel(series: pl.Series, column: Column, labelling: Labelling, hints: Hints) -> Target:
+    """Labels of enough rows to be learned, in order; those of fewer are left out and remembered."""
+    if hints.positive is not None:
+        raise DataError(
+            "a positive class belongs to a binary target",
+            f"{series.name!r} holds several labels a row",
+            "Leave --positive out.",
+        )
+    cells = label_cells(series, labelling)
+    counts = cells.counts()
+    if labelling.form == "columns":  # a column without a single 1 is a label, too
+        counts.update(dict.fromkeys(labelling.columns, 0))
+    rare = {label: rows for label, rows in sorted(counts.items()) if rows < FEWEST_ROWS}
+    classes = _ordered([label for label in counts if label not in rare])[0] if len(counts) > len(rare) else []
+    _check_labels(series.name, classes, rare, len(cells.place))
+    if labelling.form == "columns":
+        classes = [label for label in labelling.columns if label not in rare]
+    reason = f"multilabel because {_written(labelling, cells)}"
+    if hints.task is Task.MULTILABEL:
+        reason = f"multilabel because you say so; {_written(labelling, cells)}"
+    update = {
+        "kind": Kind.CATEGORY, "reason": "category because it is the target of a multilabel classification",
+        "distinct": len(classes), "format": None, "unparsed": 0, "missing": int(cells.missing.sum()),
+        "missing_spellings": {},
+    }  # fmt: skip
+    known = labelling.model_copy(update={"left_out": rare})
+    return Target(column.model_copy(update=update), Task.MULTILABEL, reason, tuple(classes), labelling=known)
+
+
+def _written(labelling: Labelling, cells: LabelCells) -> str:
+    """How labels are written, in words."""
+    if labelling.form == "lists":
+        return "its cells are lists of labels"
+    if labelling.form == "columns":
+        return f"{len(labelling.columns)} columns of 0 and 1 are its labels"
+    several = np.array([labels is not None and len(labels) > 1 for labels in cells.sets], bool)[cells.place].sum()
+    return f"{several:,} of its cells hold several labels with {labelling.separator!r} between them"
+
+
+def _check_labels(name: str, classes: list[str], rare: dict[str, int], rows: int) -> None:
+    if len(classes) > MOST_CLASSES:
+        raise DataError(
+            f"the target {name!r} must have at most {MOST_CLASSES} labels of {FEWEST_ROWS} rows or more",
+            f"it has {len(classes)} in {rows} rows",
+            "Leave rare labels out, or join them with others.",
+        )
+    if len(classes) < 2:
+        found = f"{len(classes)} {'label has' if len(classes) == 1 else 'labels have'} that many"
+        few = f", and {len(rare)} have fewer" if rare else ""
+        raise DataError(
+            f"a multilabel target such as {name!r} must have at least two labels, each in {FEWEST_ROWS} rows or more",
+            found + few,
+            "Of a single label make a column of 0 and 1 and fit a binary task; if cells hold one class each, say "
+            "--task multiclass; name the sign between labels with data.labels, as in data.labels=';'.",
+        )
+
+
 def _check_classes(name: str, counts: dict[str, int], task: Task) -> None:
     rows = sum(counts.values())
     if len(counts) > MOST_CLASSES or (len(counts) > 20 and len(counts) > rows / 2):
@@ -194,3 +260,29 @@ def _with_positive_last(name: str, classes: list[str], positive: str, task: Task
             f"the positive class must be a value of {name!r}", f"{positive!r} is not", nearest(positive, classes)
         )
     return [label for label in classes if label != wanted] + [wanted]
+
+
+def target_values(series: pl.Series, schema: Schema) -> np.ndarray:
+    """The target as the network learns it, shape (n,), of a forecast (n, horizon).
+
+    For classes int64 positions in `schema.classes`, -1 where a cell is missing or of no known class; for regression and
+    forecasts float64, NaN where a cell is missing or no number. For labels int8 (n, labels) of 0 and 1, -1 throughout
+    where the target is missing; labels that were left out of training are no labels.
+    """
+    if schema.windowing is not None:
+        return series.cast(pl.Array(pl.Float64, schema.windowing.horizon)).to_numpy().copy()
+    if schema.labelling is not None:
+        return label_cells(series, schema.labelling).matrix(schema.classes)
+    if not schema.is_classification:
+        return as_number(series, schema[schema.target].format)
+    if schema.class_dtype == "boolean":
+        # The words of a boolean depend on how it was read: "True", 1 or a true boolean.
+        cells = as_boolean(series)
+        codes = np.full(len(cells), -1, dtype=np.int64)
+        for at, value in enumerate(as_boolean(pl.Series(schema.classes, dtype=pl.String)).tolist()):
+            codes[cells == value] = at
+        return codes
+    known = pl.Series(schema.classes, dtype=pl.String)
+    order = pl.Series(range(len(known)), dtype=pl.Int64)
+    codes_or_null = as_category(series).replace_strict(known, order, default=-1, return_dtype=pl.Int64)
+    return codes_or_null.fill_null(-1).to_numpy(writable=True)

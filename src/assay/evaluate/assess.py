@@ -21,6 +21,7 @@ from assay.evaluate.record import (
     Curve,
     Estimate,
     ForecastReport,
+    LabelScores,
     ModelScores,
     ReliabilityBin,
     ResidualPicture,
@@ -60,6 +61,7 @@ class Assessment:
     reliability: bins of the network's probabilities; empty for a regression.
     residuals: a sample of at most `RESIDUAL_ROWS` rows of a regression.
     forecast: errors by step, intervals and pictures of a forecast.
+    labels: the network's scores of each label, where a row has any number of them.
     """
 
     scores: tuple[ModelScores, ...]
@@ -72,6 +74,7 @@ class Assessment:
     reliability: tuple[ReliabilityBin, ...]
     residuals: ResidualPicture | None
     forecast: ForecastReport | None = None
+    labels: tuple[LabelScores, ...] = ()
 
 
 def assess(
@@ -115,7 +118,7 @@ def assess(
         for baseline in baselines
     ]
     compared = comparisons(schema.task, [baseline.name for baseline in baselines], tests, config.confidence)
-    _write_verdicts(ledger, schema, scores, compared, config.confidence)
+    write_verdicts(ledger, schema, scores, compared, config.confidence)
     roc, precision_recall = _curves(schema, truth, weight, outputs)
     return Assessment(
         scores=scores,
@@ -201,9 +204,10 @@ def scores_of(output: Output, metrics: Iterable[Metric], found: Mapping[str, Est
 # Ledger -------------------------------------------------------------------------------------------------------------
 
 
-def _write_verdicts(
+def write_verdicts(
     ledger: Ledger, schema: Schema, scores: Sequence[ModelScores], compared: Sequence[Comparison], confidence: float
 ) -> None:
+    """What the ledger is told of intervals, baselines, comparisons and proper scores."""
     network = scores[0]
     _note_intervals(ledger, network, confidence, schema.group)
     if "evaluate.baselines" not in ledger:
@@ -270,6 +274,13 @@ def _curves(
         lines = [(schema.classes[k], schema.classes[k], truth == k, network[:, k]) for k in sorted(largest)]
     else:
         return (), ()
+    return curves_of(lines, weight)
+
+
+def curves_of(
+    lines: Iterable[tuple[str, str, NDArray[np.bool_], Floats]], weight: Floats | None
+) -> tuple[tuple[Curve, ...], tuple[Curve, ...]]:
+    """ROC and precision-recall curves of names, labels, positive rows (n,) and their scores (n,)."""
     drawn = [(name, label, *_curve_points(positive, score, weight)) for name, label, positive, score in lines]
     roc = tuple(_curve(name, label, alarms, recall) for name, label, alarms, recall, _ in drawn if len(recall))
     pr = tuple(_curve(name, label, recall[1:], precision) for name, label, _, recall, precision in drawn if len(recall))

@@ -98,6 +98,13 @@ def reliability_bins(
         confidence: of the intervals.
     """
     stated, hits = confidence_and_hits(np.asarray(truth, np.int64), np.asarray(probabilities, np.float64))
+    return binned(stated, hits, weight, bins=bins, confidence=confidence)
+
+
+def binned(
+    stated: Floats, hits: Floats, weight: Floats | None = None, *, bins: int = ECE_BINS, confidence: float = 0.95
+) -> tuple[ReliabilityBin, ...]:
+    """`reliability_bins` of stated probabilities (n,) and whether they came true (n,)."""
     place = calibration_bins(stated, bins)
     share = np.ones(len(stated)) if weight is None else np.asarray(weight, np.float64)
     made = []

@@ -7,9 +7,9 @@ Sources: DeLong et al. (Biometrics 1988) for AUROC; McNemar (Psychometrika 1947)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,21 @@ from assay.evaluate.record import Comparison, Estimate, ModelScores
 EXACT_PAIRS = 100
 
 Verdict = Literal["better", "worse", "not distinguishable"]
+
+
+class Scored(Protocol):
+    """A model's answers to some rows, with the metrics of their task for weightings of the rows: see `Scorer`."""
+
+    task: Task
+    truth: NDArray[Any]
+    rows: int
+
+    def __call__(self, weights: Floats, only: Collection[str] | None = None) -> dict[str, Floats]:
+        """The metrics of the task (those in `only`) for weights (b, n): each an array (b,)."""
+        ...
+
+    def values(self, weight: Floats | None = None, only: Collection[str] | None = None) -> dict[str, float]:
+        """The metrics for one weighting (n,)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ def paired_test(
         return _paired_delong(truth == 1, first[:, 1], second[:, 1], confidence)
     if weight is None and task is Task.MULTICLASS and len(truth):
         return _mcnemar(decide(first) == truth, decide(second) == truth, confidence)
-    return _paired_bootstrap(Scorer(task, truth, first), Scorer(task, truth, second), weight, confidence, samples, seed)
+    return paired_bootstrap(Scorer(task, truth, first), Scorer(task, truth, second), weight, confidence, samples, seed)
 
 
 def _paired_delong(positive: NDArray[np.bool_], first: Floats, second: Floats, confidence: float) -> PairedTest:
@@ -123,9 +138,10 @@ def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], confidence: fl
     return PairedTest(estimate, p_value, name)
 
 
-def _paired_bootstrap(
-    first: Scorer, second: Scorer, weight: Floats | None, confidence: float, samples: int, seed: int
+def paired_bootstrap(
+    first: Scored, second: Scored, weight: Floats | None, confidence: float, samples: int, seed: int
 ) -> PairedTest:
+    """Two models compared on the primary metric by resampling the rows."""
     primary = PRIMARY[first.task]
     sign = 1.0 if metric(first.task, primary).higher_is_better else -1.0
     taken = sample_count(first.rows, samples)
@@ -136,7 +152,7 @@ def _paired_bootstrap(
     difference = sign * (first.values(weight, (primary,))[primary] - second.values(weight, (primary,))[primary])
     if not np.isfinite(difference) or first.rows < 2:
         return _impossible("paired bootstrap", f"{primary} is not defined on these rows")
-    strata = None if first.task is Task.REGRESSION else first.truth
+    strata = first.truth if first.task in (Task.BINARY, Task.MULTICLASS) else None
     drawn = replicates(measure, strata, weight, first.rows, taken, seed)["difference"]
     drawn = drawn[np.isfinite(drawn)]
     name = f"paired {bootstrap_name(taken)}"

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema, Task
+from assay.evaluate.compare import Scored
 from assay.evaluate.intervals import quantile
+from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import PRIMARY, Scorer
 from assay.evaluate.record import Contribution, Estimate
 from assay.ledger import Ledger, Outcome
 
 Floats = NDArray[np.float64]
+_Scoring = Callable[[NDArray[Any], Floats], Scored]
 
 #: Kinds of columns that are dealt out together.
 FAMILIES: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
@@ -49,14 +52,16 @@ def contributions(
     confidence: float,
     seed: int,
     ledger: Ledger,
+    thresholds: Sequence[float] | None = None,
 ) -> tuple[Contribution, ...]:
     """What each kind of column gives, the largest first; nothing where there is one kind alone.
 
     Args:
-        answer: from raw rows to probabilities (n, classes) or values (n,).
+        answer: from raw rows to probabilities (n, classes or labels) or values (n,).
         rows: that the model did not learn from.
         a_row: seconds of an answer, which bound how many rows are taken.
         confidence: of the intervals.
+        thresholds: the probability from which each label is given, where a row has any number of them.
     """
     families = {name: _columns(schema, kinds) for name, kinds in FAMILIES.items() if _columns(schema, kinds)}
     if len(families) < 2:
@@ -70,7 +75,8 @@ def contributions(
         return ()
     taken = sample_of(len(rows), most, seed)
     some = rows if taken is None else rows.at(taken)
-    found = tuple(sorted(_measured(answer, some, schema, families, confidence, seed), key=_gain, reverse=True))
+    scored = _scorer_of(schema.task, thresholds)
+    found = tuple(sorted(_measured(answer, some, schema, families, confidence, seed, scored), key=_gain, reverse=True))
     told = ", ".join(f"{each.family} {_gain(each):.3g}" for each in found)
     what = "squared error" if schema.task is Task.REGRESSION else "log loss"
     reason = f"{what} that is added where cells are dealt out anew among {len(some):,} rows: {told}"
@@ -95,11 +101,12 @@ def _measured(
     families: Mapping[str, Sequence[str]],
     confidence: float,
     seed: int,
+    scored: _Scoring,
 ) -> list[Contribution]:
     frame, measure = rows.frame, PRIMARY[schema.task]
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight / rows.weight.mean()
     whole = answer(frame)
-    losses, score = _losses(whole, rows.target), _score(schema.task, rows.target, whole, rows.weight, measure)
+    losses, score = _losses(whole, rows.target), _score(scored(rows.target, whole), rows.weight, measure)
     dealt = np.random.default_rng(seed).permutation(len(rows))
     found = []
     for family, names in families.items():
@@ -112,21 +119,30 @@ def _measured(
                 loss=_mean((_losses(other, rows.target) - losses) * weight, confidence),
                 metric=measure,
                 score=score,
-                score_without=_score(schema.task, rows.target, other, rows.weight, measure),
+                score_without=_score(scored(rows.target, other), rows.weight, measure),
             )
         )
     return found
 
 
 def _losses(answers: Floats, target: NDArray[Any]) -> Floats:
-    """Log loss or squared error of each row."""
+    """Log loss, of labels their mean, or squared error of each row."""
+    if target.ndim == 2:
+        return LabelScorer(target, answers, np.full(target.shape[1], 0.5)).row_losses[:, 0]
     if answers.ndim == 1:
         return np.asarray((answers - target) ** 2, np.float64)
     return np.asarray(-np.log(answers[np.arange(len(target)), target].clip(1e-12)), np.float64)
 
 
-def _score(task: Task, target: NDArray[Any], answers: Floats, weight: Floats | None, measure: str) -> float | None:
-    value = Scorer(task, target, answers).values(weight, (measure,))[measure]
+def _scorer_of(task: Task, thresholds: Sequence[float] | None) -> _Scoring:
+    """What scores answers: of labels with their thresholds."""
+    if thresholds is None:
+        return lambda target, answers: Scorer(task, target, answers)
+    return lambda target, answers: LabelScorer(target, answers, np.array(thresholds))
+
+
+def _score(scorer: Scored, weight: Floats | None, measure: str) -> float | None:
+    value = scorer.values(weight, (measure,))[measure]
     return value if math.isfinite(value) else None
 
 

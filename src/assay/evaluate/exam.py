@@ -20,6 +20,8 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
+from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
+from assay.evaluate.label_exam import sit_labels
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
 from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
 from assay.evaluate.nested import answers_of
@@ -49,6 +51,8 @@ def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema,
         reason = "a forecast has no probabilities; its intervals are made on the validation windows"
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, reason)
         return with_bands(model, valid, schema, config)
+    if schema.is_multilabel:
+        return calibrate_labels(model, schema.classes, config, ledger)
     if not schema.is_classification:
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
@@ -79,6 +83,8 @@ def sit(
         told = _described(model)
         made, chosen, board = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
         return Exam(made, None, (), chosen, board)
+    if schema.is_multilabel:
+        return _sit_labels(model, baselines, split, schema, config, seed=seed, ledger=ledger)
     rows = opened(split, "rows", ledger)
     begun = perf_counter()
     raw = model.outputs_of(rows)
@@ -159,8 +165,31 @@ def _calibration(
     )
 
 
+def _sit_labels(
+    model: Model,
+    baselines: Sequence[FittedBaseline],
+    split: Split,
+    schema: Schema,
+    config: EvaluateConfig,
+    *,
+    seed: int,
+    ledger: Ledger,
+) -> Exam:
+    told = _described(model)
+    rows, found, calibration = sit_labels(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+    given = contributions(
+        lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
+        a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
+        ledger=ledger,
+        thresholds=model.head.thresholds,
+    )  # fmt: skip
+    return Exam(found, calibration, given)
+
+
 def validation_answers(model: Model) -> NDArray[np.float64]:
     """The model's answers to the rows that it did not learn from: probabilities (n, classes), or values (n,)."""
+    if model.head.has_labels:
+        return validation_labels(model)
     seen = model.validation
     if seen.temperatures is None:
         return model.head.in_units(seen.outputs[:, :, 0], seen.shares)

@@ -109,7 +109,7 @@ def delong(positive: NDArray[np.bool_], score: Floats, confidence: float) -> Est
 
 def _area_estimate(area: float, variance: float, smaller: int, confidence: float) -> Estimate:
     if np.isnan(area):
-        return _undefined("needs rows of two classes")
+        return undefined("needs rows of two classes")
     if not variance > 1e-18 or not 0 < area < 1:
         low, high = wilson(area, smaller, confidence)
         return Estimate(value=area, low=low, high=high, method="Wilson on the smaller class")
@@ -128,7 +128,7 @@ def delong_average(truth: Ints, probabilities: Floats, average: str, confidence:
     rows = np.bincount(truth, minlength=probabilities.shape[1])
     used = [k for k in range(probabilities.shape[1]) if 0 < rows[k] < len(truth)]
     if not used:
-        return _undefined("needs rows of two classes")
+        return undefined("needs rows of two classes")
     share = rows[used] / rows[used].sum() if average == "weighted" else np.full(len(used), 1 / len(used))
     area, influence = 0.0, np.zeros(len(truth))
     for part, k in zip(share, used, strict=True):
@@ -278,7 +278,7 @@ def estimates(
         if name not in found and np.isfinite(value):
             found[name] = Estimate(value=value, method="no interval from one row")
     wanted = [m.id for m in METRICS[task] if m.id in values]
-    return {name: found.get(name, _undefined(_reason(name, scorer.rows))) for name in wanted}
+    return {name: found.get(name, undefined(_reason(name, scorer.rows))) for name in wanted}
 
 
 def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -> dict[str, Estimate]:
@@ -355,5 +355,6 @@ def _reason(name: str, rows: int) -> str:
     }.get(name, "needs rows of two classes")
 
 
-def _undefined(reason: str) -> Estimate:
+def undefined(reason: str) -> Estimate:
+    """No value, and why."""
     return Estimate(value=None, method=f"not defined: {reason}")

@@ -63,6 +63,10 @@ def suspects(probabilities: Floats, labels: NDArray[np.int64]) -> Suspects:
 
 def find_label_errors(model: Model, split: Split, schema: Schema, ledger: Ledger) -> tuple[Finding, ...]:
     """What the report tells of likely label errors; the ledger gets the verdict."""
+    if schema.is_multilabel:
+        reason = "confident learning is of one class a row; labels that do not exclude each other are not judged"
+        ledger.record(_PRACTICE, Outcome.NOT_APPLICABLE, reason)
+        return ()
     if not schema.is_classification:
         ledger.record(_PRACTICE, Outcome.NOT_APPLICABLE, "a regression has no labels")
         return ()

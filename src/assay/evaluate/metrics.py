@@ -72,6 +72,26 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
+#: The metrics of labels of which a row has any number, the primary one first; `label_metrics.py` computes them.
+LABEL_METRICS = (
+    Metric("f1_micro", "F1 (micro)", True),
+    Metric("f1_macro", "F1 (macro)", True),
+    Metric("f1_samples", "F1 (samples)", True),
+    Metric("precision_micro", "Precision (micro)", True),
+    Metric("recall_micro", "Recall (micro)", True),
+    Metric("precision_macro", "Precision (macro)", True),
+    Metric("recall_macro", "Recall (macro)", True),
+    Metric("subset_accuracy", "Subset accuracy", True),
+    Metric("hamming_loss", "Hamming loss", False),
+    Metric("auroc_macro", "AUROC (macro)", True),
+    Metric("auroc_micro", "AUROC (micro)", True),
+    Metric("auprc_macro", "AUPRC (macro)", True),
+    Metric("auprc_micro", "AUPRC (micro)", True),
+    Metric("log_loss", "Log loss", False),
+    Metric("brier", "Brier score", False),
+    Metric("ece", "ECE", False),
+)
+
 #: The metrics of forecasts, the primary one first; `forecast_scores.py` computes them.
 FORECAST_METRICS = (
     Metric("mae", "MAE", False),
@@ -81,7 +101,7 @@ FORECAST_METRICS = (
     Metric("mse_standardised", "MSE (standardised)", False),
 )
 
-#: The metrics of each task, in the order they are shown.
+#: The metrics that `Scorer` computes for each task, in the order they are shown.
 METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,
     Task.MULTICLASS: _MULTICLASS,
@@ -90,7 +110,9 @@ METRICS: dict[Task, tuple[Metric, ...]] = {
 #: The metrics of classes that may exceed 1.
 _UNBOUNDED = ("log_loss", "brier")
 #: The metric models of a task are compared on.
-PRIMARY: dict[Task, str] = {Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
+PRIMARY: dict[Task, str] = {
+    Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.MULTILABEL: LABEL_METRICS[0].id, Task.REGRESSION: "rmse",
+}  # fmt: skip
 
 
 def metric(task: Task, name: str) -> Metric:
@@ -99,7 +121,7 @@ def metric(task: Task, name: str) -> Metric:
     Raises:
         KeyError: the task does not report it.
     """
-    for candidate in METRICS[task]:
+    for candidate in LABEL_METRICS if task is Task.MULTILABEL else METRICS[task]:
         if candidate.id == name:
             return candidate
     raise KeyError(name)
@@ -115,13 +137,13 @@ def decide(probabilities: Floats) -> Ints:
 # Sums that every weighting shares -----------------------------------------------------------------------------------
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
     """`above / below`, NaN where `below` is 0."""
     shape = np.broadcast_shapes(np.shape(above), np.shape(below))
     return np.asarray(np.divide(above, below, out=np.full(shape, np.nan), where=np.asarray(below) > 0), np.float64)
 
 
-class _Ranking:
+class Ranking:
     """Rows in falling order of a score: the sums behind AUROC and average precision.
 
     Both change only at thresholds that let a positive row in, so sums are taken at these g thresholds alone.
@@ -159,28 +181,28 @@ class _Ranking:
         alarms = (reached - hits + before - hits + gained) / 2
         below = (gained * (negatives[:, None] - alarms)).sum(axis=1)
         precision = np.divide(hits, reached, out=np.zeros_like(hits), where=reached > 0)
-        average = _ratio((gained * precision).sum(axis=1), positives)
-        return _ratio(below, positives * np.where(negatives > 1e-12 * total, negatives, 0.0)), average, positives
+        average = ratio((gained * precision).sum(axis=1), positives)
+        return ratio(below, positives * np.where(negatives > 1e-12 * total, negatives, 0.0)), average, positives
 
 
 def _per_class(table: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Precision, recall, F1 and support (b, K) of confusion tables (b, K, K); NaN where not defined."""
     hits = np.diagonal(table, axis1=1, axis2=2)
     support, chosen = table.sum(axis=2), table.sum(axis=1)
-    return _ratio(hits, chosen), _ratio(hits, support), _ratio(2 * hits, support + chosen), support
+    return ratio(hits, chosen), ratio(hits, support), ratio(2 * hits, support + chosen), support
 
 
 def _average(values: Floats, support: Floats, average: Average) -> Floats:
     """The mean (b,) over the classes with rows; NaN within them counts as 0 (a class never chosen has precision 0)."""
     share = (support > 0).astype(np.float64) if average == "macro" else support
-    return _ratio((np.nan_to_num(values) * share).sum(axis=1), share.sum(axis=1))
+    return ratio((np.nan_to_num(values) * share).sum(axis=1), share.sum(axis=1))
 
 
-def _average_defined(values: Floats, support: Floats, average: Average) -> Floats:
+def average_defined(values: Floats, support: Floats, average: Average) -> Floats:
     """The mean (b,) over the classes for which the value is defined."""
     share = (support > 0).astype(np.float64) if average == "macro" else support
     share = np.where(np.isnan(values), 0.0, share)
-    return _ratio((np.nan_to_num(values) * share).sum(axis=1), share.sum(axis=1))
+    return ratio((np.nan_to_num(values) * share).sum(axis=1), share.sum(axis=1))
 
 
 def confidence_and_hits(truth: Ints, probabilities: Floats) -> tuple[Floats, Floats]:
@@ -254,9 +276,9 @@ class Scorer:
         return np.asarray(self.truth * self.classes + decide(self.prediction), np.int64)
 
     @cached_property
-    def _ranks(self) -> list[_Ranking]:
+    def _ranks(self) -> list[Ranking]:
         wanted = [1] if self.task is Task.BINARY else range(self.classes)
-        return [_Ranking(self.prediction[:, k], self.truth == k) for k in wanted]
+        return [Ranking(self.prediction[:, k], self.truth == k) for k in wanted]
 
     @cached_property
     def _row_losses(self) -> Floats:
@@ -286,7 +308,7 @@ class Scorer:
         table = self.table(weights)
         precision, recall, f1, support = _per_class(table)
         values = {
-            "accuracy": _ratio(np.trace(table, axis1=1, axis2=2), support.sum(axis=1)),
+            "accuracy": ratio(np.trace(table, axis1=1, axis2=2), support.sum(axis=1)),
             "balanced_accuracy": _average(recall, support, "macro"),
         }
         for name, each in (("precision", precision), ("recall", recall), ("f1", f1)):
@@ -305,9 +327,9 @@ class Scorer:
             return {"auroc": found[0][0], "auprc": found[0][1]}
         roc, average, support = (np.stack(part, axis=1) for part in zip(*found, strict=True))
         return {
-            "auroc_macro": _average_defined(roc, support, "macro"),
-            "auroc_weighted": _average_defined(roc, support, "weighted"),
-            "auprc_macro": _average_defined(average, support, "macro"),
+            "auroc_macro": average_defined(roc, support, "macro"),
+            "auroc_weighted": average_defined(roc, support, "weighted"),
+            "auprc_macro": average_defined(average, support, "macro"),
         }
 
     def _means(self, names: list[str], weights: Floats) -> dict[str, Floats]:
@@ -315,11 +337,11 @@ class Scorer:
         values = {}
         if "log_loss" in names or "brier" in names:
             losses = weights @ self._row_losses
-            values = {"log_loss": _ratio(losses[:, 0], total), "brier": _ratio(losses[:, 1], total)}
+            values = {"log_loss": ratio(losses[:, 0], total), "brier": ratio(losses[:, 1], total)}
         if "ece" in names:
             bins, gap = self._gaps
             off = np.array([np.abs(np.bincount(bins, w * gap, ECE_BINS)).sum() for w in weights])
-            values["ece"] = _ratio(off, total)
+            values["ece"] = ratio(off, total)
         return values
 
     def _error(self, name: str, weights: Floats) -> Floats:
@@ -329,12 +351,12 @@ class Scorer:
         total = weights.sum(axis=1)
         squares, absolute, first, second = (weights @ rows).T
         if name == "rmse":
-            return np.sqrt(_ratio(squares, total))
+            return np.sqrt(ratio(squares, total))
         if name == "mae":
-            return _ratio(absolute, total)
-        spread = second - np.nan_to_num(_ratio(first**2, total))
+            return ratio(absolute, total)
+        spread = second - np.nan_to_num(ratio(first**2, total))
         # What is left of a constant truth after rounding is not a spread.
-        return 1.0 - _ratio(squares, np.where(spread > 1e-14 * second, spread, 0.0))
+        return 1.0 - ratio(squares, np.where(spread > 1e-14 * second, spread, 0.0))
 
 
 def _weighted_median(values: Floats, weights: Floats) -> Floats:

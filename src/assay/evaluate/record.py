@@ -181,6 +181,24 @@ class Contribution(Record):
     score_without: float | None
 
 
+class LabelScores(Record):
+    """The network's scores of one label of a multilabel task.
+
+    rows: of the test rows those that have it; given: those that it was given to, from `threshold` on. AUROC and average
+    precision are None where they are not defined: all rows have it, or none.
+    """
+
+    name: str
+    rows: int
+    given: int
+    threshold: float
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    auroc: float | None
+    auprc: float | None
+
+
 class HorizonErrors(Record):
     """The mean absolute error of a model's forecasts, by steps ahead."""
 
@@ -354,6 +372,7 @@ class Report(Record):
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
+    labels: tuple[LabelScores, ...] = ()
     parity: Parity
     seen: Seen | None = None
     ledger: tuple[Verdict, ...]

@@ -19,7 +19,7 @@ from assay._imports import require
 from assay.data.batches import Batch
 from assay.data.encode import Encoded
 from assay.data.names import encoded_names
-from assay.data.rows import sample_of
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
 from assay.data.split import Split
 from assay.evaluate.record import Seen, SeenSeries, Thumbnail
@@ -45,15 +45,22 @@ def see(model: Model, split: Split, schema: Schema, *, seed: int) -> Seen:
     rows = split.train if taken is None else split.train.at(taken)
     frame, target = rows.frame, torch.from_numpy(np.asarray(rows.target))
     encoded = model.encoder.encode(frame)
-    # Of a forecast the first step ahead stands for all.
-    aims = rows.target if schema.windowing is None else rows.target[:, 0]
-    labels = [schema.classes[int(one)] if schema.is_classification else f"{float(one):g}" for one in aims]
+    labels = _answers_in_words(rows, schema)
     pictures, told = _pictures(model.parts, encoded, layout.places("pictures"), target, labels, seed)
     series, told_series = _series(model.parts, encoded, layout.places("series"), target, labels, schema, seed)
     columns, cells = _cells(model, frame, encoded, labels, schema)
     what = "rows" if schema.windowing is None else "windows"
     sentences = [f"{len(rows)} training {what}, drawn at random.", *told, *told_series]
     return Seen(caption=" ".join(sentences), pictures=pictures, series=series, columns=columns, rows=cells)
+
+
+def _answers_in_words(rows: Rows, schema: Schema) -> list[str]:
+    """The class, the labels or the value of each row."""
+    if schema.is_multilabel:
+        return [", ".join(schema.classes[at] for at in np.flatnonzero(row)) or "no label" for row in rows.target]
+    # Of a forecast the first step ahead stands for all.
+    aims = rows.target if schema.windowing is None else rows.target[:, 0]
+    return [schema.classes[int(one)] if schema.is_classification else f"{float(one):g}" for one in aims]
 
 
 def _leading(parts: Sequence[Part], names: Sequence[str]) -> Part | None:
@@ -80,8 +87,8 @@ def _pictures(
         if part.train.mixes:
             generator = torch.Generator().manual_seed(seed)
             rows, other, share = mixed(rows, part.train.mixup, generator, cutmix=part.train.cutmix)
-            names = dict(zip(target.tolist(), labels, strict=True))
-            shown = [f"{a} {share:.0%}, {names[b]}" for a, b in zip(labels, other.target.tolist(), strict=True)]
+            names = dict(zip(map(str, target.tolist()), labels, strict=True))
+            shown = [f"{a} {share:.0%}, {names[str(b)]}" for a, b in zip(labels, other.target.tolist(), strict=True)]
             told.append("They were also mixed with each other, in every batch by another share.")
     return tuple(_thumbnail(one, label) for one, label in zip(rows.inputs.media[0], shown, strict=True)), told
 

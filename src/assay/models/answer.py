@@ -21,12 +21,21 @@ class Head:
     shares: weight of each of the A answers in the mean, summing to 1.
     temperatures: each answer's logits are divided by its own (classification), or None (regression).
     mean, deviation: of the training target (regression): answers are outputs * deviation + mean.
+    thresholds: the probability from which each label is given, where a row has any number of them; else None.
+    factors: of the temperatures, one for each label; none are ones.
     """
 
     shares: tuple[float, ...]
     temperatures: tuple[float, ...] | None
     mean: float = 0.0
     deviation: float = 1.0
+    thresholds: tuple[float, ...] | None = None
+    factors: tuple[float, ...] = ()
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether answers are probabilities of labels that do not exclude each other."""
+        return self.thresholds is not None
 
     @property
     def is_classifier(self) -> bool:
@@ -47,6 +56,8 @@ class Head:
 class Answer(nn.Module):
     """Matrices of raw cells in, the weighted mean of all answers out: probabilities (n, K), values (n, 1) or (n, H).
 
+    Probabilities are of classes, which sum to 1, or of labels, each for itself.
+
     Shapes: values (n, K) float64, codes (n, C) int64, texts (n, T) float32, then the media that networks read and,
     last, the windows of text columns that a text encoder reads, which networks may read too; probabilities are float32,
     values float64.
@@ -60,11 +71,12 @@ class Answer(nn.Module):
         super().__init__()
         self.preprocess = encoder.preprocess
         self.ensemble = ensemble
-        self.is_classifier = head.is_classifier
+        self.is_classifier, self.has_labels = head.is_classifier, head.has_labels
         # In float64 for values: float32 knows a target of 1.7e9 only to 128.
         dtype = torch.float32 if self.is_classifier else torch.float64
         scales = [1.0 / each for each in head.temperatures] if head.temperatures else [head.deviation]
-        self.register_buffer("scale", torch.tensor(scales, dtype=dtype).view(-1, 1, 1))
+        scale = torch.tensor(scales, dtype=dtype).view(-1, 1, 1)
+        self.register_buffer("scale", scale / torch.tensor(head.factors, dtype=dtype) if head.factors else scale)
         self.register_buffer("shares", torch.tensor(head.shares, dtype=dtype).view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
 
@@ -73,6 +85,8 @@ class Answer(nn.Module):
         windows = media[len(media) - self.preprocess.windows :]
         numbers, extras = self.preprocess(values, texts, *windows)
         outputs: Tensor = self.ensemble(numbers, extras, codes, *media[: len(self.ensemble.reads)])
+        if self.has_labels:
+            return ((outputs * self.scale).sigmoid() * self.shares).sum(0)
         if self.is_classifier:
             return ((outputs * self.scale).softmax(-1) * self.shares).sum(0)
         return (outputs.double() * self.shares).sum(0) * self.scale[0] + self.shift

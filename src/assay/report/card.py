@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
 from assay.report import story
-from assay.report.tables import score_rows
+from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
 OPEN = "_To be filled in by the owner:_"
@@ -119,7 +119,7 @@ def _metrics(report: Report) -> str:
         f"Primary metric: {_safe(story.label_of(report, report.primary))}.",
         f"Intervals: {story.level(report)}, by {_safe('; '.join(methods), 600)}.",
     ]
-    if report.table_schema.is_classification:
+    if report.table_schema.has_probabilities:
         lines.append(f"Calibration: {calibrated}.")
     return _bullets([*lines, f"{OPEN} the decision threshold in use, and what each kind of error costs."])
 
@@ -158,6 +158,8 @@ def _analyses(report: Report) -> str:
         for row in score_rows(report)
     ]
     text = _table(head, rows) + "\n\nThe best value of a row is bold."
+    if report.labels:
+        text += "\n\n" + _labels(report)
     if report.comparisons:
         text += "\n\n" + _bullets(_safe(story.compared(report, made)) for made in report.comparisons)
     if report.selection is not None:
@@ -171,6 +173,17 @@ def _analyses(report: Report) -> str:
         )
         text += "\n\nPublished numbers, on other splits and budgets:\n\n" + _bullets(published)
     return text
+
+
+def _labels(report: Report) -> str:
+    """The network label by label."""
+    head = ["label", "test rows with it", "given to", "from probability", "precision", "recall", "F1", "AUROC"]
+    rows = [
+        [_safe(row.name), row.rows, row.given, row.threshold, row.precision, row.recall, row.f1, row.auroc]
+        for row in label_rows(report)
+    ]
+    left = label_rows_left(report)
+    return _table(head, rows) + (f"\n\n{count(left)} more labels are in report.json." if left else "")
 
 
 def _cell(value: str, interval: str, best: bool) -> str:

@@ -78,7 +78,7 @@ def draw_page(report: Report) -> str:
 def _has_curves(report: Report) -> bool:
     """Whether there is a curve to show, or a lack of calibration to own up to."""
     drawn = (report.roc, report.precision_recall, report.calibration)
-    return any(drawn) or report.table_schema.is_classification
+    return any(drawn) or report.table_schema.has_probabilities
 
 
 def environment() -> Environment:

@@ -204,13 +204,15 @@ def _curves(report: Report, curves: tuple[Curve, ...], title: str, x: Axis, y: A
     """Few curves are named; of many, the ones with the smallest area are, the others stay quiet behind them."""
     if not curves:
         return None
-    classes = len(report.table_schema.classes) if report.table_schema.task is Task.MULTICLASS else 0
+    schema = report.table_schema
+    classes = len(schema.classes) if schema.task in (Task.MULTICLASS, Task.MULTILABEL) else 0
     named = curves if len(curves) <= MOST_CURVES else tuple(sorted(curves, key=_area)[:MOST_CURVES])
     tones = {id(curve): tone for curve, tone in zip(named, (0, 1, 3, 4), strict=False)}
     series = [Series(c.label, c.x, c.y, tones.get(id(c), 5), quiet=id(c) not in tones) for c in curves]
     caption = f"{title} curve{'s' if len(curves) > 1 else ''}"
     if 1 < len(curves) < classes:
-        caption += f" of {count(len(curves))} of the {count(classes)} classes, each against the rest"
+        noun = "labels" if schema.is_multilabel else "classes"
+        caption += f" of {count(len(curves))} of the {count(classes)} {noun}, each against the rest"
     if len(named) < len(curves):
         caption += f"; named are the {len(named)} with the smallest area"
     names = listed((curve.label for curve in named), MOST_CURVES)

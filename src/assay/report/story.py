@@ -81,7 +81,7 @@ def interval(estimate: Estimate, digits: int, joint: str = " to ") -> str:
 
 def loss_name(report: Report) -> str:
     """What is added to the loss of a row."""
-    return "Log loss" if report.table_schema.is_classification else "Squared error"
+    return "Log loss" if report.table_schema.has_probabilities else "Squared error"
 
 
 def added(estimate: Estimate) -> str:
@@ -252,6 +252,8 @@ def asked(report: Report) -> str:
             f"from the {made.length} before{others}"
         )
     classes = f" with {counted(len(schema.classes), 'class', 'classes')}" if schema.task is Task.MULTICLASS else ""
+    if schema.is_multilabel:
+        classes = f" with {counted(len(schema.classes), 'label')}"
     positive = f", positive class {short(schema.positive)}" if schema.positive else ""
     return (
         f"{schema.task.value.capitalize()}{classes}: predict {short(schema.target)}{positive} "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assay.data.audit import Finding, Severity
 from assay.data.schema import Column, Kind
-from assay.evaluate.record import ModelScores, Report, Score
+from assay.evaluate.record import Estimate, ModelScores, Report, Score
 from assay.ledger import Outcome, Verdict
 from assay.practices import PRACTICES, Practice
 from assay.report.story import interval, places, score_of
@@ -16,6 +16,7 @@ from assay.report.words import count, fixed, percent
 MOST_COLUMNS = 100
 MOST_FINDINGS = 40
 MOST_CONFUSIONS = 12
+MOST_LABELS = 50
 MOST_SETTINGS = 400
 
 
@@ -58,6 +59,22 @@ class ConfusedPair:
     predicted: str
     rows: str
     share: str
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """The network's scores of one label; a dash where one is not defined."""
+
+    name: str
+    rows: str
+    given: str
+    threshold: str
+    precision: str
+    recall: str
+    f1: str
+    interval: str
+    auroc: str
+    auprc: str
 
 
 @dataclass(frozen=True)
@@ -187,6 +204,35 @@ def confused(report: Report) -> tuple[ConfusedPair, ...]:
         ConfusedPair(classes[i], classes[j], count(value), percent(value / sum(report.confusion[i])))
         for value, i, j in wrong[:MOST_CONFUSIONS]
     )
+
+
+def label_rows(report: Report) -> tuple[LabelRow, ...]:
+    """The network's scores of the labels with most test rows, at most `MOST_LABELS`."""
+    ordered = sorted(report.labels, key=lambda label: -label.rows)[:MOST_LABELS]
+    return tuple(
+        LabelRow(
+            name=label.name,
+            rows=count(label.rows),
+            given=count(label.given),
+            threshold=fixed(label.threshold, 3),
+            precision=_share(label.precision),
+            recall=_share(label.recall),
+            f1=_share(label.f1),
+            interval=interval(label.f1, 3),
+            auroc="–" if label.auroc is None else fixed(label.auroc, 3),
+            auprc="–" if label.auprc is None else fixed(label.auprc, 3),
+        )
+        for label in ordered
+    )
+
+
+def label_rows_left(report: Report) -> int:
+    """How many labels are not shown."""
+    return max(0, len(report.labels) - MOST_LABELS)
+
+
+def _share(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else fixed(estimate.value, 3)
 
 
 def ledger(report: Report) -> tuple[Stage, ...]:

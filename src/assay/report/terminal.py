@@ -11,10 +11,12 @@ from rich.text import Text
 from assay.evaluate.record import ModelScores, Report
 from assay.report import story
 from assay.report.board import MISSING, board
+from assay.report.tables import label_rows, label_rows_left
 from assay.report.words import fixed, plain, short
 
 _LINE = 78  # a terminal of 80 columns less a margin
 _MOST_METRICS = 3
+_MOST_LABELS = 15
 
 
 def summarise(report: Report, console: Console) -> None:
@@ -31,6 +33,11 @@ def summarise(report: Report, console: Console) -> None:
     left = len(_metrics(report)) - len(_chosen(report))
     if left > 0:
         console.print(Text(f" {left} more metrics are in the report.", "dim"))
+    if report.labels:
+        console.print()
+        console.print(Padding(label_table(report), (0, 0, 0, 1)), soft_wrap=False)
+        if label_rows_left(report) or len(report.labels) > _MOST_LABELS:
+            console.print(Text(" Labels with fewer rows are in the report.", "dim"))
     console.print()
     if len(report.training.parts) > 1 and report.leaderboard is not None and console.width > _LINE:
         console.print(Padding(leaderboard_table(report), (0, 0, 0, 1)), soft_wrap=False)
@@ -84,6 +91,19 @@ def leaderboard_table(report: Report, *, intervals: bool = False) -> Table:
         else:
             cells = [name, row.validation, row.corrected, row.test, row.fit, row.predict, row.size]
         table.add_row(*(Text(plain(cell)) for cell in cells), style="bold" if row.kind == "whole model" else "")
+    return table
+
+
+def label_table(report: Report) -> Table:
+    """The network's scores of the labels with most test rows."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column("label", overflow="fold")
+    for heading in ("rows", "given", "from", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in label_rows(report)[:_MOST_LABELS]:
+        shown = (row.rows, row.given, row.threshold, row.precision, row.recall)
+        f1 = row.f1 + (f" [{row.interval}]" if row.interval else "")
+        table.add_row(Text(short(row.name, 24)), *map(plain, shown), plain(f1.replace(" to ", ", ")))
     return table
 
 

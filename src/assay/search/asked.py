@@ -42,6 +42,11 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
     _check_pretrained(schema, ensemble)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
+    if schema.is_multilabel and train.select == "metric" and "select" in train.model_fields_set:
+        raise ConfigError(
+            "the epoch of a multilabel model is chosen by its loss", "train.select=metric asks for another way",
+            "Leave train.select out: until thresholds are chosen there is no share of right answers to go by.",
+        )  # fmt: skip
 
 
 def _check_networks(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -> None:

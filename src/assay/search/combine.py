@@ -46,8 +46,13 @@ class Weighting:
 
 
 def mixture_loss(prediction: Floats, target: NDArray[Any], weight: Floats | None) -> float:
-    """Log loss of probabilities (n, K), or mean squared error of values (n,) or forecasts (n, H), weighted."""
-    if target.ndim == 2:
+    """Log loss of probabilities (n, K), or mean squared error of values (n,) or forecasts (n, H), weighted.
+
+    Of labels, targets of 0 and 1 (n, K), it is the mean of their log losses.
+    """
+    if target.ndim == 2 and np.issubdtype(target.dtype, np.integer):
+        each = -np.log(np.maximum(np.where(target > 0, prediction, 1.0 - prediction), _TINY)).mean(1)
+    elif target.ndim == 2:
         each = np.square(prediction - target).mean(1)
     elif prediction.ndim == 2:
         each = -np.log(np.maximum(prediction[np.arange(len(target)), target], _TINY))
@@ -63,7 +68,7 @@ def greedy_shares(
 
     Args:
         predictions: of each model for the same rows: probabilities (n, K), values (n,) or forecasts (n, H).
-        target: class positions or values, (n,); of forecasts (n, H).
+        target: class positions or values, (n,); of forecasts (n, H), of labels (n, K).
         weight: row weights, (n,).
         rounds: models added, with replacement.
     """

@@ -22,6 +22,7 @@ from assay.data.split import Split
 from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
+from assay.evaluate.label_calibration import fit_label_temperature, mixed_labels
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
 from assay.models.config import ModelConfig
@@ -349,20 +350,22 @@ def _temperatures(
     schema: Schema,
 ) -> list[float]:
     """A temperature for each network, so that the over-sure and the smoothed can be averaged."""
-    if not schema.is_classification:
+    if not schema.has_probabilities:
         return [1.0] * len(outputs)
+    fit = fit_label_temperature if schema.is_multilabel else fit_temperature
     fitted = []
     for place, each in enumerate(outputs):
         answers = np.concatenate([c.outputs for c in _candidates(place, each, found)])
-        fitted.append(fit_temperature(answers, judge.target, weight))
+        fitted.append(fit(answers, judge.target, weight))
     return fitted
 
 
 def _answer(candidate: Candidate, temperature: float, found: Examples, schema: Schema) -> NDArray[np.float64]:
-    """Probabilities (n, classes), values (n,) or forecasts (n, horizon) of a candidate."""
+    """Probabilities (n, classes or labels), values (n,) or forecasts (n, horizon) of a candidate."""
     heads = len(candidate.outputs)
-    if schema.is_classification:
-        return mixed_probabilities(candidate.outputs, [temperature] * heads, [1.0 / heads] * heads)
+    if schema.has_probabilities:
+        mixed = mixed_labels if schema.is_multilabel else mixed_probabilities
+        return mixed(candidate.outputs, [temperature] * heads, [1.0 / heads] * heads)
     outputs = candidate.outputs if schema.windowing is not None else candidate.outputs[:, :, 0]
     mean = outputs.astype(np.float64).mean(0)
     return np.asarray(mean * found.units.deviation + found.units.mean, np.float64)
@@ -392,8 +395,9 @@ def _model(
         heats += [temperatures[place]] * (len(members) * heads)
         own = sum(share for _, share in chosen)
         parts.append(replace(each.part, members=len(members), parameters=modules[-1].parameter_count, share=own))
-    is_classifier = schema.is_classification
-    head = Head(tuple(shares), tuple(heats) if is_classifier else None, found.units.mean, found.units.deviation)
+    thresholds = (0.5,) * found.outputs if schema.is_multilabel else None  # until they are chosen
+    heated = tuple(heats) if schema.has_probabilities else None
+    head = Head(tuple(shares), heated, found.units.mean, found.units.deviation, thresholds)
     return Model(encoder, Ensemble(modules), head, tuple(parts), _validation(kept, temperatures, judge, weight, head))
 
 

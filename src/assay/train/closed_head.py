@@ -23,9 +23,10 @@ from assay.train.config import TrainConfig
 from assay.train.device import peak_memory_mb
 from assay.train.examples import Examples
 from assay.train.loop import Trained
+from assay.train.losses import row_losses, score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
-from assay.train.ridge import Ridge, fit_ridge, fit_scale, one_against_rest
+from assay.train.ridge import Ridge, fit_ridge, fit_scale, fit_sigmoids, one_against_rest
 from assay.train.watch import Epoch
 
 Floats = NDArray[np.float32]
@@ -71,7 +72,7 @@ def part_of(
         extractor: from the array at `place` of the media to features.
         options: what to show of how it was made.
     """
-    trained = _trained(fitted, len(found.train), threads, seconds, "accuracy" if found.classifies else "R2")
+    trained = _trained(fitted, len(found.train), threads, seconds, score_name(found.targets))
 
     def make(members: Sequence[int]) -> Network:
         return FeaturesWithHead(extractor, [fitted[member].head for member in members], (place,))
@@ -89,6 +90,8 @@ def part_of(
 
 def aims_of(target: NDArray[Any], found: Examples) -> NDArray[np.float64]:
     """Targets of a ridge, (n, outputs)."""
+    if found.has_labels:
+        return np.where(target > 0, 1.0, -1.0)
     return one_against_rest(target, found.outputs) if found.classifies else target[:, None].astype(np.float64)
 
 
@@ -99,13 +102,22 @@ def _fit(
     other, judged_weight = counted(valid.weight, fold, len(valid))
     target, aim = train.target.numpy()[own], valid.target.numpy()[other]
     ridge = fit_ridge(learned[own], aims_of(target, found), weight, standardise=standardise)
-    scale = fit_scale(ridge.left_out, target, weight) if found.classifies else 1.0
+    scale, shift = _units_of(ridge, target, weight, found)
     head = LinearHead(
         torch.from_numpy((scale * ridge.weight).astype(np.float32)),
-        torch.from_numpy((scale * ridge.intercept).astype(np.float32)),
+        torch.from_numpy((scale * ridge.intercept + shift).astype(np.float32)),
     )
-    loss = loss_of(scale * ridge.decide(judged[other]), aim, judged_weight)
-    return Fitted(head, ridge, loss, loss_of(scale * ridge.left_out, target, weight))
+    loss = loss_of(scale * ridge.decide(judged[other]) + shift, aim, judged_weight)
+    return Fitted(head, ridge, loss, loss_of(scale * ridge.left_out + shift, target, weight))
+
+
+def _units_of(
+    ridge: Ridge, target: NDArray[Any], weight: NDArray[np.float64], found: Examples
+) -> tuple[float | NDArray[np.float64], float | NDArray[np.float64]]:
+    """What decisions are multiplied with and what is added to them to make logits: one factor, of labels one each."""
+    if found.has_labels:
+        return fit_sigmoids(ridge.left_out, target, weight)
+    return (fit_scale(ridge.left_out, target, weight) if found.classifies else 1.0), 0.0
 
 
 def counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -118,14 +130,11 @@ def counted(weight: Tensor | None, fold: int, rows: int) -> tuple[NDArray[np.int
 
 
 def loss_of(outputs: NDArray[np.float64], target: NDArray[np.generic], weight: NDArray[np.float64] | None) -> float:
-    """Log loss of logits, or mean squared error of values; infinite where there is no row."""
+    """Log loss of logits, of labels their mean, or mean squared error of values; infinite where there is no row."""
     if not len(target):
         return math.inf
     given, aims = torch.from_numpy(np.asarray(outputs, np.float64)), torch.from_numpy(np.asarray(target))
-    if aims.dtype == torch.int64:
-        each = torch.nn.functional.cross_entropy(given, aims, reduction="none")
-    else:
-        each = (given[:, 0] - aims).square()
+    each = row_losses(given.unsqueeze(0), aims)[0]
     return float(np.average(each.numpy(), weights=weight))
 
 
@@ -136,7 +145,11 @@ def first_loss(found: Examples, valid: Batch) -> float:
 
 
 def _trained(
-    fitted: Sequence[Fitted], rows: int, threads: int, seconds: float, score: Literal["accuracy", "R2"]
+    fitted: Sequence[Fitted],
+    rows: int,
+    threads: int,
+    seconds: float,
+    score: Literal["accuracy", "label accuracy", "R2"],
 ) -> Trained:
     record = Epoch(
         epoch=1,

@@ -24,6 +24,7 @@ from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.train.augment_texts import NO_WORDS, Substitutes
+from assay.train.losses import are_labels
 from assay.train.members import bootstrap_weights, weighted
 
 #: Training rows that networks fit bins and first weights to at most, and at least where memory is short.
@@ -42,7 +43,8 @@ class Units:
 class Examples:
     """What networks learn from and are judged on.
 
-    prior: where outputs start, (outputs,): log shares of the classes (each counted once more), or zero.
+    prior: where outputs start, (outputs,): log shares of the classes (each counted once more), log odds of the labels
+        (each counted once more, and once more missing), or zero.
     sample: inputs of training rows, all or many, that networks fit bins and first weights to.
     targets: of all training rows, in no order to be relied on.
     folds: members of a cross-validation; then `train` and `valid` hold the same rows, each weighted for each fold.
@@ -74,6 +76,11 @@ class Examples:
     def classifies(self) -> bool:
         """Whether targets are classes."""
         return self.targets.dtype == torch.int64
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a row has any number of labels."""
+        return are_labels(self.targets)
 
     def on(
         self, device: torch.device, variants: int, seeds: Sequence[int], reads: Sequence[int] = ()
@@ -185,7 +192,7 @@ def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Sp
 
 
 def _units(train: Rows, schema: Schema) -> Units:
-    if schema.is_classification:
+    if schema.has_probabilities:
         return Units()
     if schema.windowing is not None:
         return _units_of_windows(train.column(schema.windowing.history))
@@ -208,6 +215,8 @@ def _answers(rows: Rows, schema: Schema, units: Units) -> tuple[Tensor, Tensor |
     weight = None if found is None else torch.from_numpy(found).float()
     if schema.is_classification:
         return torch.from_numpy(rows.target.astype(np.int64)), weight
+    if schema.is_multilabel:
+        return torch.from_numpy(rows.target.astype(np.uint8)), weight
     return torch.from_numpy((rows.target - units.mean) / units.deviation).float(), weight
 
 
@@ -220,7 +229,17 @@ def relative(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
 
 
 def _prior(train: Rows, schema: Schema) -> Tensor:
+    if schema.is_multilabel:
+        return _log_odds(train)
     if not schema.is_classification:
         return torch.zeros(1 if schema.windowing is None else schema.windowing.horizon)
     counts = np.bincount(train.target, weights=relative(train.weight), minlength=len(schema.classes)) + 1.0
     return torch.from_numpy(np.log(counts / counts.sum())).float()
+
+
+def _log_odds(train: Rows) -> Tensor:
+    """Log odds of each label, (labels,)."""
+    weight = np.ones(len(train)) if train.weight is None else relative(train.weight)
+    assert weight is not None
+    having = weight @ train.target.astype(np.float64) + 1.0
+    return torch.from_numpy(np.log(having / (weight.sum() + 2.0 - having))).float()

@@ -1,9 +1,11 @@
 """Losses and scores of members on a batch.
 
-Shape legend: M members, k heads of a member that share weights, n rows, C classes, steps ahead or 1.
+Shape legend: M members, k heads of a member that share weights, n rows, C classes, labels, steps ahead or 1.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,8 +14,15 @@ from torch.nn import functional
 from assay.data.batches import Batch
 
 
+def are_labels(target: Tensor) -> bool:
+    """Whether targets are labels of which a row has any number: 0 and 1 in uint8, (n, C)."""
+    return target.dtype == torch.uint8
+
+
 def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None, heads: int = 1) -> Tensor:
     """Weighted mean loss of each member, (M,): cross-entropy of logits, or squared error of standardised values.
+
+    Labels that do not exclude each other have a binary cross-entropy each, of which the mean is taken.
 
     The loss of a member with several heads is the mean of its heads' losses, not the loss of their mean (Gorishniy et
     al., TabM, ICLR 2025, section 3).
@@ -35,6 +44,8 @@ def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None,
 
 def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None) -> Tensor:
     """The loss of each row, (M, n); see `member_losses`."""
+    if are_labels(target):
+        return _label_losses(outputs, target, smoothing)
     if target.ndim == 2:  # the steps of a forecast count alike
         return (outputs - target).square().mean(2)
     if target.dtype != torch.int64:
@@ -48,8 +59,17 @@ def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None)
     return (1.0 - share) * hit - share * log_shares.mean(-1)
 
 
+def _label_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None) -> Tensor:
+    """Mean binary cross-entropy of the labels, (M, n); smoothed, each label is right with a share of s/2 less."""
+    aims = target.to(outputs.dtype).expand_as(outputs)
+    if smoothing is not None:
+        share = smoothing.view(-1, 1, 1)
+        aims = (1.0 - share) * aims + 0.5 * share
+    return functional.binary_cross_entropy_with_logits(outputs, aims, reduction="none").mean(2)
+
+
 def member_errors(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
-    """Weighted error rate of each member's mean probabilities, (M,); for values the loss."""
+    """Weighted error rate of each member's mean probabilities, (M,); for values and labels the loss."""
     if rows.target.dtype != torch.int64:
         return member_losses(outputs, rows, heads=heads)
     shares = outputs.softmax(-1).view(-1, heads, *outputs.shape[1:]).mean(1)
@@ -62,10 +82,12 @@ def member_errors(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
 def average_score(outputs: Tensor, rows: Batch) -> float:
     """Accuracy of the members' mean probabilities, or R2 of their mean value; NaN where the target does not vary.
 
+    Of labels it is the share of rows and labels that are right, a label being given from one half on.
+
     Where members are judged on rows of their own, each row counts with the member that did not learn from it.
     """
     target, weight = rows.target, torch.ones(len(rows), device=rows.target.device)
-    answers = outputs.softmax(-1) if target.dtype == torch.int64 else outputs
+    answers = _probabilities(outputs, target)
     if rows.weight is not None and rows.weight.ndim == 2:
         weight = rows.weight.sum(0)
         share = rows.weight / weight.clamp_min(1e-12)
@@ -76,11 +98,28 @@ def average_score(outputs: Tensor, rows: Batch) -> float:
         answers = answers.mean(0)
     if target.dtype == torch.int64:
         return float(((answers.argmax(1) == target) * weight).sum() / weight.sum())
+    if are_labels(target):
+        right = ((answers >= 0.5) == target.bool()).to(weight.dtype).mean(1)
+        return float((right * weight).sum() / weight.sum())
     if target.ndim == 2:
         return _average_r2(answers, target, weight)
     spread = (target - (target * weight).sum() / weight.sum()).square()
     left = (answers.squeeze(1) - target).square()
     return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
+
+
+def score_name(target: Tensor) -> Literal["accuracy", "label accuracy", "R2"]:
+    """What `average_score` is called for these targets."""
+    if are_labels(target):
+        return "label accuracy"
+    return "accuracy" if target.dtype == torch.int64 else "R2"
+
+
+def _probabilities(outputs: Tensor, target: Tensor) -> Tensor:
+    """Outputs as probabilities of classes or of labels; values as they are."""
+    if are_labels(target):
+        return outputs.sigmoid()
+    return outputs.softmax(-1) if target.dtype == torch.int64 else outputs
 
 
 def _average_r2(answers: Tensor, target: Tensor, weight: Tensor) -> float:

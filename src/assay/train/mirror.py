@@ -74,6 +74,9 @@ def _coarse(pictures: Tensor) -> NDArray[np.float32]:
 
 
 def _score(outputs: NDArray[np.float64], target: NDArray[np.generic]) -> float:
+    if target.ndim == 2:  # of labels, as for values: how much of their spread is explained
+        aims = np.where(np.asarray(target, bool), 1.0, -1.0)
+        return float(1.0 - np.square(outputs - aims).sum() / max(np.square(aims - aims.mean(0)).sum(), 1e-12))
     if np.issubdtype(target.dtype, np.integer):
         return float((outputs.argmax(1) == target).mean())
     values = np.asarray(target, np.float64)

@@ -45,7 +45,8 @@ class Validation:
 
     outputs: raw outputs, (A', n, outputs); with folds, of the member that had not seen the row.
     shares, temperatures: weight of each of the A' answers in the mean, and its temperature (None for values).
-    target: class positions, or values in the target's units, (n,), of forecasts (n, H). weight: (n,) or None.
+    target: class positions, or values in the target's units, (n,), of forecasts (n, H), of labels 0 and 1 (n, L).
+    weight: (n,) or None.
     """
 
     outputs: NDArray[np.float32]
@@ -271,8 +272,9 @@ def train_model(
     one = train_network(found, model.name, model, config, seed=seed, budget=budget, watch=watch)
     answers = one.network.members * one.network.heads
     shares = (1.0 / answers,) * answers
-    temperatures = (1.0,) * answers if schema.is_classification else None
-    head = Head(shares, temperatures, found.units.mean, found.units.deviation)
+    temperatures = (1.0,) * answers if schema.has_probabilities else None
+    thresholds = (0.5,) * found.outputs if schema.is_multilabel else None  # until they are chosen
+    head = Head(shares, temperatures, found.units.mean, found.units.deviation, thresholds)
     outputs = predict(one.network, found.valid.inputs).numpy()
     validation = Validation(outputs, shares, temperatures, valid.target, valid.weight)
     whole = Model(encoder, Ensemble([one.network]), head, (one.part,), validation)

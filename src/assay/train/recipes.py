@@ -23,11 +23,16 @@ class Recipe(Record):
     forecasting: TrainConfig
     source: str
 
+    @property
+    def labels(self) -> TrainConfig:
+        """The training for labels: as for two classes, without smoothing, the best weights being of the lowest loss."""
+        return training_options(self.binary, TrainConfig(label_smoothing=0.0, select="loss"))
+
     def train(self, task: Task) -> TrainConfig:
-        """The training for the task."""
+        """The training for the task; that of labels, each of which is a binary task, is that of two classes."""
         found = {
-            Task.BINARY: self.binary, Task.MULTICLASS: self.multiclass, Task.REGRESSION: self.regression,
-            Task.FORECASTING: self.forecasting,
+            Task.BINARY: self.binary, Task.MULTICLASS: self.multiclass, Task.MULTILABEL: self.labels,
+            Task.REGRESSION: self.regression, Task.FORECASTING: self.forecasting,
         }  # fmt: skip
         return found[task]
 

@@ -34,6 +34,8 @@ _RANK = 1e-12
 #: Where leverage reaches 1, a row alone decides its answer and nothing is left when it is out.
 _LEAST = 1e-9
 _SCALES = (-7.0, 7.0)
+#: Steps of Newton's method at most, and a step that is none.
+_MOST_NEWTON, _STILL = 100, 1e-8
 
 
 @dataclass(frozen=True)
@@ -143,3 +145,49 @@ def fit_scale(decisions: Floats, codes: NDArray[np.integer], weights: Floats | N
         return float(-weight @ (targets * chances).sum(axis=1))
 
     return float(np.exp(minimize_scalar(loss, bounds=_SCALES, method="bounded", options={"xatol": 1e-6}).x))
+
+
+def fit_sigmoids(
+    decisions: Floats, targets: NDArray[np.integer], weights: Floats | None = None
+) -> tuple[Doubles, Doubles]:
+    """Slopes and shifts (K,) that make sigmoid(slope * decision + shift) the probability of each label.
+
+    They minimise the log loss of decisions (n, K) that were left out, for targets (n, K) of 0 and 1, by Newton's method
+    (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2, in the form of Lin, Lin & Weng,
+    Machine Learning 2007). Platt's targets, (N + 1) / (N + 2) for the N rows with the label and 1 / (M + 2) for the M
+    without, keep them finite where decisions part the rows, or where all rows are alike.
+    """
+    weight = np.ones(len(decisions)) if weights is None else np.asarray(weights, np.float64)
+    fitted = [
+        _fit_sigmoid(one, own, weight) for one, own in zip(np.asarray(decisions, np.float64).T, targets.T, strict=True)
+    ]
+    slopes, shifts = zip(*fitted, strict=True)
+    return np.array(slopes), np.array(shifts)
+
+
+def _fit_sigmoid(decision: Doubles, target: NDArray[np.integer], weight: Doubles) -> tuple[float, float]:
+    having = float(weight[target > 0].sum())
+    lacking = float(weight.sum()) - having
+    aims = np.where(target > 0, (having + 1.0) / (having + 2.0), 1.0 / (lacking + 2.0))
+
+    def loss(given: Doubles) -> float:
+        logits = given[0] * decision + given[1]
+        return float(weight @ (np.logaddexp(0.0, logits) - aims * logits))
+
+    place = np.array([1.0, np.log((having + 1.0) / (lacking + 1.0))])
+    best = loss(place)
+    for _ in range(_MOST_NEWTON):
+        chance = 1.0 / (1.0 + np.exp(-np.clip(place[0] * decision + place[1], -50.0, 50.0)))
+        missed, spread = weight * (chance - aims), weight * chance * (1.0 - chance)
+        slope = np.array([missed @ decision, missed.sum()])
+        curve = np.array([[spread @ decision**2, spread @ decision], [spread @ decision, spread.sum()]])
+        step = np.linalg.solve(curve + 1e-9 * (1.0 + np.trace(curve)) * np.eye(2), slope)
+        if np.abs(step).max() < _STILL:
+            break
+        factor = 1.0
+        while (found := loss(place - factor * step)) > best and factor > _STILL:
+            factor /= 2.0
+        if found >= best:
+            break
+        place, best = place - factor * step, found
+    return float(place[0]), float(place[1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from assay.train.config import TrainConfig
 from assay.train.device import free_cores, peak_memory_mb
 from assay.train.examples import Examples
 from assay.train.loop import Trained
+from assay.train.losses import score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
 from assay.train.state import Checkpoints, Progress
@@ -148,7 +149,7 @@ class _Search:
 
     def search(self) -> None:
         """Fit until a penalty is worse than the one before, or the time is up."""
-        for place, penalty in enumerate(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES):
+        for place, penalty in enumerate(self.penalties):
             needed = 2.0 * (self.history[-1].seconds - (self.history[-2].seconds if place > 1 else 0.0)) if place else 0
             if place and self.budget.left < needed:
                 self.stopped = "the time budget was used up"
@@ -165,7 +166,9 @@ class _Search:
     def _fit(self, fold: _Fold, penalty: float) -> _Fitted:
         linear = require("sklearn.linear_model", "a linear model of texts")
         prior = self.found.prior.double().numpy()
-        if not self.found.classifies:
+        if self.found.has_labels:
+            weights, bias = self._fit_labels(fold, penalty, prior)
+        elif not self.found.classifies:
             model = linear.Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4)
             model.fit(fold.train, fold.target.astype(np.float64), sample_weight=fold.weight)
             weights, bias = model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_)
@@ -181,8 +184,30 @@ class _Search:
         ]  # fmt: skip
         return _Fitted(weights, bias, *losses)
 
+    def _fit_labels(self, fold: _Fold, penalty: float, prior: Floats) -> tuple[Floats, Floats]:
+        """A logistic regression of each label; one that all rows have, or none, stands where the prior has it.
+
+        Raises:
+            BudgetError: the time is up before the first penalty was tried on all labels.
+        """
+        linear = require("sklearn.linear_model", "a linear model of texts")
+        weights, bias = np.zeros((fold.train.shape[1], len(prior))), prior.copy()
+        for label, target in enumerate(fold.target.T):
+            if len(np.unique(target)) < 2:
+                continue
+            if not self.best and self.budget.left <= 0:
+                raise _no_time(self.budget)
+            model = linear.LogisticRegression(C=penalty, max_iter=_MOST_ROUNDS, tol=1e-3)
+            model.fit(fold.train, target, sample_weight=fold.weight)
+            weights[:, label], bias[label] = model.coef_[0], model.intercept_[0]
+        return weights, bias
+
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """What is tried, from the strongest penalty on."""
+        return _PENALTIES if self.found.targets.is_floating_point() else _INVERSE_PENALTIES
+
     def _tell(self, place: int, loss: float, train_loss: float) -> None:
-        name: Literal["accuracy", "R2"] = "accuracy" if self.found.classifies else "R2"
         record = Epoch(
             epoch=place + 1,
             step=place + 1,
@@ -190,13 +215,13 @@ class _Search:
             train_loss=train_loss,
             valid_loss=loss,
             valid_score=None,
-            score_name=name,
-            learning_rate=(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES)[place],
+            score_name=score_name(self.found.targets),
+            learning_rate=self.penalties[place],
             gradient_norm=0.0,
             memory_mb=peak_memory_mb(),
         )
         self.history.append(record)
-        self.watch.epoch(record, len(_INVERSE_PENALTIES if self.found.classifies else _PENALTIES))
+        self.watch.epoch(record, len(self.penalties))
 
     def progress(self) -> Progress:
         """How it went, as a checkpoint says it."""
@@ -246,10 +271,12 @@ def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, ro
         stopped=progress.stopped, clipped=0.0, skipped=0, interrupted=False,
         limited_by_budget=progress.stopped == "the time budget was used up",
     )  # fmt: skip
+    is_ridge = found.targets.is_floating_point()
+    solver = "logistic regression of each label" if found.has_labels else "logistic regression"
     options: dict[str, Setting] = {
         "n-grams": int(slots.max()),
-        "C" if found.classifies else "alpha": penalty,
-        "solver": "logistic regression" if found.classifies else "ridge",
+        "alpha" if is_ridge else "C": penalty,
+        "solver": "ridge" if is_ridge else solver,
     }
     part = Part(
         TEXT_LINEAR, ModelConfig(), TrainConfig(), trained, len(every), network.parameter_count, is_network=False,

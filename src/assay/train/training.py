@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.flat import Flat
 from assay.train.lightning import OwnSteps
-from assay.train.losses import average_score, member_errors, member_losses
+from assay.train.losses import average_score, member_errors, member_losses, score_name
 from assay.train.members import Kept, Member
 from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
 from assay.train.pace import Pace
@@ -235,9 +236,8 @@ class Training:
             logged={} if self.own is None else self.own.close_epoch(loss),
         )
 
-    def _score_name(self) -> str:
-        target = next(iter(self.valid.blocks(1))).target
-        return "accuracy" if target.dtype == torch.int64 else "R2"
+    def _score_name(self) -> Literal["accuracy", "label accuracy", "R2"]:
+        return score_name(next(iter(self.valid.blocks(1))).target)
 
     def _decide_end(self, improved: bool) -> None:
         if self.step >= self.pace.horizon:

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,7 +29,9 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import free_cores, peak_memory_mb
 from assay.train.examples import Examples
+from assay.train.label_booster import LabelBooster
 from assay.train.loop import Trained
+from assay.train.losses import score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
 from assay.train.preempt import Termination, termination_noted
@@ -101,31 +102,44 @@ class _Boosting:
         a_round = found.outputs if found.outputs > 2 else 1
         self.most = min(_MOST_ROUNDS, max(_MOST_TREES // a_round, 1))
         self.rate = min(max(_ROUNDS_TIMES_RATE / self.most, _RATE), _HIGHEST_RATE)
-        self.score_name: Literal["accuracy", "R2"] = "accuracy" if found.targets.dtype == torch.int64 else "R2"
+        self.score_name = score_name(found.targets)
         self.boosters = self._made(found, folds, seed)
         self.history: list[Epoch] = []
         self.reached: list[int] = []
         """The rounds after each stretch."""
         self.stopped, self.limited = "", False
 
-    def _made(self, found: Examples, folds: int, seed: int) -> list[Booster]:
+    def _made(self, found: Examples, folds: int, seed: int) -> list[Booster | LabelBooster]:
         columns = Columns.of(found.encoder.layout)
         train, valid = found.on(torch.device("cpu"), 1, [seed + fold for fold in range(folds)])
-        learned, judged = _read(train, columns, seed), _read(valid, columns, seed)
-        boosters = []
+        copies = found.outputs if found.has_labels else 1  # each label has the rows for itself
+        learned, judged = _read(train, columns, seed, _CELLS // copies), _read(valid, columns, seed, _CELLS // copies)
+        boosters: list[Booster | LabelBooster] = []
         for fold in range(folds):
+            own, other, chance = _of_fold(*learned, fold), _of_fold(*judged, fold), (seed + fold) % 2**31
             try:
-                boosters.append(
-                    Booster(
-                        _of_fold(*learned, fold), _of_fold(*judged, fold), columns, rate=self.rate, most=self.most,
-                        seed=(seed + fold) % 2**31,
+                if found.has_labels:
+                    boosters.append(
+                        LabelBooster(
+                            own, other, columns, rate=self.rate, most=self.most, seed=chance, check=self._check_time
+                        )
                     )
-                )  # fmt: skip
+                else:
+                    boosters.append(Booster(own, other, columns, rate=self.rate, most=self.most, seed=chance))
             except NothingToLearnError as reason:
                 raise BudgetError(
                     "boosted trees need rows of two classes in every fold", str(reason), "Leave ensemble.trees=false."
                 ) from None
         return boosters
+
+    def _check_time(self) -> None:
+        """Refuse to begin with another booster where the time is up.
+
+        Raises:
+            BudgetError: it is.
+        """
+        if not self.history and self.budget.left <= 0.0:
+            raise _no_time(self.budget)
 
     @property
     def first_loss(self) -> float:
@@ -155,8 +169,7 @@ class _Boosting:
         self.limited = rounds < planned
         for booster in self.boosters if rounds else ():
             if not booster.done:
-                if not place and self.budget.left <= 0.0:
-                    raise _no_time(self.budget)
+                self._check_time()
                 booster.grow(rounds)
             if self.termination.asked:
                 raise _terminated(checkpoints)
@@ -276,9 +289,9 @@ def _kept_forests(tensors: Mapping[str, Tensor]) -> list[Forest]:
     return [Forest(*(tensors[f"{fold}.{name}"] for name in names)) for fold in range(len(tensors["best"]))]
 
 
-def _read(source: Source, columns: Columns, seed: int) -> tuple[Learned, NDArray[np.float32] | None]:
+def _read(source: Source, columns: Columns, seed: int, cells: int) -> tuple[Learned, NDArray[np.float32] | None]:
     """All rows, or a random sample of too many, and the weights they have in each fold, (M, n), where these differ."""
-    taken = sample_of(len(source), max(1000, _CELLS // len(columns.order)), seed)
+    taken = sample_of(len(source), max(1000, cells // len(columns.order)), seed)
     matrices, targets, first = [], [], 0
     for rows in source.blocks():
         matrix, target = columns.matrix(rows.inputs), rows.target.numpy()

@@ -25,7 +25,7 @@ class Epoch(Record):
     train_loss: float
     valid_loss: float
     valid_score: float | None
-    score_name: Literal["accuracy", "R2"]
+    score_name: Literal["accuracy", "label accuracy", "R2"]
     learning_rate: float
     gradient_norm: float
     update_ratio: float | None = None

@@ -22,9 +22,7 @@ from assay.data.columns import (
     groups_of_hashes,
     missing_counts,
     row_groups,
-    target_values,
 )
-from assay.data.schema import Column, Kind, Schema, Task
 
 NAN = math.nan
 
@@ -169,21 +167,6 @@ def test_missing_spellings_are_counted_as_written() -> None:
     assert missing_counts(series, numeric=True)["none"] == 1
     assert missing_counts(pl.Series([1.0, None])) == {}
     assert all(spelling == spelling.casefold() for spelling in MISSING_SPELLINGS)
-
-
-def test_target_values_are_positions_or_numbers() -> None:
-    column = Column(name="y", kind=Kind.CATEGORY, dtype="String", reason="")
-    schema = Schema(columns=(column,), target="y", task=Task.BINARY, task_reason="", classes=("no", "yes"))
-    codes = target_values(pl.Series(["yes", " no", "?", None, "maybe"]), schema)
-    assert codes.tolist() == [1, 0, -1, -1, -1]
-    assert codes.dtype == np.int64
-    truth = schema.model_copy(update={"classes": ("false", "true"), "class_dtype": "boolean"})
-    assert target_values(pl.Series(["True", "NO", "1", None]), truth).tolist() == [1, 0, 1, -1]
-    assert target_values(pl.Series([False, True]), truth).tolist() == [0, 1]
-    integers = schema.model_copy(update={"classes": ("3", "5")})
-    assert target_values(pl.Series([5.0, 3.0, NAN]), integers).tolist() == [1, 0, -1]
-    amount = schema.model_copy(update={"task": Task.REGRESSION, "classes": ()})
-    assert same(target_values(pl.Series(["1.5", "x"]), amount), np.array([1.5, NAN]))
 
 
 @settings(deadline=None)

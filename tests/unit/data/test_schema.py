@@ -217,7 +217,6 @@ def test_hints_overrule_the_task_and_the_positive_class() -> None:
         ([1.5, math.inf] + [at / 3 for at in range(38)], {}, "1 is infinite, first in row 2"),
         (["a", "b"] * 20, {"task": Task.REGRESSION}, "must hold numbers, but it holds words such as 'a', 'b'"),
         (["a", "b", "c", "d"] * 10, {"task": Task.BINARY}, "must have two values, but it has 4"),
-        (["a", "b"] * 20, {"task": Task.MULTILABEL}, "but it is multilabel"),
         (["no", "yes"] * 20, {"positive": "yess"}, "but 'yess' is not. Did you mean 'yes'?"),
         (["a", "b", "c", "d"] * 10, {"positive": "a"}, "belongs to a binary target"),
         ([at / 3 for at in range(40)], {"positive": "a"}, "belongs to a binary target"),

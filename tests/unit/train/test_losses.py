@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from assay.data.batches import Batch
 from assay.data.encode import Encoded
-from assay.train.losses import average_score, member_errors, member_losses
+from assay.train.losses import average_score, member_errors, member_losses, score_name
 
 
 def classes_of(target, weight=None):
@@ -90,3 +90,28 @@ def test_a_row_of_a_fold_counts_with_the_member_that_did_not_learn_from_it():
     assert average_score(torch.stack([values.target, 1 - values.target]).unsqueeze(2), values) == pytest.approx(-1.0)
     heads = average_score(both.repeat_interleave(2, 0), target)
     assert heads == pytest.approx(1.0)
+
+
+def test_labels_have_a_cross_entropy_each_smoothed_towards_one_half():
+    generator = torch.Generator().manual_seed(0)
+    logits, weight = torch.randn(2, 20, 3, generator=generator), torch.rand(20, generator=generator)
+    target = torch.randint(0, 2, (20, 3), generator=generator, dtype=torch.uint8)
+    rows, weighted = classes_of(target), classes_of(target, weight)
+    each = functional.binary_cross_entropy_with_logits(logits, target.float().expand(2, -1, -1), reduction="none").mean(
+        2
+    )
+    torch.testing.assert_close(member_losses(logits, rows), each.mean(1))
+    torch.testing.assert_close(member_losses(logits, weighted), (each * weight).sum(1) / weight.sum())
+    aims = 0.8 * target.float() + 0.1
+    smoothed = torch.stack([functional.binary_cross_entropy_with_logits(one, aims) for one in logits])
+    torch.testing.assert_close(member_losses(logits, rows, torch.tensor([0.2, 0.2])), smoothed)
+    torch.testing.assert_close(member_errors(logits, rows), each.mean(1))  # there is no decision to count
+
+
+def test_the_score_of_labels_is_the_share_that_is_right():
+    logits = torch.tensor([[[2.0, -1.0], [-3.0, 4.0]]])
+    rows = classes_of(torch.tensor([[1, 1], [0, 1]], dtype=torch.uint8), torch.tensor([1.0, 3.0]))
+    assert average_score(logits, rows) == pytest.approx((0.5 + 3.0) / 4.0)
+    assert score_name(rows.target) == "label accuracy"
+    assert score_name(torch.zeros(2, dtype=torch.int64)) == "accuracy"
+    assert score_name(torch.zeros(2)) == "R2"

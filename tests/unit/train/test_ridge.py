@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 
-from assay.train.ridge import fit_ridge, fit_scale, one_against_rest
+from assay.train.ridge import fit_ridge, fit_scale, fit_sigmoids, one_against_rest
 
 PENALTIES = (0.01, 1.0, 30.0, 1000.0)
 SHAPES = [(30, 200), (120, 20)]
@@ -132,3 +132,27 @@ def test_the_scale_of_rows_that_are_all_right_is_finite():
     few = fit_scale(one_against_rest(np.array([0, 1]), 2), np.array([0, 1]))
     many = fit_scale(one_against_rest(np.arange(200) % 2, 2), np.arange(200) % 2)
     assert 0.1 < few < many < 10
+
+
+def test_sigmoids_are_a_logistic_regression_of_the_decision():
+    rng = np.random.default_rng(0)
+    decisions = rng.normal(size=(3000, 2)) * [0.3, 1.0] - [0.6, 0.0]
+    chances = 1 / (1 + np.exp(-(decisions * [5.0, 1.5] + [1.0, -2.0])))
+    targets = (rng.random((3000, 2)) < chances).astype(np.uint8)
+    weights = rng.uniform(0.5, 2.0, 3000)
+    slopes, shifts = fit_sigmoids(decisions, targets, weights)
+    for label in range(2):
+        other = LogisticRegression(C=1e6, tol=1e-8).fit(decisions[:, [label]], targets[:, label], weights)
+        assert slopes[label] == pytest.approx(other.coef_[0, 0], rel=0.02)
+        assert shifts[label] == pytest.approx(other.intercept_[0], rel=0.02, abs=0.02)
+
+
+def test_sigmoids_stay_finite_where_decisions_part_the_rows_or_all_are_alike():
+    decisions = np.array([[-1.0, 0.3, 0.3], [-0.5, -0.2, 0.1], [0.7, 0.1, -0.4], [1.0, 0.2, 0.2]])
+    targets = np.array([[0, 1, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]], np.uint8)
+    slopes, shifts = fit_sigmoids(decisions, targets)
+    stated = 1 / (1 + np.exp(-(slopes * decisions + shifts)))
+    assert np.isfinite(stated).all()
+    np.testing.assert_allclose(stated[:, 1], 5 / 6, atol=1e-3)  # Platt's target of a label that all four have
+    np.testing.assert_allclose(stated[:, 2], 1 / 6, atol=1e-3)
+    assert ((stated[:, 0] > 0.5) == targets[:, 0]).all()

@@ -8,10 +8,11 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from assay.data.config import EncodeConfig, SplitConfig
+from assay.data.config import DataConfig, EncodeConfig, SplitConfig
 from assay.data.encode import Encoder
 from assay.data.folds import deal_folds
 from assay.data.infer import infer
+from assay.data.labelled import find_labels
 from assay.data.read import read
 from assay.data.rows import joined
 from assay.data.schema import Hints, Kind
@@ -163,3 +164,26 @@ def test_it_is_kept_in_a_checkpoint_and_not_fitted_again(reviews, tmp_path):
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, again.network.state_dict()[name]), name
     assert again.part.options == first.part.options
+
+
+def test_labels_have_a_logistic_regression_each(reviews):
+    labels = reviews.select(
+        "review",
+        topics=pl.concat_list(
+            pl.when(pl.col("review").str.contains(word)).then(pl.lit(word)) for word in ("film", "not", "fine")
+        ).list.drop_nulls(),
+    )
+    table = read(labels)
+    hints = Hints(target="topics", kinds={"review": Kind.TEXT})
+    schema = infer(table, hints, find_labels(table, hints, DataConfig()).labelling)
+    split = seal(table, schema, SplitConfig(), seed=0, ledger=Ledger())
+    encoder = Encoder.fit(split.train, schema, EncodeConfig(text_grams=BUCKETS), Ledger())
+    found = examples(encoder, split.train, split.valid, schema)
+    search = searched(found)
+    network = trained(found).network
+    (fold,) = search.folds
+    answers = predict(network, found.valid.inputs)[0].numpy()
+    for label in range(3):
+        model = LogisticRegression(C=search.best_penalty, max_iter=200, tol=1e-3).fit(fold.train, fold.target[:, label])
+        np.testing.assert_allclose(answers[:, label], model.decision_function(fold.valid), atol=1e-4)
+    assert ((answers > 0) == split.valid.target).mean() > 0.95

@@ -21,6 +21,7 @@ from assay.data.profile import profile
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import Split
 from assay.data.stored import Spill
+from assay.doctor.in_fit import write_training
 from assay.errors import ConfigError
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
@@ -226,6 +227,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                     checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             recorder.flush()
+            is_slow = texts.frozen is not None or pictures is not None
+            write_training(ledger, model, None if is_slow else next(split.valid.blocks(_PROBE_ROWS)))
             note_lengths(encoder, ledger)
             note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
         with stage("calibrate"):
@@ -238,7 +241,6 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
-            is_slow = texts.frozen is not None or pictures is not None
             probe = next(split.valid.blocks(_PROBE_FEW if is_slow else _PROBE_ROWS))
             parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
             note_bundle(parity, bundle, ledger)

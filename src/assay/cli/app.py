@@ -68,6 +68,7 @@ _VERBS = {
     "show": _Verb("using", "Show what a run found."),
     "compare": _Verb("using", "Put several runs side by side."),
     "synthesise": _Verb("synthesising", "Make rows that look like those of a table, and test them."),
+    "doctor": _Verb("doctoring", "Look for what is wrong with a training of your own."),
     "init": _Verb("inspecting", "Write a commented config for a table."),
     "config": _Verb("configuring", "Show, list and check the options of a run."),
     "bench": _Verb("benching", "Compare configurations over many tables and seeds."),

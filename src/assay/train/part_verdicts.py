@@ -12,8 +12,6 @@ from assay.train.loop import Trained
 from assay.train.part import Part
 from assay.train.rate_curve import FAR, RateCurve
 
-#: Validation loss / training loss from which overfitting is warned of.
-_OVERFIT_RATIO = 1.25
 #: Names of parameters that a verdict lists.
 _MOST_NAMES = 8
 
@@ -117,16 +115,13 @@ def _done(amount: float) -> Outcome:
 
 
 def _write_selection(ledger: Ledger, part: Part) -> None:
-    """When it stopped, which weights were kept, how far training and validation are apart."""
+    """When it stopped, and which weights were kept."""
     trained, config = part.trained, part.train
     reason = f"patience {config.patience} epochs; training ended after {len(trained.epochs)} because {trained.stopped}"
     ledger.record("train.early-stopping", Outcome.APPLIED, reason, value=len(trained.epochs))
     by = "validation loss" if config.select == "loss" else "error rate on validation rows"
     reason = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)} by {by} (each member its own best)"
     ledger.record("train.best-weights", Outcome.APPLIED, reason, value=trained.best_epoch)
-    last = trained.epochs[-1] if trained.epochs else None
-    if last is not None and last.train_loss > 0:
-        _write_gap(ledger, last.valid_loss / last.train_loss)
 
 
 def _write_numbers(ledger: Ledger, part: Part, numbers: int) -> None:
@@ -153,15 +148,6 @@ def _write_unused(ledger: Ledger, unused: Sequence[str]) -> None:
     shown = ", ".join(unused[:_MOST_NAMES]) + (", ..." if len(unused) > _MOST_NAMES else "")
     reason = f"{len(unused)} had no gradient in the first step and did not learn from it: {shown}"
     ledger.record("model.unused-parameters", Outcome.WARNED, reason, value=len(unused))
-
-
-def _write_gap(ledger: Ledger, ratio: float) -> None:
-    reason = f"in the last epoch the validation loss was {ratio:.2f} times the training loss"
-    if ratio > _OVERFIT_RATIO:
-        advice = "; more dropout or weight decay may help (the best epoch's weights were kept)"
-        ledger.record("train.overfitting", Outcome.WARNED, reason + advice, value=ratio)
-    else:
-        ledger.record("train.overfitting", Outcome.PASSED, reason, value=ratio)
 
 
 def write_budget(ledger: Ledger, trained: Trained, budget: Budget) -> None:

@@ -9,7 +9,9 @@ from html import escape
 
 from assay.report.words import short, visible
 
-_WIDTH, _HEIGHT, _TOP, _SIDE = 820.0, 320.0, 34.0, 60.0
+_WIDTH, _HEIGHT, _TOP, _SIDE = 820.0, 340.0, 52.0, 72.0
+#: Names of neighbours stand in two lines, so that long ones do not meet.
+_LINES = (12.0, 28.0)
 
 
 @dataclass(frozen=True)
@@ -25,27 +27,25 @@ class Upright:
 def parallel_chart(label: str, axes: Sequence[Upright], strong: Sequence[bool]) -> str:
     """A line for each trial through its places; `strong` ones lie on top, in another tone.
 
-    Lines are lifted where a trial has no place, such as a parameter that means nothing in it.
+    They pass by an axis on which a trial has no place, such as a parameter that means nothing in it.
     """
     gap = (_WIDTH - 2 * _SIDE) / max(len(axes) - 1, 1)
     bottom = _HEIGHT - 30
     body = []
     for at in sorted(range(len(strong)), key=lambda each: strong[each]):
-        steps, lifted = [], True
+        steps: list[str] = []
         for number, axis in enumerate(axes):
             place = axis.places[at]
             if place is None or not math.isfinite(place):
-                lifted = True
                 continue
             x, y = _SIDE + number * gap, bottom - place * (bottom - _TOP)
-            steps.append(f"{'M' if lifted else 'L'}{x:.1f} {y:.1f}")
-            lifted = False
+            steps.append(f"{'L' if steps else 'M'}{x:.1f} {y:.1f}")
         tone = "t1" if strong[at] else "t0 quiet"
         body.append(f'<path d="{"".join(steps)}" class="line {tone}"/>' if len(steps) > 1 else "")
     for number, axis in enumerate(axes):
         x = _SIDE + number * gap
         body.append(f'<line x1="{x:.1f}" y1="{_TOP:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" class="rule"/>')
-        body += [_word(x, 12, short(axis.name, 18), "name"), _word(x, _TOP - 6, axis.high, "axis")]
+        body += [_word(x, _LINES[number % 2], short(axis.name, 28), "name"), _word(x, _TOP - 6, axis.high, "axis")]
         body.append(_word(x, bottom + 16, axis.low, "axis"))
     name = escape(visible(label), quote=True)
     return (

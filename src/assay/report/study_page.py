@@ -73,6 +73,7 @@ def draw_study(page: StudyPage) -> str:
     return environment().get_template("study.html.j2").render(
         version=__version__, page=page, best=best, failed=failed[:_MOST_ROWS], failures=len(failed),
         setting="" if best is None else told(dict(best.trial.options)), figures=list(_figures(page)),
+        crossing=_parallel(page) if len(page.done) > 1 else None,
         keys=page.space.keys, rows=page.ranked[:_MOST_ROWS], more=max(len(page.done) - _MOST_ROWS, 0), shown=shown,
         evaluator=EVALUATOR,
     )  # fmt: skip
@@ -91,7 +92,6 @@ def _figures(page: StudyPage) -> Iterator[Picture]:
         yield Picture(bar_chart("Importance of parameters", parts), caption)
     for parameter in page.space.parameters:
         yield from _slice(page, parameter)
-    yield _parallel(page)
 
 
 def _history(page: StudyPage) -> Picture:
@@ -131,7 +131,8 @@ def _parallel(page: StudyPage) -> Picture:
     """All settings at once; the best tenth stands out."""
     ranked = page.ranked
     lifted = {each.number for each in ranked[: max(1, round(_BEST * len(ranked)))]}
-    axes = [_axis(page, parameter) for parameter in page.space.parameters[:_MOST_AXES]]
+    found = (_axis(page, parameter) for parameter in page.space.parameters)
+    axes = [axis for axis in found if any(place is not None for place in axis.places)][:_MOST_AXES]
     values = [each.value or 0.0 for each in page.done]
     low, high = min(values), max(values)
     places = [(value - low) / (high - low) if high > low else 0.5 for value in values]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.apportion import baseline_seconds, seconds_after_training, text_plan
 from assay.bundle.export import export, inputs_of, note_bundle
 from assay.bundle.load import load
 from assay.bundle.manifest import CARD, CONFIG, MODEL, PAGE, REFERENCE, REPORT, SCHEMA
@@ -16,24 +16,21 @@ from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
 from assay.data.encode import Encoder, note_lengths
-from assay.data.picture_tables import Pictures, open_pictures
+from assay.data.picture_tables import open_pictures
 from assay.data.profile import profile
-from assay.data.schema import Kind, Schema, Task
+from assay.data.schema import Kind, Task
 from assay.data.split import Split
-from assay.data.stored import Spill
 from assay.doctor.in_fit import write_training
-from assay.errors import ConfigError
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
-from assay.evaluate.metrics import PRIMARY, metric
-from assay.evaluate.nested import nested
-from assay.evaluate.record import Nested, Reference, Report, TrainedPart, Training
+from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
-from assay.ledger import Ledger, Outcome
+from assay.ledger import Ledger
 from assay.models.timm_network import check_name
+from assay.outer import outer_estimate, outer_folds
 from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
 from assay.report.batch_page import BATCH, draw_batch
@@ -44,7 +41,6 @@ from assay.runs import Run, read_tables, seal_tables
 from assay.search.asked import check_asked
 from assay.search.own import search_own
 from assay.search.portfolio import search
-from assay.search.texts import TextPlan, plan_texts
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
@@ -54,23 +50,6 @@ from assay.train.state import Checkpoints, note_resumable
 from assay.train.watch import Recorder, Unwatched, Watch
 from assay.workspace import Workspace, opened, reopened, scratch
 
-#: Seconds that the export with its parity check and the report take, and those of the intervals for each million pairs
-#: of a test row and a model at 1,000 bootstrap samples (above `_MOST_PAIRS` fewer samples are taken).
-_SAVING = 14.0
-_SCORING = 90.0
-_MOST_PAIRS = 130_000
-#: Seconds of the intervals of a model whose rows have any number of labels, which are bootstraps all of them.
-_SCORING_LABELS = 2.5
-#: Seconds that all models take to answer a validation or test row beyond so many, twice that where there is time for
-#: a slow network; and the description of a training cell.
-_ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
-_DESCRIBING = 3e-8
-#: Seconds more where a text encoder, random convolutions of series, networks of pictures or those of timm are saved.
-_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 18.0, 12.0, 8.0, 10.0
-#: What reads texts for a model of the user's own.
-_PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
-#: Share of the time left that the baselines may take.
-_BASELINE_SHARE = 0.15
 #: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder or a network of
 #: pictures answers them.
 _PROBE_ROWS, _PROBE_FEW = 200, 40
@@ -179,7 +158,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             known, schema = recognised(work, sources.given), sources.schema
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
-            outer_folds = _outer_folds(request, schema)
+            folds = outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
             pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
@@ -200,12 +179,12 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             )  # fmt: skip
             own, config = open_given(request.model, encoder, split.train, schema, config)
         with stage("baselines"):
-            after = _seconds_after_training(split, schema, config, budget, texts, encoder) + (
+            after = seconds_after_training(split, schema, config, budget, texts, encoder) + (
                 0.0 if own is None else own.saving
             )
             fit_those = fit_baselines if schema.windowing is None else fit_forecast_baselines
             baselines = fit_those(
-                split.train, schema, config.evaluate, seed=seed, seconds=_baseline_seconds(budget, after),
+                split.train, schema, config.evaluate, seed=seed, seconds=baseline_seconds(budget, after),
                 threads=free_cores(), ledger=ledger,
             )  # fmt: skip
         with stage("train"):
@@ -213,7 +192,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             every = config.train.checkpoint_every
             checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
             whole, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
-            left = whole.part(1.0 / (1 + outer_folds)) if outer_folds else whole
+            left = whole.part(1.0 / (1 + folds)) if folds else whole
             if own is not None:
                 model = search_own(
                     own, encoder, split, schema, config.train, bagging=config.ensemble.bagging,
@@ -234,7 +213,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
-        outer = _nested(request, split, schema, pictures, whole, spill, model, ledger, tracked)
+        outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
             found = exam.assessment
@@ -279,103 +258,6 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             _write(work.directory, report, model, split, outputs, config)
             tracked.finish(report)
     return report
-
-
-def _outer_folds(request: Request, schema: Schema) -> int:
-    """How many times more the model is chosen, for an estimate of the choice; 0 without evaluate.protocol=nested.
-
-    Raises:
-        ConfigError: there is nothing that could be chosen anew.
-    """
-    config = request.config.evaluate
-    if config.protocol != "nested":
-        return 0
-    if request.model is not None or schema.windowing is not None or schema.is_multilabel:
-        came = "a model of your own was given" if request.model is not None else "windows of a forecast overlap"
-        came = "rows have several labels, for which it is not made" if schema.is_multilabel else came
-        raise ConfigError(
-            "nested cross-validation chooses networks of assay for rows that stand alone", came,
-            "Leave evaluate.protocol=nested out.",
-        )  # fmt: skip
-    return config.outer_folds
-
-
-def _nested(
-    request: Request,
-    split: Split,
-    schema: Schema,
-    pictures: Pictures | None,
-    budget: Budget,
-    spill: Spill,
-    model: Model,
-    ledger: Ledger,
-    watch: Watch,
-) -> Nested | None:
-    """The estimate of the whole choice in outer folds, where it was asked for; each has an equal part of the time."""
-    config, folds = request.config, _outer_folds(request, schema)
-    if not folds or model.trained.interrupted:
-        why = "the run was interrupted" if folds else "evaluate.protocol=nested repeats the choice in outer folds"
-        ledger.record("evaluate.nested", Outcome.SKIPPED, why)
-        return None
-
-    def choose(parts: Split, place: int) -> Model:
-        watch.stage(f"outer fold {place + 1} of {folds}")
-        own, quiet = budget.part(1.0 / (folds - place)), Ledger()
-        texts = text_plan(request, parts, schema, own, quiet)
-        encoder = Encoder.fit(
-            parts.train, schema, texts.encode, quiet, frozen=texts.frozen, pictures=pictures, words=texts.words,
-            tunes=texts.tunes,
-        )  # fmt: skip
-        found = search(
-            encoder, parts, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-            seed=config.seed + place, budget=own, watch=Unwatched(), ledger=quiet, spill=spill,
-        )  # fmt: skip
-        return calibrate(found, parts.valid, config.evaluate, schema, quiet)
-
-    return nested(
-        choose, split, schema, config.data.split, metric(schema.task, PRIMARY[schema.task]), folds=folds,
-        seed=config.seed, confidence=config.evaluate.confidence, ledger=ledger,
-    )  # fmt: skip
-
-
-def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
-    """How texts are read; a model of the user's own is given what `describe_inputs` says, without a text encoder."""
-    data = request.config.data
-    options = data.encode if request.model is None else data.encode.model_copy(update=_PLAIN_TEXTS)
-    others = len(split.valid) + (0 if split.test is None else len(split.test))
-    left = budget.holding(_SAVING)
-    room = data.memory * 1_000_000
-    ensemble = request.config.ensemble
-    if request.model is not None:
-        ensemble = ensemble.model_copy(update={"tuned_layers": 0})
-    model = request.config.model if request.model is None else None
-    return plan_texts(
-        split.train, others, schema, options, ensemble, model=model, room=room, budget=left, ledger=ledger
-    )
-
-
-def _seconds_after_training(
-    split: Split, schema: Schema, config: RunConfig, budget: Budget, texts: TextPlan, encoder: Encoder
-) -> float:
-    """What is held back from training for what follows it: answers, intervals, export, parity check, report."""
-    rows = len(split.valid if split.test is None else split.test)
-    pairs = min(rows * (1 + len(config.evaluate.baselines)), _MOST_PAIRS)
-    answered = rows + len(split.valid) if split.test is not None else 2 * rows
-    answering = _ANSWERING * max(answered - _ANSWERED_AT_ONCE, 0) * (2.0 if budget.left > _LONG else 1.0)
-    describing = _DESCRIBING * len(split.train) * split.train.cells.width
-    reading = texts.seconds_a_row * (0 if split.test is None else len(split.test))
-    views = {view.kind for view in encoder.layout.media}
-    saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0) + _SAVING_TUNED * texts.tunes
-    saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
-    if schema.is_multilabel:
-        saving += _SCORING_LABELS * (1 + len(config.evaluate.baselines)) * config.evaluate.bootstrap / 1000
-    saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
-    return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
-
-
-def _baseline_seconds(budget: Budget, after: float) -> float | None:
-    """How long the baselines may take; None without a budget."""
-    return None if math.isinf(budget.left) else max((budget.left - after) * _BASELINE_SHARE, 1.0)
 
 
 def _training(model: Model) -> Training:

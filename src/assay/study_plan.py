@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.apportion import text_plan
 from assay.compose.asking import Asked, asked_in, asked_over
 from assay.compose.files import read_yaml
 from assay.compose.run_config import RunConfig
@@ -25,7 +26,6 @@ from assay.evaluate.metrics import METRICS, PRIMARY
 from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
-from assay.run import text_plan
 from assay.runs import read_tables, seal_tables
 from assay.search.config import EnsembleConfig
 from assay.search.objective import TableObjective, folds_for

@@ -159,7 +159,8 @@ def _write_new(path: Path, text: str) -> None:
 def _print_schema(schema: Schema) -> None:
     kinds = Counter(column.kind.value for column in schema.columns)
     console = take.console()
-    console.print(f"task: {schema.task.value}, {schema.task_reason}")
+    names_it = schema.task_reason.startswith(schema.task.value)
+    console.print(f"task: {schema.task_reason if names_it else f'{schema.task.value}, {schema.task_reason}'}")
     console.print(f"columns: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}")
 
 

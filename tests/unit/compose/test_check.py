@@ -65,7 +65,7 @@ def test_a_table_section_is_checked():
         ({"taget": "y"}, "Did you mean 'target'?"),
         ({"kinds": {"a": "nmber"}}, "Did you mean 'number'?"),
         ({"task": "binray"}, "Did you mean 'binary'?"),
-        ({"target": ["y"]}, "target in the table section must be right (text)"),
+        ({"target": {"a": "b"}}, "target in the table section must be right"),
         ({"target": ""}, "gives ''"),
         ({"kinds": "a"}, "a mapping of column"),
         ({"drop": {"a": "b"}}, "a list of column names"),

@@ -25,7 +25,7 @@ _SCORING_LABELS = 2.5
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
 #: Seconds more where a text encoder, random convolutions of series, networks of pictures or those of timm are saved.
-_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 18.0, 12.0, 8.0, 10.0
+_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 18.0, 28.0, 8.0, 10.0
 #: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.

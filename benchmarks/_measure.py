@@ -4,9 +4,11 @@ Only the standard library is imported here, so that `one_thread` comes before Nu
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,3 +113,36 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def verdict(met: bool) -> str:
     return "met" if met else "missed"
+
+
+def watched(command: Sequence[str], also: Callable[[], int] = lambda: 0) -> tuple[dict, float, int]:
+    """What a command prints as JSON, the most anonymous memory it had in GB and the most that `also` said (sampled)."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    memory = most = 0
+    while process.poll() is None:
+        memory, most = max(memory, _anonymous_kilobytes(process.pid)), max(most, also())
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"the process that is watched ended with {process.returncode}")
+    return json.loads(process.stdout.read()), memory / 2**20, most
+
+
+def _anonymous_kilobytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no /proc here, or the process has just ended
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+
+
+def peaks(resident: float, anonymous: float, most: float, more: Iterable[tuple[str, str, str]] = ()) -> None:
+    """Print the peaks of memory in GB beside the goal, and what else a process took."""
+    met = verdict(max(resident, anonymous) < most)
+    table(
+        ["peak", "GB", "goal"],
+        [
+            ("resident memory (ru_maxrss)", f"{resident:.2f}", f"below {most:g}: {met}"),
+            ("of it anonymous (RssAnon, sampled)", f"{anonymous:.2f}", ""),
+            *more,
+        ],
+    )

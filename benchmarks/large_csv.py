@@ -9,7 +9,6 @@ import argparse
 import json
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from _measure import heading, parser, table, verdict
+from _measure import heading, parser, peaks, table, watched
 
 MOST_GB, SMALL_ROWS, CHUNK = 6.0, 50_000, 100_000
 BYTES_A_ROW = 260
@@ -103,26 +102,6 @@ def prepare(path: Path) -> None:
     print(json.dumps({"seconds": seconds, "peak": peak, "encoded": [len(part) for part in encoded], "kinds": kinds}))
 
 
-def watched(path: Path) -> tuple[dict, float]:
-    """What `prepare` found in a process of its own, and the most anonymous memory it had in GB (sampled)."""
-    process = subprocess.Popen([sys.executable, __file__, "--prepare", str(path)], stdout=subprocess.PIPE, text=True)
-    most = 0
-    while process.poll() is None:
-        most = max(most, anonymous_kilobytes(process.pid))
-        time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(f"the process that prepares the table ended with {process.returncode}")
-    return json.loads(process.stdout.read()), most / 2**20
-
-
-def anonymous_kilobytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no /proc here, or the process has just ended
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-
-
 def check_room(folder: Path, rows: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < rows * BYTES_A_ROW:
@@ -139,7 +118,7 @@ def report(chosen: argparse.Namespace, rows: int) -> None:
         check_room(path.parent, rows)
         generate(path, rows)
         size = path.stat().st_size / 1e9
-        found, anonymous = watched(path)
+        found, anonymous, _ = watched([sys.executable, __file__, "--prepare", str(path)])
     kinds = sorted(found["kinds"].values())
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"{rows:,} rows, {len(kinds)} columns ({counted}), {size:.2f} GB.\n")
@@ -148,14 +127,7 @@ def report(chosen: argparse.Namespace, rows: int) -> None:
     table(
         ["stage", "seconds", "seconds per million rows"], [*lines, ("all", f"{whole:.1f}", f"{whole / rows * 1e6:.2f}")]
     )
-    met = verdict(max(found["peak"], anonymous) < MOST_GB)
-    table(
-        ["peak memory", "GB", "goal"],
-        [
-            ("resident (ru_maxrss)", f"{found['peak']:.2f}", f"below {MOST_GB:g}: {met}"),
-            ("of it anonymous (RssAnon, sampled)", f"{anonymous:.2f}", ""),
-        ],
-    )
+    peaks(found["peak"], anonymous, MOST_GB)
 
 
 def main() -> None:

@@ -11,14 +11,13 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from _measure import heading, parser, table, verdict
+from _measure import heading, parser, peaks, table, watched
 
 MOST_GB, SMALL_ROWS, GROUP = 4.0, 40_000, 100_000
 #: Columns, the deviation of what they determine of the target, and of the noise over it.
@@ -77,28 +76,6 @@ def train(path: Path, out: Path, budget: str, overrides: list[str]) -> None:
     print(json.dumps(found))
 
 
-def watched(path: Path, chosen: argparse.Namespace) -> tuple[dict, float, float]:
-    """What `train` found in a process of its own, and the most anonymous memory and disk it took in GB (sampled)."""
-    command = [sys.executable, __file__, "--train", str(path), "--budget", chosen.budget, *chosen.overrides]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    memory = disk = 0
-    while process.poll() is None:
-        memory = max(memory, anonymous_kilobytes(process.pid))
-        disk = max(disk, folder_bytes(path.parent) - path.stat().st_size)
-        time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(f"the process that trains ended with {process.returncode}")
-    return json.loads(process.stdout.read()), memory / 2**20, disk / 1e9
-
-
-def anonymous_kilobytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no /proc here, or the process has just ended
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-
-
 def folder_bytes(folder: Path) -> int:
     """What the files below `folder` take; files that go while they are counted count as nothing."""
     total = 0
@@ -127,7 +104,8 @@ def report(chosen: argparse.Namespace, rows: int) -> None:
         check_room(path.parent, rows)
         generate(path, rows)
         size = path.stat().st_size / 1e9
-        found, anonymous, disk = watched(path, chosen)
+        command = [sys.executable, __file__, "--train", str(path), "--budget", chosen.budget, *chosen.overrides]
+        found, anonymous, disk = watched(command, lambda: folder_bytes(path.parent) - path.stat().st_size)
     parts = ", ".join(
         f"{count:,} {part}" for count, part in zip(found["rows"], ("train", "valid", "test"), strict=True)
     )
@@ -141,15 +119,7 @@ def report(chosen: argparse.Namespace, rows: int) -> None:
     )
     table([found["metric"], "test rows"], [(name, f"{value:.4f}") for name, value in found["scores"].items()])
     print(f"R2 of the network {found['r2']:.4f}; {REACHABLE:.4f} can be reached.\n")
-    met = verdict(max(found["peak"], anonymous) < MOST_GB)
-    table(
-        ["peak", "GB", "goal"],
-        [
-            ("resident memory (ru_maxrss)", f"{found['peak']:.2f}", f"below {MOST_GB:g}: {met}"),
-            ("of it anonymous (RssAnon, sampled)", f"{anonymous:.2f}", ""),
-            ("temporary files (sampled)", f"{disk:.2f}", ""),
-        ],
-    )
+    peaks(found["peak"], anonymous, MOST_GB, [("temporary files (sampled)", f"{disk / 1e9:.2f}", "")])
 
 
 def main() -> None:

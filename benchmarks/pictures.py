@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _measure import heading, interleave, parser, table, verdict
+from _measure import heading, interleave, parser, peaks, table, verdict, watched
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -225,36 +224,13 @@ def train(archive: Path, overrides: list[str]) -> None:
     print(json.dumps(found))
 
 
-def anonymous_kilobytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no /proc here, or the process has just ended
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-
-
 def memory(folder: Path, count: int, overrides: list[str]) -> None:
     archive = archive_of(count, folder / "pictures.zip")
-    command = [sys.executable, __file__, "--train", str(archive), *overrides]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    anonymous = 0
-    while process.poll() is None:
-        anonymous = max(anonymous, anonymous_kilobytes(process.pid))
-        time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(f"the process that trains ended with {process.returncode}")
-    found = json.loads(process.stdout.read())
+    found, anonymous, _ = watched([sys.executable, __file__, "--train", str(archive), *overrides])
     stages = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in found["seconds"].items() if seconds >= 0.5)
     print(f"A whole fit on {count:,} PNGs of {SIDE} pixels, one epoch: {found['whole']:.0f} s ({stages}).\n")
     table([found["metric"], "test rows"], [(name, f"{value:.4f}") for name, value in found["scores"].items()])
-    met = verdict(max(found["peak"], anonymous / 2**20) < MOST_GB)
-    table(
-        ["peak", "GB", "goal"],
-        [
-            ("resident memory (ru_maxrss)", f"{found['peak']:.2f}", f"below {MOST_GB:g}: {met}"),
-            ("of it anonymous (RssAnon, sampled)", f"{anonymous / 2**20:.2f}", ""),
-        ],
-    )
+    peaks(found["peak"], anonymous, MOST_GB)
 
 
 def main() -> None:

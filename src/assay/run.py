@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, seconds_after_training, text_plan
 from assay.bundle.export import export, inputs_of, note_bundle
 from assay.bundle.load import load
@@ -149,6 +150,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         watch.note(note)
     config, ledger, seed = request.config, Ledger(), request.config.seed
     tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
+    keep_freed_memory()
     clock = Stopwatch(tracked)
     stage = clock.stage
     with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:

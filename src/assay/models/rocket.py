@@ -354,13 +354,16 @@ class Rocket(nn.Module):
             return rocket.eval(), rocket._standardise(raw)
 
     def transform(self, series: Tensor) -> Tensor:
-        """The features of any number of series, a few at a time."""
+        """The features of any number of series, without gradients."""
         with torch.no_grad():
-            return self._in_parts(series, self)
+            features: Tensor = self(series)
+            return features
 
     def forward(self, series: Tensor) -> Tensor:
-        """Compute; see the class for shapes."""
-        return self._standardise(self._raw(series))
+        """Compute, a few series at a time, unless it is traced for export; see the class for shapes."""
+        if torch.compiler.is_exporting():
+            return self._standardise(self._raw(series))
+        return self._standardise(self._in_parts(series, self._raw))
 
     def _in_parts(self, series: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         rows = max(1, _NUMBERS_AT_ONCE // (self.plain.bank.bias.numel() * max(self.length, _SHORTEST)))

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from assay._memory import keep_freed_memory
 from assay.data.batches import BLOCK_ROWS, Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
@@ -55,6 +56,7 @@ class Training:
         policy: Policy | None = None,
         hear: Hear | None = None,
     ) -> None:
+        keep_freed_memory()
         self.network, self.train, self.valid, self.config = network, train, valid, config
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
         self.device = next(network.parameters()).device

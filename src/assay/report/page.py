@@ -10,23 +10,11 @@ from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
 from assay.report import board, forecast_chart, pictures, story, tables, words
+from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SECTIONS = (
-    ("asked", "What was asked"),
-    ("data", "Data and audit"),
-    ("split", "Split"),
-    ("training", "Training"),
-    ("scores", "Scores"),
-    ("forecast", "Forecasts"),
-    ("errors", "Errors"),
-    ("curves", "Curves"),
-    ("model", "The model"),
-    ("ledger", "The ledger"),
-    ("provenance", "Provenance"),
-)
 SEVERITIES = (
     (Severity.SERIOUS, "Serious findings"),
     (Severity.WARNING, "Warnings"),
@@ -62,23 +50,14 @@ def draw_page(report: Report) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    absent = {"curves"} if not _has_curves(report) else set()
-    absent |= {"forecast"} if report.forecast is None else set()
-    sections = [entry for entry in SECTIONS if entry[0] not in absent]
     return environment().get_template("page.html.j2").render(
         report=report,
-        sections=sections,
+        sections=sections_of(report),
         severities=SEVERITIES,
         signs=SIGNS,
         bundle=BUNDLE,
         settings=list(report.config.items())[: tables.MOST_SETTINGS],
     )  # fmt: skip
-
-
-def _has_curves(report: Report) -> bool:
-    """Whether there is a curve to show, or a lack of calibration to own up to."""
-    drawn = (report.roc, report.precision_recall, report.calibration)
-    return any(drawn) or report.table_schema.has_probabilities
 
 
 def environment() -> Environment:
@@ -95,7 +74,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(story=story, tables=tables, boards=board, pictures=pictures, forecasts=forecast_chart)
+    # What the parts of the page may call, one a line: the parts come from many hands.
+    found.globals.update(
+        story=story,
+        tables=tables,
+        boards=board,
+        pictures=pictures,
+        forecasts=forecast_chart,
+    )
     found.filters.update(
         visible=words.visible,
         short=words.short,

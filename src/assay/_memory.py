@@ -1,7 +1,7 @@
 """How this process keeps the memory that it has freed.
 
-glibc takes blocks above 32 MB from the system and gives them back when they are freed, so each activation of a batch of
-pictures or series is made of pages that are faulted in and cleared anew: most of the time of a small convolution on a CPU.
+glibc takes blocks above 32 MB from the system and gives them back when they are freed, so each activation of a batch
+of pictures or series is made of pages that are faulted in and cleared anew: most of a small convolution's time.
 """
 
 from __future__ import annotations

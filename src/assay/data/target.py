@@ -19,6 +19,9 @@ MOST_CLASSES: Final = 1000
 #: Distinct integers up to which they are taken as classes, if each has about this many rows.
 _INTEGER_CLASSES: Final = 20
 _ROWS_A_CLASS: Final = 20
+#: How columns of classes are called, and the rows of each on average that are enough in these.
+_CALLED_CLASSES: Final = frozenset({"class", "classes", "label", "labels", "category", "species"})
+_ROWS_A_CALLED: Final = 5
 #: Beyond this size the squares of a regression's errors overflow.
 LARGEST_TARGET: Final = 1e100
 
@@ -92,20 +95,26 @@ def _task(series: pl.Series, column: Column, numeric: bool, distinct: int) -> tu
         return Task.BINARY, "binary because 2 distinct values"
     if column.kind is Kind.CATEGORY or not numeric:
         return Task.MULTICLASS, f"multiclass because {distinct} distinct words"
-    return _task_of_numbers(as_number(series, column.format))
+    return _task_of_numbers(as_number(series, column.format), series.name)
 
 
-def _task_of_numbers(values: np.ndarray) -> tuple[Task, str]:
-    """Few whole numbers close together, each in many rows, are classes; other numbers are amounts."""
+def _task_of_numbers(values: np.ndarray, name: str) -> tuple[Task, str]:
+    """Few whole numbers close together, each in many rows, are classes; other numbers are amounts.
+
+    In a column that is called a class, a few rows of each are enough.
+    """
     values = values[np.isfinite(values)]
     levels = np.unique(values)
     count = len(levels)
     whole = bool(np.all(levels == np.trunc(levels)))
     close = count > 0 and levels[-1] - levels[0] < 3 * count
-    enough = count * _ROWS_A_CLASS <= len(values) or (count <= 5 and 3 * count <= len(values))
+    called = name.casefold() in _CALLED_CLASSES
+    rows = _ROWS_A_CALLED if called else _ROWS_A_CLASS
+    enough = count * rows <= len(values) or (count <= 5 and 3 * count <= len(values))
     if whole and close and count <= _INTEGER_CLASSES and enough:
         return Task.MULTICLASS, (
-            f"multiclass because {count} distinct integers from {levels[0]:g} to {levels[-1]:g}; "
+            f"multiclass because {count} distinct integers from {levels[0]:g} to {levels[-1]:g}"
+            f"{' in a column of that name' if called else ''}; "
             "for amounts or grades say --task regression"
         )
     kind = "integers" if whole else "numbers"

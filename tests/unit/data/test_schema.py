@@ -189,6 +189,14 @@ def test_the_task_follows_from_the_target(
     assert schema.is_classification == (task is not Task.REGRESSION)
 
 
+@pytest.mark.parametrize(("name", "rows", "task"), [("Label", 6, Task.MULTICLASS), ("Label", 4, Task.REGRESSION),
+                                                     ("score", 6, Task.REGRESSION)])  # fmt: skip
+def test_the_name_of_a_target_says_that_its_few_integers_are_classes(name: str, rows: int, task: Task) -> None:
+    # FacesUCR: 14 classes in 200 rows, which by their counts alone would be amounts
+    table = {"feature": [at * 0.5 for at in range(14 * rows)], name: list(range(1, 15)) * rows}
+    assert infer(read(table), Hints(target=name)).task is task
+
+
 def test_a_target_with_decimal_commas_is_an_amount() -> None:
     schema = schema_of(target=["1,5", "2,25", "3", "?"] * 10)
     assert (schema.task, schema["y"].format, schema["y"].missing) == (Task.REGRESSION, "1.234,5", 10)

@@ -24,8 +24,11 @@ _SCORING_LABELS = 2.5
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
-#: Seconds more where a text encoder, random convolutions of series, networks of pictures or those of timm are saved.
-_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_PICTURES, _SAVING_TIMM = 6.0, 18.0, 28.0, 8.0, 10.0
+#: Seconds more where a text encoder, random convolutions of series, networks of windows or of pictures, or those of timm
+#: are saved.
+_SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_WINDOWS, _SAVING_PICTURES, _SAVING_TIMM = (
+    6.0, 18.0, 28.0, 8.0, 8.0, 10.0,
+)  # fmt: skip
 #: What reads texts for a model of the user's own.
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
@@ -60,7 +63,8 @@ def seconds_after_training(
     reading = texts.seconds_a_row * (0 if split.test is None else len(split.test))
     views = {view.kind for view in encoder.layout.media}
     saving = _SAVING + (_SAVING_TEXTS if texts.frozen is not None else 0.0) + _SAVING_TUNED * texts.tunes
-    saving += _SAVING_SERIES * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
+    of_series = _SAVING_SERIES if schema.windowing is None else _SAVING_WINDOWS
+    saving += of_series * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
     if schema.is_multilabel:
         saving += _SCORING_LABELS * (1 + len(config.evaluate.baselines)) * config.evaluate.bootstrap / 1000
     saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))

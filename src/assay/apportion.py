@@ -24,8 +24,8 @@ _SCORING_LABELS = 2.5
 #: a slow network; and the description of a training cell.
 _ANSWERING, _ANSWERED_AT_ONCE, _LONG = 1.2e-4, 20_000, 200.0
 _DESCRIBING = 3e-8
-#: Seconds more where a text encoder, random convolutions of series, networks of windows or of pictures, or those of timm
-#: are saved.
+#: Seconds more where a text encoder, random convolutions of series, networks of windows or of pictures, or those of
+#: timm are saved.
 _SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_WINDOWS, _SAVING_PICTURES, _SAVING_TIMM = (
     6.0, 18.0, 28.0, 8.0, 8.0, 10.0,
 )  # fmt: skip

@@ -181,6 +181,8 @@ def told(found: Trials) -> str:
     """What was tried and what came of it, in words."""
     others = ", ".join(f"{_CALLED[name]} {mean:.4f}" for name, mean in found.means.items() if name != "none")
     tried = f"mean AUPRC of {found.folds} folds without {found.means['none']:.4f}, with {others}"
+    if found.best == "none":
+        return f"classes are not balanced: {tried}, of which none gains"
     if found.chosen == "none":
-        return f"classes are not balanced: {tried}; no gain beyond its error ({found.error:.4f})"
+        return f"classes are not balanced: {tried}; a gain of {found.gain:.4f}, within its error of {found.error:.4f}"
     return f"{_CALLED[found.best]}: {tried}; a gain of {found.gain:.4f} ± {found.error:.4f}"

@@ -22,7 +22,8 @@ def test_a_gain_beyond_its_error_is_taken() -> None:
 def test_a_gain_within_its_error_is_not() -> None:
     found = summed_up({"none": (0.50, 0.60, 0.55), "weights": (0.60, 0.55, 0.56)}, "auprc")
     assert (found.best, found.chosen) == ("weights", "none")
-    assert told(found).startswith("classes are not balanced: ")
+    assert told(found).endswith("a gain of 0.0200, within its error of 0.0689")
+    assert told(summed_up({"none": (0.5, 0.6), "focal": (0.4, 0.5)}, "auprc")).endswith("of which none gains")
 
 
 def test_nothing_is_chosen_by_one_part_and_ties_go_to_nothing() -> None:

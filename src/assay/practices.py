@@ -197,6 +197,8 @@ _ALL = (
               "Micikevicius et al., Mixed Precision Training (ICLR 2018)", "arithmetic of the products"),
     _practice("train.label-smoothing", "train", "Targets of classes are softened, and the answer calibrated.",
               "Szegedy et al. (CVPR 2016); Mueller et al. (NeurIPS 2019)", "share given to all classes"),
+    _practice("train.class-balance", "train", "Rare classes weigh more in training, or are drawn more often.",
+              "King & Zeng (2001); Cui et al. (CVPR 2019); Lin et al., Focal loss (ICCV 2017)", "gain in AUPRC"),
     _practice("train.mixup", "train", "Rows are mixed with each other, and so are their targets.",
               "Zhang et al., mixup (ICLR 2018)", "alpha"),
     _practice("train.averaging", "train", "Weights are averaged over steps.",

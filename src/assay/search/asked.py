@@ -42,6 +42,9 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
     _check_pretrained(schema, ensemble)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
+    if not schema.is_classification and train.balance not in ("auto", "none"):
+        came = f"train.balance={train.balance} was given, and the target is a {schema.task.value}"
+        raise ConfigError("classes can be balanced where a row has one", came, "Leave it out.")
     if schema.is_multilabel and train.select == "metric" and "select" in train.model_fields_set:
         raise ConfigError(
             "the epoch of a multilabel model is chosen by its loss", "train.select=metric asks for another way",

@@ -29,6 +29,7 @@ from assay.models.config import ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.choose import guarded, stacked
+from assay.search.class_balance import with_balance
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import (
     write_augmentation,
@@ -129,6 +130,10 @@ def search(
         budget = budget.holding(seconds_to_save(planned))
     if not networks and not planned.jobs:
         planned = replace(planned, jobs=planned.spare)
+    planned = with_balance(
+        planned, encoder, split, schema, train, dealing=dealing, seed=seed, budget=budget, watch=watch, ledger=ledger,
+        checkpoints=checkpoints,
+    )  # fmt: skip
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
     losses: Mapping[str, float] = {}

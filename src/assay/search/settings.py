@@ -16,6 +16,7 @@ from assay.records import Record
 from assay.search.config import EnsembleConfig
 from assay.search.plan import Job, plan
 from assay.search.trial import Value
+from assay.train.balance import SAMPLES
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.members import Member
@@ -26,9 +27,11 @@ _SCHEDULE = frozenset(
     {"train.cycles", "train.gamma", "train.milestones", "train.schedule", "train.step_share", "train.warmup"}
 )
 _BETAS = frozenset({"train.beta1", "train.beta2"})
+_BALANCE = frozenset({"train.balance", "train.focal_gamma"})
 #: Options in which members of one network may differ, those of the schedule if no rate waits for plateaus, betas with
-#: Adam alone; a difference in any other makes it another network, or other batches.
-OWN = _SCHEDULE | _BETAS | {
+#: Adam alone, the balance of classes if it leaves an epoch its rows; a difference in any other makes it another
+#: network, or other batches.
+OWN = _SCHEDULE | _BETAS | _BALANCE | {
     "model.dropout", "model.members", "train.clip_norm", "train.label_smoothing", "train.lr", "train.patience",
     "train.weight_decay",
 }  # fmt: skip
@@ -100,6 +103,7 @@ def shape_of(job: Job) -> str:
     """What networks must have in common to be members of one, as text to compare."""
     own = OWN - _SCHEDULE if job.train.schedule == "plateau" else OWN
     own = own if job.train.optimiser in ("adam", "adamw") else own - _BETAS
+    own = own - _BALANCE if job.train.balance in SAMPLES else own
     model = job.model.model_copy(update=_defaults(ModelConfig, "model", own))
     train = job.train.model_copy(update=_defaults(TrainConfig, "train", own))
     return model.model_dump_json() + train.model_dump_json()

@@ -16,6 +16,7 @@ ScheduleName = Literal[
     "flat_cosine",
 ]  # fmt: skip
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+BalanceName = Literal["auto", "none", "weights", "effective", "focal", "sample", "oversample", "undersample", "smote"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
 #: Options that belong to some optimisers or schedules only, and to which.
@@ -115,6 +116,15 @@ class TrainConfig(Record):
     label_smoothing: Annotated[float, Searched(0.0, 0.2)] = Field(
         0.0, ge=0.0, lt=1.0, description="Label smoothing of classes."
     )
+    balance: Annotated[BalanceName, Searched(choices=("none", "weights", "effective", "focal"))] = Field(
+        "auto",
+        description="What is done for rare classes: weights of classes or of their effective numbers; focal, a loss of "
+        "hard rows; epochs with as many rows of each class, drawn, repeated or (smote) made between neighbours; auto "
+        "takes what folds gain by where a class is rare.",
+    )
+    focal_gamma: Annotated[float, Searched(0.5, 5.0)] = Field(
+        2.0, gt=0.0, le=10.0, description="Exponent of the focal loss."
+    )
     mixup: Annotated[float, Searched(0.0, 1.0)] = Field(
         0.0, ge=0.0, le=10.0, description="Alpha of mixup on rows, their pictures and series too; 0 switches it off."
     )
@@ -153,6 +163,8 @@ class TrainConfig(Record):
         for name, owners in SCHEDULES_OF.items():
             if name in asked and self.schedule not in owners:
                 raise ValueError(f"{name} is an option of the schedule {', '.join(owners)}, not of {self.schedule}")
+        if "focal_gamma" in asked and self.balance != "focal":
+            raise ValueError(f"focal_gamma is an option of balance=focal, not of {self.balance}")
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs a momentum above 0")
         if self.ema and self.swa:

@@ -36,7 +36,7 @@ from assay.train.state import Checkpoints, isolated_randomness, seed_all
 from assay.train.watch import Watch
 
 #: Options of training that a module with a loss, or an optimiser, of its own has no use for.
-_OF_THE_LOSS = ("label_smoothing", "mixup")
+_OF_THE_LOSS = ("label_smoothing", "mixup", "balance")
 _OF_THE_OPTIMISER = (
     "optimiser", "lr", "momentum", "nesterov", "beta1", "beta2", "alpha", "epsilon", "weight_decay", "easing",
     "schedule", "warmup", "gamma", "step_share", "milestones", "cycles", "plateau_patience",

@@ -19,7 +19,9 @@ def are_labels(target: Tensor) -> bool:
     return target.dtype == torch.uint8
 
 
-def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None, heads: int = 1) -> Tensor:
+def member_losses(
+    outputs: Tensor, rows: Batch, smoothing: Tensor | None = None, heads: int = 1, focus: Tensor | None = None
+) -> Tensor:
     """Weighted mean loss of each member, (M,): cross-entropy of logits, or squared error of standardised values.
 
     Labels that do not exclude each other have a binary cross-entropy each, of which the mean is taken.
@@ -32,8 +34,11 @@ def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None,
         rows: with weights (n,), (M, n) or None.
         smoothing: label smoothing of each member, (M,), or None for none.
         heads: k.
+        focus: exponent of the focal loss of each member, (M,), or None for none.
     """
-    each = row_losses(outputs, rows.target, None if smoothing is None else smoothing.repeat_interleave(heads))
+    each = row_losses(
+        outputs, rows.target, *(None if one is None else one.repeat_interleave(heads) for one in (smoothing, focus))
+    )
     if rows.weight is None:
         means = each.mean(1)
     else:
@@ -42,8 +47,12 @@ def member_losses(outputs: Tensor, rows: Batch, smoothing: Tensor | None = None,
     return means if heads == 1 else means.view(-1, heads).mean(1)
 
 
-def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None) -> Tensor:
-    """The loss of each row, (M, n); see `member_losses`."""
+def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None, focus: Tensor | None = None) -> Tensor:
+    """The loss of each row, (M, n); see `member_losses`.
+
+    With a focus f the loss of classes is multiplied by (1 - p)^f, p being the share given to the right one, so that
+    rows that are answered well count little (Lin et al., Focal loss, ICCV 2017, section 3).
+    """
     if are_labels(target):
         return _label_losses(outputs, target, smoothing)
     if target.ndim == 2:  # the steps of a forecast count alike
@@ -53,10 +62,11 @@ def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None)
     log_shares = functional.log_softmax(outputs, -1)
     every = target.expand(len(outputs), -1).reshape(-1)
     hit = functional.nll_loss(log_shares.flatten(0, 1), every, reduction="none").view(len(outputs), -1)
-    if smoothing is None:
-        return hit
-    share = smoothing.view(-1, 1)
-    return (1.0 - share) * hit - share * log_shares.mean(-1)
+    found = hit
+    if smoothing is not None:
+        share = smoothing.view(-1, 1)
+        found = (1.0 - share) * hit - share * log_shares.mean(-1)
+    return found if focus is None else found * (-torch.expm1(-hit)).clamp_min(1e-12) ** focus.view(-1, 1)
 
 
 def _label_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None) -> Tensor:

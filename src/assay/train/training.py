@@ -15,6 +15,7 @@ from assay.data.batches import BLOCK_ROWS, Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
 from assay.train.average import Averaged
+from assay.train.balance import ClassLoss, resampled
 from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.changes import Policy, changed
@@ -57,7 +58,8 @@ class Training:
         hear: Hear | None = None,
     ) -> None:
         keep_freed_memory()
-        self.network, self.train, self.valid, self.config = network, train, valid, config
+        self.network, self.valid, self.config = network, valid, config
+        self.train = train = resampled(train, config.balance) if own is None else train
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
         self.device = next(network.parameters()).device
         self.precision = choose_precision(config.precision, self.device)
@@ -76,6 +78,7 @@ class Training:
         self.pace = Pace(budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
         smoothing = [m.label_smoothing for m in members]
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
+        self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None
         self.mixing = torch.Generator()
         self.history: list[Epoch] = []
         self.step = self.place = 0
@@ -163,7 +166,10 @@ class Training:
 
     def losses_of(self, outputs: Tensor, rows: Batch) -> Tensor:
         """Training loss of each member, (M,), from outputs."""
-        losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
+        if self._class_loss is None:
+            losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
+        else:
+            losses = self._class_loss(outputs, rows, self._smoothing, self.network.heads)
         penalty = self.network.penalty()
         return losses if penalty is None else losses + penalty
 
@@ -263,6 +269,7 @@ class Training:
         self.kept.narrow(self.network, index)
         self.members = tuple(self.members[place] for place in places)
         self._smoothing = None if self._smoothing is None else self._smoothing[index]
+        self._class_loss = None if self._class_loss is None else self._class_loss.narrow(index)
         self.train, self.valid = (
             rows if rows.weight is None or rows.weight.ndim == 1 else rows.weighing(rows.weight[index])
             for rows in (self.train, self.valid)

@@ -68,14 +68,17 @@ def test_what_members_may_differ_in_is_no_difference_of_shape(job):
     values = {
         "model.dropout": 0.4, "model.members": 2, "train.lr": 0.3, "train.patience": 3, "train.weight_decay": 0.5,
         "train.label_smoothing": 0.2, "train.clip_norm": 0.0, "train.warmup": 0.5, "train.schedule": "constant",
-        "train.beta1": 0.5, "train.beta2": 0.6,
+        "train.beta1": 0.5, "train.beta2": 0.6, "train.balance": "focal",
     }  # fmt: skip
     of_a_schedule = {"train.gamma", "train.step_share", "train.milestones", "train.cycles"}
-    assert set(values) == OWN - of_a_schedule
+    assert set(values) == OWN - of_a_schedule - {"train.focal_gamma"}
     for name, value in values.items():
         assert shape_of(job(model__name="mlp", **{name.replace(".", "__"): value})) == shape_of(first)
     assert shape_of(job(model__name="mlp", train__schedule="step", train__gamma=0.5)) == shape_of(first)
     assert shape_of(job(model__name="mlp", train__schedule="plateau")) != shape_of(first)
+    focal = job(model__name="mlp", train__balance="focal", train__focal_gamma=1.0)
+    assert shape_of(focal) == shape_of(job(model__name="mlp", train__balance="weights"))
+    assert shape_of(job(model__name="mlp", train__balance="oversample")) != shape_of(first)  # an epoch is longer
     muon = [job(model__name="mlp", train__optimiser="muon", train__beta1=beta) for beta in (0.8, 0.9)]
     assert shape_of(muon[0]) != shape_of(muon[1])
     for name, value in {"model__width": 64, "train__batch": 32, "train__epochs": 9, "train__mixup": 0.1}.items():

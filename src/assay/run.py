@@ -102,7 +102,7 @@ def fit(
         time: column of the rows' time; later rows are validation and test rows.
         horizon: steps of the target that are forecast; short for the option `data.horizon`.
         weight: column of the rows' weights.
-        sensitive: columns that are named in the report as sensitive.
+        sensitive: columns whose groups the report compares; those that are dropped as well are not read.
         preset: `quick`, `standard` or `best`.
         budget: seconds, or `60s`, `10m`, `none`.
         seed: every random choice follows from it.
@@ -250,6 +250,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 nested=outer,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
+                fairness=found.fairness,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),

@@ -32,4 +32,7 @@ class EvaluateConfig(Record):
         "time; 'holdout' has the sealed test part alone.",
     )
     outer_folds: int = Field(5, ge=2, le=20, description="Outer folds of evaluate.protocol=nested.")
+    least_group: int = Field(
+        30, ge=2, description="Rows of a sensitive group below which it is listed, and left out of gaps between groups."
+    )
     calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")

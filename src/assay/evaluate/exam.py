@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -18,6 +18,7 @@ from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixe
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
+from assay.evaluate.fairness import examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
@@ -107,6 +108,7 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
+    found = replace(found, fairness=examine_groups(split, rows, schema, answers, config, seed=seed, ledger=ledger))
     return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
 
 
@@ -183,6 +185,7 @@ def _sit_labels(
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
+    found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
     return Exam(found, calibration, given)
 
 

@@ -9,7 +9,7 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import board, forecast_chart, pictures, story, tables, words
+from assay.report import board, fair_page, fair_words, forecast_chart, pictures, story, tables, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,6 +22,7 @@ SECTIONS = (
     ("scores", "Scores"),
     ("forecast", "Forecasts"),
     ("errors", "Errors"),
+    ("fairness", "Sensitive groups"),
     ("curves", "Curves"),
     ("model", "The model"),
     ("ledger", "The ledger"),
@@ -64,6 +65,7 @@ def draw_page(report: Report) -> str:
     """
     absent = {"curves"} if not _has_curves(report) else set()
     absent |= {"forecast"} if report.forecast is None else set()
+    absent |= {"fairness"} if report.fairness is None else set()
     sections = [entry for entry in SECTIONS if entry[0] not in absent]
     return environment().get_template("page.html.j2").render(
         report=report,
@@ -96,6 +98,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.globals.update(story=story, tables=tables, boards=board, pictures=pictures, forecasts=forecast_chart)
+    found.globals.update(groups=fair_words, groups_page=fair_page)
     found.filters.update(
         visible=words.visible,
         short=words.short,

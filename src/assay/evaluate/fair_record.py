@@ -1,0 +1,107 @@
+"""What a report tells of groups that are named as sensitive: rates, gaps between them, and what chance would give."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from assay.records import Record
+
+
+class Share(Record):
+    """A rate or a mean of a group with its interval; None where no row of the group counts for it.
+
+    rows: that it is a share or a mean of.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    rows: int
+
+
+class Measure(Record):
+    """What is measured of every group. `of` says of which rows it is a share or a mean; others than shares have units.
+
+    is_primary: of those that are shown first.
+    """
+
+    id: str
+    label: str
+    of: str
+    is_share: bool
+    is_primary: bool = False
+
+
+class GroupRates(Record):
+    """One group: its measures by id, in the order of `Fairness.measures`.
+
+    is_counted: whether it has rows enough for its rates to count in gaps.
+    """
+
+    name: str
+    rows: int
+    is_counted: bool
+    rates: dict[str, Share]
+
+
+class Gap(Record):
+    """The largest difference (or the smallest ratio) between two groups in one measure, or the largest of several.
+
+    measure: in which it is largest. low, high: hold for all pairs of groups at once. groups: that were compared.
+    by_chance: what groups of these sizes reach in 95 of 100 cases where they do not differ, at the report's confidence.
+    p_value: of no difference, Holm-corrected over all gaps of the report.
+    """
+
+    id: str
+    label: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    lowest: str
+    highest: str
+    groups: int
+    by_chance: float
+    p_value: float
+    is_ratio: bool = False
+
+
+class Attribute(Record):
+    """A sensitive column, or several crossed.
+
+    problem: why nothing, or no gap, is measured; empty where all is. is_banded: whether groups are bands of numbers.
+    """
+
+    columns: tuple[str, ...]
+    groups: tuple[GroupRates, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    problem: str = ""
+    is_banded: bool = False
+
+
+class Cuts(Record):
+    """Where a column of numbers or dates (seconds since 1970) is cut into bands; a band holds its upper edge."""
+
+    column: str
+    edges: tuple[float, ...]
+    is_date: bool = False
+
+
+class Fairness(Record):
+    """Groups of the rows that the scores are on: one attribute a sensitive column, then their crossings.
+
+    overall: the measures of all rows. least: rows of a group below which it is listed, and left out of gaps.
+    decided: how probabilities became decisions.
+    method: how intervals and chance were found.
+    """
+
+    rows: int
+    part: Literal["test", "valid", "new"]
+    decided: str
+    measures: tuple[Measure, ...]
+    overall: dict[str, Share] = {}
+    attributes: tuple[Attribute, ...]
+    cuts: tuple[Cuts, ...] = ()
+    least: int
+    confidence: float
+    method: str

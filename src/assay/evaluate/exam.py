@@ -75,8 +75,11 @@ def sit(
     *,
     seed: int,
     ledger: Ledger,
+    without: Model | None = None,
 ) -> Exam:
     """Open the seal once, score every model on the test rows, and compare.
+
+    without: the same without its mitigation for sensitive groups, where there is one, to tell what that costs.
 
     Without a test part the scores are on validation rows, and the ledger says so.
     """
@@ -108,7 +111,9 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
-    found = replace(found, fairness=examine_groups(split, rows, schema, answers, config, seed=seed, ledger=ledger))
+    other = None if without is None else answers_of(without, without.outputs_of(rows))
+    groups = examine_groups(split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other)
+    found = replace(found, fairness=groups)
     return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
 
 

@@ -87,10 +87,36 @@ class Cuts(Record):
     is_date: bool = False
 
 
+class Cost(Record):
+    """A score with and without the mitigation; the difference is with less without, on the same rows."""
+
+    id: str
+    label: str
+    higher_is_better: bool
+    value: float
+    without: float
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float
+    test: str
+
+
+class Mitigation(Record):
+    """The same model trained without `train.fairness`: what it scores, and the groups' rates and gaps under it.
+
+    attributes: in the order of those of the model. p-values of costs are Holm-corrected over these costs.
+    """
+
+    costs: tuple[Cost, ...]
+    attributes: tuple[Attribute, ...]
+
+
 class Fairness(Record):
     """Groups of the rows that the scores are on: one attribute a sensitive column, then their crossings.
 
     overall: the measures of all rows. least: rows of a group below which it is listed, and left out of gaps.
+    mitigation: against the same without, where training did something about groups.
     decided: how probabilities became decisions.
     method: how intervals and chance were found.
     """
@@ -105,3 +131,4 @@ class Fairness(Record):
     least: int
     confidence: float
     method: str
+    mitigation: Mitigation | None = None

@@ -19,7 +19,8 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair_gaps import Counted, Weighing, count, gap_of, share_of
 from assay.evaluate.fair_groups import Grouping, groupings, learn_cuts
 from assay.evaluate.fair_measures import Measured, Measures, measures_of
-from assay.evaluate.fair_record import Attribute, Cuts, Fairness, Gap, GroupRates
+from assay.evaluate.fair_mitigation import costs_of, note_mitigation
+from assay.evaluate.fair_record import Attribute, Cuts, Fairness, Gap, GroupRates, Mitigation
 from assay.evaluate.metrics import Floats, Ints, decide
 from assay.ledger import Ledger, Outcome
 
@@ -27,20 +28,27 @@ _RATES, _GAPS = "evaluate.group-rates", "evaluate.group-gaps"
 
 
 def examine_groups(
-    split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig, *, seed: int, ledger: Ledger
-) -> Fairness | None:
+    split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig, *, seed: int, ledger: Ledger,
+    without: Floats | None = None,
+) -> Fairness | None:  # fmt: skip
     """What the model does to groups of the rows that its scores are on; None where no column was named as sensitive.
 
-    Bands of numbers are cut by training rows.
+    Bands of numbers are cut by training rows. `without` are the answers of the same model without its mitigation.
     """
     if not schema.sensitive:
         for practice in (_RATES, _GAPS):
             ledger.record(practice, Outcome.NOT_APPLICABLE, "no column was named as sensitive (--sensitive)")
         return None
     part: Literal["test", "valid"] = "valid" if split.test is None else "test"
-    found = fairness_of(rows, schema, answers, config, cuts=learn_cuts(split.train, schema), part=part, seed=seed)
+    cuts = learn_cuts(split.train, schema)
+    found = fairness_of(rows, schema, answers, config, cuts=cuts, part=part, seed=seed)
     write_group_verdicts(found, ledger)
-    return found
+    if without is None:
+        return found
+    other = fairness_of(rows, schema, without, config, cuts=cuts, part=part, seed=seed)
+    made = Mitigation(costs=costs_of(schema, rows, answers, without, config, seed), attributes=other.attributes)
+    note_mitigation(found, made, ledger)
+    return found.model_copy(update={"mitigation": made})
 
 
 def fairness_of(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
 from assay.report import story
-from assay.report.fair_words import CAUTION, sentences, told_of_rows
+from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
@@ -213,7 +213,8 @@ def _groups(report: Report) -> list[str]:
     if found is None:
         return ["The scores above are over all rows; they say nothing about each group."]
     rates = f"Rates by group, on {told_of_rows(found)}, decided {_safe(found.decided)}; {CAUTION}"
-    return [rates, *(f"By {_safe(name)}: {_safe(text, 900)}." for name, text in sentences(found))]
+    cost = [f"Mitigation: {_safe(mitigated(found), 900)}"] if found.mitigation else []
+    return [rates, *cost, *(f"By {_safe(name)}: {_safe(text, 900)}." for name, text in sentences(found))]
 
 
 def _caveats(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from assay.evaluate.fair_mitigation import paired_gaps
 from assay.evaluate.fair_record import Attribute, Fairness, Measure, Share
 from assay.report.charts import Dot, interval_chart
 from assay.report.fair_words import by_chance, digits_of, interval, name_of, value_of, verdict
@@ -47,6 +48,42 @@ class GapRow:
     groups: str
     verdict: str
     is_beyond: bool
+
+
+@dataclass(frozen=True)
+class MitigationRow:
+    """A score or a gap with the mitigation and without it."""
+
+    label: str
+    value: str
+    interval: str
+    without: str
+    interval_without: str
+    difference: str
+    note: str
+
+
+def mitigation_rows(found: Fairness) -> tuple[MitigationRow, ...]:
+    """The scores first, then the gaps of every attribute."""
+    made = found.mitigation
+    if made is None:
+        return ()
+    rows = []
+    for cost in made.costs:
+        digits = decimals([cost.value, cost.without])
+        span = (
+            "" if cost.low is None or cost.high is None else f"{fixed(cost.low, digits)} to {fixed(cost.high, digits)}"
+        )
+        note = "; ".join(part for part in (span, p_value(cost.p_value), cost.test) if part)
+        shown = (fixed(each, digits) for each in (cost.value, cost.without, cost.difference))
+        value, without, difference = shown
+        rows.append(MitigationRow(cost.label, value, "", without, "", difference, note))
+    for attribute, own, other in paired_gaps(found, made):
+        digits = digits_of(own)
+        value, without, difference = (fixed(each, digits) for each in (own.value, other.value, own.value - other.value))
+        label = f"{own.label}, {name_of(attribute)}"
+        rows.append(MitigationRow(label, value, interval(own), without, interval(other), difference, ""))
+    return tuple(rows)
 
 
 def rate_pictures(found: Fairness, attribute: Attribute) -> tuple[Picture, ...]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.fair_record import Attribute, Fairness
 from assay.report.fair_page import gap_rows, group_rows
-from assay.report.fair_words import name_of, sentences
+from assay.report.fair_words import mitigated, name_of, sentences
 from assay.report.words import plain, short
 
 _MOST_LINES = 4
 
 
-def lines_of(found: Fairness | None) -> Sequence[tuple[str, str]]:
+def lines_of(found: Fairness | None) -> tuple[tuple[str, str], ...]:
     """Labels and sentences for the summary of a run; how many more there are stands in the last."""
     if found is None:
         return ()
     told = [("Groups" if at == 0 else "", f"{name}: {text}") for at, (name, text) in enumerate(sentences(found))]
+    cost = mitigated(found)
+    last = [("Cost", cost)] if cost else []
     left = len(told) - _MOST_LINES
-    return told if left <= 0 else [*told[:_MOST_LINES], ("", f"{left} more crossings of columns are in the report")]
+    if left > 0:
+        told = [*told[:_MOST_LINES], ("", f"{left} more crossings of columns are in the report")]
+    return (*told, *last)
 
 
 def group_table(found: Fairness, attribute: Attribute) -> Table:

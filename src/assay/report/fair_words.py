@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.evaluate.fair_measures import labels_of
+from assay.evaluate.fair_mitigation import paired_gaps
 from assay.evaluate.fair_record import Attribute, Fairness, Gap, Share
 from assay.report.words import counted, decimals, fixed, percent, short
 
@@ -80,6 +81,30 @@ def by_chance(gap: Gap) -> str:
 def verdict(found: Fairness, gap: Gap) -> str:
     """Whether the gap is beyond chance; never more than that."""
     return "more than chance gives" if gap.p_value < 1 - found.confidence else "no more than chance gives"
+
+
+def mitigated(found: Fairness) -> str:
+    """What the mitigation cost and gave, in a sentence; nothing where there was none."""
+    made = found.mitigation
+    if made is None:
+        return ""
+    cost = made.costs[0]
+    digits = decimals([cost.value, cost.without])
+    span = ""
+    if cost.low is not None and cost.high is not None:
+        span = (
+            f" (difference {fixed(cost.difference, digits)}, {fixed(cost.low, digits)} to {fixed(cost.high, digits)})"
+        )
+    pairs = [pair for name in _TOLD for pair in paired_gaps(found, made) if pair[1].id == name]
+    told = "; ".join(
+        f"{own.label[0].lower()}{own.label[1:]} of {name_of(attribute)} {fixed(own.value, digits_of(own))} with it, "
+        f"{fixed(other.value, digits_of(other))} without"
+        for attribute, own, other in sorted(pairs, key=lambda pair: len(pair[0].columns))[:2]
+    )
+    return (
+        f"{cost.label} {fixed(cost.value, digits)} with the mitigation and {fixed(cost.without, digits)} without"
+        f"{span}{'; ' if told else ''}{told}."
+    )
 
 
 def told_of_rows(found: Fairness) -> str:

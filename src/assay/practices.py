@@ -273,6 +273,8 @@ _ALL = (
               "Mitchell et al., Model Cards (FAT* 2019), 4.3; Hardt et al. (NIPS 2016)", "groups"),
     _practice("evaluate.group-gaps", "evaluate", "Gaps between groups are held against what chance gives such groups.",
               "DiCiccio et al., Evaluating Fairness Using Permutation Tests (KDD 2020)", "gaps beyond chance"),
+    _practice("evaluate.group-thresholds", "evaluate", "What a threshold for each group would give is told.",
+              "Hardt et al., Equality of Opportunity in Supervised Learning (NIPS 2016)", "accuracy gained or lost"),
     _practice("evaluate.origins", "evaluate", "A forecast is tested from many origins, which are not independent.",
               "Tashman, Out-of-sample tests of forecasting accuracy (IJF 2000)", "origins"),
     _practice("evaluate.bands", "evaluate", "A forecast has an interval, made on validation rows and tested over time.",

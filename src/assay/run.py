@@ -160,7 +160,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             known, schema = recognised(work, sources.given), sources.schema
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
-            check_fairness(schema, config.train, config.ensemble, is_own=request.model is not None)
+            check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
             folds = outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side

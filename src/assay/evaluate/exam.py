@@ -18,7 +18,7 @@ from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixe
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
-from assay.evaluate.fairness import examine_groups
+from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
@@ -112,7 +112,10 @@ def sit(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
     other = None if without is None else answers_of(without, without.outputs_of(rows))
-    groups = examine_groups(split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other)
+    groups = examine_groups(
+        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other,
+        unlearned=None if config.group_thresholds == "none" else Unlearned(validation_answers(model), seen.weight),
+    )  # fmt: skip
     found = replace(found, fairness=groups)
     return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
 

@@ -87,6 +87,12 @@ def groupings(
     return (*single, *crossed, *([_crossed(usable)] if len(usable) > 2 else []))
 
 
+def finest(found: Sequence[Grouping]) -> Grouping:
+    """Of `groupings` the crossing of all columns that have groups; where none has, the last, with what it lacks."""
+    usable = [grouping for grouping in found if len(grouping.names) > 1]
+    return usable[-1] if usable else found[-1]
+
+
 def _without(columns: tuple[str, ...], problem: str) -> Grouping:
     return Grouping(columns, (), np.empty(0, np.int64), problem)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
 from assay.evaluate.compare import PairedTest, holm, paired_test
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair_record import Attribute, Cost, Fairness, Gap, Mitigation
-from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.metrics import PRIMARY, Floats, Ints, Metric, Scorer, metric
 from assay.ledger import Ledger, Outcome
 
 _PRACTICE = "train.fairness"
@@ -47,6 +49,15 @@ def costs_of(
     return tuple(made)
 
 
+def cost_of_decisions(rows: Rows, chosen: Ints, without: Ints, config: EvaluateConfig, seed: int) -> Cost:
+    """Accuracy of decisions (n,) for the positive class, and of others."""
+    both = [np.stack([1.0 - each, each.astype(np.float64)], axis=1) for each in (chosen, without)]
+    test = paired_test(Task.MULTICLASS, rows.target, both[0], both[1], rows.weight, confidence=config.confidence,
+                       samples=config.bootstrap, seed=seed)  # fmt: skip
+    value, other = (float(np.average(each == rows.target, weights=rows.weight)) for each in (chosen, without))
+    return _cost(metric(Task.BINARY, "accuracy"), value, other, test, test.p_value)
+
+
 def _cost(measure: Metric, value: float, other: float, test: PairedTest, p_value: float) -> Cost:
     """A paired difference counts as positive what favours the first; here it is plainly with less without."""
     low, high = test.difference.low, test.difference.high
@@ -58,9 +69,11 @@ def _cost(measure: Metric, value: float, other: float, test: PairedTest, p_value
     )  # fmt: skip
 
 
-def paired_gaps(found: Fairness, mitigation: Mitigation) -> Iterator[tuple[Attribute, Gap, Gap]]:
-    """Each gap that the model has, and the same of the model without the mitigation."""
-    for own, other in zip(found.attributes, mitigation.attributes, strict=True):
+def paired_gaps(
+    attributes: Sequence[Attribute], others: Sequence[Attribute]
+) -> Iterator[tuple[Attribute, Gap, Gap]]:  # fmt: skip
+    """Each gap with a change, and the same gap without it, attribute by attribute."""
+    for own, other in zip(attributes, others, strict=True):
         named = {gap.id: gap for gap in other.gaps}
         for gap in own.gaps:
             if gap.id in named:
@@ -76,7 +89,9 @@ def note_mitigation(found: Fairness, mitigation: Mitigation, ledger: Ledger) -> 
     words = f"{cost.label} {cost.value:.4g} with it and {cost.without:.4g} without"
     if cost.low is not None and cost.high is not None:
         words += f" (difference {cost.difference:+.2g}, {cost.low:.2g} to {cost.high:.2g})"
-    pairs = [pair for name in _NAMED for pair in paired_gaps(found, mitigation) if pair[1].id == name]
+    pairs = [
+        pair for name in _NAMED for pair in paired_gaps(found.attributes, mitigation.attributes) if pair[1].id == name
+    ]
     grown = False
     if pairs:
         attribute, gap, other = pairs[0]

@@ -112,11 +112,32 @@ class Mitigation(Record):
     attributes: tuple[Attribute, ...]
 
 
+class GroupThreshold(Record):
+    """From which probability on a row of a group is decided positive; `rows` it was chosen by."""
+
+    group: str
+    threshold: float
+    rows: int
+
+
+class GroupThresholds(Record):
+    """What thresholds of each group's own would give on the rows of the report.
+
+    aim: the share that they make alike. costs: with them and with one threshold for all. attributes: rates and gaps
+    with them. The bundle does not use them: it would have to be told the sensitive columns to answer.
+    """
+
+    aim: Literal["demographic_parity", "equal_opportunity"]
+    thresholds: tuple[GroupThreshold, ...]
+    costs: tuple[Cost, ...]
+    attributes: tuple[Attribute, ...]
+
+
 class Fairness(Record):
     """Groups of the rows that the scores are on: one attribute a sensitive column, then their crossings.
 
     overall: the measures of all rows. least: rows of a group below which it is listed, and left out of gaps.
-    mitigation: against the same without, where training did something about groups.
+    mitigation: against the same without, where training did something about groups. thresholds: of groups, where asked.
     decided: how probabilities became decisions.
     method: how intervals and chance were found.
     """
@@ -132,3 +153,4 @@ class Fairness(Record):
     confidence: float
     method: str
     mitigation: Mitigation | None = None
+    thresholds: GroupThresholds | None = None

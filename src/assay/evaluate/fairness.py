@@ -6,12 +6,13 @@ No number here is called fair: measures that all sound fair exclude each other w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from assay.data.rows import Rows
+from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split, units_of
 from assay.evaluate.compare import holm
@@ -19,36 +20,103 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair_gaps import Counted, Weighing, count, gap_of, share_of
 from assay.evaluate.fair_groups import Grouping, groupings, learn_cuts
 from assay.evaluate.fair_measures import Measured, Measures, measures_of
-from assay.evaluate.fair_mitigation import costs_of, note_mitigation
-from assay.evaluate.fair_record import Attribute, Cuts, Fairness, Gap, GroupRates, Mitigation
+from assay.evaluate.fair_mitigation import cost_of_decisions, costs_of, note_mitigation
+from assay.evaluate.fair_record import (
+    Attribute,
+    Cuts,
+    Fairness,
+    Gap,
+    GroupRates,
+    GroupThreshold,
+    GroupThresholds,
+    Mitigation,
+)
+from assay.evaluate.fair_thresholds import Seen, choose_group_thresholds, decide_by_group, seen_of
 from assay.evaluate.metrics import Floats, Ints, decide
 from assay.ledger import Ledger, Outcome
 
-_RATES, _GAPS = "evaluate.group-rates", "evaluate.group-gaps"
+_RATES, _GAPS, _THRESHOLDS = "evaluate.group-rates", "evaluate.group-gaps", "evaluate.group-thresholds"
+#: Class positions (n,) from probabilities (n, K).
+Decides = Callable[[Floats], Ints]
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """Answers (n, K) to rows that were not learned from, and their weights (n,) or None: see `Validation`."""
+
+    answers: Floats
+    weight: Floats | None
 
 
 def examine_groups(
     split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig, *, seed: int, ledger: Ledger,
-    without: Floats | None = None,
+    decides: Decides = decide, decided: str = "", without: Floats | None = None, unlearned: Unlearned | None = None,
 ) -> Fairness | None:  # fmt: skip
     """What the model does to groups of the rows that its scores are on; None where no column was named as sensitive.
 
-    Bands of numbers are cut by training rows. `without` are the answers of the same model without its mitigation.
+    Args:
+        split: whose training rows say where numbers are cut into bands.
+        rows: that are judged.
+        schema, answers, config, seed, decides, decided: see `fairness_of`.
+        ledger: where the verdicts are written.
+        without: the answers of the same model without its mitigation.
+        unlearned: by which thresholds of groups are chosen.
     """
     if not schema.sensitive:
-        for practice in (_RATES, _GAPS):
+        for practice in (_RATES, _GAPS, _THRESHOLDS):
             ledger.record(practice, Outcome.NOT_APPLICABLE, "no column was named as sensitive (--sensitive)")
         return None
     part: Literal["test", "valid"] = "valid" if split.test is None else "test"
     cuts = learn_cuts(split.train, schema)
-    found = fairness_of(rows, schema, answers, config, cuts=cuts, part=part, seed=seed)
+
+    def judged(given: Floats, deciding: Decides, told: str = decided) -> Fairness:
+        return fairness_of(
+            rows, schema, given, config, cuts=cuts, part=part, decides=deciding, decided=told, seed=seed
+        )  # fmt: skip
+
+    found = judged(answers, decides)
     write_group_verdicts(found, ledger)
-    if without is None:
+    if without is not None:
+        costs = costs_of(schema, rows, answers, without, config, seed)
+        made = Mitigation(costs=costs, attributes=judged(without, decides).attributes)
+        note_mitigation(found, made, ledger)
+        found = found.model_copy(update={"mitigation": made})
+    if unlearned is None:
+        reason = "one threshold for all groups; evaluate.group_thresholds tells what one for each would give"
+        ledger.record(_THRESHOLDS, Outcome.SKIPPED, reason)
         return found
-    other = fairness_of(rows, schema, without, config, cuts=cuts, part=part, seed=seed)
-    made = Mitigation(costs=costs_of(schema, rows, answers, without, config, seed), attributes=other.attributes)
-    note_mitigation(found, made, ledger)
-    return found.model_copy(update={"mitigation": made})
+    rows_seen = split.valid if len(unlearned.answers) == len(split.valid) else joined(split.train, split.valid)
+    seen = seen_of(rows_seen, schema, unlearned.answers, unlearned.weight, cuts)
+    chosen = _thresholds(seen, config, ledger)
+    if not chosen:
+        return found
+    by_group = decide_by_group(rows, schema, answers, cuts, chosen)
+    cost = cost_of_decisions(rows, by_group, decides(answers), config, seed)
+    told = judged(answers, lambda _: by_group, "by thresholds of each group's own")
+    given = GroupThresholds(
+        aim=config.group_thresholds, thresholds=chosen, costs=(cost,), attributes=told.attributes
+    )  # fmt: skip
+    note_thresholds(given, ledger)
+    return found.model_copy(update={"thresholds": given})
+
+
+def _thresholds(seen: Seen, config: EvaluateConfig, ledger: Ledger) -> tuple[GroupThreshold, ...]:
+    assert config.group_thresholds != "none"
+    chosen = choose_group_thresholds(seen, config.group_thresholds, config.least_group)
+    if not chosen:
+        reason = f"fewer than two groups have {config.least_group} validation rows and enough of both classes"
+        ledger.record(_THRESHOLDS, Outcome.WARNED, f"no thresholds were chosen: {reason}")
+    return chosen
+
+
+def note_thresholds(given: GroupThresholds, ledger: Ledger) -> None:
+    """What the ledger is told of thresholds of groups."""
+    (cost,) = given.costs
+    ledger.record(
+        _THRESHOLDS, Outcome.APPLIED, f"chosen on validation rows for {given.aim.replace('_', ' ')}: accuracy "
+        f"{cost.value:.4g} with them, {cost.without:.4g} with one for all; reported, and not in the bundle, which would "
+        "have to be told the group of a row", value=cost.difference,
+    )  # fmt: skip
 
 
 def fairness_of(
@@ -60,7 +128,7 @@ def fairness_of(
     cuts: Sequence[Cuts],
     part: Literal["test", "valid", "new"],
     absent: Sequence[str] = (),
-    chosen: Ints | None = None,
+    decides: Decides = decide,
     decided: str = "",
     seed: int = 0,
 ) -> Fairness:
@@ -74,14 +142,13 @@ def fairness_of(
         cuts: where columns of numbers are cut into bands.
         part: which rows these are.
         absent: sensitive columns that these rows do not have.
-        chosen: the classes decided for, (n,), where that is not the likeliest, or the positive from 0.5 on; `decided`
-            then says how.
+        decides: the classes (n,) from probabilities; by default the likeliest, or the positive from 0.5 on.
+        decided: how, in words, where that is another way.
         seed: of the bootstrap and the permutations.
     """
     if schema.is_multilabel:
         return _of_labels(len(rows), schema, config, part)
-    if schema.is_classification and chosen is None:
-        chosen = decide(answers)
+    chosen = decides(answers) if schema.is_classification else None
     measures = measures_of(schema, rows.target, answers, chosen, decided)
     clusters = None if schema.group is None else units_of(rows, schema, keep_duplicates=False)
     weighing = Weighing(rows.weight, clusters)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.evaluate.fair_mitigation import paired_gaps
-from assay.evaluate.fair_record import Attribute, Fairness, Measure, Share
+from assay.evaluate.fair_record import Attribute, Cost, Fairness, Measure, Share
 from assay.report.charts import Dot, interval_chart
 from assay.report.fair_words import by_chance, digits_of, interval, name_of, value_of, verdict
 from assay.report.pictures import Picture
@@ -64,21 +65,30 @@ class MitigationRow:
 
 
 def mitigation_rows(found: Fairness) -> tuple[MitigationRow, ...]:
-    """The scores first, then the gaps of every attribute."""
+    """The scores with and without `train.fairness`, then the gaps of every attribute."""
     made = found.mitigation
-    if made is None:
-        return ()
+    return () if made is None else _side_by_side(made.costs, found.attributes, made.attributes)
+
+
+def threshold_rows(found: Fairness) -> tuple[MitigationRow, ...]:
+    """Accuracy and gaps with thresholds of each group's own and with one for all."""
+    made = found.thresholds
+    return () if made is None else _side_by_side(made.costs, made.attributes, found.attributes)
+
+
+def _side_by_side(
+    costs: Sequence[Cost], attributes: Sequence[Attribute], others: Sequence[Attribute]
+) -> tuple[MitigationRow, ...]:  # fmt: skip
     rows = []
-    for cost in made.costs:
+    for cost in costs:
         digits = decimals([cost.value, cost.without])
         span = (
             "" if cost.low is None or cost.high is None else f"{fixed(cost.low, digits)} to {fixed(cost.high, digits)}"
         )
         note = "; ".join(part for part in (span, p_value(cost.p_value), cost.test) if part)
-        shown = (fixed(each, digits) for each in (cost.value, cost.without, cost.difference))
-        value, without, difference = shown
+        value, without, difference = (fixed(each, digits) for each in (cost.value, cost.without, cost.difference))
         rows.append(MitigationRow(cost.label, value, "", without, "", difference, note))
-    for attribute, own, other in paired_gaps(found, made):
+    for attribute, own, other in paired_gaps(attributes, others):
         digits = digits_of(own)
         value, without, difference = (fixed(each, digits) for each in (own.value, other.value, own.value - other.value))
         label = f"{own.label}, {name_of(attribute)}"

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from assay.evaluate.fair_record import Attribute, Fairness
 from assay.report.fair_page import gap_rows, group_rows
-from assay.report.fair_words import mitigated, name_of, sentences
+from assay.report.fair_words import by_group, mitigated, name_of, sentences
 from assay.report.words import plain, short
 
 _MOST_LINES = 4
@@ -19,8 +19,7 @@ def lines_of(found: Fairness | None) -> tuple[tuple[str, str], ...]:
     if found is None:
         return ()
     told = [("Groups" if at == 0 else "", f"{name}: {text}") for at, (name, text) in enumerate(sentences(found))]
-    cost = mitigated(found)
-    last = [("Cost", cost)] if cost else []
+    last = [("Cost", text) for text in (mitigated(found), by_group(found)) if text]
     left = len(told) - _MOST_LINES
     if left > 0:
         told = [*told[:_MOST_LINES], ("", f"{left} more crossings of columns are in the report")]

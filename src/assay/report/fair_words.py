@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from assay.evaluate.fair_measures import labels_of
 from assay.evaluate.fair_mitigation import paired_gaps
-from assay.evaluate.fair_record import Attribute, Fairness, Gap, Share
+from assay.evaluate.fair_record import Attribute, Cost, Fairness, Gap, Share
 from assay.report.words import counted, decimals, fixed, percent, short
 
 #: The gaps that are put into words, the first two of these that there are.
@@ -86,25 +88,31 @@ def verdict(found: Fairness, gap: Gap) -> str:
 def mitigated(found: Fairness) -> str:
     """What the mitigation cost and gave, in a sentence; nothing where there was none."""
     made = found.mitigation
+    return "" if made is None else _changed(made.costs[0], found.attributes, made.attributes, "the mitigation")
+
+
+def by_group(found: Fairness) -> str:
+    """What thresholds of each group's own would cost and give, in a sentence; nothing where none were asked for."""
+    made = found.thresholds
     if made is None:
         return ""
-    cost = made.costs[0]
+    return _changed(made.costs[0], made.attributes, found.attributes, "a threshold for each group")
+
+
+def _changed(cost: Cost, attributes: Sequence[Attribute], others: Sequence[Attribute], what: str) -> str:
     digits = decimals([cost.value, cost.without])
     span = ""
     if cost.low is not None and cost.high is not None:
-        span = (
-            f" (difference {fixed(cost.difference, digits)}, {fixed(cost.low, digits)} to {fixed(cost.high, digits)})"
-        )
-    pairs = [pair for name in _TOLD for pair in paired_gaps(found, made) if pair[1].id == name]
+        low, high = fixed(cost.low, digits), fixed(cost.high, digits)
+        span = f" (difference {fixed(cost.difference, digits)}, {low} to {high})"
+    pairs = [pair for name in _TOLD for pair in paired_gaps(attributes, others) if pair[1].id == name]
     told = "; ".join(
         f"{own.label[0].lower()}{own.label[1:]} of {name_of(attribute)} {fixed(own.value, digits_of(own))} with it, "
         f"{fixed(other.value, digits_of(other))} without"
         for attribute, own, other in sorted(pairs, key=lambda pair: len(pair[0].columns))[:2]
     )
-    return (
-        f"{cost.label} {fixed(cost.value, digits)} with the mitigation and {fixed(cost.without, digits)} without"
-        f"{span}{'; ' if told else ''}{told}."
-    )
+    scores = f"{cost.label} {fixed(cost.value, digits)} with {what} and {fixed(cost.without, digits)} without{span}"
+    return f"{scores}{'; ' if told else ''}{told}."
 
 
 def told_of_rows(found: Fairness) -> str:

@@ -16,7 +16,8 @@ from assay.data.batches import Resident
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.errors import BudgetError, ConfigError, DivergenceError
-from assay.evaluate.fair_groups import Grouping, groupings, learn_cuts
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.fair_groups import Grouping, finest, groupings, learn_cuts
 from assay.evaluate.metrics import Floats, Ints
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig
@@ -44,12 +45,15 @@ class Learned:
     judged: Ints
 
 
-def check_fairness(schema: Schema, train: TrainConfig, ensemble: EnsembleConfig, *, is_own: bool) -> None:
+def check_fairness(
+    schema: Schema, train: TrainConfig, ensemble: EnsembleConfig, evaluate: EvaluateConfig, *, is_own: bool
+) -> None:
     """Refuse a mitigation that has no groups, or that some part of the model would not take part in.
 
     Raises:
         ConfigError: there is such.
     """
+    _check_thresholds(schema, evaluate)
     how = train.fairness
     if how == "none":
         return
@@ -80,6 +84,15 @@ def check_fairness(schema: Schema, train: TrainConfig, ensemble: EnsembleConfig,
         raise ConfigError(
             f"every part of the model must be trained with train.fairness={how}", f"there are {', '.join(others)}",
             "Take train.fairness=reweigh, which weighs the rows of every part.",
+        )  # fmt: skip
+
+
+def _check_thresholds(schema: Schema, evaluate: EvaluateConfig) -> None:
+    if evaluate.group_thresholds != "none" and (schema.positive is None or not schema.sensitive):
+        came = "no column is named as sensitive" if schema.positive else f"the task is {schema.task.value}"
+        raise ConfigError(
+            "evaluate.group_thresholds part two classes, in groups of sensitive columns", came,
+            "Name the columns with --sensitive COL, or leave it out.",
         )  # fmt: skip
 
 
@@ -145,7 +158,7 @@ def learned_groups(learned: Rows, judged: Rows, schema: Schema) -> Learned:
         ConfigError: there are fewer than two groups, or too many.
     """
     cuts = learn_cuts(learned, schema)
-    found, other = (_finest(groupings(rows.column, schema, cuts)) for rows in (learned, judged))
+    found, other = (finest(groupings(rows.column, schema, cuts)) for rows in (learned, judged))
     if len(found.names) < 2:
         raise ConfigError(
             "train.fairness needs sensitive columns with two groups or more",
@@ -169,12 +182,6 @@ def learned_groups(learned: Rows, judged: Rows, schema: Schema) -> Learned:
             f"the groups of {' and '.join(found.columns)} are smaller", "Name coarser columns, or leave it out.",
         )  # fmt: skip
     return Learned(tuple(names), codes, judges)
-
-
-def _finest(found: tuple[Grouping, ...]) -> Grouping:
-    """The crossing of all columns that have groups; the last one comes with what they lack where none has."""
-    usable = [grouping for grouping in found if len(grouping.names) > 1]
-    return usable[-1] if usable else found[-1]
 
 
 def reweighing(groups: Ints, classes: Ints, weight: Floats | None) -> Floats:

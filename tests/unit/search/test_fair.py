@@ -13,6 +13,7 @@ from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.data.stored import Spill
 from assay.errors import BudgetError, ConfigError
+from assay.evaluate.config import EvaluateConfig
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig
 from assay.search.fair import check_fairness, learned_groups, reweighing, with_and_without, with_groups
@@ -135,8 +136,17 @@ def test_rows_in_files_are_refused(parts, tmp_path):
 def test_what_a_mitigation_cannot_be_is_refused(change, train, ensemble, is_own, told):
     with pytest.raises(ConfigError, match=told):
         check_fairness(
-            SCHEMA.model_copy(update=change), TrainConfig(**train), EnsembleConfig(**ensemble), is_own=is_own
-        )
+            SCHEMA.model_copy(update=change), TrainConfig(**train), EnsembleConfig(**ensemble), EvaluateConfig(),
+            is_own=is_own,
+        )  # fmt: skip
+
+
+def test_thresholds_of_groups_need_two_classes_and_groups():
+    config = EvaluateConfig(group_thresholds="equal_opportunity")
+    for change in ({"sensitive": ()}, {"task": Task.REGRESSION, "classes": ()}):
+        with pytest.raises(ConfigError, match="part two classes, in groups"):
+            check_fairness(SCHEMA.model_copy(update=change), TrainConfig(), EnsembleConfig(), config, is_own=False)
+    check_fairness(SCHEMA, TrainConfig(), EnsembleConfig(), config, is_own=True)
 
 
 def test_one_group_is_refused(parts):

@@ -27,11 +27,10 @@ from assay.evaluate.fair_record import (
     Fairness,
     Gap,
     GroupRates,
-    GroupThreshold,
     GroupThresholds,
     Mitigation,
 )
-from assay.evaluate.fair_thresholds import Seen, choose_group_thresholds, decide_by_group, seen_of
+from assay.evaluate.fair_thresholds import choose_group_thresholds, decide_by_group, seen_of
 from assay.evaluate.metrics import Floats, Ints, decide
 from assay.ledger import Ledger, Outcome
 
@@ -69,44 +68,47 @@ def examine_groups(
     part: Literal["test", "valid"] = "valid" if split.test is None else "test"
     cuts = learn_cuts(split.train, schema)
 
-    def judged(given: Floats, deciding: Decides, told: str = decided) -> Fairness:
+    def judged(given: Floats) -> Fairness:
         return fairness_of(
-            rows, schema, given, config, cuts=cuts, part=part, decides=deciding, decided=told, seed=seed
+            rows, schema, given, config, cuts=cuts, part=part, decides=decides, decided=decided, seed=seed
         )  # fmt: skip
 
-    found = judged(answers, decides)
+    found = judged(answers)
     write_group_verdicts(found, ledger)
     if without is not None:
         costs = costs_of(schema, rows, answers, without, config, seed)
-        made = Mitigation(costs=costs, attributes=judged(without, decides).attributes)
+        made = Mitigation(costs=costs, attributes=judged(without).attributes)
         note_mitigation(found, made, ledger)
         found = found.model_copy(update={"mitigation": made})
-    if unlearned is None:
+    return _with_thresholds(found, split, rows, schema, answers, config, cuts, seed, ledger, decides, unlearned)
+
+
+def _with_thresholds(
+    found: Fairness, split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig,
+    cuts: Sequence[Cuts], seed: int, ledger: Ledger, decides: Decides, unlearned: Unlearned | None,
+) -> Fairness:  # fmt: skip
+    """The record with what thresholds of groups would give, where that was asked for."""
+    aim = config.group_thresholds
+    if aim == "none" or unlearned is None:
         reason = "one threshold for all groups; evaluate.group_thresholds tells what one for each would give"
         ledger.record(_THRESHOLDS, Outcome.SKIPPED, reason)
         return found
     rows_seen = split.valid if len(unlearned.answers) == len(split.valid) else joined(split.train, split.valid)
     seen = seen_of(rows_seen, schema, unlearned.answers, unlearned.weight, cuts)
-    chosen = _thresholds(seen, config, ledger)
-    if not chosen:
-        return found
-    by_group = decide_by_group(rows, schema, answers, cuts, chosen)
-    cost = cost_of_decisions(rows, by_group, decides(answers), config, seed)
-    told = judged(answers, lambda _: by_group, "by thresholds of each group's own")
-    given = GroupThresholds(
-        aim=config.group_thresholds, thresholds=chosen, costs=(cost,), attributes=told.attributes
-    )  # fmt: skip
-    note_thresholds(given, ledger)
-    return found.model_copy(update={"thresholds": given})
-
-
-def _thresholds(seen: Seen, config: EvaluateConfig, ledger: Ledger) -> tuple[GroupThreshold, ...]:
-    assert config.group_thresholds != "none"
-    chosen = choose_group_thresholds(seen, config.group_thresholds, config.least_group)
+    chosen = choose_group_thresholds(seen, aim, config.least_group)
     if not chosen:
         reason = f"fewer than two groups have {config.least_group} validation rows and enough of both classes"
         ledger.record(_THRESHOLDS, Outcome.WARNED, f"no thresholds were chosen: {reason}")
-    return chosen
+        return found
+    by_group = decide_by_group(rows, schema, answers, cuts, chosen)
+    cost = cost_of_decisions(rows, by_group, decides(answers), config, seed)
+    told = fairness_of(
+        rows, schema, answers, config, cuts=cuts, part=found.part, decides=lambda _: by_group, seed=seed,
+        decided="by thresholds of each group's own",
+    )  # fmt: skip
+    given = GroupThresholds(aim=aim, thresholds=chosen, costs=(cost,), attributes=told.attributes)
+    note_thresholds(given, ledger)
+    return found.model_copy(update={"thresholds": given})
 
 
 def note_thresholds(given: GroupThresholds, ledger: Ledger) -> None:
@@ -114,8 +116,8 @@ def note_thresholds(given: GroupThresholds, ledger: Ledger) -> None:
     (cost,) = given.costs
     ledger.record(
         _THRESHOLDS, Outcome.APPLIED, f"chosen on validation rows for {given.aim.replace('_', ' ')}: accuracy "
-        f"{cost.value:.4g} with them, {cost.without:.4g} with one for all; reported, and not in the bundle, which would "
-        "have to be told the group of a row", value=cost.difference,
+        f"{cost.value:.4g} with them, {cost.without:.4g} with one for all; reported, and not in the bundle, which "
+        "would have to be told the group of a row", value=cost.difference,
     )  # fmt: skip
 
 

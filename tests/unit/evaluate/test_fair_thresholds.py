@@ -55,7 +55,8 @@ class Fixed:
 
 
 @pytest.mark.parametrize(
-    ("aim", "constraint"), [("demographic_parity", "demographic_parity"), ("equal_opportunity", "true_positive_rate_parity")]
+    ("aim", "constraint"),
+    [("demographic_parity", "demographic_parity"), ("equal_opportunity", "true_positive_rate_parity")],
 )  # fmt: skip
 def test_they_are_as_accurate_and_as_alike_as_those_of_fairlearn(aim, constraint):
     codes, positive, probability = drawn()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,8 +27,8 @@ from assay.evaluate.metrics import Floats, Ints
 PART_OF_LEAST = 3
 #: Permutations: as many as this makes of groups times permutations, within limits.
 _NULL_WORK, _MOST_NULL, _FEWEST_NULL = 200_000, 10_000, 2_000
-#: Rows times bootstrap samples of weighted rows, or of rows that belong together.
-_WORK, _FEWEST = 2e7, 200
+#: Rows times bootstrap samples of weighted rows, or of rows that belong together: in all, and at once.
+_WORK, _FEWEST, _BLOCK = 2e7, 200, 2e6
 #: Agresti & Coull (The American Statistician 1998): shares of 0 and 1 are not certain.
 _ADDED = 4.0
 
@@ -73,13 +74,18 @@ class Counted:
 
 
 def count(
-    measured: Measured, grouping: Grouping, weighing: Weighing, *, samples: int, rng: np.random.Generator
-) -> Counted:
-    """A measure of every group, with replicates of a bootstrap."""
+    measures: Sequence[Measured], grouping: Grouping, weighing: Weighing, *, samples: int, rng: np.random.Generator
+) -> dict[str, Counted]:
+    """Every measure of every group, by id, with replicates of a bootstrap."""
+    if not weighing.is_plain:
+        return _resampled(measures, grouping, weighing, samples, rng)
+    return {measured.told.id: _stratified(measured, grouping, samples, rng) for measured in measures}
+
+
+def _stratified(measured: Measured, grouping: Grouping, samples: int, rng: np.random.Generator) -> Counted:
+    """Of rows that count alike: a share's replicates are binomial, a mean's are normal."""
     codes, values, groups = grouping.codes[measured.among], measured.values[measured.among], len(grouping.names)
     rows = np.bincount(codes, minlength=groups)
-    if not weighing.is_plain:
-        return _resampled(measured, codes, values, rows, weighing, samples, rng)
     sums = np.bincount(codes, weights=values, minlength=groups)
     means = _over(sums, rows)
     if measured.told.is_share:
@@ -97,37 +103,57 @@ def _over(above: Floats, below: Floats | Ints) -> Floats:
 
 
 def _resampled(
-    measured: Measured, codes: Ints, values: Floats, rows: Ints, weighing: Weighing, samples: int,
-    rng: np.random.Generator,
-) -> Counted:  # fmt: skip
-    """The same for rows that weigh differently or belong together: a Poisson bootstrap of what stands alone."""
-    groups, among = len(rows), measured.among
-    weight = np.ones(len(codes)) if weighing.weight is None else weighing.weight[among]
-    units = np.arange(len(codes))
-    if weighing.clusters is not None:
-        units = np.unique(weighing.clusters[among], return_inverse=True)[1]
-    sums, below = (np.bincount(codes, weights=each, minlength=groups) for each in (weight * values, weight))
-    means = _over(sums, below)
-    taken = int(np.clip(_WORK / max(len(codes), 1), _FEWEST, samples)) if samples > _FEWEST else samples
-    drawn = np.empty((taken, groups))
-    count_of_units = int(units.max(initial=-1)) + 1
-    for sample in drawn:
-        times = weight * rng.poisson(1.0, count_of_units)[units]
-        sample[:] = _over(
-            np.bincount(codes, weights=times * values, minlength=groups),
-            np.bincount(codes, weights=times, minlength=groups),
-        )
-    drawn = np.where(np.isnan(drawn), means, drawn)
+    measures: Sequence[Measured], grouping: Grouping, weighing: Weighing, samples: int, rng: np.random.Generator
+) -> dict[str, Counted]:
+    """Of rows that weigh differently or belong together: a Bayesian bootstrap (Rubin 1981) of what stands alone.
+
+    Its weights are above zero, so that no group is without rows in a replicate.
+    """
+    order = np.argsort(grouping.codes, kind="stable")
+    rows, groups = len(order), len(grouping.names)
+    weight = (np.ones(rows) if weighing.weight is None else weighing.weight)[order]
+    units = (np.arange(rows) if weighing.clusters is None else weighing.clusters)[order]
+    among = np.stack([measured.among[order] for measured in measures], axis=1)
+    values = np.stack([measured.values[order] for measured in measures], axis=1)
+    sums = np.concatenate([np.where(among, values, 0.0), among], axis=1) * weight[:, None]
+    ends = np.searchsorted(grouping.codes[order], np.arange(groups + 1))
+    parts = [slice(first, last) for first, last in pairwise(ends)]
+    taken = int(np.clip(_WORK / max(rows, 1), min(_FEWEST, samples), samples))
+    drawn = np.empty((taken, groups, sums.shape[1]))
+    block = max(1, int(_BLOCK / max(rows, 1)))
+    for first in range(0, taken, block):
+        times = rng.standard_exponential((min(block, taken - first), int(units.max(initial=-1)) + 1))[:, units]
+        for group, part in enumerate(parts):
+            drawn[first : first + block, group] = times[:, part] @ sums[part]
+    whole = np.stack([sums[part].sum(axis=0) for part in parts])
+    alike = np.stack([(among[part] * weight[part, None] ** 2).sum(axis=0) for part in parts])
+    count_of = np.stack([among[part].sum(axis=0) for part in parts])
+    found = {}
+    for at, measured in enumerate(measures):
+        means, below = _over(whole[:, at], whole[:, at + len(measures)]), whole[:, at + len(measures)]
+        replicates = np.divide(
+            drawn[:, :, at], drawn[:, :, at + len(measures)], out=np.tile(means, (taken, 1)),
+            where=drawn[:, :, at + len(measures)] > 0,
+        )  # fmt: skip
+        equal = np.divide(below**2, alike[:, at], out=np.zeros(groups), where=alike[:, at] > 0)
+        found[measured.told.id] = _spread(measured, means, count_of[:, at], equal, replicates, rng)
+    return found
+
+
+def _spread(
+    measured: Measured, means: Floats, rows: Ints, equal: Floats, drawn: Floats, rng: np.random.Generator
+) -> Counted:
+    """Errors from replicates (b, G); `equal` rows of one weight are worth as much as those of each group."""
     errors = drawn.std(axis=0, ddof=1)
+    deviations = drawn - means
     if measured.told.is_share:
-        # Without an exception in a group nothing varies there: as many exceptions as no rows have are still possible.
-        alike = below**2 / np.maximum(np.bincount(codes, weights=weight**2, minlength=groups), 1e-300)
-        centres = (alike * np.nan_to_num(means) + _ADDED / 2) / (alike + _ADDED)
-        least = np.sqrt(centres * (1 - centres) / np.maximum(alike, 1e-300))
-        certain = errors < 1e-12
-        drawn[:, certain] = means[certain] + rng.normal(size=(taken, int(certain.sum()))) * least[certain]
+        # Without an exception in a group nothing varies there, yet as many as no row shows are possible.
+        certain = (errors < 1e-12) & (equal > 0)
+        centres = (equal * np.nan_to_num(means) + _ADDED / 2) / (equal + _ADDED)
+        least = np.sqrt(centres * (1 - centres) / np.maximum(equal, 1e-300))
+        deviations[:, certain] = rng.normal(size=(len(drawn), int(certain.sum()))) * least[certain]
         errors = np.where(certain, least, errors)
-    return Counted(measured, means, rows, errors, means, drawn - means)
+    return Counted(measured, means, rows, errors, means, deviations)
 
 
 def share_of(counted: Counted, group: int, weighing: Weighing, confidence: float) -> Share:

@@ -17,9 +17,9 @@ from assay.data.schema import Schema
 from assay.data.split import Split, units_of
 from assay.evaluate.compare import holm
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair_gaps import Counted, Weighing, count, gap_of, share_of
+from assay.evaluate.fair_gaps import Weighing, count, gap_of, share_of
 from assay.evaluate.fair_groups import Grouping, groupings, learn_cuts
-from assay.evaluate.fair_measures import Measured, Measures, measures_of
+from assay.evaluate.fair_measures import Measures, measures_of
 from assay.evaluate.fair_mitigation import cost_of_decisions, costs_of, note_mitigation
 from assay.evaluate.fair_record import (
     Attribute,
@@ -183,11 +183,7 @@ def _attribute(
 ) -> Attribute:
     if not grouping.names:
         return Attribute(columns=grouping.columns, problem=grouping.problem)
-
-    def counted(measured: Measured) -> Counted:
-        return count(measured, grouping, weighing, samples=config.bootstrap, rng=rng)
-
-    counts = {measured.told.id: counted(measured) for measured in measures.measured}
+    counts = count(measures.measured, grouping, weighing, samples=config.bootstrap, rng=rng)
     rows = np.bincount(grouping.codes, minlength=len(grouping.names))
     groups = tuple(
         GroupRates(

@@ -26,9 +26,9 @@ from assay.evaluate.metrics import Floats, Ints
 #: A rate of a part of the rows, such as the TPR, needs so much less of them than a group does.
 PART_OF_LEAST = 3
 #: Permutations: as many as this makes of groups times permutations, within limits.
-_NULL_WORK, _MOST_NULL, _FEWEST_NULL = 200_000, 10_000, 2_000
+_NULL_WORK, _MOST_NULL, _FEWEST_NULL = 100_000, 5_000, 2_000
 #: Rows times bootstrap samples of weighted rows, or of rows that belong together: in all, and at once.
-_WORK, _FEWEST, _BLOCK = 2e7, 200, 2e6
+_WORK, _FEWEST, _BLOCK = 1e7, 100, 1e6
 #: Agresti & Coull (The American Statistician 1998): shares of 0 and 1 are not certain.
 _ADDED = 4.0
 

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fairlearn.postprocessing import ThresholdOptimizer
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
@@ -38,10 +39,9 @@ def seen(codes, positive, probability):
     return Seen(positive, probability, np.ones(len(codes)), Grouping(("sex",), ("a", "b"), codes))
 
 
-class Fixed:
+class Fixed(ClassifierMixin, BaseEstimator):
     """A fitted model whose probabilities are its only column."""
 
-    _estimator_type = "classifier"
     classes_ = np.array([0, 1])
 
     def fit(self, cells, target):

@@ -126,7 +126,7 @@ def test_a_gap_that_is_there_is_beyond_chance_and_inside_its_interval():
 
 def test_chance_is_found_beyond_chance_about_as_often_as_it_says():
     found_beyond = 0
-    for seed in range(60):
+    for seed in range(40):
         frame = people(300, seed)
         rows, schema = judged(frame, sensitive=("race",))
         chosen = np.random.default_rng(seed + 1000).random(300) < 0.5
@@ -134,7 +134,7 @@ def test_chance_is_found_beyond_chance_about_as_often_as_it_says():
         config = EvaluateConfig(bootstrap=100, least_group=20)
         found = fairness_of(rows, schema, answers, config, cuts=(), part="test", seed=seed)
         found_beyond += any(gap.p_value < 0.05 for gap in found.attributes[0].gaps)
-    assert found_beyond <= 8  # 3 are to be expected of 60, and more than 8 come in less than 1 % of cases
+    assert found_beyond <= 6  # 2 are to be expected of 40, and more than 6 come in less than 1 % of cases
 
 
 def test_crossings_follow_the_columns_and_missing_cells_are_a_group():
@@ -193,10 +193,10 @@ def test_what_cannot_be_compared_is_a_gap_with_a_name(cells, told):
 
 
 def test_test_rows_without_a_positive_have_no_true_positive_rate():
-    frame = people().with_columns(y=pl.Series(["yes"] + ["no"] * 799))
+    frame = people().with_columns(y=pl.Series(["yes"] * 2 + ["no"] * 798))
     rows, schema = judged(frame)
-    rows = rows.at(np.arange(1, 800))
-    found = fairness_of(rows, schema, shares(frame)[1:], CONFIG, cuts=(), part="test")
+    rows = rows.at(np.arange(2, 800))
+    found = fairness_of(rows, schema, shares(frame)[2:], CONFIG, cuts=(), part="test")
     (attribute,) = found.attributes
     assert all(group.rates["tpr"].value is None for group in attribute.groups)
     assert "equal_opportunity_difference" not in gaps(attribute)

@@ -140,12 +140,12 @@ def unequal(batch, rows, seed):
 
 
 def test_a_trained_penalty_narrows_the_gap(batch, network, run):
-    train, valid = unequal(batch, 1500, 0), unequal(batch, 1500, 1)
+    train, valid = unequal(batch, 1000, 0), unequal(batch, 1000, 1)
     gaps = {}
     for weight in (None, 5.0):
         made = network()
         asked = {} if weight is None else {"fairness": "equalised_odds", "fairness_weight": weight}
-        run(made, train, valid, epochs=12, batch=64, **asked)
+        run(made, train, valid, epochs=8, batch=64, **asked)
         with torch.no_grad():
             inputs = valid.inputs
             gaps[weight] = float(odds_gap(made(inputs.numbers, inputs.extras, inputs.codes), valid))
@@ -153,12 +153,12 @@ def test_a_trained_penalty_narrows_the_gap(batch, network, run):
 
 
 def test_group_dro_betters_the_worst_group(batch, network, run):
-    train, valid = unequal(batch, 1500, 0), unequal(batch, 1500, 1)
+    train, valid = unequal(batch, 1000, 0), unequal(batch, 1000, 1)
     worst = {}
     for how in ("none", "group_dro"):
         made = network()
         asked = {} if how == "none" else {"fairness": how, "fairness_weight": 5.0}
-        run(made, train, valid, epochs=12, batch=64, **asked)
+        run(made, train, valid, epochs=8, batch=64, **asked)
         with torch.no_grad():
             inputs = valid.inputs
             outputs = made(inputs.numbers, inputs.extras, inputs.codes)

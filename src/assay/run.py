@@ -40,15 +40,17 @@ from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
 from assay.runs import Run, read_tables, seal_tables
 from assay.search.asked import check_asked
+from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
+from assay.train.config import TrainConfig
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
 from assay.train.part import Part
 from assay.train.state import Checkpoints, note_resumable
-from assay.train.watch import Recorder, Unwatched, Watch
+from assay.train.watch import Named, Recorder, Unwatched, Watch
 from assay.workspace import Workspace, opened, reopened, scratch
 
 #: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder or a network of
@@ -103,7 +105,7 @@ def fit(
         time: column of the rows' time; later rows are validation and test rows.
         horizon: steps of the target that are forecast; short for the option `data.horizon`.
         weight: column of the rows' weights.
-        sensitive: columns that are named in the report as sensitive.
+        sensitive: columns whose groups the report compares; those that are dropped as well are not read.
         preset: `quick`, `standard` or `best`.
         budget: seconds, or `60s`, `10m`, `none`.
         seed: every random choice follows from it.
@@ -160,6 +162,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             known, schema = recognised(work, sources.given), sources.schema
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
+            check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
             folds = outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
@@ -195,6 +198,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
             whole, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
             left = whole.part(1.0 / (1 + folds)) if folds else whole
+            without: Model | None = None
             if own is not None:
                 model = search_own(
                     own, encoder, split, schema, config.train, bagging=config.ensemble.bagging,
@@ -202,11 +206,16 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                     checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             else:
-                model = search(
-                    encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                    seed=seed, budget=left, watch=recorder, ledger=ledger,
-                    checkpoints=checkpoints, spill=spill,
-                )  # fmt: skip
+
+                def trained(options: TrainConfig, time: Budget, notes: Ledger, kept: Checkpoints | None) -> Model:
+                    is_twin = options.fairness != config.train.fairness
+                    return search(
+                        encoder, split, schema, config.model, options, config.ensemble, dealing=config.data.split,
+                        seed=seed, budget=time, watch=Named(recorder, TWIN) if is_twin else recorder, ledger=notes,
+                        checkpoints=kept, spill=spill,
+                    )  # fmt: skip
+
+                model, without = with_and_without(trained, config.train, left, ledger, checkpoints)
             recorder.flush()
             is_slow = texts.frozen is not None or pictures is not None
             write_training(ledger, model, None if is_slow else next(split.valid.blocks(_PROBE_ROWS)))
@@ -215,9 +224,10 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
+            twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
-            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
+            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger, without=twin)
             found = exam.assessment
         with stage("save"):
             bundle = work.directory / "model"
@@ -252,6 +262,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 nested=outer,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
+                fairness=found.fairness,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),

@@ -14,6 +14,7 @@ from assay.errors import DivergenceError
 from assay.evaluate.calibrate import reliability_bins
 from assay.evaluate.compare import advice, comparisons, paired_test
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.fair_record import Fairness
 from assay.evaluate.intervals import estimates
 from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix, decide
 from assay.evaluate.record import (
@@ -62,6 +63,7 @@ class Assessment:
     residuals: a sample of at most `RESIDUAL_ROWS` rows of a regression.
     forecast: errors by step, intervals and pictures of a forecast.
     labels: the network's scores of each label, where a row has any number of them.
+    fairness: rates of the groups of sensitive columns, where some are named.
     """
 
     scores: tuple[ModelScores, ...]
@@ -75,6 +77,7 @@ class Assessment:
     residuals: ResidualPicture | None
     forecast: ForecastReport | None = None
     labels: tuple[LabelScores, ...] = ()
+    fairness: Fairness | None = None
 
 
 def assess(

@@ -9,6 +9,7 @@ from pydantic import Field
 from assay.records import Record
 
 Protocol = Literal["holdout", "nested"]
+GroupAim = Literal["none", "demographic_parity", "equal_opportunity"]
 Baseline = Literal["majority", "linear", "trees"]
 
 
@@ -32,4 +33,12 @@ class EvaluateConfig(Record):
         "time; 'holdout' has the sealed test part alone.",
     )
     outer_folds: int = Field(5, ge=2, le=20, description="Outer folds of evaluate.protocol=nested.")
+    least_group: int = Field(
+        30, ge=2, description="Rows of a sensitive group below which it is listed, and left out of gaps between groups."
+    )
+    group_thresholds: GroupAim = Field(
+        "none",
+        description="Report what thresholds of each sensitive group's own would give, chosen on validation rows for "
+        "equal selection rates (demographic_parity) or equal TPR (equal_opportunity); the bundle does not use them.",
+    )
     calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")

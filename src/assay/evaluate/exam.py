@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -18,6 +18,7 @@ from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixe
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
+from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
@@ -74,8 +75,11 @@ def sit(
     *,
     seed: int,
     ledger: Ledger,
+    without: Model | None = None,
 ) -> Exam:
     """Open the seal once, score every model on the test rows, and compare.
+
+    without: the same without its mitigation for sensitive groups, where there is one, to tell what that costs.
 
     Without a test part the scores are on validation rows, and the ledger says so.
     """
@@ -107,6 +111,12 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
+    other = None if without is None else answers_of(without, without.outputs_of(rows))
+    groups = examine_groups(
+        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other,
+        unlearned=None if config.group_thresholds == "none" else Unlearned(validation_answers(model), seen.weight),
+    )  # fmt: skip
+    found = replace(found, fairness=groups)
     return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
 
 
@@ -183,6 +193,7 @@ def _sit_labels(
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
+    found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
     return Exam(found, calibration, given)
 
 

@@ -8,6 +8,7 @@ from assay.data.audit import Finding
 from assay.data.read import Source
 from assay.data.schema import Schema
 from assay.data.split import SplitRecord
+from assay.evaluate.fair_record import Fairness
 from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.rate_curve import RateCurve
@@ -373,6 +374,7 @@ class Report(Record):
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
     labels: tuple[LabelScores, ...] = ()
+    fairness: Fairness | None = None
     parity: Parity
     seen: Seen | None = None
     ledger: tuple[Verdict, ...]

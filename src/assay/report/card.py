@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
 from assay.report import story
+from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
@@ -199,11 +200,21 @@ def _ethics(report: Report) -> str:
             f"Named as sensitive: {_names(sensitive)}.",
             f"Of these the model reads: {_names(read)}. Leaving a column out does not make a model blind to it: other "
             "columns may stand in for it.",
-            "The scores above are over all rows; they say nothing about each group.",
+            *_groups(report),
         ]
     else:
         lines = ["No column was named as sensitive. That is a statement about the command, not about the data."]
     return _bullets([*lines, f"{OPEN} who is affected by an answer, what harm a wrong one does, and how to appeal."])
+
+
+def _groups(report: Report) -> list[str]:
+    """A sentence on each sensitive attribute, or that nothing was measured."""
+    found = report.fairness
+    if found is None:
+        return ["The scores above are over all rows; they say nothing about each group."]
+    rates = f"Rates by group, on {told_of_rows(found)}, decided {_safe(found.decided)}; {CAUTION}"
+    cost = [f"Mitigation: {_safe(mitigated(found), 900)}"] if found.mitigation else []
+    return [rates, *cost, *(f"By {_safe(name)}: {_safe(text, 900)}." for name, text in sentences(found))]
 
 
 def _caveats(report: Report) -> str:

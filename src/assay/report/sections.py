@@ -39,6 +39,7 @@ SECTIONS = (
     Section("scores", "Scores"),
     Section("forecast", "Forecasts", lambda report: report.forecast is not None),
     Section("errors", "Errors"),
+    Section("fairness", "Sensitive groups", lambda report: report.fairness is not None),
     Section("curves", "Curves", _has_curves),
     Section("model", "The model"),
     Section("ledger", "The ledger"),

@@ -11,6 +11,7 @@ from rich.text import Text
 from assay.evaluate.record import ModelScores, Report
 from assay.report import story
 from assay.report.board import MISSING, board
+from assay.report.fair_terminal import lines_of
 from assay.report.tables import label_rows, label_rows_left
 from assay.report.words import fixed, plain, short
 
@@ -50,6 +51,8 @@ def summarise(report: Report, console: Console) -> None:
         say(console, made[0], made[1], made[2])
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
+    for label, told in lines_of(report.fairness):
+        say(console, label, told)
     say(console, "Advice", report.advice)
     say(console, "Parity", story.parity(report))
 

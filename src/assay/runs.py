@@ -147,7 +147,7 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
-    network = Output("network", "network", described, answers, 0.0, seconds)
+    network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
         cuts = np.array(bundle.manifest.thresholds)
         return assess_labels(

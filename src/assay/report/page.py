@@ -9,7 +9,7 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import board, forecast_chart, pictures, story, tables, words
+from assay.report import board, decision_page, forecast_chart, pictures, story, tables, words
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def environment() -> Environment:
         boards=board,
         pictures=pictures,
         forecasts=forecast_chart,
+        decisions=decision_page,
     )
     found.filters.update(
         visible=words.visible,

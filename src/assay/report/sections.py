@@ -40,6 +40,7 @@ SECTIONS = (
     Section("forecast", "Forecasts", lambda report: report.forecast is not None),
     Section("errors", "Errors"),
     Section("curves", "Curves", _has_curves),
+    Section("decisions", "Decisions", lambda report: report.decision is not None),
     Section("model", "The model"),
     Section("ledger", "The ledger"),
     Section("provenance", "Provenance"),

@@ -114,7 +114,9 @@ def fit_isotonic(stated: Floats, target: Ints, weight: Floats | None = None) -> 
     return CalibrationMap("isotonic", knots=knots, heights=heights)
 
 
-def fit_labels(kind: Kind, stated: Floats, target: NDArray[Any], weight: Floats | None, able: Ints) -> CalibrationMap:
+def fit_labels(
+    kind: Kind, stated: Floats, target: NDArray[Any], weight: Floats | None, able: NDArray[np.bool_]
+) -> CalibrationMap:
     """Platt scaling (vector) or beta calibration of each label by itself; those not `able`, (L,), stay as they are.
 
     Args:
@@ -122,7 +124,7 @@ def fit_labels(kind: Kind, stated: Floats, target: NDArray[Any], weight: Floats 
         stated: probabilities, (n, L).
         target: 0 and 1, (n, L).
         weight: row weights, (n,).
-        able: whether a label has rows enough, (L,).
+        able: whether a label has rows enough, bool (L,).
     """
     share, found = _shares(weight, len(target)), []
     for label, is_able in enumerate(able):
@@ -352,7 +354,7 @@ def _over(losses: Sequence[KindLoss], rows: int) -> str:
 
 def out_of_fold_losses(kinds: Sequence[Kind], rows: Answered) -> dict[Kind, Floats]:
     """The log loss of each row, (n,), with each kind fitted on the other folds; folds have classes in proportion."""
-    order = np.lexsort((np.random.default_rng(0).random(rows.rows), rows.target))
+    order = np.lexsort((np.random.default_rng(0).permutation(rows.rows), rows.target))
     fold = np.empty(rows.rows, np.int64)
     fold[order] = np.arange(rows.rows) % FOLDS
     losses: dict[Kind, Floats] = {kind: np.empty(rows.rows) for kind in kinds}

@@ -222,7 +222,7 @@ def choose_label_kind(
         return (1.0, (), None), CalibrationChoice("none", (), rows, "none was asked for")
     counted = rows if weight is None else int((weight > 0).sum())
     able: tuple[Kind, ...] = ("none", "temperature", *(("vector", "beta") if counted >= FEWEST_ROWS else ()))
-    kinds: tuple[Kind, ...] = able if asked in ("auto", *able) else (*able, asked)
+    kinds: tuple[Kind, ...] = able if asked == "auto" or asked in able else (*able, asked)
     taken = _some(rows, max(1000, _COMPARED // (answers * labels)))
     losses: tuple[KindLoss, ...] = ()
     if counted >= 2 * FOLDS:

@@ -46,7 +46,7 @@ def _places(stated: Floats) -> NDArray[np.int64]:
 
 
 def _in_cells(stated: Floats, values: Floats) -> Floats:
-    return np.bincount(_places(stated), values, _CELLS)
+    return np.asarray(np.bincount(_places(stated), values, _CELLS), np.float64)
 
 
 def _smooth(residuals: Floats) -> Floats:
@@ -69,7 +69,8 @@ def _smooth(residuals: Floats) -> Floats:
 
 def _binned(residuals: Floats) -> Floats:
     """Expected calibration errors (b,) of residuals by cell, (b, cells)."""
-    return np.abs(residuals.reshape(len(residuals), ECE_BINS, -1).sum(axis=2)).sum(axis=1)
+    inside = residuals.reshape(len(residuals), ECE_BINS, -1).sum(axis=2)
+    return np.asarray(np.abs(inside).sum(axis=1), np.float64)
 
 
 def null_tests(
@@ -100,8 +101,10 @@ def null_tests(
     rng = np.random.default_rng(seed)
     null = _unweighted(stated, draws, rng) if weight is None else _weighted(stated, share, draws, rng)
     bins = np.bincount(calibration_bins(stated), share * (hits - stated), ECE_BINS)
-    found = (("ece", "ECE", float(np.abs(bins).sum()), _binned(null)),)
-    found += (("smooth_ece", "Smooth ECE", float(_smooth(seen)[0]), _smooth(null)),)
+    found = (
+        ("ece", "ECE", float(np.abs(bins).sum()), _binned(null)),
+        ("smooth_ece", "Smooth ECE", float(_smooth(seen)[0]), _smooth(null)),
+    )
     return tuple(
         NullTest(
             name=name, label=label, value=value, null=float(np.quantile(drawn, confidence)),
@@ -118,7 +121,7 @@ def _unweighted(stated: Floats, draws: int, rng: np.random.Generator) -> Floats:
     The rows of a cell state nearly the same, so their outcomes are one binomial number of their mean.
     """
     places = _places(stated)
-    rows, sums = np.bincount(places, minlength=_CELLS), np.bincount(places, stated, _CELLS)
+    rows, sums = np.bincount(places, minlength=_CELLS), _in_cells(stated, stated)
     mean = np.clip(np.nan_to_num(ratio(sums, rows.astype(np.float64))), 0.0, 1.0)
     return np.asarray((rng.binomial(rows, mean, (draws, _CELLS)) - sums) / len(stated), np.float64)
 

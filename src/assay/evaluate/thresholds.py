@@ -223,6 +223,11 @@ class _Seen:
         )
         return float(first[0] - second[0]), float((first - second)[1:].std(ddof=1))
 
+    def at(self, cuts: Cuts, threshold: float) -> float:
+        """The aim from this threshold on."""
+        hits, alarms = map(np.asarray, cuts.at(threshold))
+        return float(score(self.aim, hits, alarms, cuts.positives, cuts.negatives, self.costs))
+
     def told(
         self, threshold: float, why: str, own: Floats | None = None, *, is_doubtful: bool = False
     ) -> tuple[float, DecisionChoice]:
@@ -231,10 +236,7 @@ class _Seen:
         if not len(self.positive):
             return threshold, DecisionChoice(self.aim, reason, is_doubtful=is_doubtful, costs=self.costs)
         cuts, sign = Cuts.of(self.probability, self.positive, self.share), -1.0 if self.aim == "cost" else 1.0
-        value, half = (
-            sign * float(score(self.aim, *map(np.asarray, cuts.at(cut)), cuts.positives, cuts.negatives, self.costs))
-            for cut in (threshold, HALF)
-        )
+        value, half = (sign * self.at(cuts, cut) for cut in (threshold, HALF))
         gain, error = self.gain(threshold if own is None else own, HALF)
         reason += f"; {AIMS[self.aim]} on these rows {value:.4f}, from 0.5 on {half:.4f}"
         if threshold != HALF:

@@ -232,7 +232,7 @@ class _Seen:
         self, threshold: float, why: str, own: Floats | None = None, *, is_doubtful: bool = False
     ) -> tuple[float, DecisionChoice]:
         """The choice with what the rows say for it; own: thresholds of each row that did not see it, where chosen."""
-        reason = f"positive is decided from {threshold:.4g} on, for {AIMS[self.aim]}: {why}"
+        reason = f"positive is decided from a probability of {threshold:.4g} on, for {AIMS[self.aim]}: {why}"
         if not len(self.positive):
             return threshold, DecisionChoice(self.aim, reason, is_doubtful=is_doubtful, costs=self.costs)
         cuts, sign = Cuts.of(self.probability, self.positive, self.share), -1.0 if self.aim == "cost" else 1.0

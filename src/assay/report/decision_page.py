@@ -21,7 +21,7 @@ def said(report: Report) -> str:
     if found.threshold is None:
         return _upper(found.reason)
     positive = short(report.table_schema.positive or "positive", 30)
-    return f"{positive} is decided from a probability of {number(found.threshold, 3)} on. {_upper(found.reason)}."
+    return f"{positive} {found.reason.removeprefix('positive ')}."
 
 
 def _upper(text: str) -> str:

@@ -181,7 +181,7 @@ def test_verdicts():
     note_decision(choose_rule(stated, y.astype(int), None, EvaluateConfig())[1], ledger)
     verdict = ledger["evaluate.thresholds"]
     assert verdict.outcome is Outcome.APPLIED
-    assert verdict.reason.startswith("positive is decided from 0.")
+    assert verdict.reason.startswith("positive is decided from a probability of 0.")
     assert verdict.value > 0
     note_decision(choose_rule(stated[:5], y[:5].astype(int), None, EvaluateConfig())[1], ledger)
     assert ledger["evaluate.thresholds"].outcome is Outcome.WARNED

@@ -23,8 +23,8 @@ from assay.ledger import Ledger, Outcome
 DRAWS, FEWEST_DRAWS = 499, 199
 _ROW_DRAWS = 2e7
 #: Cells that [0, 1] is cut into, a multiple of the bins, and steps of the search for the width of the kernel.
-_CELLS, _STEPS = 32 * ECE_BINS, 16
-_NARROWEST = 1e-5
+_CELLS, _STEPS = 32 * ECE_BINS, 12
+_NARROWEST = 1e-4
 _PRACTICE = "evaluate.reliability"
 
 

@@ -29,6 +29,7 @@ from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
+from assay.evaluate.thresholds import check_decisions
 from assay.ledger import Ledger
 from assay.models.timm_network import check_name
 from assay.outer import outer_estimate, outer_folds
@@ -160,6 +161,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("read"):
             sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
             known, schema = recognised(work, sources.given), sources.schema
+            check_decisions(schema, config.evaluate)
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
             check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
@@ -255,6 +257,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 roc=found.roc,
                 precision_recall=found.precision_recall,
                 calibration=exam.calibration,
+                decision=exam.decision,
                 residuals=found.residuals,
                 contributions=exam.contributions,
                 forecast=found.forecast,
@@ -339,6 +342,7 @@ def _write(
         report.provenance,
         model.bands,
         model.head.thresholds or (),
+        model.head.costs,
     )
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)

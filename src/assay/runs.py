@@ -151,7 +151,7 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
-    network = Output("network", "network", described, answers, 0.0, seconds)
+    network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
         cuts = np.array(bundle.manifest.thresholds)
         found = assess_labels(
@@ -170,7 +170,11 @@ def _groups_of(
         return None
     told = Report.read(bundle.directory / REPORT).fairness
     cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
-    return fairness_of(rows, bundle.schema, answers, settings.evaluate, cuts=cuts, part="new", absent=absent)
+    positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
+    return fairness_of(
+        rows, bundle.schema, answers, settings.evaluate, cuts=cuts, part="new", absent=absent,
+        decides=bundle.rule, decided=bundle.rule.told(positive),
+    )  # fmt: skip
 
 
 def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:

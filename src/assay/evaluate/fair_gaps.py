@@ -86,8 +86,8 @@ def _stratified(measured: Measured, grouping: Grouping, samples: int, rng: np.ra
     """Of rows that count alike: a share's replicates are binomial, a mean's are normal."""
     codes, values, groups = grouping.codes[measured.among], measured.values[measured.among], len(grouping.names)
     rows = np.bincount(codes, minlength=groups)
-    sums = np.bincount(codes, weights=values, minlength=groups)
-    means = _over(sums, rows.astype(np.float64))
+    sums = np.bincount(codes, weights=values, minlength=groups).astype(np.float64)
+    means = _over(sums, rows)
     if measured.told.is_share:
         centres = (sums + _ADDED / 2) / (rows + _ADDED)
         errors = np.sqrt(centres * (1 - centres) / np.maximum(rows, 1))

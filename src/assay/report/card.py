@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
-from assay.report import story
+from assay.report import decision_page, story
 from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
@@ -112,9 +112,9 @@ def _metrics(report: Report) -> str:
     calibrated = "none; probabilities are as the network gives them"
     if report.calibration is not None:
         made = report.calibration
+        shown = f"temperature {number(made.temperature)}" if made.kind in ("temperature", "none") else made.kind
         calibrated = (
-            f"temperature {number(made.temperature)}, expected calibration error {number(made.ece_before)} before "
-            f"and {number(made.ece_after)} after"
+            f"{shown}, expected calibration error {number(made.ece_before)} before and {number(made.ece_after)} after"
         )
     lines = [
         f"Primary metric: {_safe(story.label_of(report, report.primary))}.",
@@ -122,7 +122,13 @@ def _metrics(report: Report) -> str:
     ]
     if report.table_schema.has_probabilities:
         lines.append(f"Calibration: {calibrated}.")
-    return _bullets([*lines, f"{OPEN} the decision threshold in use, and what each kind of error costs."])
+        if reliable := decision_page.reliable(report):
+            lines.append(_safe(reliable, 600))
+    left = f"{OPEN} the decision threshold in use, and what each kind of error costs."
+    if report.decision is not None:
+        lines.append(f"Decisions: {_safe(decision_page.said(report), 600)}")
+        left = f"{OPEN} whether these are the decisions and the costs of errors in use."
+    return _bullets([*lines, left])
 
 
 def _evaluation_data(report: Report) -> str:

@@ -9,7 +9,7 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import board, fair_page, fair_words, forecast_chart, pictures, story, tables, words
+from assay.report import board, decision_page, fair_page, fair_words, forecast_chart, pictures, story, tables, words
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def environment() -> Environment:
         forecasts=forecast_chart,
         groups=fair_words,
         groups_page=fair_page,
+        decisions=decision_page,
     )
     found.filters.update(
         visible=words.visible,

@@ -41,6 +41,7 @@ SECTIONS = (
     Section("errors", "Errors"),
     Section("fairness", "Sensitive groups", lambda report: report.fairness is not None),
     Section("curves", "Curves", _has_curves),
+    Section("decisions", "Decisions", lambda report: report.decision is not None),
     Section("model", "The model"),
     Section("ledger", "The ledger"),
     Section("provenance", "Provenance"),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
-from assay.report import story
+from assay.report import decision_page, story
 from assay.report.board import MISSING, board
 from assay.report.fair_terminal import lines_of
 from assay.report.tables import label_rows, label_rows_left
@@ -49,6 +49,10 @@ def summarise(report: Report, console: Console) -> None:
         say(console, "Nested", story.nested(report))
     for made in _told(report):
         say(console, made[0], made[1], made[2])
+    if decided := decision_page.summary(report):
+        say(console, "Decides", decided)
+    if doubted := decision_page.doubted(report):
+        say(console, "Honest?", doubted, "yellow")
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
     for label, told in lines_of(report.fairness):

@@ -404,7 +404,9 @@ def _model(
         parts.append(replace(each.part, members=len(members), parameters=modules[-1].parameter_count, share=own))
     thresholds = (0.5,) * found.outputs if schema.is_multilabel else None  # until they are chosen
     heated = tuple(heats) if schema.has_probabilities else None
-    head = Head(tuple(shares), heated, found.units.mean, found.units.deviation, thresholds)
+    head = Head(
+        tuple(shares), heated, found.units.mean, found.units.deviation, thresholds, has_labels=schema.is_multilabel
+    )
     return Model(encoder, Ensemble(modules), head, tuple(parts), _validation(kept, temperatures, judge, weight, head))
 
 

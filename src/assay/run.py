@@ -10,9 +10,9 @@ from typing import Any
 
 from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, seconds_after_training, text_plan
-from assay.bundle.export import export, inputs_of, note_bundle
+from assay.bundle.export import export, note_bundle
 from assay.bundle.load import load
-from assay.bundle.manifest import CARD, CONFIG, MODEL, PAGE, REFERENCE, REPORT, SCHEMA
+from assay.bundle.manifest import CARD, CONFIG, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
@@ -23,13 +23,15 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split
 from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import fit_baselines
-from assay.evaluate.exam import calibrate, sit
+from assay.evaluate.carried import carry, check_carried
+from assay.evaluate.exam import calibrate, sit, validation_answers
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
 from assay.ledger import Ledger
+from assay.models.reading import inputs_of
 from assay.models.timm_network import check_name
 from assay.outer import outer_estimate, outer_folds
 from assay.own import check_model, open_given
@@ -160,6 +162,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             known, schema = recognised(work, sources.given), sources.schema
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
+            check_carried(schema, config.evaluate)
             folds = outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
@@ -215,6 +218,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
+            model = carry(
+                model, validation_answers(model), split, schema, config.evaluate, seed=seed, ledger=ledger
+            )  # fmt: skip
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
@@ -250,6 +256,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 forecast=found.forecast,
                 selection=exam.selection,
                 nested=outer,
+                coverage=exam.coverage,
+                unusual=exam.unusual,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 parity=parity,
@@ -316,7 +324,7 @@ def _write(
         REPORT: report.to_json(),
         PAGE: draw_page(report),
         CARD: draw_card(report),
-    }
+    } | ({} if model.outline is None else {OUTLINE: model.outline.model_dump_json() + "\n"})
     for name, text in documents.items():
         (bundle / name).write_text(text, encoding="utf-8")
     write_manifest(
@@ -328,6 +336,7 @@ def _write(
         report.provenance,
         model.bands,
         model.head.thresholds or (),
+        model.regions,
     )
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)

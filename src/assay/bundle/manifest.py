@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 from assay.data.bands import Bands
 from assay.data.inputs import Input
+from assay.data.regions import Regions
 from assay.data.schema import Task
 from assay.errors import BundleError
 from assay.records import Record
@@ -23,8 +24,10 @@ REPORT = "report.json"
 PAGE = "report.html"
 CARD = "card.md"
 TOKENIZER = "tokenizer.json"
+OUTLINE = "outline.json"
 
-#: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too.
+#: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too,
+#: and most have an outline of the training rows.
 FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD)
 
 
@@ -40,8 +43,9 @@ class Manifest(Record):
 
     `inputs` are the raw columns; `output_prediction` and `output_probability` name the ONNX outputs (the second is None
     for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts,
-    `thresholds` the probability from which each label is given, where a row has any number of them; `separator` joins
-    them where no list can be written.
+    `regions` the sets of classes or intervals of values that hold the truth at a promised rate, `thresholds` the
+    probability from which each label is given, where a row has any number of them; `separator` joins them where no list
+    can be written.
     """
 
     format: int
@@ -59,6 +63,7 @@ class Manifest(Record):
     bands: Bands | None = None
     thresholds: tuple[float, ...] = ()
     separator: str | None = None
+    regions: Regions | None = None
 
 
 def sum_file(path: Path) -> FileSum:

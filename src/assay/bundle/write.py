@@ -6,9 +6,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assay.bundle.manifest import FILES, FORMAT, MANIFEST, TOKENIZER, Manifest, sum_file
+from assay.bundle.manifest import FILES, FORMAT, MANIFEST, OUTLINE, TOKENIZER, Manifest, sum_file
 from assay.data.bands import Bands
 from assay.data.inputs import Input
+from assay.data.regions import Regions
 from assay.data.schema import Schema
 from assay.evaluate.record import Provenance
 from assay.version import __version__
@@ -23,14 +24,16 @@ def write_manifest(
     facts: Provenance,
     bands: Bands | None = None,
     thresholds: tuple[float, ...] = (),
+    regions: Regions | None = None,
 ) -> Manifest:
     """Write manifest.json over the files of a finished bundle, flushed to disk.
 
     outputs: names of the ONNX outputs for the prediction and the probabilities. bands: the intervals around forecasts.
-    thresholds: the probability from which each label is given.
+    thresholds: the probability from which each label is given. regions: sets or intervals that hold the truth.
     """
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
     present = [*FILES, *([TOKENIZER] if any(item.window for item in inputs) else [])]
+    present += [OUTLINE] if (directory / OUTLINE).is_file() else []
     manifest = Manifest(
         format=FORMAT,
         assay=__version__,
@@ -47,6 +50,7 @@ def write_manifest(
         bands=bands,
         thresholds=thresholds,
         separator=None if schema.labelling is None else schema.labelling.separator,
+        regions=regions,
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
         stream.write(manifest.to_json())

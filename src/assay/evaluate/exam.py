@@ -15,7 +15,10 @@ from assay.data.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
+from assay.evaluate.carried import prove
+from assay.evaluate.carried_record import CoverageReport, UnusualReport
 from assay.evaluate.chosen import note_selection, selection_of
+from assay.evaluate.clusters import clusters_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
@@ -36,6 +39,7 @@ class Exam:
     """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
 
     selection, leaderboard: None where it is not known what a model was chosen from.
+    coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
     """
 
     assessment: Assessment
@@ -43,6 +47,8 @@ class Exam:
     contributions: tuple[Contribution, ...]
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
+    coverage: CoverageReport | None = None
+    unusual: UnusualReport | None = None
 
 
 def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
@@ -92,7 +98,8 @@ def sit(
     seconds = perf_counter() - begun
     network = Output("network", "network", _described(model), answers, model.seconds, seconds)
     outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
-    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
+    together = clusters_of(rows, schema)
+    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger, clusters=together)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
     valid_score = Scorer(schema.task, seen.target, validation_answers(model)).values(seen.weight, (measure.id,))[
@@ -107,7 +114,8 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
-    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
+    carried = prove(model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger)
+    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board, *carried)
 
 
 def _chosen(
@@ -133,7 +141,7 @@ def _chosen(
     def judged(some: Rows, prediction: Floats) -> Estimate:
         return estimates(
             schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES, seed=seed,
-            only=(measure.id,),
+            only=(measure.id,), clusters=clusters_of(some, schema),
         )[measure.id]  # fmt: skip
 
     selection = selection_of(choice, schema.task, measure, validation, config.confidence)
@@ -183,7 +191,10 @@ def _sit_labels(
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
-    return Exam(found, calibration, given)
+    carried = prove(
+        model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
+    )  # fmt: skip
+    return Exam(found, calibration, given, None, None, *carried)
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from assay.data.audit import Finding
 from assay.data.read import Source
 from assay.data.schema import Schema
 from assay.data.split import SplitRecord
+from assay.evaluate.carried_record import CoverageReport, UnusualReport
 from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.rate_curve import RateCurve
@@ -372,6 +373,8 @@ class Report(Record):
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
+    coverage: CoverageReport | None = None
+    unusual: UnusualReport | None = None
     labels: tuple[LabelScores, ...] = ()
     parity: Parity
     seen: Seen | None = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
-from assay.report import story
+from assay.report import carried_page, story
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
@@ -121,6 +121,8 @@ def _metrics(report: Report) -> str:
     ]
     if report.table_schema.has_probabilities:
         lines.append(f"Calibration: {calibrated}.")
+    if report.coverage is not None:
+        lines.append(f"{_safe(carried_page.line(report.coverage), 600)}.")
     return _bullets([*lines, f"{OPEN} the decision threshold in use, and what each kind of error costs."])
 
 

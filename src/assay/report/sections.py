@@ -38,6 +38,7 @@ SECTIONS = (
     Section("training", "Training"),
     Section("scores", "Scores"),
     Section("forecast", "Forecasts", lambda report: report.forecast is not None),
+    Section("certainty", "Certainty", lambda report: bool(report.coverage or report.unusual)),
     Section("errors", "Errors"),
     Section("curves", "Curves", _has_curves),
     Section("model", "The model"),

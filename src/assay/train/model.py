@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from assay.data.bands import Bands
 from assay.data.batches import Source
 from assay.data.encode import Encoder
+from assay.data.outline import Outline
+from assay.data.regions import Regions
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.ledger import Ledger
@@ -60,7 +62,8 @@ class Validation:
 class Model:
     """Trained networks with all that is needed to answer raw rows.
 
-    bands: intervals around forecasts. choice: what validation rows chose it from.
+    bands: intervals around forecasts. regions: sets or intervals that hold the truth. outline: of the training rows.
+    choice: what validation rows chose it from.
     """
 
     encoder: Encoder
@@ -70,6 +73,8 @@ class Model:
     validation: Validation
     bands: Bands | None = None
     choice: Choice | None = None
+    regions: Regions | None = None
+    outline: Outline | None = None
 
     @property
     def trained(self) -> Trained:

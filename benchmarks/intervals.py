@@ -1,7 +1,8 @@
 """Do 95 % intervals cover the truth 95 % of the time? Wilson, DeLong and the bootstrap on simulated test sets.
 
-Rows are drawn from a known distribution; the truth is the metric on a million rows. Run it with `--repeats N` for
-another number of test sets of each size (10,000 rows take a fifth of them).
+Rows are drawn from a known distribution; the truth is the metric on a million rows. Last, rows come in groups of ten
+that share their difficulty, and groups are drawn together. Run it with `--repeats N` for another number of test sets of
+each size (10,000 rows take a fifth of them), `--samples N` for another number of bootstrap samples.
 """
 
 import argparse
@@ -31,8 +32,16 @@ SHOWN = {
 }
 
 
-def draw(task: Task, rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Test rows: a third positive and over-confident probabilities, five unequal classes, or skewed errors."""
+GROUP = 10
+
+
+def draw(task: Task, rows: int, rng: np.random.Generator, *, grouped: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Test rows: a third positive and over-confident probabilities, five unequal classes, or skewed errors.
+
+    Grouped: the rows of a group of ten have the same logits and class, but for noise, or errors that are alike.
+    """
+    if grouped:
+        return draw_grouped(task, rows, rng)
     if task is Task.REGRESSION:
         truth = rng.normal(size=rows)
         return truth, truth + rng.standard_t(5, rows)
@@ -44,11 +53,25 @@ def draw(task: Task, rows: int, rng: np.random.Generator) -> tuple[np.ndarray, n
     return truth, bold / bold.sum(axis=1, keepdims=True)
 
 
-def coverage(task: Task, rows: int, repeats: int, true: dict[str, float]) -> tuple[dict[str, float], dict[str, str]]:
+def draw_grouped(task: Task, rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Each row of a group is its own with probability one half, else that of the group."""
+    own, shared = draw(task, rows, rng), draw(task, -(-rows // GROUP), rng)
+    alone = rng.random(rows) < 0.5
+    groups = np.arange(rows) // GROUP
+    truth = np.where(alone, own[0], shared[0][groups])
+    mask = alone if own[1].ndim == 1 else alone[:, None]
+    return truth, np.where(mask, own[1], shared[1][groups])
+
+
+def coverage(
+    task: Task, rows: int, repeats: int, true: dict[str, float], samples: int, *, grouped: bool = False
+) -> tuple[dict[str, float], dict[str, str]]:
     inside = dict.fromkeys(SHOWN[task], 0)
     methods: dict[str, str] = {}
+    clusters = np.arange(rows) // GROUP if grouped else None
     for seed in range(repeats):
-        found = estimates(task, *draw(task, rows, np.random.default_rng([rows, seed])), seed=seed)
+        drawn = draw(task, rows, np.random.default_rng([rows, seed]), grouped=grouped)
+        found = estimates(task, *drawn, seed=seed, samples=samples, clusters=clusters)
         for name in inside:
             estimate = found[name]
             inside[name] += estimate.low is not None and estimate.low <= true[name] <= estimate.high
@@ -60,18 +83,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=500, help="test sets of 100 and of 1,000 rows")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--samples", type=int, default=1_000, help="bootstrap samples")
     chosen = parser.parse_args()
-    for task in METRICS:
-        true = Scorer(task, *draw(task, 1_000_000, np.random.default_rng(0))).values()
+    for task, grouped in ((task, grouped) for grouped in (False, True) for task in METRICS if task in SHOWN):
+        true = Scorer(task, *draw(task, 1_000_000, np.random.default_rng(0), grouped=grouped)).values()
         for rows in chosen.sizes:
             repeats = chosen.repeats if rows < 10_000 else max(1, chosen.repeats // 5)
             begun = time.monotonic()
-            covered, methods = coverage(task, rows, repeats, true)
+            covered, methods = coverage(task, rows, repeats, true, chosen.samples, grouped=grouped)
             seconds = (time.monotonic() - begun) / repeats
             error = 1.96 * np.sqrt(0.95 * 0.05 / repeats)
-            print(f"\n{task.value}, {rows:,} rows: {repeats} test sets, {seconds:.2f} s each; 0.95 +- {error:.3f}")
+            what = f"{task.value}{', in groups of ten' if grouped else ''}, {rows:,} rows"
+            print(f"\n{what}: {repeats} test sets, {seconds:.2f} s each; 0.95 +- {error:.3f}")
             for name, share in covered.items():
-                print(f"  {name:18} {share:.3f}  {methods[name]}")
+                print(f"  {name:18} {share:.3f}  {methods[name]}", flush=True)
 
 
 if __name__ == "__main__":

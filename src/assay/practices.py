@@ -285,6 +285,12 @@ _ALL = (
               "Tashman, Out-of-sample tests of forecasting accuracy (IJF 2000)", "origins"),
     _practice("evaluate.bands", "evaluate", "A forecast has an interval, made on validation rows and tested over time.",
               "Gibbs & Candes, Adaptive Conformal Inference (NeurIPS 2021)", "share of steps inside"),
+    _practice("evaluate.conformal", "evaluate", "Sets and intervals hold the truth at a rate, proven on test rows.",
+              "Vovk et al. (2005); Angelopoulos & Bates, Conformal Prediction: A Gentle Introduction (2023)",
+              "share of test rows held"),
+    _practice("evaluate.unusual", "evaluate", "Rows unlike training rows are flagged, at a known rate of alarms.",
+              "Bates et al., Testing for outliers with conformal p-values (Annals of Statistics 2023)",
+              "share of test rows flagged"),
     # synthetic rows
     _practice("synth.held-back", "synthesise", "A generator is judged by real rows that it did not see.",
               "Platzer & Reutterer, Holdout-Based Empirical Assessment (Frontiers in Big Data 2021)",

@@ -10,9 +10,9 @@ from typing import Any
 
 from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, seconds_after_training, text_plan
-from assay.bundle.export import export, inputs_of, note_bundle
+from assay.bundle.export import export, note_bundle
 from assay.bundle.load import load
-from assay.bundle.manifest import CARD, CONFIG, MODEL, PAGE, REFERENCE, REPORT, SCHEMA
+from assay.bundle.manifest import CARD, CONFIG, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
@@ -23,7 +23,8 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split
 from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import fit_baselines
-from assay.evaluate.exam import calibrate, sit
+from assay.evaluate.carried import carry, check_carried
+from assay.evaluate.exam import calibrate, sit, validation_answers
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
@@ -31,6 +32,7 @@ from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
 from assay.evaluate.thresholds import check_decisions
 from assay.ledger import Ledger
+from assay.models.reading import inputs_of
 from assay.models.timm_network import check_name
 from assay.outer import outer_estimate, outer_folds
 from assay.own import check_model, open_given
@@ -165,6 +167,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
             check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
+            check_carried(schema, config.evaluate)
             folds = outer_folds(request, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
@@ -227,6 +230,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
             twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
+            model = carry(
+                model, validation_answers(model), split, schema, config.evaluate, seed=seed, ledger=ledger
+            )  # fmt: skip
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
             exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger, without=twin)
@@ -263,6 +269,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 forecast=found.forecast,
                 selection=exam.selection,
                 nested=outer,
+                coverage=exam.coverage,
+                unusual=exam.unusual,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 fairness=found.fairness,
@@ -330,7 +338,7 @@ def _write(
         REPORT: report.to_json(),
         PAGE: draw_page(report),
         CARD: draw_card(report),
-    }
+    } | ({} if model.outline is None else {OUTLINE: model.outline.model_dump_json() + "\n"})
     for name, text in documents.items():
         (bundle / name).write_text(text, encoding="utf-8")
     write_manifest(
@@ -343,6 +351,7 @@ def _write(
         model.bands,
         model.head.thresholds or (),
         model.head.costs,
+        model.regions,
     )
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)

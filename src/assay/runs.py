@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
+from assay.data.columns import as_category
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
@@ -33,12 +35,16 @@ from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
+from assay.evaluate.carried_record import CoverageReport
+from assay.evaluate.clusters import clusters_of
+from assay.evaluate.coverage import prove
 from assay.evaluate.fair_groups import learn_cuts
 from assay.evaluate.fair_record import Fairness
 from assay.evaluate.fairness import fairness_of
 from assay.evaluate.forecast_exam import Judged, assess_forecasts
 from assay.evaluate.label_exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
+from assay.evaluate.regions import Judged as Answered
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
 
@@ -68,9 +74,16 @@ class Run:
         """Scores on the test rows: the network first, then the baselines."""
         return self._report.scores
 
-    def predict(self, data: Any) -> pl.DataFrame:  # noqa: ANN401  # whatever read() takes
+    def predict(
+        self,
+        data: Any,  # noqa: ANN401  # whatever read() takes
+        *,
+        sets: bool = False,
+        intervals: bool = False,
+        unusual: bool = False,
+    ) -> pl.DataFrame:
         """The model's answers for raw rows; see `Bundle.predict`."""
-        return self.bundle.predict(data)
+        return self.bundle.predict(data, sets=sets, intervals=intervals, unusual=unusual)
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Copy the bundle to `directory`, which must not exist yet.
@@ -158,8 +171,21 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
             schema, rows.target, rows.weight, [network], [cuts], settings.evaluate, seed=0, ledger=Ledger()
         )
     else:
-        found = assess(schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
-    return replace(found, fairness=_groups_of(bundle, rows, absent, answers, settings))
+        found = assess(
+            schema,
+            rows.target,
+            rows.weight,
+            [network],
+            settings.evaluate,
+            seed=0,
+            ledger=Ledger(),
+            clusters=clusters_of(rows, schema),
+        )
+    return replace(
+        found,
+        fairness=_groups_of(bundle, rows, absent, answers, settings),
+        coverage=_covered(bundle, rows, answers, schema, settings.evaluate.confidence),
+    )
 
 
 def _groups_of(
@@ -175,6 +201,22 @@ def _groups_of(
         rows, bundle.schema, answers, settings.evaluate, cuts=cuts, part="new", absent=absent,
         decides=bundle.rule, decided=bundle.rule.told(positive),
     )  # fmt: skip
+
+
+def _covered(
+    bundle: Bundle, rows: Rows, answers: NDArray[np.float64], schema: Schema, confidence: float
+) -> CoverageReport | None:
+    """What the model's sets or intervals hold of these rows; None where it has none."""
+    regions = bundle.manifest.regions
+    if regions is None or not len(rows):
+        return None
+    placed = bundle.place(rows.frame) if regions.needs_outline else None
+    column = regions.asks_for
+    judged = Answered(
+        answers, rows.target, None if column is None else tuple(as_category(rows.column(column)).to_list()),
+        None if placed is None else placed.distance, None if placed is None else placed.coordinates,
+    )  # fmt: skip
+    return prove(regions, judged, schema.classes, confidence)
 
 
 def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:

@@ -7,10 +7,9 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,6 @@ from assay.data.inputs import (
     Matrices,
     Readers,
     View,
-    ViewKind,
     feed,
     is_numeric,
     is_viewed,
@@ -50,15 +48,12 @@ from assay.models.answer import Answer, Head
 from assay.models.ensemble import Ensemble
 from assay.models.foreign import ForeignNetwork
 from assay.models.quoting import quoted
+from assay.models.reading import inputs_of
 
 _OPSET = 20
 _ML = "ai.onnx.ml"
 #: Types of the arrays that are no integers.
 _TYPES = {"series": TensorProto.FLOAT, "pictures": TensorProto.UINT8}
-#: What an input says of an array that no network reads; windows are read by the text encoder anyway.
-_UNREAD: Mapping[ViewKind, Mapping[str, object]] = MappingProxyType(
-    {"grams": {"grams": 0}, "words": {"words": 0}, "series": {"length": 0}, "pictures": {"picture": None}}
-)
 #: Lengths of the free axes of the example that is exported.
 _EXAMPLE = (4, 7)
 #: Inner names begin so, apart from the columns, which keep theirs.
@@ -93,21 +88,6 @@ def export(
     if encoder.readers.tokenizer is not None:
         (directory / TOKENIZER).write_text(encoder.readers.tokenizer.text, encoding="utf-8")
     return _check_parity(answer, inputs, schema, probe, directory, names, encoder.readers), names
-
-
-def inputs_of(encoder: Encoder, ensemble: Ensemble) -> tuple[Input, ...]:
-    """The inputs of the model, of texts only those arrays that it reads."""
-    media = encoder.layout.media
-    taken = {media[place].name for place in ensemble.reads}
-    unread = [view for view in media if view.name not in taken and view.kind in _UNREAD]
-    without: dict[str, dict[str, object]] = {}
-    for view in unread:
-        for item in view.items:
-            without.setdefault(item.name, {}).update(_UNREAD[view.kind])
-    trimmed = (item.model_copy(update=without.get(item.name, {})) for item in encoder.inputs)
-    return tuple(
-        item for item in trimmed if item.kind not in (Kind.SEQUENCE, Kind.IMAGE) or item.length or item.picture
-    )
 
 
 def _state(answer: Answer) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,27 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
+from assay.bundle.carried import carried_columns, check_carried, set_separator
 from assay.bundle.forecast import forecast_table
-from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
+from assay.bundle.manifest import MODEL, OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
 from assay.data.decision import Rule
 from assay.data.folding import fold, unread
 from assay.data.frames import from_object, tidy
-from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
+from assay.data.inputs import (
+    RESERVED,
+    Input,
+    Readers,
+    cells_of,
+    check_columns,
+    feed,
+    input_names,
+    is_numeric,
+    matrices,
+    views_of,
+)
+from assay.data.outline import Outline, Placed
+from assay.data.outline import joined as joined_places
 from assay.data.picture_files import ENDINGS, read_pictures
 from assay.data.picture_reader import placed
 from assay.data.picture_tables import is_pictures
@@ -158,7 +173,21 @@ class Bundle:
         facts = f"{self.manifest.task.value} of {self.manifest.target!r} from {len(self.manifest.inputs)} columns"
         return f"Bundle({str(self.directory)!r}: {facts})"
 
-    def predict(self, data: Any) -> pl.DataFrame:  # noqa: ANN401  # whatever read() takes
+    @cached_property
+    def outline(self) -> Outline | None:
+        """What training rows look like, or None where the model does not carry it."""
+        if OUTLINE not in self.manifest.files:
+            return None
+        return Outline.read(self.directory / OUTLINE)
+
+    def predict(
+        self,
+        data: Any,  # noqa: ANN401  # whatever read() takes
+        *,
+        sets: bool = False,
+        intervals: bool = False,
+        unusual: bool = False,
+    ) -> pl.DataFrame:
         """The answers for raw rows, in their order.
 
         Where the model was trained on series whose steps were columns or rows of their own, `data` is folded in the
@@ -171,6 +200,13 @@ class Bundle:
 
         A forecast takes the rows up to now and answers with the steps after the last known target of each series.
 
+        Args:
+            data: the rows.
+            sets: add `set`, for classes: a list of those that hold the truth at `evaluate.coverage`, likeliest first.
+            intervals: add `lower` and `upper`, for values; a forecast has them in any case.
+            unusual: add `unusual`, whether the row is unlike the training rows, `unusual_score`, its distance from them
+                in units of the largest usual one, and `unusual_column`, where it differs most.
+
         Returns:
             `prediction`, and for classes one column `probability_<class>` each. Where a row has any number of labels,
             the prediction is a list of them; `joined` makes words of it. Of a forecast a row for each step ahead: the
@@ -178,10 +214,17 @@ class Bundle:
 
         Raises:
             DataError: the data cannot be read, lacks a column, or a column holds nothing of its kind.
+            BundleError: the model does not carry what was asked for.
         """
+        check_carried(self, sets=sets, intervals=intervals, unusual=unusual)
         if self.schema.windowing is not None:
             return forecast_table(self, _frame_of(data, []))
-        answers = self.answer(self.folded(_frame_of(data, self._pictures)))
+        frame = self.folded(_frame_of(data, self._pictures))
+        answers = self.answer(frame)
+        more = carried_columns(self, frame, answers, sets=sets, intervals=intervals, unusual=unusual)
+        return self._table(answers).hstack(more)
+
+    def _table(self, answers: NDArray[Any]) -> pl.DataFrame:
         if self.manifest.task is Task.REGRESSION:
             return pl.DataFrame([pl.Series("prediction", answers)])
         probabilities = [
@@ -199,10 +242,27 @@ class Bundle:
 
     def joined(self, answers: pl.DataFrame) -> pl.DataFrame:
         """Answers whose lists of labels are words with a separator between them, which CSV can hold."""
+        if "set" in answers.columns:
+            words = pl.col("set").cast(pl.List(pl.String)).list.join(set_separator(self.manifest.classes))
+            answers = answers.with_columns(words)
         separator = self.manifest.separator
         if separator is None:
             return answers
         return answers.with_columns(pl.col("prediction").list.join(separator))
+
+    @property
+    def labels(self) -> pl.Series:
+        """The classes in the type they had in the training data, in the order of the probabilities."""
+        return self._labels
+
+    def place(self, frame: pl.DataFrame) -> Placed:
+        """Where folded rows lie beside the training rows; the model must carry an outline."""
+        outline, inputs = self.outline, self.manifest.inputs
+        assert outline is not None
+        block = _TEXT_BLOCK if views_of(inputs) else _BLOCK
+        starts = range(0, max(frame.height, 1), block)
+        read = (matrices(frame.slice(start, block), inputs, self._readers) for start in starts)
+        return joined_places([outline.place(raw, inputs) for raw in read])
 
     def folded(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Raw rows as rows with series, as they were folded for training; other tables as they are.

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 from assay.data.bands import Bands
 from assay.data.inputs import Input
+from assay.data.regions import Regions
 from assay.data.schema import Task
 from assay.errors import BundleError
 from assay.records import Record
@@ -23,8 +24,10 @@ REPORT = "report.json"
 PAGE = "report.html"
 CARD = "card.md"
 TOKENIZER = "tokenizer.json"
+OUTLINE = "outline.json"
 
-#: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too.
+#: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too,
+#: and most have an outline of the training rows.
 FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD)
 
 
@@ -42,7 +45,8 @@ class Manifest(Record):
     for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts,
     `thresholds` the probability from which each label is given, where a row has any number of them, or from which the
     positive one of two classes is decided (none: one half); `costs` those of decisions (columns) by what is true (rows)
-    where the cheapest of more classes is decided. `separator` joins labels where no list can be written.
+    where the cheapest of more classes is decided. `separator` joins labels where no list can be written. `regions` are
+    the sets of classes or intervals of values that hold the truth at a promised rate.
     """
 
     format: int
@@ -61,6 +65,7 @@ class Manifest(Record):
     thresholds: tuple[float, ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
     separator: str | None = None
+    regions: Regions | None = None
 
 
 def sum_file(path: Path) -> FileSum:

@@ -27,10 +27,24 @@ def predict(
     model: take.Model,
     data: Data,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="A .csv or .parquet file; - prints CSV.")],
+    sets: Annotated[
+        bool,
+        typer.Option(
+            "--sets", help="Add the set of classes that holds the truth at evaluate.coverage.", show_default="off"
+        ),
+    ] = False,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals", help="Add lower and upper, the interval of a value.", show_default="off"),
+    ] = False,
+    unusual: Annotated[
+        bool,
+        typer.Option("--unusual", help="Add how unlike the training rows each row is, and where.", show_default="off"),
+    ] = False,
 ) -> None:
     """Answer the rows of a table, in their order: `prediction`, and for classes `probability_<class>`.
 
-    Several labels of a row are a list in Parquet, and in CSV words with the separator of the training table between.
+    Several labels of a row, or classes of a set, are a list in Parquet, and in CSV words with a separator between.
     """
     if out != "-":
         _check_output(Path(out), data)
@@ -38,7 +52,7 @@ def predict(
     from assay.data.read import write_frame
 
     bundle = load(model)
-    answers = bundle.predict(data)
+    answers = bundle.predict(data, sets=sets, intervals=intervals, unusual=unusual)
     if out == "-":
         sys.stdout.write(bundle.joined(answers).write_csv())
         return
@@ -58,6 +72,8 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
             content["labels"] = [one.model_dump(mode="json") for one in found.labels]
         if found.fairness is not None:
             content["fairness"] = found.fairness.model_dump(mode="json")
+        if found.coverage is not None:
+            content["coverage"] = found.coverage.model_dump(mode="json")
         take.print_json(content)
         return
     take.console().print(_score_table([one.name for one in scores], scores))
@@ -65,6 +81,10 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
         take.console().print(_label_table(found.labels))
     if found.fairness is not None:
         _print_groups(found.fairness)
+    if found.coverage is not None:
+        from assay.report.carried_page import line
+
+        take.console().print(f"{line(found.coverage, 'row')}.")
 
 
 def show(

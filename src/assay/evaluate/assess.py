@@ -13,10 +13,12 @@ from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Schema, Task
 from assay.errors import DivergenceError
 from assay.evaluate.calibrate import reliability_bins
+from assay.evaluate.carried_record import CoverageReport
+from assay.evaluate.clusters import FEW_CLUSTERS
 from assay.evaluate.compare import advice, comparisons, paired_test
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair_record import Fairness
-from assay.evaluate.intervals import estimates
+from assay.evaluate.intervals import estimates, units
 from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix
 from assay.evaluate.record import (
     Comparison,
@@ -67,6 +69,7 @@ class Assessment:
     forecast: errors by step, intervals and pictures of a forecast.
     labels: the network's scores of each label, where a row has any number of them.
     fairness: rates of the groups of sensitive columns, where some are named.
+    coverage: of the sets or intervals of a saved model, where it is scored on new rows.
     """
 
     scores: tuple[ModelScores, ...]
@@ -81,6 +84,7 @@ class Assessment:
     forecast: ForecastReport | None = None
     labels: tuple[LabelScores, ...] = ()
     fairness: Fairness | None = None
+    coverage: CoverageReport | None = None
 
 
 def assess(
@@ -92,6 +96,7 @@ def assess(
     *,
     seed: int,
     ledger: Ledger,
+    clusters: NDArray[np.int64] | None = None,
 ) -> Assessment:
     """Score every model on the test rows and compare the network with the baselines.
 
@@ -103,13 +108,14 @@ def assess(
         config: confidence and bootstrap samples.
         seed: of the bootstrap and of the sample of residuals.
         ledger: where the verdicts of the evaluate stage are written.
+        clusters: see `clusters_of`.
 
     Raises:
         DivergenceError: a model's predictions are not all finite.
     """
     check_finite(outputs)
     network, baselines = outputs[0], outputs[1:]
-    scores = tuple(_score(schema.task, truth, weight, output, config, seed) for output in outputs)
+    scores = tuple(_score(schema.task, truth, weight, output, config, seed, clusters) for output in outputs)
     tests = [
         paired_test(
             schema.task,
@@ -121,11 +127,12 @@ def assess(
             samples=config.bootstrap,
             seed=seed,
             rules=(network.rule, baseline.rule),
+            clusters=clusters,
         )
         for baseline in baselines
     ]
     compared = comparisons(schema.task, [baseline.name for baseline in baselines], tests, config.confidence)
-    write_verdicts(ledger, schema, scores, compared, config.confidence)
+    write_verdicts(ledger, schema, scores, compared, config.confidence, clusters)
     roc, precision_recall = _curves(schema, truth, weight, outputs)
     return Assessment(
         scores=scores,
@@ -186,11 +193,17 @@ def check_finite(outputs: Sequence[Output]) -> None:
 
 
 def _score(
-    task: Task, truth: NDArray[Any], weight: Floats | None, output: Output, config: EvaluateConfig, seed: int
+    task: Task,
+    truth: NDArray[Any],
+    weight: Floats | None,
+    output: Output,
+    config: EvaluateConfig,
+    seed: int,
+    clusters: NDArray[np.int64] | None,
 ) -> ModelScores:
     found = estimates(
         task, truth, output.prediction, weight, confidence=config.confidence, samples=config.bootstrap, seed=seed,
-        rule=output.rule,
+        rule=output.rule, clusters=clusters,
     )  # fmt: skip
     return scores_of(output, METRICS[task], found)
 
@@ -213,11 +226,16 @@ def scores_of(output: Output, metrics: Iterable[Metric], found: Mapping[str, Est
 
 
 def write_verdicts(
-    ledger: Ledger, schema: Schema, scores: Sequence[ModelScores], compared: Sequence[Comparison], confidence: float
+    ledger: Ledger,
+    schema: Schema,
+    scores: Sequence[ModelScores],
+    compared: Sequence[Comparison],
+    confidence: float,
+    clusters: NDArray[np.int64] | None = None,
 ) -> None:
     """What the ledger is told of intervals, baselines, comparisons and proper scores."""
     network = scores[0]
-    _note_intervals(ledger, network, confidence, schema.group)
+    _note_intervals(ledger, network, confidence, schema, clusters)
     if "evaluate.baselines" not in ledger:
         names = ", ".join(model.name for model in scores[1:])
         outcome = Outcome.APPLIED if names else Outcome.SKIPPED
@@ -239,15 +257,22 @@ def write_verdicts(
     ledger.record("evaluate.proper-score", Outcome.APPLIED, reason, value=value["log_loss"])
 
 
-def _note_intervals(ledger: Ledger, network: ModelScores, confidence: float, group: str | None) -> None:
+def _note_intervals(
+    ledger: Ledger, network: ModelScores, confidence: float, schema: Schema, clusters: NDArray[np.int64] | None
+) -> None:
     bounded = [score for score in network.scores if score.estimate.low is not None]
     methods = sorted({score.estimate.method for score in bounded})
     bare = [f"{score.label} ({score.estimate.method})" for score in network.scores if score.estimate.low is None]
     told = f"{len(bounded)} of {len(network.scores)} scores have a {confidence:.0%} interval: {', '.join(methods)}"
     told += f"; without: {', '.join(bare)}" if bare else ""
-    if group is not None:
-        told += f"; they take rows as independent, and rows of one {group!r} are not: the truth is less certain"
-    if bare or group is not None:
+    few = clusters is not None and units(0, clusters) < FEW_CLUSTERS
+    if clusters is not None:
+        told += f"; rows of one {schema.group!r} are drawn together"
+        told += ", and so few of them leave the truth less certain than the intervals say" if few else ""
+    apart = clusters is None and schema.group is not None and schema.is_multilabel
+    if apart:
+        told += f"; they take rows as independent, and rows of one {schema.group!r} are not: the truth is less certain"
+    if bare or few or apart:
         ledger.record("evaluate.intervals", Outcome.WARNED, told, value=len(bounded))
     else:
         ledger.record("evaluate.intervals", Outcome.APPLIED, told, value=len(bounded))

@@ -27,6 +27,7 @@ from assay.evaluate.intervals import (
     quantile,
     replicates,
     sample_count,
+    units,
 )
 from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, metric
 from assay.evaluate.record import Comparison, Estimate, ModelScores
@@ -72,18 +73,20 @@ def paired_test(
     samples: int = 1000,
     seed: int = 0,
     rules: tuple[Rule, Rule] = (LIKELIEST, LIKELIEST),
+    clusters: NDArray[np.int64] | None = None,
 ) -> PairedTest:
     """Two models' predictions, each (n, K) or (n,), compared on the task's primary metric.
 
     AUROC: DeLong's paired test. Accuracy: McNemar's, exact for few discordant rows. RMSE, and any metric of weighted
-    rows: a paired bootstrap.
+    rows or of rows in `clusters` (n,): a paired bootstrap.
     """
-    if weight is None and task is Task.BINARY:
+    alone = weight is None and clusters is None
+    if alone and task is Task.BINARY:
         return _paired_delong(truth == 1, first[:, 1], second[:, 1], confidence)
-    if weight is None and task is Task.MULTICLASS and len(truth):
+    if alone and task is Task.MULTICLASS and len(truth):
         return _mcnemar(rules[0](first) == truth, rules[1](second) == truth, confidence)
     ours, other = Scorer(task, truth, first, rules[0]), Scorer(task, truth, second, rules[1])
-    return paired_bootstrap(ours, other, weight, confidence, samples, seed)
+    return paired_bootstrap(ours, other, weight, confidence, samples, seed, clusters)
 
 
 def _paired_delong(positive: NDArray[np.bool_], first: Floats, second: Floats, confidence: float) -> PairedTest:
@@ -142,9 +145,15 @@ def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], confidence: fl
 
 
 def paired_bootstrap(
-    first: Scored, second: Scored, weight: Floats | None, confidence: float, samples: int, seed: int
+    first: Scored,
+    second: Scored,
+    weight: Floats | None,
+    confidence: float,
+    samples: int,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
 ) -> PairedTest:
-    """Two models compared on the primary metric by resampling the rows."""
+    """Two models compared on the primary metric by resampling the rows, or clusters of them, places (n,)."""
     primary = PRIMARY[first.task]
     sign = 1.0 if metric(first.task, primary).higher_is_better else -1.0
     taken = sample_count(first.rows, samples)
@@ -153,15 +162,16 @@ def paired_bootstrap(
         return {"difference": sign * (first(counts, (primary,))[primary] - second(counts, (primary,))[primary])}
 
     difference = sign * (first.values(weight, (primary,))[primary] - second.values(weight, (primary,))[primary])
-    if not np.isfinite(difference) or first.rows < 2:
+    many = units(first.rows, clusters)
+    if not np.isfinite(difference) or many < 2:
         return _impossible("paired bootstrap", f"{primary} is not defined on these rows")
     strata = first.truth if first.task in (Task.BINARY, Task.MULTICLASS) else None
-    drawn = replicates(measure, strata, weight, first.rows, taken, seed)["difference"]
+    drawn = replicates(measure, strata, weight, first.rows, taken, seed, clusters)["difference"]
     drawn = drawn[np.isfinite(drawn)]
-    name = f"paired {bootstrap_name(taken)}"
+    name = f"paired {bootstrap_name(taken)}" + ("" if clusters is None else f" of {many:,} groups")
     if len(drawn) < PERCENTILE_SAMPLES:
         return _normal(difference, float(drawn.std(ddof=1)), (-np.inf, np.inf), confidence, name)
-    low, high = bootstrap_interval(difference, drawn, first.rows, confidence)
+    low, high = bootstrap_interval(difference, drawn, many, confidence)
     behind, ahead = (drawn <= 0).sum() + 1, (drawn >= 0).sum() + 1
     p_value = min(1.0, 2 * float(min(behind, ahead)) / (len(drawn) + 1))
     return PairedTest(Estimate(value=difference, low=low, high=high, method=name), p_value, name)

@@ -14,6 +14,7 @@ GroupAim = Literal["none", "demographic_parity", "equal_opportunity"]
 Baseline = Literal["majority", "linear", "trees"]
 CalibrationOption = Literal["none", "auto", "temperature", "vector", "isotonic", "beta"]
 ThresholdOption = Literal["auto", "f1", "balanced_accuracy", "accuracy", "cost"]
+Conformal = Literal["auto", "none", "lac", "aps", "raps", "absolute", "normalised", "cqr"]
 
 
 class EvaluateConfig(Record):
@@ -28,7 +29,26 @@ class EvaluateConfig(Record):
     )
     baseline_rows: int = Field(200_000, ge=100, description="Training rows a baseline learns from at most.")
     coverage: float = Field(
-        0.9, gt=0.5, lt=1.0, description="Share of the steps ahead that intervals of forecasts are to hold."
+        0.9,
+        gt=0.5,
+        lt=1.0,
+        description="Probability that a set of classes, an interval of a value or one of a step ahead is to hold the "
+        "truth.",
+    )
+    conformal: Conformal = Field(
+        "auto",
+        description="Kind of the sets (lac, aps, raps) or intervals (absolute, normalised, cqr); 'auto' takes the "
+        "smallest on validation rows, 'none' makes none.",
+    )
+    conformal_groups: str | None = Field(
+        None,
+        description="Column whose groups are each to be held at evaluate.coverage; the target for each class.",
+    )
+    false_alarms: float = Field(
+        0.01,
+        ge=0.0,
+        lt=0.5,
+        description="Share of usual rows that are flagged as unusual; 0 leaves out the outline of the training rows.",
     )
     protocol: Protocol = Field(
         "holdout",

@@ -1,118 +1,84 @@
-"""Intervals of forecasts from validation windows (split conformal), and their coverage over time.
+"""What split-conformal prediction rests on: the quantile of n scores, and the coverage that it may turn out to have.
 
-Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World (2005); Lei et al., Distribution-Free Predictive
-Inference for Regression (JASA 2018), section 5.2 for intervals in units of each row's own size. Windows that follow one
-another are not exchangeable, so the coverage is measured on the test windows; there adaptive conformal inference (Gibbs
-& Candes, NeurIPS 2021) is shown beside it, which widens intervals after misses and narrows them after hits.
+Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World (2005); Vovk, Conditional validity of inductive
+conformal predictors (ACML 2012), section 3 for the Beta distribution of the coverage.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.bands import Bands, window_sizes
+from assay._imports import require
 
 Floats = NDArray[np.float64]
 
-#: Step by which the adaptive level moves after each outcome.
-RATE = 0.05
-#: Windows are no smaller than this share of the middle one, for intervals in units of their size.
-_LEAST_SHARE = 0.05
+#: The rank is taken of a whole number where floating point has missed it by so little.
+_ROUNDING = 1e-9
 
 
-def fit_bands(missed: Floats, history: Floats, coverage: float) -> Bands:
-    """The intervals that held that share of the validation steps, for each step ahead.
+def rank(rows: int, coverage: float) -> int:
+    """The place, from 1, of the score that holds a new row's with that probability: ceil((n + 1) c); above n: none."""
+    return ceil((rows + 1) * coverage - _ROUNDING)
 
-    They are in units of the target, or of each window's own size, whichever has the better interval score (Gneiting &
-    Raftery 2007, section 6.2): the mean width alone would favour intervals that fail where errors are large.
 
-    Args:
-        missed: absolute errors of the validation windows, (n, H).
-        history: their histories, (n, L).
-        coverage: the share of steps to hold.
+def fewest_rows(coverage: float) -> int:
+    """The calibration rows without which no score of theirs holds a new row's with that probability."""
+    return ceil(coverage / (1.0 - coverage) - _ROUNDING)
+
+
+def conformal_quantile(scores: Floats, coverage: float) -> Floats:
+    """The `rank`-th smallest along the first axis; infinite where there are too few."""
+    place = rank(len(scores), coverage)
+    if place > len(scores):
+        return np.full(scores.shape[1:], np.inf)
+    return np.asarray(np.partition(scores, place - 1, axis=0)[place - 1])
+
+
+def interval_score(missed: Floats, half_widths: Floats, coverage: float) -> float:
+    """Mean width and, for each error beyond it, 2 / (1 - coverage) times how far: the smaller the better.
+
+    Gneiting & Raftery, Strictly Proper Scoring Rules (JASA 2007), section 6.2.
     """
-    sizes = window_sizes(history)
-    least = _LEAST_SHARE * float(np.median(sizes))
-    plain = _quantiles(missed, coverage)
-    if least > 0.0:
-        units = np.maximum(sizes, least)
-        relative = _quantiles(missed / units[:, None], coverage)
-        if _interval_score(missed, units[:, None] * relative, coverage) < _interval_score(missed, plain, coverage):
-            return Bands(
-                coverage=coverage, half_widths=tuple(relative.tolist()), is_relative=True, least=least,
-                windows=len(missed),
-            )  # fmt: skip
-    return Bands(
-        coverage=coverage, half_widths=tuple(plain.tolist()), is_relative=False, least=least, windows=len(missed)
-    )
-
-
-def _quantiles(scores: Floats, coverage: float) -> Floats:
-    """The ceil((n + 1) c)-th smallest score of each step, the largest where there are too few, (H,)."""
-    rank = min(int(np.ceil((len(scores) + 1) * coverage)), len(scores))
-    return np.asarray(np.sort(scores, axis=0)[rank - 1])
-
-
-def _interval_score(missed: Floats, half_widths: Floats, coverage: float) -> float:
-    """Mean width and, for each step beyond it, 2 / (1 - coverage) times how far: the smaller the better."""
     beyond = np.maximum(missed - half_widths, 0.0)
     return float((2.0 * half_widths + 2.0 / (1.0 - coverage) * beyond).mean())
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """How many steps intervals held, by step ahead, (H,), and their half widths on average."""
+class Chance:
+    """How many of `rows` new rows are held, where a limit was calibrated on `calibration` rows: beta-binomial.
 
-    held: Floats
-    half_width: float
-
-
-def fixed_coverage(missed: Floats, half_widths: Floats) -> Coverage:
-    """Of intervals that stay as they are: errors and half widths (n, H)."""
-    return Coverage((missed <= half_widths).mean(axis=0), float(half_widths.mean()))
-
-
-def adaptive_coverage(
-    calibration: Floats, scores: Floats, units: Floats, steps: NDArray[np.int64], coverage: float, rate: float = RATE
-) -> Coverage:
-    """Of intervals whose level follows the outcomes: an origin is answered by the level that those known by then left.
-
-    Args:
-        calibration: absolute errors of validation windows in units, (m, H).
-        scores: of the windows in question, (n, H).
-        units: what theirs are in, (n,).
-        steps: of the origins, (n,); the outcome h steps ahead is known from the origin h steps later on.
-        coverage: the share asked for.
-        rate: by how much the level moves; 0 leaves intervals fixed.
+    The coverage of a limit is Beta(k, n + 1 - k), k its rank, if scores do not tie; test rows add their own chance.
     """
-    horizon = scores.shape[1]
-    ordered = np.vstack([np.sort(calibration, axis=0), np.full((1, horizon), np.inf)])
-    moments, place = np.unique(steps, return_inverse=True)
-    groups = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
-    level = np.full(horizon, 1.0 - coverage)
-    ahead, seen = np.arange(1, horizon + 1), np.zeros(horizon, np.int64)
-    misses = np.empty((len(moments), horizon))
-    held, width = np.zeros(horizon), 0.0
-    for now, rows in enumerate(groups):
-        known = np.searchsorted(moments, moments[now] - ahead, side="right")
-        while (late := seen < known).any():
-            level[late] += rate * ((1.0 - coverage) - misses[seen[late], np.flatnonzero(late)])
-            seen[late] += 1
-        limit = _at_level(ordered, level)
-        inside = scores[rows] <= limit
-        misses[now] = 1.0 - inside.mean(axis=0)
-        held += inside.sum(axis=0)
-        # An endless interval counts as wide as the widest seen in validation.
-        shown = np.where(np.isinf(limit), ordered[-2], limit)
-        width += float((units[rows][:, None] * shown).sum())
-    return Coverage(held / len(scores), width / scores.size)
 
+    calibration: int
+    coverage: float
+    rows: int
 
-def _at_level(ordered: Floats, level: Floats) -> Floats:
-    """The limits that leave `level` of the calibration scores (m + 1, H, the last one infinite) above, (H,)."""
-    rank = np.ceil(len(ordered) * (1.0 - level)).astype(np.int64)
-    found = ordered[np.clip(rank - 1, 0, len(ordered) - 1), np.arange(len(level))]
-    return np.where(rank < 1, 0.0, found)
+    def band(self, confidence: float) -> tuple[float, float]:
+        """The shares between which the share held lies with that probability, equal tails."""
+        if not self.rows:
+            return 0.0, 1.0
+        summed = self._cumulative()
+        tail = (1.0 - confidence) / 2.0
+        low = int(np.searchsorted(summed, tail))
+        high = int(np.searchsorted(summed, 1.0 - tail))
+        return low / self.rows, min(high, self.rows) / self.rows
+
+    def at_most(self, share: float) -> float:
+        """The probability that no more than this share of the rows is held."""
+        if not self.rows:
+            return 1.0
+        return float(self._cumulative()[min(max(floor(share * self.rows + 0.5), 0), self.rows)])
+
+    def _cumulative(self) -> Floats:
+        special = require("scipy.special", "the coverage of prediction sets")
+        place = min(rank(self.calibration, self.coverage), self.calibration)
+        a, b, m = float(place), float(self.calibration + 1 - place), self.rows
+        held = np.arange(m + 1, dtype=np.float64)
+        log = special.betaln(held + a, m - held + b) - special.betaln(a, b)
+        log -= np.log(m + 1.0) + special.betaln(held + 1.0, m - held + 1.0)
+        return np.asarray(np.minimum(np.cumsum(np.exp(log)), 1.0))

@@ -17,7 +17,10 @@ from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibrate import describe_calibration, mixed_probabilities
 from assay.evaluate.calibrators import Answered, choose_kind
+from assay.evaluate.carried import prove
+from assay.evaluate.carried_record import CoverageReport, UnusualReport
 from assay.evaluate.chosen import note_selection, selection_of
+from assay.evaluate.clusters import clusters_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.decision_exam import decision_report
@@ -43,6 +46,7 @@ class Exam:
     """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
 
     selection, leaderboard: None where it is not known what a model was chosen from.
+    coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
     """
 
     assessment: Assessment
@@ -51,6 +55,8 @@ class Exam:
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     decision: DecisionReport | None = None
+    coverage: CoverageReport | None = None
+    unusual: UnusualReport | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -117,7 +123,8 @@ def sit(
     seconds = perf_counter() - begun
     network = Output("network", "network", _described(model), answers, model.seconds, seconds, model.head.rule)
     outputs = [network, *_baseline_outputs(baselines, split.valid, rows, schema, model.head.rule, config)]
-    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
+    together = clusters_of(rows, schema)
+    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger, clusters=together)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
     scorer = Scorer(schema.task, seen.target, validation_answers(model), model.head.rule)
@@ -143,7 +150,11 @@ def sit(
         decision = decision_report(
             schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
         )
-    return Exam(found, _calibration(model, rows, raw, answers, config, seed, ledger), given, chosen, board, decision)
+    coverage, unusual = prove(
+        model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
+    )
+    calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
+    return Exam(found, calibration, given, chosen, board, decision, coverage, unusual)
 
 
 def _baseline_outputs(
@@ -185,7 +196,7 @@ def _chosen(
     def judged(some: Rows, prediction: Floats) -> Estimate:
         return estimates(
             schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES, seed=seed,
-            only=(measure.id,), rule=model.head.rule,
+            only=(measure.id,), rule=model.head.rule, clusters=clusters_of(some, schema),
         )[measure.id]  # fmt: skip
 
     selection = selection_of(choice, schema.task, measure, validation, config.confidence)
@@ -240,7 +251,10 @@ def _sit_labels(
         thresholds=model.head.thresholds,
     )  # fmt: skip
     found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
-    return Exam(found, calibration, given)
+    coverage, unusual = prove(
+        model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
+    )
+    return Exam(found, calibration, given, coverage=coverage, unusual=unusual)
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

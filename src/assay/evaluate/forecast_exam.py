@@ -20,7 +20,7 @@ from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.compare import advice, comparisons
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.conformal import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
+from assay.evaluate.forecast_bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast_baselines import history_of
 from assay.evaluate.forecast_scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard

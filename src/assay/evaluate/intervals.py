@@ -27,6 +27,10 @@ WORK = 5e7
 FEWEST_SAMPLES = 50
 #: From this many samples on the percentiles themselves are used, below it the standard error alone.
 PERCENTILE_SAMPLES = 400
+#: Parts of the rows that are left out in turn, to learn how skewed a metric is; more than this is not acted on.
+PARTS, _MOST_SKEWED = 200, 0.25
+#: Of more rows than this no metric here is skewed enough to matter.
+_SKEWED_ROWS = 20_000
 #: Rows times samples worked on at once: what stays in a processor's cache.
 CHUNK = 200_000
 
@@ -185,6 +189,18 @@ def resamples(strata: Ints | None, rows: int, samples: int, seed: int) -> Iterat
         yield weights
 
 
+def cluster_resamples(clusters: Ints, samples: int, seed: int) -> Iterator[Floats]:
+    """The same of rows that are drawn together: `clusters` are the places of theirs, from 0 on, (n,).
+
+    Whole clusters with all their rows, as the pairs of Cameron, Gelbach & Miller, Bootstrap-Based Improvements for
+    Inference with Clustered Errors (2008), section III.
+    """
+    many = max(1, CHUNK // max(len(clusters), 1))
+    for drawn in resamples(None, int(clusters.max(initial=-1)) + 1, samples, seed):
+        for start in range(0, len(drawn), many):
+            yield drawn[start : start + many, clusters]
+
+
 def replicates(
     measure: Callable[[Floats], dict[str, Floats]],
     strata: Ints | None,
@@ -192,22 +208,63 @@ def replicates(
     rows: int,
     samples: int,
     seed: int,
+    clusters: Ints | None = None,
 ) -> dict[str, Floats]:
-    """What `measure` gives for weights (b, n) on bootstrap samples of the rows: arrays (samples,)."""
-    blocks = [
-        measure(counts if weight is None else counts * weight) for counts in resamples(strata, rows, samples, seed)
-    ]
+    """What `measure` gives for weights (b, n) on bootstrap samples of the rows: arrays (samples,).
+
+    Rows of one of the `clusters` are drawn together; strata are then left aside.
+    """
+    drawn = resamples(strata, rows, samples, seed) if clusters is None else cluster_resamples(clusters, samples, seed)
+    blocks = [measure(counts if weight is None else counts * weight) for counts in drawn]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
+def accelerations(
+    measure: Callable[[Floats], dict[str, Floats]],
+    strata: Ints | None,
+    weight: Floats | None,
+    rows: int,
+    clusters: Ints | None = None,
+) -> dict[str, float]:
+    """How fast the spread of each metric changes with its value, for `bootstrap_interval` (BCa, 1993, section 14.3).
+
+    From a jackknife that leaves out a row, or one of `PARTS` parts of the rows, at a time: what the parts add up to is
+    skewed alike. Metrics that are not defined without some part have 0.
+    """
+    order = np.arange(rows) if strata is None else np.argsort(strata, kind="stable")
+    part = np.empty(rows, np.int64)
+    part[order] = np.arange(rows)
+    part = (part if clusters is None else clusters) % PARTS
+    parts, many = int(part.max(initial=-1)) + 1, max(1, CHUNK // max(rows, 1))
+    blocks = []
+    for start in range(0, parts, many):
+        left = (part != np.arange(start, min(start + many, parts))[:, None]).astype(np.float64)
+        blocks.append(measure(left if weight is None else left * weight))
+    found = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])
+        away = values.mean() - values
+        spread = float((away**2).sum()) ** 1.5
+        skewed = float((away**3).sum()) / (6.0 * spread) if spread > 0.0 and np.isfinite(spread) else 0.0
+        found[name] = float(np.clip(skewed, -_MOST_SKEWED, _MOST_SKEWED))
+    return found
+
+
 def bootstrap_interval(
-    value: float, drawn: Floats, rows: int, confidence: float, *, lowest: float = -np.inf, highest: float = np.inf
+    value: float,
+    drawn: Floats,
+    rows: int,
+    confidence: float,
+    *,
+    lowest: float = -np.inf,
+    highest: float = np.inf,
+    acceleration: float = 0.0,
 ) -> tuple[float, float]:
     """The interval of `value` from its bootstrap replicates `drawn`, within [lowest, highest].
 
-    Bias-corrected percentiles (Efron & Tibshirani 1993, section 14.3), widened for few rows (Hesterberg 2015, section
-    5.3); with fewer than `PERCENTILE_SAMPLES` replicates the value plus and minus its standard error times a t
-    quantile. Replicates that are not defined are left out.
+    Bias-corrected and accelerated percentiles (Efron & Tibshirani 1993, section 14.3), widened for few rows (Hesterberg
+    2015, section 5.3); with fewer than `PERCENTILE_SAMPLES` replicates the value plus and minus its standard error
+    times a t quantile. Replicates that are not defined are left out.
     """
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < 2:
@@ -222,8 +279,9 @@ def bootstrap_interval(
         wide = np.sqrt(rows / freedom) * t
         below = float((drawn < value).mean() + (drawn == value).mean() / 2)
         # Beyond one deviation the correction would rest on a handful of replicates.
-        shift = 2 * float(np.clip(special.ndtri(below), -1, 1))
-        low, high = np.quantile(drawn, special.ndtr([shift - wide, shift + wide]))
+        shift = float(np.clip(special.ndtri(below), -1, 1))
+        ends = shift + np.array([-wide, wide])
+        low, high = np.quantile(drawn, special.ndtr(shift + ends / np.maximum(1 - acceleration * ends, 0.2)))
     return float(np.clip(min(low, value), lowest, highest)), float(np.clip(max(high, value), lowest, highest))
 
 
@@ -257,6 +315,7 @@ def estimates(
     seed: int = 0,
     only: Collection[str] | None = None,
     rule: Rule = LIKELIEST,
+    clusters: Ints | None = None,
 ) -> dict[str, Estimate]:
     """Every metric of the task, or those in `only`, with its interval, in the order of `METRICS`.
 
@@ -270,16 +329,20 @@ def estimates(
         seed: the same seed gives the same intervals.
         only: the metrics wanted; all of them where not given.
         rule: how a class is decided from probabilities.
+        clusters: places of what rows belong to, such as patients, (n,): then every interval is a bootstrap of these.
     """
     scorer = Scorer(task, truth, prediction, rule)
     values = scorer.values(weight, only)
-    found = {} if weight is not None else _closed_forms(scorer, values, confidence)
+    alone = weight is None and clusters is None
+    found = _closed_forms(scorer, values, confidence) if alone else {}
     defined = [name for name, value in values.items() if name not in found and np.isfinite(value)]
-    if defined and scorer.rows > 1:
-        found |= _bootstraps(scorer, {name: values[name] for name in defined}, weight, confidence, samples, seed)
+    if defined and units(scorer.rows, clusters) > 1:
+        chosen = {name: values[name] for name in defined}
+        found |= _bootstraps(scorer, chosen, weight, confidence, samples, seed, clusters)
     for name, value in values.items():
         if name not in found and np.isfinite(value):
-            found[name] = Estimate(value=value, method="no interval from one row")
+            one = "row" if clusters is None or scorer.rows < 2 else "group"
+            found[name] = Estimate(value=value, method=f"no interval from one {one}")
     wanted = [m.id for m in METRICS[task] if m.id in values]
     return {name: found.get(name, undefined(_reason(name, scorer.rows))) for name in wanted}
 
@@ -306,8 +369,19 @@ def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -
     return found
 
 
+def units(rows: int, clusters: Ints | None) -> int:
+    """How many are drawn independently: rows, or clusters of them."""
+    return rows if clusters is None else int(clusters.max(initial=-1)) + 1
+
+
 def _bootstraps(
-    scorer: Scorer, values: dict[str, float], weight: Floats | None, confidence: float, samples: int, seed: int
+    scorer: Scorer,
+    values: dict[str, float],
+    weight: Floats | None,
+    confidence: float,
+    samples: int,
+    seed: int,
+    clusters: Ints | None,
 ) -> dict[str, Estimate]:
     """Intervals by resampling; what ranks the rows for each of more than two classes takes fewer samples."""
     ranked = {name: value for name, value in values.items() if name.startswith(_RANKED)} if scorer.classes > 2 else {}
@@ -315,20 +389,35 @@ def _bootstraps(
     for part, cost in ((ranked, 2.0 * scorer.classes), ({k: v for k, v in values.items() if k not in ranked}, 1.0)):
         if part:
             taken = sample_count(scorer.rows, samples, cost)
-            found |= _resampled(scorer, part, weight, confidence, taken, seed)
+            found |= _resampled(scorer, part, weight, confidence, taken, seed, clusters)
     return found
 
 
 def _resampled(
-    scorer: Scorer, values: dict[str, float], weight: Floats | None, confidence: float, taken: int, seed: int
+    scorer: Scorer,
+    values: dict[str, float],
+    weight: Floats | None,
+    confidence: float,
+    taken: int,
+    seed: int,
+    clusters: Ints | None,
 ) -> dict[str, Estimate]:
     strata = None if scorer.task is Task.REGRESSION else scorer.truth
-    drawn = replicates(lambda counts: scorer(counts, values.keys()), strata, weight, scorer.rows, taken, seed)
-    found = {}
+
+    def measure(counts: Floats) -> dict[str, Floats]:
+        return scorer(counts, values.keys())
+
+    drawn = replicates(measure, strata, weight, scorer.rows, taken, seed, clusters)
+    many, found = units(scorer.rows, clusters), {}
+    skewed: dict[str, float] = {}
+    if taken >= PERCENTILE_SAMPLES and many > 2 and scorer.rows <= _SKEWED_ROWS:
+        skewed = accelerations(measure, strata, weight, scorer.rows, clusters)
     for name, value in values.items():
         lowest, highest = _BOUNDS.get(name, (0.0, 1.0))
-        low, high = bootstrap_interval(value, drawn[name], scorer.rows, confidence, lowest=lowest, highest=highest)
-        method = bootstrap_name(taken)
+        low, high = bootstrap_interval(
+            value, drawn[name], many, confidence, lowest=lowest, highest=highest, acceleration=skewed.get(name, 0.0)
+        )
+        method = bootstrap_name(taken) if clusters is None else f"{bootstrap_name(taken)} of {many:,} groups"
         if name == "ece":
             low, high = _reflected(value, drawn[name], confidence)
             method = f"{method}, reflected"

@@ -9,6 +9,7 @@ from assay.data.read import Source
 from assay.data.schema import Schema
 from assay.data.split import SplitRecord
 from assay.evaluate.calibration_record import CalibrationLoss, NullTest
+from assay.evaluate.carried_record import CoverageReport, UnusualReport
 from assay.evaluate.decision_record import DecisionReport
 from assay.evaluate.fair_record import Fairness
 from assay.ledger import Verdict
@@ -384,6 +385,8 @@ class Report(Record):
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
+    coverage: CoverageReport | None = None
+    unusual: UnusualReport | None = None
     labels: tuple[LabelScores, ...] = ()
     fairness: Fairness | None = None
     parity: Parity

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
-from assay.report import decision_page, story
+from assay.report import carried_page, decision_page, story
 from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
@@ -128,6 +128,8 @@ def _metrics(report: Report) -> str:
     if report.decision is not None:
         lines.append(f"Decisions: {_safe(decision_page.said(report), 600)}")
         left = f"{OPEN} whether these are the decisions and the costs of errors in use."
+    if report.coverage is not None:
+        lines.append(f"{_safe(carried_page.line(report.coverage), 600)}.")
     return _bullets([*lines, left])
 
 

@@ -9,7 +9,18 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import board, decision_page, fair_page, fair_words, forecast_chart, pictures, story, tables, words
+from assay.report import (
+    board,
+    carried_page,
+    decision_page,
+    fair_page,
+    fair_words,
+    forecast_chart,
+    pictures,
+    story,
+    tables,
+    words,
+)
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -39,6 +50,8 @@ BUNDLE = (
     ("card.md", "the model card"),
     ("manifest.json", "format version, signature, and a sha256 sum of every file"),
 )
+#: What most bundles hold too.
+OUTLINED = ("outline.json", "what training rows look like, in quantiles and shares, to tell unusual rows by")
 
 
 def draw_page(report: Report) -> str:
@@ -55,7 +68,7 @@ def draw_page(report: Report) -> str:
         sections=sections_of(report),
         severities=SEVERITIES,
         signs=SIGNS,
-        bundle=BUNDLE,
+        bundle=BUNDLE if report.unusual is None else (*BUNDLE, OUTLINED),
         settings=list(report.config.items())[: tables.MOST_SETTINGS],
     )  # fmt: skip
 
@@ -84,6 +97,7 @@ def environment() -> Environment:
         groups=fair_words,
         groups_page=fair_page,
         decisions=decision_page,
+        certainty=carried_page,
     )
     found.filters.update(
         visible=words.visible,

@@ -38,6 +38,7 @@ SECTIONS = (
     Section("training", "Training"),
     Section("scores", "Scores"),
     Section("forecast", "Forecasts", lambda report: report.forecast is not None),
+    Section("certainty", "Certainty", lambda report: bool(report.coverage or report.unusual)),
     Section("errors", "Errors"),
     Section("fairness", "Sensitive groups", lambda report: report.fairness is not None),
     Section("curves", "Curves", _has_curves),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
-from assay.report import decision_page, story
+from assay.report import carried_page, decision_page, story
 from assay.report.board import MISSING, board
 from assay.report.fair_terminal import lines_of
 from assay.report.tables import label_rows, label_rows_left
@@ -57,6 +57,10 @@ def summarise(report: Report, console: Console) -> None:
         say(console, "Bands", story.bands(report))
     for label, told in lines_of(report.fairness):
         say(console, label, told)
+    if report.coverage is not None:
+        say(console, "Sets" if report.coverage.is_of_classes else "Interval", carried_page.line(report.coverage))
+    if report.unusual is not None and report.unusual.is_above:
+        say(console, "Unusual", carried_page.unusual_line(report.unusual))
     say(console, "Advice", report.advice)
     say(console, "Parity", story.parity(report))
 

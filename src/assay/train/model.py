@@ -15,6 +15,8 @@ from assay.data.bands import Bands
 from assay.data.batches import Source
 from assay.data.decision import DecisionChoice
 from assay.data.encode import Encoder
+from assay.data.outline import Outline
+from assay.data.regions import Regions
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.ledger import Ledger
@@ -63,7 +65,8 @@ class Model:
     """Trained networks with all that is needed to answer raw rows.
 
     bands: intervals around forecasts. choice: what validation rows chose it from. calibrated, decided: which map of
-    probabilities, and which way of deciding, these rows chose.
+    probabilities, and which way of deciding, these rows chose. regions: sets or intervals that hold the truth. outline:
+    of the training rows.
     """
 
     encoder: Encoder
@@ -75,6 +78,8 @@ class Model:
     choice: Choice | None = None
     calibrated: CalibrationChoice | None = None
     decided: DecisionChoice | None = None
+    regions: Regions | None = None
+    outline: Outline | None = None
 
     @property
     def trained(self) -> Trained:

@@ -1,62 +1,71 @@
+"""The rank, the quantile and the chance of split-conformal prediction: by hand, against SciPy, and by simulation."""
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
-from assay.evaluate.conformal import adaptive_coverage, fit_bands, fixed_coverage
-
-
-def test_half_widths_are_order_statistics_of_the_errors():
-    missed = np.arange(1.0, 20.0)[:, None] * np.array([1.0, 2.0])  # 19 windows, two steps
-    flat = np.tile(np.array([0.0, 1.0]), (19, 2))
-    bands = fit_bands(missed, flat, 0.9)
-    assert not bands.is_relative  # all windows are of one size
-    assert bands.half_widths == (18.0, 36.0)  # the ceil(20 * 0.9)th of 19
-    assert bands.around(flat).shape == (19, 2)
+from assay.evaluate.conformal import Chance, conformal_quantile, fewest_rows, interval_score, rank
 
 
-def test_too_few_windows_take_the_largest_error():
-    assert fit_bands(np.array([[3.0], [1.0]]), np.zeros((2, 4)), 0.9).half_widths == (3.0,)
+@pytest.mark.parametrize(
+    ("rows", "coverage", "place"),
+    [(9, 0.9, 9), (8, 0.9, 9), (19, 0.9, 18), (99, 0.95, 95), (100, 0.9, 91), (1, 0.5, 1)],
+)
+def test_the_rank_is_the_ceiling_of_n_plus_one_times_the_coverage(rows, coverage, place):
+    assert rank(rows, coverage) == place
 
 
-def test_errors_in_proportion_to_the_size_of_windows_make_relative_bands():
+@pytest.mark.parametrize(("coverage", "rows"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.8, 4), (0.55, 2)])
+def test_fewer_rows_have_no_quantile(coverage, rows):
+    assert fewest_rows(coverage) == rows
+    assert conformal_quantile(np.arange(float(rows)), coverage) == rows - 1
+    assert np.isinf(conformal_quantile(np.arange(rows - 1.0), coverage))
+
+
+def test_the_quantile_is_of_each_column():
+    scores = np.arange(1.0, 20.0)[::-1, None] * np.array([1.0, 2.0])
+    assert conformal_quantile(scores, 0.9).tolist() == [18.0, 36.0]
+
+
+@given(st.integers(1, 400), st.floats(0.51, 0.99))
+def test_the_quantile_holds_its_share_of_the_calibration_rows(rows, coverage):
+    scores = np.random.default_rng(rows).normal(size=rows)
+    limit = conformal_quantile(scores, coverage)
+    assert (scores <= limit).mean() >= coverage - 1e-9
+    if np.isfinite(limit):
+        assert (scores <= limit).sum() == rank(rows, coverage)
+
+
+def test_the_interval_score_by_hand():
+    missed, half = np.array([1.0, 3.0]), np.array([2.0, 2.0])
+    assert interval_score(missed, half, 0.9) == pytest.approx(4.0 + 20.0 * 1.0 / 2.0)
+
+
+@pytest.mark.parametrize(("calibration", "coverage", "rows"), [(99, 0.9, 50), (500, 0.95, 1000), (19, 0.8, 7)])
+def test_chance_is_beta_binomial(calibration, coverage, rows):
+    place = rank(calibration, coverage)
+    theirs = stats.betabinom(rows, place, calibration + 1 - place)
+    chance = Chance(calibration, coverage, rows)
+    for held in (0, rows // 2, rows - 1, rows):
+        assert chance.at_most(held / rows) == pytest.approx(float(theirs.cdf(held)), abs=1e-9)
+    low, high = chance.band(0.95)
+    assert low == theirs.ppf(0.025) / rows
+    assert high == theirs.ppf(0.975) / rows
+
+
+def test_chance_without_rows_says_nothing():
+    assert Chance(100, 0.9, 0).band(0.95) == (0.0, 1.0)
+    assert Chance(100, 0.9, 0).at_most(0.0) == 1.0
+
+
+def test_the_band_holds_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    size = np.exp(rng.normal(size=400))
-    history = size[:, None] * np.array([0.0, 1.0, 0.0])
-    missed = size[:, None] * rng.exponential(size=(400, 2))
-    bands = fit_bands(missed, history, 0.8)
-    assert bands.is_relative
-    held = fixed_coverage(missed, bands.around(history))
-    assert held.held == pytest.approx([0.8, 0.8], abs=0.01)
-    assert bands.units(np.zeros((1, 3)))[0] == bands.least  # a constant window
-
-
-@pytest.mark.parametrize("horizon", [1, 5])
-def test_adaptive_intervals_keep_their_coverage_when_errors_grow(horizon):
-    rng = np.random.default_rng(1)
-    calibration = np.abs(rng.normal(size=(300, horizon)))
-    scores = np.abs(rng.normal(size=(2000, horizon))) * np.linspace(1.0, 3.0, 2000)[:, None]
-    steps, units = np.arange(2000), np.ones(2000)
-    fixed = fixed_coverage(scores, np.tile(np.quantile(calibration, 0.9, axis=0), (2000, 1)))
-    adaptive = adaptive_coverage(calibration, scores, units, steps, 0.9)
-    assert fixed.held.mean() < 0.75
-    assert adaptive.held == pytest.approx([0.9] * horizon, abs=0.01)
-
-
-def test_without_a_rate_they_are_as_fixed():
-    rng = np.random.default_rng(2)
-    calibration, scores = np.abs(rng.normal(size=(99, 3))), np.abs(rng.normal(size=(50, 3)))
-    bands = fit_bands(calibration, np.zeros((99, 2)), 0.9)
-    fixed = fixed_coverage(scores, bands.around(np.zeros((50, 2))))
-    still = adaptive_coverage(calibration, scores, np.ones(50), np.arange(50), 0.9, rate=0.0)
-    assert still.held.tolist() == fixed.held.tolist()
-    assert still.half_width == pytest.approx(fixed.half_width)
-
-
-def test_an_outcome_is_used_only_once_it_is_known():
-    calibration = np.arange(1.0, 10.0)[:, None] * np.ones((1, 4))
-    scores = np.full((6, 4), 100.0)
-    scores[:, 1:] = 0.0
-    early = adaptive_coverage(calibration, scores, np.ones(6), np.arange(6), 0.8, rate=0.2)
-    assert early.held[0] < 1.0  # one step ahead every outcome misses until the interval is endless
-    assert early.held[1:].tolist() == [1.0, 1.0, 1.0]
-    later = adaptive_coverage(calibration, scores, np.ones(6), np.arange(6) * 0, 0.8, rate=0.2)
-    assert later.held[0] == 0.0  # at one moment nothing is known yet
+    calibration, rows = 60, 80
+    low, high = Chance(calibration, 0.9, rows).band(0.9)
+    held = np.array(
+        [(rng.random(rows) <= conformal_quantile(rng.random(calibration), 0.9)).mean() for _ in range(3000)]
+    )
+    inside = ((held >= low) & (held <= high)).mean()
+    assert 0.89 <= inside <= 0.96  # the band is of whole rows, so a little wider

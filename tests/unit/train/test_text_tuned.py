@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from assay.bundle.export import export, inputs_of
+from assay.bundle.export import export
 from assay.data.config import EncodeConfig, SplitConfig
 from assay.data.encode import Encoder
 from assay.data.infer import infer
@@ -18,6 +18,7 @@ from assay.errors import BudgetError
 from assay.ledger import Ledger
 from assay.models.answer import Head
 from assay.models.ensemble import Ensemble
+from assay.models.reading import inputs_of
 from assay.search.config import EnsembleConfig
 from assay.search.texts import plan_texts
 from assay.train.budget import Budget

@@ -51,7 +51,8 @@ def chosen(
     ranked = sorted(completed, key=lambda number: (sign * (tried[number].value or 0.0), number))
     mixture = mixture_of(answers, ranked, task, measure, groups=groups, seed=file.seed)
     if mixture is not None and mixture.is_taken:
-        needed = _ALONE * sum(tried[number].outcome.seconds for number in mixture.numbers if tried[number].outcome)  # type: ignore[union-attr]  # all are over
+        outcomes = [tried[number].outcome for number in mixture.numbers]
+        needed = _ALONE * sum(each.seconds for each in outcomes if each is not None)
         if needed > seconds:
             why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
             mixture = mixture.model_copy(update={"is_taken": False, "why": why})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from assay.data.encode import Encoder
@@ -49,11 +50,10 @@ def setting_in(text: str) -> Setting:
 def _typed(text: str) -> Value:
     if text in ("true", "false"):
         return text == "true"
-    for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        number = float(text)
         if math.isfinite(number):
             return number
     return text

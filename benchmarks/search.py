@@ -8,6 +8,8 @@ time at no passes at all, from the times of short and of long trainings. Both ar
 its MLP, and Ray Tune with OptunaSearch and ASHA, on tables of the shared data folder in equal wall time: scores of test
 rows, ranks over tables and seeds. Every finished search is a line of `--resume FILE` and is not repeated. Rivals
 run in `--rivals-python`, Ray Tune in `--ray-python`; what is not there is said and left out.
+
+**Many** (`--many 10000`): what a study of so many trials takes to load and to draw.
 """
 
 import argparse
@@ -386,6 +388,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--systems", type=names, default=list(SYSTEMS), metavar="NAME,NAME", help="these systems alone")
     for name in ("rivals", "ray"):
         made.add_argument(f"--{name}-python", type=Path, default=Path(sys.executable), metavar="PATH")
+    made.add_argument("--many", type=int, metavar="N", help="load and draw a study of so many trials, such as 10000")
     made.add_argument("--resume", type=Path, default=HERE / "search.jsonl", metavar="FILE", help="results, a line each")
     return made.parse_args()
 
@@ -404,6 +407,10 @@ def main() -> None:
         if chosen.speed:
             speed(chosen)
             overhead(chosen)
+        if chosen.many:
+            from _many_trials import many
+
+            many(chosen.many)
         measure(chosen, wanted, 2_000 if chosen.small else None)
         report([data for data in ALL if data.name in (chosen.only or TABLES)], read_lines(chosen.resume))
 

@@ -23,6 +23,7 @@ _EXTRA_OF = {
     "einops": "train",
     "optuna": "tune",
     "cmaes": "tune",
+    "ray": "ray",
     "fastexcel": "excel",
     "pandas": "pandas",
     "pyarrow": "pandas",

@@ -25,6 +25,7 @@ from assay.data.read import Table
 from assay.data.schema import Hints
 from assay.errors import ConfigError, DataError
 from assay.evaluate.record import Reference, Resumption
+from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.state import standing
 from assay.version import __version__
@@ -35,7 +36,7 @@ from assay.workspace import REQUEST, Workspace, call_to_resume, partial_of, unfi
 class Request:
     """Sources (paths or objects) and a configuration whose table section says what is known of the columns.
 
-    model: a model of the user's own, or None.
+    model: a model of the user's own, or None. verdicts: what a search of settings before it tells the ledger.
     """
 
     data: Any
@@ -44,6 +45,7 @@ class Request:
     config: RunConfig
     references: tuple[Reference, ...]
     model: object = None
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def hints(self) -> Hints:
@@ -155,6 +157,7 @@ class RequestFile(Record):
     objects: tuple[str, ...]
     sources: dict[str, SourceFile]
     resumed: tuple[Resumption, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @field_serializer("config")
     def _only_what_was_set(self, config: RunConfig) -> dict[str, Any]:
@@ -235,8 +238,9 @@ def recalled(
             )
     found = {part: sources[part] if source.path is None else _path(source) for part, source in file.sources.items()}
     return Request(
-        found["data"], found.get("test"), found.get("valid"), file.config, file.references, found.get("model")
-    )
+        found["data"], found.get("test"), found.get("valid"), file.config, file.references, found.get("model"),
+        file.verdicts,
+    )  # fmt: skip
 
 
 def begin(work: Workspace, request: Request) -> list[str]:
@@ -266,6 +270,7 @@ def written(request: Request) -> RequestFile:
         references=request.references,
         objects=tuple(part for part, source in given.items() if not isinstance(source, str | os.PathLike)),
         sources={part: _source(source) for part, source in given.items()},
+        verdicts=request.verdicts,
     )
 
 

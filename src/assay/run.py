@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
+from assay.search.several import check_settings
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -134,6 +136,7 @@ def fit(
         composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
         said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
         check_model(composed, model)
+        check_settings(composed.ensemble.settings)
         if "timm" in (composed.model.name, *composed.ensemble.recipes):
             check_name(composed.model.timm)
         request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
@@ -144,6 +147,18 @@ def fit(
             "config": config, "overrides": tuple(overrides), "references": tuple(references),
         }  # fmt: skip
         request, place = remembered(resume, named | {"model": model}, said | options), reopened(Path(resume))
+    return carried_out(request, place, watch, started)
+
+
+def carried_out(
+    request: Request, place: AbstractContextManager[Workspace], watch: Watch | None = None, started: float | None = None
+) -> Run:
+    """The run of a request, in a workspace that is opened for it; see `fit`.
+
+    Raises:
+        InputError: something given cannot be used.
+        GateError: the audit (strict), the parity check, the budget or training itself said no.
+    """
     with place as work:
         report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started))
     return Run(work.final, load(work.final), report)
@@ -153,7 +168,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
     """The paragraph: data flows down the page, everything is written into the run's directory."""
     for note in (*work.notes, *begin(work, request)):
         watch.note(note)
-    config, ledger, seed = request.config, Ledger(), request.config.seed
+    config, ledger, seed = request.config, Ledger(request.verdicts), request.config.seed
     tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
     keep_freed_memory()
     clock = Stopwatch(tracked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +21,22 @@ from assay.records import Record
 from assay.report.study_page import StudyPage
 from assay.request import RequestFile
 from assay.runs import Run, open_run
+from assay.search.executors import Engine
 from assay.search.findings import Importance, edges, importances
+from assay.search.interactions import Interactions, interactions
+from assay.search.mixture import Mixture
+from assay.search.pareto import Taken, front_of, take
 from assay.search.proposer import Proposer
 from assay.search.pruners import Pruning
 from assay.search.samplers import Kind
 from assay.search.space import Setting, Space
 from assay.search.store import Store, Tried, open_storage
-from assay.search.study import TOLD, End, best_of
+from assay.search.study import TOLD, End
+from assay.search.trial import Goal
 
 STUDIES = Path("studies")
-STUDY, TRIALS, BEST, PAGE, ANSWERS, RUN = "study.json", "trials.parquet", "best.yaml", "report.html", "answers", "run"
+STUDY, TRIALS, PAGE, ANSWERS, RUN = "study.json", "trials.parquet", "report.html", "answers", "run"
+BEST, ENSEMBLE = "best.yaml", "ensemble.yaml"
 
 
 class Start(Record):
@@ -45,7 +51,9 @@ class StudyFile(Record):
 
     `metric` is an id, `label` its name for people. `listed` are the settings of the list that is gone through. `ended`
     is why the search is over, empty while it is not; `selection` is then the best score without what a choice among so
-    many flatters it by. `fits` tells that the best setting is trained into `run`.
+    many flatters it by. `fits` tells that the best setting is trained into `run`; where there are several `goals` it is
+    the trial `picked`, or the knee of the front. `combines` tells that the best settings may be trained as parts of one
+    model, and `mixture` what came of that. `engine` is where trials are judged, `address` that of a Ray cluster.
     """
 
     format: int = 1
@@ -70,6 +78,12 @@ class StudyFile(Record):
     fits: bool = True
     selection: Selection | None = None
     ended: End | Literal[""] = ""
+    goals: tuple[Goal, ...] = ("score",)
+    picked: int | None = None
+    combines: bool = False
+    mixture: Mixture | None = None
+    engine: Engine = "local"
+    address: str | None = None
 
     @property
     def seed(self) -> int:
@@ -81,7 +95,7 @@ class StudyFile(Record):
         """What the storage must have been begun with: data, configuration, space and way of searching."""
         config = self.request.config.model_copy(update={"budget": None})
         parts = [*self.request.identity(config).values(), self.space.to_json(), self.sampler, self.pruning]
-        parts += [self.metric, str(self.folds), *self.request.versions.values()]
+        parts += [self.metric, str(self.folds), *self.request.versions.values(), *self.goals[1:]]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def proposer(self, own: Sequence[str] = ()) -> Proposer:
@@ -89,13 +103,15 @@ class StudyFile(Record):
         return Proposer(
             self.space, self.sampler, seed=self.seed, higher=self.higher,
             starts=[(start.setting, start.origin) for start in self.starts], listed=self.listed, pruning=self.pruning,
-            epochs=self.epochs, own=own,
+            epochs=self.epochs, own=own, goals=self.goals,
         )  # fmt: skip
 
     def store(self, directory: Path, *, begins: bool = False, mend: bool = False) -> Store:
         """Its trials in their storage; see `Store` and `open_storage`."""
         storage = open_storage(self.storage, directory, mend=mend)
-        return Store(storage, self.name, self.space, higher=self.higher, identity=self.identity, begins=begins)
+        return Store(
+            storage, self.name, self.space, higher=self.higher, identity=self.identity, begins=begins, goals=self.goals
+        )
 
 
 @dataclass(frozen=True)
@@ -108,8 +124,19 @@ class Tuned:
 
     @property
     def best(self) -> Tried | None:
-        """The completed trial with the best value; None without any."""
-        return best_of(self.tried, higher=self.file.higher)
+        """The completed trial that is taken: the best value, or of several goals the knee; None without any."""
+        return None if self.taken is None else self.taken.tried
+
+    @cached_property
+    def taken(self) -> Taken | None:
+        """The trial that is trained at the end, and why it; None without any."""
+        file = self.file
+        return take(self.tried, file.goals, file.label, higher=file.higher, default=self.default, pick=file.picked)
+
+    @cached_property
+    def front(self) -> tuple[Tried, ...]:
+        """The completed trials that no other equals in all goals, the best score first; of one goal the best."""
+        return tuple(front_of(self.tried, self.file.goals, higher=self.file.higher))
 
     @property
     def default(self) -> Tried | None:
@@ -125,7 +152,8 @@ class Tuned:
     @property
     def trials(self) -> pl.DataFrame:
         """A row for each trial that is over, by number: state, value, cost, options, folds, and why it ended early."""
-        return trials_table(self.tried, self.file.space)
+        several = len(self.file.goals) > 1
+        return trials_table(self.tried, self.file.space, [each.number for each in self.front] if several else None)
 
     @property
     def run(self) -> Run | None:
@@ -136,10 +164,20 @@ class Tuned:
     @cached_property
     def importances(self) -> tuple[Importance, ...]:
         """How much each parameter mattered: an indication, by PED-ANOVA."""
-        proposer = self.file.model_copy(update={"sampler": "random", "listed": ()}).proposer()
+        alone = {"sampler": "random", "listed": (), "goals": ("score",)}
+        proposer = self.file.model_copy(update=alone).proposer()
         over = [each for each in self.tried if each.outcome is not None]
         proposer.remember([over])
         return importances(proposer.study, self.file.space, over)
+
+    @cached_property
+    def interactions(self) -> Interactions | None:
+        """How pairs of parameters act together: an indication, by a forest; None for few trials.
+
+        Raises:
+            MissingExtraError: scikit-learn is not installed.
+        """
+        return interactions(self.file.space, self.tried, higher=self.file.higher, seed=self.file.seed)
 
     @property
     def edges(self) -> tuple[str, ...]:
@@ -155,7 +193,8 @@ class Tuned:
             space=file.space, label=file.label, higher=file.higher, folds=file.folds, sampler=file.sampler,
             why=file.why, pruning=file.pruning, ended=TOLD[file.ended] if file.ended else "", tried=self.tried,
             importances=self.importances, edges=self.edges,
-            selection=file.selection,
+            selection=file.selection, goals=file.goals, front=self.front, taken=self.taken, mixture=file.mixture,
+            interactions=self.interactions,
         )  # fmt: skip
 
     @property
@@ -246,8 +285,8 @@ def write_whole(directory: Path, name: str, text: str) -> None:
     partial.replace(directory / name)
 
 
-def trials_table(tried: Sequence[Tried], space: Space) -> pl.DataFrame:
-    """A row for each trial that is over."""
+def trials_table(tried: Sequence[Tried], space: Space, front: Collection[int] | None = None) -> pl.DataFrame:
+    """A row for each trial that is over; of several goals also what it costs, and whether it is on the front."""
     over = [each for each in tried if each.outcome is not None]
     folds = max((len(each.outcome.folds) for each in over if each.outcome), default=0)
     kinds = {key: _column([each.trial.options.get(key) for each in over]) for key in space.keys}
@@ -259,8 +298,11 @@ def trials_table(tried: Sequence[Tried], space: Space) -> pl.DataFrame:
         "seconds": [each.outcome.seconds for each in over if each.outcome],
         "parameters": [each.outcome.parameters for each in over if each.outcome],
         "origin": [each.origin for each in over],
-        **kinds,
     }
+    if front is not None:
+        columns["latency"] = [each.outcome.latency for each in over if each.outcome]
+        columns["front"] = [each.number in front for each in over]
+    columns |= kinds
     for fold in range(folds):
         columns[f"fold {fold + 1}"] = [_fold(each.outcome.folds, fold) for each in over if each.outcome]
     columns["reason"] = [each.outcome.reason for each in over if each.outcome]

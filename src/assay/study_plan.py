@@ -22,19 +22,20 @@ from assay.data.picture_tables import open_pictures
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.errors import ConfigError
-from assay.evaluate.metrics import METRICS, PRIMARY
+from assay.evaluate.metrics import PRIMARY, metrics_of
 from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
 from assay.runs import read_tables, seal_tables
 from assay.search.config import EnsembleConfig
 from assay.search.objective import TableObjective, folds_for
+from assay.search.pareto import goals_named
 from assay.search.plan import cost, plan
 from assay.search.pruners import axis_of, pruning_named
 from assay.search.samplers import Choice, check_grid, choose
 from assay.search.space import FAMILY, Setting, Space
 from assay.search.starts import first_settings
-from assay.studies import ANSWERS, Start, StudyFile
+from assay.studies import Start, StudyFile
 from assay.train.budget import Budget
 from assay.train.recipes import RECIPES
 from assay.train.watch import Unwatched, Watch
@@ -53,14 +54,30 @@ class Search:
     over: Sequence[str] = ()
     space: Path | None = None
     settings: Path | None = None
-    sampler: str = "auto"
-    prune: str = "none"
+    sampler: str | None = None
+    prune: str | None = None
     trials: int | None = None
-    folds: int = 0
+    folds: int | None = None
     metric: str | None = None
-    jobs: int = 1
+    jobs: int | None = None
     storage: str | None = None
-    fits: bool = True
+    fits: bool | None = None
+    goals: Sequence[str] = ()
+    pick: int | None = None
+    ensemble: bool | None = None
+    engine: str | None = None
+    address: str | None = None
+
+    @property
+    def beside_resume(self) -> dict[str, object]:
+        """What a study that goes on has already, by the names of its flags; see `study_changes`."""
+        flags = ("over", "space", "settings", "sampler", "prune", "folds", "metric", "jobs", "storage", "engine")
+        asked = {name: getattr(self, name) for name in flags}
+        return asked | {"objective": ",".join(self.goals), "ensemble": _flag(self.ensemble)}
+
+
+def _flag(given: bool | None) -> str | None:
+    return None if given is None else "yes" if given else "no"
 
 
 @dataclass(frozen=True)
@@ -120,41 +137,43 @@ def _families(encoder: Encoder, split: Split, schema: Schema, config: RunConfig)
 def planned(found: Found, directory: Path, request: Request, search: Search, budget: Budget) -> StudyFile:
     """What the study will do: its space, folds, sampler and first settings."""
     config, schema = request.config, found.schema
-    if schema.task not in METRICS:
-        raise ConfigError("settings are searched for classes and single values", f"the task is {schema.task.value}",
-                          "Use `assay fit`.")  # fmt: skip
+    if not metrics_of(schema.task):
+        raise ConfigError("settings are searched for classes, labels and single values",
+                          f"the task is {schema.task.value}", "Use `assay fit`.")  # fmt: skip
     listed, derived = _space(search, found, config)
     space = derived.space
     folds = search.folds or folds_for(found.rows, schema)
-    pruning = pruning_named(search.prune, folds)
+    pruning, goals = pruning_named(search.prune or "none", folds), goals_named(search.goals)
     seconds = _for_trials(budget)
     a_trial = _guess(found, space, folds)
     notes = list(derived.notes)
     if listed:
         choice = Choice("list", f"{search.settings} names them")
     else:
-        choice = choose(search.sampler, space, trials=search.trials, seconds=seconds, a_trial=a_trial)
+        choice = choose(
+            search.sampler or "auto", space, trials=search.trials, seconds=seconds, a_trial=a_trial, goals=len(goals)
+        )
         if choice.kind == "grid":
             notes.append(check_grid(space, trials=search.trials, seconds=seconds, a_trial=a_trial))
     if search.trials is None and math.isinf(seconds) and choice.kind not in ("grid", "list"):
         raise ConfigError("a study must have an end", "neither --trials nor a --budget is given",
                           "Give --trials 50, or --budget 10m.")  # fmt: skip
     starts = [] if listed else first_settings(space)
-    measure = search.metric or PRIMARY[schema.task]
-    if schema.task not in METRICS:
-        raise ConfigError("a study judges models of classes or single values", f"the task is {schema.task.value}",
-                          "Train a model as it is with assay fit.")  # fmt: skip
-    chosen = next((each for each in METRICS[schema.task] if each.id == measure), None)
+    # Thresholds of labels are chosen for a model that is trained: what they decide is not known in a search.
+    measure = search.metric or ("log_loss" if schema.is_multilabel else PRIMARY[schema.task])
+    chosen = next((each for each in metrics_of(schema.task) if each.id == measure), None)
     if chosen is None:
-        known = ", ".join(each.id for each in METRICS[schema.task])
+        known = ", ".join(each.id for each in metrics_of(schema.task))
         raise ConfigError("trials are judged by a metric of their task", f"{measure!r} is none of {schema.task.value}",
                           f"Choose one of {known}.")  # fmt: skip
     return StudyFile(
         name=directory.resolve().name, request=found.request, space=space, sampler=choice.kind, why=choice.reason,
         pruning=pruning, trials=search.trials, budget=config.budget, folds=folds, metric=chosen.id, label=chosen.label,
-        higher=chosen.higher_is_better, jobs=search.jobs, storage=search.storage,
+        higher=chosen.higher_is_better, jobs=search.jobs or (0 if search.engine == "ray" else 1),
+        storage=search.storage, goals=goals, engine="ray" if search.engine == "ray" else "local",
+        address=search.address, combines=len(goals) == 1 and search.ensemble is not False,
         starts=tuple(Start(setting=setting, origin=origin) for setting, origin in starts), listed=tuple(listed),
-        epochs=_epochs(space, config, schema.task), notes=tuple(notes), fits=search.fits,
+        epochs=_epochs(space, config, schema.task), notes=tuple(notes), fits=search.fits is not False,
     )  # fmt: skip
 
 
@@ -221,12 +240,12 @@ def objective_of(found: Found, file: StudyFile, config: RunConfig, answers: Path
     return TableObjective.open(
         encoder=found.encoder, rows=(found.split.train, found.split.valid), schema=found.schema,
         model=config.model.model_copy(update=fixed), train=config.train, dealing=config.data.split, folds=file.folds,
-        metric=file.metric, seed=file.seed, answers=answers, axis=axis_of(file.pruning),
+        metric=file.metric, seed=file.seed, answers=answers, axis=axis_of(file.pruning), times="latency" in file.goals,
     )  # fmt: skip
 
 
-def made_again(request: Request, file: StudyFile, directory: Path) -> TableObjective:
-    """The objective in a worker process, which reads the data itself."""
+def made_again(request: Request, file: StudyFile, answers: Path) -> TableObjective:
+    """The objective in a worker process, which reads the data itself; what trials answer goes into `answers`."""
     with scratch() as folder:
         found = prepare(request, file.request, folder, Budget(None), Unwatched())
-        return objective_of(found, file, request.config, directory / ANSWERS)
+        return objective_of(found, file, request.config, answers)

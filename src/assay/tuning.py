@@ -12,26 +12,22 @@ from time import monotonic
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
-from assay.data.rows import joined
 from assay.data.schema import Kind, Task
-from assay.data.split import units_of
 from assay.errors import ConfigError, DivergenceError
-from assay.evaluate.metrics import metric as metric_named
-from assay.evaluate.record import Selection
 from assay.report.study_page import draw_study
 from assay.request import Request, RequestFile, recalled, resolve, with_table, written
-from assay.run import fit
+from assay.run import carried_out, fit
 from assay.runs import Run
-from assay.search.answered import selection_of_trials
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
+from assay.search.pareto import goals_named, take
+from assay.search.ray_executor import RayExecutor, check_engine
 from assay.search.settings import OWN
-from assay.search.space import FAMILY
 from assay.search.store import check_url
 from assay.search.study import TOLD, Limits, Study
-from assay.search.trial import Value
 from assay.studies import (
     ANSWERS,
     BEST,
+    ENSEMBLE,
     PAGE,
     RUN,
     STUDY,
@@ -43,11 +39,13 @@ from assay.studies import (
     taken_up,
     write_whole,
 )
+from assay.study_changes import refuse_changes
+from assay.study_end import best_config, chosen, mixture_config, verdicts_of
 from assay.study_plan import MOST_OF_FIT, Found, Search, held_for_fit, made_again, objective_of, planned, prepare
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
 from assay.train.watch import Unwatched, Watch
-from assay.workspace import partial_of, scratch
+from assay.workspace import opened, partial_of, scratch
 
 #: The time of a study for which none was given.
 BUDGET = "5m"
@@ -55,19 +53,24 @@ BUDGET = "5m"
 
 def tune(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     *,
     over: Sequence[str] = (),
     space: str | os.PathLike[str] | None = None,
     settings: str | os.PathLike[str] | None = None,
-    sampler: str = "auto",
-    prune: str = "none",
+    sampler: str | None = None,
+    prune: str | None = None,
+    objective: str | Sequence[str] = (),
+    pick: int | None = None,
     trials: int | None = None,
     folds: int = 0,
     metric: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    engine: str | None = None,
+    address: str | None = None,
     storage: str | None = None,
-    fit_best: bool = True,
+    ensemble: bool | None = None,
+    fit_best: bool | None = None,
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
     out: str | os.PathLike[str] | None = None,
@@ -99,16 +102,24 @@ def tune(
             ones of the families that suit the data.
         space: a YAML file with `parameters` and `constraints` instead.
         settings: a YAML file with a list of settings to try instead.
-        sampler: auto, grid, random, quasi, tpe, gp, cmaes, nsga2.
-        prune: none, asha, hyperband or median (over epochs), wilcoxon (over folds).
+        sampler: auto (the default), grid, random, quasi, tpe, gp, cmaes, nsga2.
+        prune: none (the default), asha, hyperband or median (over epochs), wilcoxon (over folds).
+        objective: what settings are to be good in: the score, and beside it `latency` (microseconds a row) or `size`
+            (bytes), such as `"score,latency"`. Then there is a front to choose from.
+        pick: the trial that is trained in the end; by default the best, of several objectives the knee of the front.
         trials: how many at most; by default as many as there is time for.
         folds: of the cross-validation that judges; 0 suits the rows, 1 takes the validation rows.
         metric: that trials are judged by; by default the primary one of the task.
-        jobs: worker processes.
+        jobs: worker processes; 1 by default, of a cluster as many as it has cores.
+        engine: `local` (the default) or `ray`, which sends trials to a Ray cluster that runs already.
+        address: of that cluster, HOST:PORT; RAY_ADDRESS by default.
         storage: the URL of an SQLite or PostgreSQL database; by default a journal in the directory.
-        fit_best: train the best setting when the search is over.
+        ensemble: train the best settings as parts of one model where that is better than the best alone; by default
+            where there is one objective.
+        fit_best: train the best setting when the search is over, which is the default.
         out: a new directory; by default the next `studies/<name>-<n>`.
-        resume: the directory of a study to go on with; only `trials` and `budget` may be given beside it.
+        resume: the directory of a study to go on with; `trials`, `budget`, `fit_best`, `pick` and `address` may be
+            given anew beside it, and all else stays.
         preset, config, overrides: as for `fit`; what they set is the same in all trials.
         budget: of the whole, the final fit included; 5 minutes by default.
         seed: every random choice follows from it.
@@ -121,21 +132,23 @@ def tune(
         GateError: the audit (strict), or most trials, or the final fit said no.
     """
     watch, started = watch or Unwatched(), monotonic() if started is None else started
+    goals = (objective,) if isinstance(objective, str) else tuple(objective)
     search = Search(
-        tuple(over), _path(space), _path(settings), sampler, prune, trials, folds, metric, jobs, storage, fit_best
-    )
+        tuple(over), _path(space), _path(settings), sampler, prune, trials, folds or None, metric, jobs, storage,
+        fit_best, goals, pick, ensemble, engine, address,
+    )  # fmt: skip
     said: dict[str, object] = {
-        "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
+        "target": target if target is None or isinstance(target, str) else tuple(target), "kinds": kinds, "task": task,
+        "positive": positive, "drop": tuple(drop), "group": group,
         "time": time, "weight": weight,
     }  # fmt: skip
     named = {"data": data, "test": test, "valid": valid}
     if resume is not None:
         beside: dict[str, object] = {
             "out": out, "preset": preset, "seed": seed, "strict": strict, "config": config,
-            "overrides": tuple(overrides), "over": search.over, "space": space, "settings": settings,
-            "storage": storage, "metric": metric, "folds": folds or None,
+            "KEY=VALUE": tuple(overrides),
         }  # fmt: skip
-        return _go_on(Path(resume), named, said | beside, trials, budget, watch, started)
+        return _go_on(Path(resume), named, said, beside, search, budget, watch, started)
     own = budget if budget is not None or preset is not None or config is not None else BUDGET
     composed = resolve(config, preset, overrides, budget=own, seed=seed, strict=strict)
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
@@ -162,6 +175,7 @@ def _check(search: Search) -> None:
     Raises:
         ConfigError: there are such.
     """
+    check_engine(search.engine or "local", search.address)
     for name, value, least in (("trials", search.trials, 1), ("folds", search.folds, 0), ("jobs", search.jobs, 1)):
         if value is not None and value < least:
             raise ConfigError(f"--{name} must be {least} or more", f"{value} was given", "Give a larger number.")
@@ -171,29 +185,81 @@ def _check(search: Search) -> None:
         raise ConfigError("a study has one space", f"{' and '.join(given)} are given", "Leave one of them.")
     if search.storage is not None:
         check_url(search.storage)
-    if search.jobs > 1 and search.prune != "none":
-        raise ConfigError("a pruner compares the trials of one process", f"--jobs is {search.jobs}",
-                          "Leave out --prune or --jobs.")  # fmt: skip
+    if search.pick is not None:
+        raise ConfigError("a trial can be picked when there are trials", f"--pick {search.pick} is for a new study",
+                          "Search first, with --no-fit, then `assay tune --resume DIR --pick N`.")  # fmt: skip
+    _check_together(search)
+
+
+def _check_together(search: Search) -> None:
+    """Refuse ways of searching that do not go together.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    goals, prunes = goals_named(search.goals), search.prune not in (None, "none")
+    apart = f"--jobs is {search.jobs}" if (search.jobs or 1) > 1 else ""
+    apart = "--engine is ray" if search.engine == "ray" else apart
+    if apart and prunes:
+        raise ConfigError("a pruner compares the trials of one process", apart, "Leave out --prune or the other.")
+    if apart and "latency" in goals:
+        raise ConfigError("latency is measured while nothing else runs", apart, "Leave out that, or latency.")
+    if len(goals) > 1 and prunes:
+        raise ConfigError("a pruner compares trials by one number", f"--objective has {len(goals)}",
+                          "Leave out --prune, or all but score.")  # fmt: skip
+    if len(goals) > 1 and search.ensemble:
+        raise ConfigError("an ensemble is for the score alone", f"--objective is {','.join(goals)}",
+                          "Leave out --ensemble: it costs the time and the size of all its parts.")  # fmt: skip
 
 
 def _go_on(
-    directory: Path, sources: dict[str, Any], said: dict[str, object], trials: int | None,
+    directory: Path, sources: dict[str, Any], said: dict[str, object], beside: dict[str, object], search: Search,
     budget: float | str | None, watch: Watch, started: float,
 ) -> Tuned:  # fmt: skip
     with taken_up(directory) as (file, notes):
+        refuse_changes(file, {**beside, **search.beside_resume})
         for note in notes:
             watch.note(note)
         call = f"assay.tune(data, resume={str(directory)!r})"
         request = recalled(file.request, directory, sources, said, call)
-        if trials is not None or budget is not None:
-            more = resolve(None, None, (), budget=budget, seed=None, strict=False).budget
-            file = file.model_copy(
-                update={"trials": trials or file.trials, "budget": file.budget if budget is None else more, "ended": ""}
-            )
+        file = _changed(directory, file, search, budget)
         if file.ended and (not file.fits or (directory / RUN / "model").is_dir()):
             raise ConfigError("a study must have something left to do to go on", f"{str(directory)!r} is finished",
-                              f"`assay show {directory}` shows it; --trials or --budget lets it try more.")  # fmt: skip
+                              f"`assay show {directory}` shows it; --trials or --budget lets it try more, --fit trains "
+                              "the best.")  # fmt: skip
+        write_whole(directory, STUDY, file.to_json())
         return _search(directory, request, file.request, Search(), file, watch, started)
+
+
+def _changed(directory: Path, file: StudyFile, search: Search, budget: float | str | None) -> StudyFile:
+    """The study with what may be given anew: trials, time, whether and which trial is trained, and where Ray is.
+
+    Raises:
+        ConfigError: a number cannot be, or another trial is picked when one was trained.
+    """
+    update: dict[str, object] = {}
+    if search.trials is not None:
+        if search.trials < 1:
+            raise ConfigError("--trials must be 1 or more", f"{search.trials} was given", "Give a larger number.")
+        update |= {"trials": search.trials, "ended": ""}
+    if budget is not None:
+        update |= {"budget": resolve(None, None, (), budget=budget, seed=None, strict=False).budget, "ended": ""}
+    if search.fits is not None:
+        update["fits"] = search.fits
+    if search.address is not None:
+        check_engine(file.engine, search.address)
+        update["address"] = search.address
+    if search.pick is not None:
+        if (directory / RUN).exists() or partial_of(directory / RUN).exists():
+            raise ConfigError(
+                "one trial of a study is trained, for that opens the test rows", f"{directory / RUN} is there",
+                "Train another with `assay fit --config`, and do not choose by its test score.",
+            )  # fmt: skip
+        tried = file.store(directory).load()
+        take(tried, file.goals, file.label, higher=file.higher, default=None, pick=search.pick)
+        update |= {"picked": search.pick, "fits": search.fits is not False}
+        update |= {"mixture": None, "combines": False}
+    return file.model_copy(update=update)
 
 
 # The paragraph --------------------------------------------------------------------------------------------------------
@@ -222,7 +288,9 @@ def _search(
     _write(tuned)
     if tuned.best is None:
         _refuse_without(tuned)
-    if file.fits:
+    if file.fits and (directory / RUN / "model").is_dir():
+        watch.note(f"the model in {directory / RUN} was chosen from fewer trials; the test rows are not opened twice")
+    elif file.fits:
         _fit(request, tuned, budget, watch)
         _write(open_study(directory))
     return open_study(directory)
@@ -237,12 +305,21 @@ def _run(
     """Try settings until an end is reached, and note which."""
     objective = objective_of(found, file, request.config, directory / ANSWERS)
     proposer = file.proposer(tuple(OWN))
-    store = file.store(directory, begins=True, mend=True)
     executor: Executor = LocalExecutor(objective)
-    if file.jobs > 1:
-        maker = partial(made_again, request, file, directory)
+    if file.engine == "ray":
+        far = partial(made_again, request, file)
+        ray = stack.enter_context(RayExecutor(far, file.address, file.jobs or None, directory / ANSWERS))
+        file = file.model_copy(update={"jobs": ray.slots})
+        write_whole(directory, STUDY, file.to_json())
+        executor = ray
+    elif file.jobs > 1:
+        maker = partial(made_again, request, file, directory / ANSWERS)
         executor = stack.enter_context(PoolExecutor(maker, file.jobs, free_cores()))
-    study = Study(objective, proposer, store, executor, seed=file.seed, prunes=file.pruning != "none")
+    store = file.store(directory, begins=True, mend=True)
+    pruned = file.pruning != "none"
+    study = Study(objective, proposer, store, executor, seed=file.seed, prunes=pruned, goals=file.goals)
+    known = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
+    objective.recall((trial, latency) for trial, latency in known if latency is not None)
     whole = budget.having_used(study.used)
     held = held_for_fit(whole) if file.fits and not math.isinf(whole.seconds) else 0.0
     try:
@@ -252,26 +329,10 @@ def _run(
         raise
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    chosen = _selection(found, study, file, request.config, directory / ANSWERS)
-    file = file.model_copy(update={"ended": end, "selection": chosen})
+    selection, mixture = chosen(found, study, file, directory, max(budget.left, 0.0) if file.fits else math.inf)
+    file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
     write_whole(directory, STUDY, file.to_json())
     return file
-
-
-def _selection(found: Found, study: Study, file: StudyFile, config: RunConfig, answers: Path) -> Selection | None:
-    """The best score without what the choice flatters it by; None without a completed trial."""
-    states = {number: each.outcome.state for number, each in study.tried.items() if each.outcome is not None}
-    completed = sorted(number for number, state in states.items() if state == "complete")
-    if not completed:
-        return None
-    split, task = found.split, found.schema.task
-    judged = split.valid if file.folds == 1 else joined(split.train, split.valid)
-    # Rows of one group are no more than one piece of evidence.
-    groups = None if found.schema.group is None else units_of(judged, found.schema, keep_duplicates=False)
-    return selection_of_trials(
-        answers, completed, len(states) - len(completed), task, metric_named(task, file.metric), groups=groups,
-        confidence=config.evaluate.confidence, seed=file.seed,
-    )  # fmt: skip
 
 
 def _refuse_without(tuned: Tuned) -> None:
@@ -287,36 +348,27 @@ def _refuse_without(tuned: Tuned) -> None:
 # The best -------------------------------------------------------------------------------------------------------------
 
 
-def best_config(tuned: Tuned) -> RunConfig:
-    """The configuration of the study with the options of its best trial, for `assay fit --config`."""
-    config = tuned.file.request.config
-    setting: dict[str, Value] = tuned.options
-    content = config.model_dump(mode="python", exclude_unset=True)
-    family = {} if FAMILY in setting else {FAMILY: tuned.file.space.families[0]}
-    for key, value in {**family, **setting}.items():
-        inner = content
-        *path, name = key.split(".")
-        for part in path:
-            inner = inner.setdefault(part, {})
-        inner[name] = value
-    return RunConfig.model_validate(content)
-
-
 def _write(tuned: Tuned) -> None:
     """The table of trials, the best setting, and the page."""
     tuned.trials.write_parquet(tuned.directory / TRIALS)
     if tuned.best is not None:
         write_whole(tuned.directory, BEST, to_yaml(best_config(tuned)))
+    several = mixture_config(tuned)
+    if several is None:
+        (tuned.directory / ENSEMBLE).unlink(missing_ok=True)
+    else:
+        write_whole(tuned.directory, ENSEMBLE, to_yaml(several))
     write_whole(tuned.directory, PAGE, draw_study(tuned.page))
 
 
 def _fit(request: Request, tuned: Tuned, budget: Budget, watch: Watch) -> Run:
-    """Train the best setting as `assay fit` would, in the time that is left; the test rows are opened there, once."""
+    """Train what was chosen as `assay fit` would, in the time that is left; the test rows are opened there, once."""
     out = tuned.directory / RUN
     if (partial_of(out) / "request.json").is_file():
         frames = {part: source for part, source in request.sources.items() if part in tuned.file.request.objects}
         return fit(frames.get("data"), test=frames.get("test"), valid=frames.get("valid"), resume=out, watch=watch)
-    config = best_config(tuned)
+    config = mixture_config(tuned) or best_config(tuned)
     if not math.isinf(budget.seconds):
         config = config.model_copy(update={"budget": max(budget.left, MOST_OF_FIT * held_for_fit(budget))})
-    return fit(request.data, test=request.test, valid=request.valid, config=config, out=out, watch=watch)
+    asked = Request(request.data, request.test, request.valid, config, (), verdicts=verdicts_of(tuned))
+    return carried_out(asked, opened(out, asked.name), watch)

@@ -1,6 +1,7 @@
 """Settings searched from a table to a tested model: by the command, in Python, killed and gone on with."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -32,7 +33,7 @@ def tuned(table, tmp_path_factory):
     """A study of five trials by the command line, with its run."""
     out = tmp_path_factory.mktemp("study") / "signs"
     command = ["tune", str(table), "--target", "y", "--over", "train.lr,model.width=16|32", "--trials", "5", "--folds",
-               "2", "--budget", "none", "--out", str(out), "--quiet", *FIXED]  # fmt: skip
+               "2", "--budget", "none", "--no-ensemble", "--out", str(out), "--quiet", *FIXED]  # fmt: skip
     assert main(command) == 0
     return out
 
@@ -81,8 +82,49 @@ def test_a_finished_study_tries_more_only_when_asked(tuned, table, capsys):
     assert "is finished" in capsys.readouterr().err
     assert main(["tune", str(table), "--target", "y", "--out", str(tuned)]) == 2
     assert "--resume" in capsys.readouterr().err
-    assert main(["tune", "--resume", str(tuned), "--over", "train.lr"]) == 2
-    assert "--over is given beside --resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--over", "train.lr"], "--over is given beside --resume; it was begun to search train.lr in "),
+        (["--sampler", "gp"], "--sampler is given beside --resume; it was begun with --sampler tpe"),
+        (["--prune", "asha"], "it was begun with --prune none"),
+        (["--jobs", "2"], "it was begun with --jobs 1"),
+        (["--folds", "3", "--metric", "log_loss"], "--metric, --folds are given"),
+        (["--objective", "score,size"], "it was begun with --objective score"),
+        (["--ensemble"], "it was begun with --no-ensemble"),
+        (["--engine", "ray"], "it was begun with --engine local"),
+        (["data.csv", "train.lr=0.1"], "DATA, KEY=VALUE are given"),
+        (["--pick", "1"], "one trial of a study is trained"),
+        (["--address", "here:1"], "without --engine ray"),
+        (["--trials", "0"], "--trials must be 1 or more"),
+    ],
+)  # fmt: skip
+def test_a_study_that_goes_on_refuses_what_it_cannot_change(tuned, capsys, arguments, said):
+    assert main(["tune", "--resume", str(tuned), *arguments]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_as_it_was_begun_is_no_change(tuned, capsys):
+    same = ["--sampler", "tpe", "--prune", "none", "--folds", "2", "--jobs", "1", "--no-ensemble"]
+    assert main(["tune", "--resume", str(tuned), *same]) == 2
+    assert "is finished" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="it was begun with --sampler tpe"):
+        assay.tune(resume=tuned, sampler="gp")
+    with pytest.raises(ConfigError, match="--preset, --seed are given"):
+        assay.tune(resume=tuned, preset="best", seed=1)
+
+
+def test_the_ledger_of_the_run_tells_of_the_study(tuned):
+    verdicts = {each.practice: each for each in open_study(tuned).run.report().ledger}
+    found = verdicts["search.settings"]
+    assert (found.outcome, found.value) == ("applied", 5)
+    assert found.reason.startswith("5 settings of 2 parameters tried (5 complete), proposed by tpe")
+    assert "judged by AUROC on 2 folds" in found.reason
+    assert verdicts["search.settings-bias"].value == open_study(tuned).file.selection.flattery
+    assert verdicts["search.edges"].outcome in ("passed", "warned")
+    assert verdicts["search.mixture"].outcome == "skipped"
 
 
 class Ending:
@@ -159,6 +201,15 @@ def test_a_frame_is_given_again(table, tmp_path):
         (["--jobs", "2", "--prune", "asha"], "compares the trials of one process"),
         (["--over", "train.lr", "--space", "space.yaml"], "one space"),
         (["--budget", "none"], "neither --trials nor a --budget"),
+        (["--objective", "score,speed"], "an objective must be one of score, latency, size"),
+        (["--objective", "score,latency", "--jobs", "2"], "latency is measured while nothing else runs"),
+        (["--objective", "score,size", "--prune", "asha"], "a pruner compares trials by one number"),
+        (["--objective", "score,size", "--ensemble"], "an ensemble is for the score alone"),
+        (["--objective", "score,size", "--sampler", "cmaes", "--over", "train.lr,train.weight_decay"],
+         "searches for one thing"),
+        (["--pick", "3"], "can be picked when there are trials"),
+        (["--engine", "spark"], "an engine must be local or ray"),
+        (["--engine", "ray", "--prune", "asha"], "compares the trials of one process"),
         (["--storage", "mysql://me:secret@host/x", "--trials", "2"], "SQLite or PostgreSQL"),
         (["--sampler", "grid", "--budget", "40s", "--over", "train.lr,model.width,model.layers,train.weight_decay"],
          "settings at about"),
@@ -171,3 +222,93 @@ def test_what_cannot_be_is_said_before_anything_is_tried(table, tmp_path, capsys
     assert said in error
     assert "secret" not in error
     assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def several(table, tmp_path_factory):
+    """A search for score, latency and size, without a run."""
+    out = tmp_path_factory.mktemp("several") / "signs"
+    command = ["tune", str(table), "--target", "y", "--over", "train.lr,model.width=8|64", "--trials", "8", "--folds",
+               "2", "--objective", "score,latency,size", "--budget", "none", "--no-fit", "--out", str(out), "--quiet",
+               *FIXED]  # fmt: skip
+    assert main(command) == 0
+    return out
+
+
+def test_a_search_for_several_things_has_a_front(several, capsys):
+    study = open_study(several)
+    assert study.file.goals == ("score", "latency", "size")
+    assert study.run is None
+    latencies = {}
+    for each in study.tried:
+        latencies.setdefault(each.trial.options["model.width"], set()).add(each.outcome.latency)
+    assert {len(known) for known in latencies.values()} == {1}  # one number for networks of one shape
+    trials = pl.read_parquet(several / "trials.parquet")
+    assert trials.filter(pl.col("front"))["number"].sort().to_list() == sorted(each.number for each in study.front)
+    assert trials["latency"].min() > 0.0
+    assert study.best in study.front
+    assert main(["show", str(several)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"front of {len(study.front)} trials" in shown
+    assert f"taken: trial {study.best.number}: it is the knee of the front" in shown
+    assert "us a row" in shown
+    page = (several / "report.html").read_text()
+    assert "bytes of the numbers" in page
+    assert "the line is the front" in page
+
+
+def test_a_trial_of_the_front_is_picked_and_trained(several, tmp_path):
+    copied = shutil.copytree(several, tmp_path / "signs")
+    picked = open_study(copied).front[-1].number
+    study = assay.tune(resume=copied, pick=picked)
+    assert study.best.number == picked
+    part = study.run.report().training.parts[0]
+    assert part.options["model.width"] == study.options["model.width"]
+    verdict = next(each for each in study.run.report().ledger if each.practice == "search.settings")
+    assert f"trial {picked} was taken: it was picked" in verdict.reason
+
+
+def test_settings_that_gain_together_are_parts_of_one_model(table, tmp_path):
+    study = assay.tune(
+        table, "y", out=tmp_path / "a", over=["train.lr,model.width=16|32"], trials=6, folds=2, budget="none",
+        fit_best=False, ensemble=True, overrides=[*FIXED, "model.members=1"],
+    )  # fmt: skip
+    assert study.file.mixture is not None
+    # Whether these few settings gain together is chance: that they do is written down, and the study goes on from it.
+    two = sorted({each.trial.options["model.width"]: each.number for each in study.tried}.values())
+    taken = study.file.mixture.model_copy(
+        update={"numbers": tuple(two), "shares": (0.5, 0.5), "is_taken": True, "why": "so it is"}
+    )
+    file = study.file.model_copy(update={"mixture": taken})
+    (tmp_path / "a" / "study.json").write_text(file.to_json())
+    run = assay.tune(resume=tmp_path / "a", fit_best=True).run
+    names = {part.name for part in run.report().training.parts}
+    assert names <= {"mlp", "mlp 2"}
+    verdicts = {each.practice: each for each in run.report().ledger}
+    assert "are trained as parts of one model: so it is" in verdicts["search.mixture"].reason
+    assert verdicts["search.recipes"].reason == "as ensemble.settings says: mlp, mlp 2"
+    assert run.report().parity is not None
+    from assay.compose.hydra_io import compose
+
+    config = compose(None, tmp_path / "a" / "ensemble.yaml")
+    assert len(config.ensemble.settings) == 2
+    assert config.ensemble.settings[0].startswith("model.name=mlp ")
+
+
+def test_labels_are_searched_by_their_log_loss(tmp_path):
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(160, 3))
+    frame = pl.DataFrame(
+        {f"x{at}": x[:, at] for at in range(3)} | {f"y{at}": (x[:, at] > 0).astype(int) for at in range(2)}
+    )
+    study = assay.tune(
+        frame, ["y0", "y1"], out=tmp_path / "a", over=["train.lr"], trials=4, folds=2, budget="none", fit_best=False,
+        overrides=["model.name=mlp", "train.epochs=2", "train.threads=1"],
+    )  # fmt: skip
+    assert study.file.metric == "log_loss"
+    assert study.states["complete"] == 4
+    truth = np.load(tmp_path / "a" / "answers" / "truth.npy")
+    answer = np.load(tmp_path / "a" / "answers" / f"{study.best.number}.npy")
+    stated = np.where(truth > 0, answer, 1.0 - answer.astype(float))
+    assert study.best.value == pytest.approx(-np.log(stated).mean(), rel=1e-5)
+    assert study.file.selection.validation == pytest.approx(study.best.value)

@@ -52,12 +52,33 @@ def tune(
         Path | None, typer.Option(metavar="FILE", help="A list of settings in YAML to try.", show_default="none")
     ] = None,
     sampler: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="auto, grid, random, quasi, tpe, gp, cmaes or nsga2."),
-    ] = "auto",
+        str | None,
+        typer.Option(metavar="NAME", help="auto, grid, random, quasi, tpe, gp, cmaes or nsga2.", show_default="auto"),
+    ] = None,
     prune: Annotated[
-        str, typer.Option(metavar="NAME", help="none, asha, hyperband or median (over epochs), wilcoxon (over folds).")
-    ] = "none",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="none, asha, hyperband or median (over epochs), wilcoxon (over folds).",
+            show_default="none",
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="What settings are to be good in: score, or with it latency or size, as score,latency.",
+            show_default="score",
+        ),
+    ] = None,
+    pick: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --resume: the trial that is trained in the end.",
+            show_default="the best; of several objectives the knee of the front",
+        ),
+    ] = None,
     trials: Annotated[
         int | None,
         typer.Option(metavar="N", help="Most settings to try.", show_default="as many as there is time for"),
@@ -70,14 +91,33 @@ def tune(
         str | None,
         typer.Option(metavar="NAME", help="What trials are judged by: auroc, log_loss, rmse.", show_default="primary"),
     ] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Worker processes.")] = 1,
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Worker processes.", show_default="1")] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="local, or ray: trials go to a Ray cluster that runs already.", show_default="local"
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Of the Ray cluster.", show_default="RAY_ADDRESS"),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(metavar="URL", help="An SQLite or PostgreSQL database.", show_default="a journal in the folder"),
     ] = None,
-    no_fit: Annotated[
-        bool, typer.Option("--no-fit", help="Only search; do not train the best setting.", show_default="off")
-    ] = False,
+    ensemble: Annotated[
+        bool | None,
+        typer.Option(
+            "--ensemble/--no-ensemble",
+            help="Train the best settings as parts of one model, where that is better than the best alone.",
+            show_default="on with one objective",
+        ),
+    ] = None,
+    fit_best: Annotated[
+        bool | None,
+        typer.Option("--fit/--no-fit", help="Train the best setting in the end, or only search.", show_default="fit"),
+    ] = None,
     test: take.Test = None,
     valid: take.Valid = None,
     budget: Annotated[
@@ -93,7 +133,8 @@ def tune(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Go on with a study that was killed or ended; --trials and --budget may be given anew.",
+            help="Go on with a study that was killed or ended; --trials, --budget, --fit, --pick and --address may be "
+            "given anew, and nothing else.",
             show_default="a new study",
         ),
     ] = None,
@@ -121,13 +162,18 @@ def tune(
         "group": group, "time": time, "weight": weight, "positive": positive, "task": task,
     }  # fmt: skip
     if resume is not None:
+        from assay.studies import read_study
+        from assay.study_changes import refuse_changes
+
         beside = {
             **given, "preset": preset, "out": out, "config": config, "seed": seed, "strict": strict, "over": over,
             "space": space, "settings": settings, "storage": storage, "metric": metric, "folds": folds,
+            "sampler": sampler, "prune": prune, "objective": objective, "jobs": jobs, "engine": engine,
+            "ensemble": None if ensemble is None else "yes" if ensemble else "no",
             "KEY=VALUE": [*extra, *(overrides or ())],
         }  # fmt: skip
-        take.refuse_beside_resume(beside, "a study")
-        found = _resume(resume, trials, budget, quiet=quiet, started=started)
+        refuse_changes(read_study(resume), beside)
+        found = _resume(resume, trials, budget, pick, address, fit_best, quiet=quiet, started=started)
     else:
         if budget is None and preset is None and config is None:
             budget = "5m"
@@ -146,7 +192,8 @@ def tune(
             found = tune_study(
                 resolved.table.data, test=resolved.table.test, valid=resolved.table.valid, over=over or (),
                 space=space, settings=settings, sampler=sampler, prune=prune, trials=trials, folds=folds or 0,
-                metric=metric, jobs=jobs, storage=storage, fit_best=not no_fit, out=out, config=resolved, watch=watch,
+                metric=metric, jobs=jobs, storage=storage, fit_best=fit_best, out=out, config=resolved, watch=watch,
+                objective=objective or (), pick=pick, engine=engine, address=address, ensemble=ensemble,
                 started=started,
             )  # fmt: skip
         finally:
@@ -154,7 +201,10 @@ def tune(
     _report(found, as_json=as_json)
 
 
-def _resume(path: Path, trials: int | None, budget: str | None, *, quiet: bool, started: float) -> Tuned:
+def _resume(
+    path: Path, trials: int | None, budget: str | None, pick: int | None, address: str | None, fit_best: bool | None, *,
+    quiet: bool, started: float,
+) -> Tuned:  # fmt: skip
     from assay.progress import progress_to
 
     watch = progress_to(sys.stderr, quiet=quiet)
@@ -162,7 +212,10 @@ def _resume(path: Path, trials: int | None, budget: str | None, *, quiet: bool, 
         watch.stage("load")
         from assay.tuning import tune as tune_study  # torch
 
-        return tune_study(resume=path, trials=trials, budget=budget, watch=watch, started=started)
+        return tune_study(
+            resume=path, trials=trials, budget=budget, pick=pick, address=address, fit_best=fit_best, watch=watch,
+            started=started,
+        )  # fmt: skip
     finally:
         watch.close()
 
@@ -201,7 +254,12 @@ def study_content(found: Tuned) -> dict[str, object]:
         "default": None if default is None else {"number": default.number, "value": default.value},
         "selection": None if found.file.selection is None else found.file.selection.model_dump(mode="json"),
         "importance": [each.model_dump(mode="json") for each in found.importances],
+        "interactions": None if found.interactions is None else found.interactions.model_dump(mode="json"),
         "edges": list(found.edges),
+        "objectives": list(found.file.goals),
+        "front": [each.number for each in found.front] if len(found.file.goals) > 1 else None,
+        "taken": None if found.taken is None else found.taken.why,
+        "mixture": None if found.file.mixture is None else found.file.mixture.model_dump(mode="json"),
         "table": found.trials.to_dicts(),
     }
 
@@ -221,6 +279,9 @@ def print_study(found: Tuned) -> None:
     console.print(_table(found))
     from assay.search.space import told
 
+    if len(file.goals) > 1:
+        console.print(_front(found))
+        console.print(f"taken: trial {best.number}: {found.taken.why if found.taken else ''}", soft_wrap=True)
     console.print(
         f"best: trial {best.number}, {file.label} {best.value:.4f} with {told(found.options)}", soft_wrap=True
     )
@@ -228,11 +289,17 @@ def print_study(found: Tuned) -> None:
         console.print(f"the default, trial {default.number}, has {default.value:.4f}", soft_wrap=True)
     if file.selection is not None and file.selection.corrected.value is not None:
         console.print(_corrected(file.selection), soft_wrap=True)
+    if file.mixture is not None:
+        from assay.search.mixture import in_words
+
+        console.print(f"ensemble: {in_words(file.mixture)}", soft_wrap=True)
     if found.importances:
         from assay.search.findings import EVALUATOR
 
         shares = ", ".join(f"{each.name} {each.share:.0%}" for each in found.importances)
         console.print(f"importance ({EVALUATOR}, an indication only): {shares}", soft_wrap=True)
+    for contour in () if found.interactions is None else found.interactions.contours:
+        console.print(f"together (a forest's view, an indication only): {contour.told}", soft_wrap=True)
     for note in found.edges:
         console.print(f"note: {note}", soft_wrap=True)
 
@@ -264,6 +331,32 @@ def _table(found: Tuned) -> Table:
         table.add_row(*_cells(each, keys))
     if len(ordered) > _MOST:
         table.caption = f"{len(ordered) - _MOST} more in trials.parquet"
+    return table
+
+
+def _front(found: Tuned) -> Table:
+    """The trials that no other equals in all objectives, the best score first."""
+    from rich import box
+    from rich.table import Table
+
+    from assay.search.pareto import microseconds, size
+    from assay.search.space import told
+
+    goals, label = found.file.goals, found.file.label
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, title_justify="left")
+    table.title = f"front of {len(found.front)} trials; --resume {found.directory} --pick N trains one of them"
+    for heading in ("trial", label, *goals[1:], "setting", ""):
+        table.add_column(heading, justify="left" if heading in ("", "setting") else "right", overflow="fold")
+    told_by = {"latency": microseconds, "size": size}
+    for each in found.front[:_MOST]:
+        assert each.outcome is not None
+        values = dict(zip(goals, each.outcome.values(goals), strict=True))
+        costs = [told_by[goal](values[goal]) for goal in goals[1:]]
+        is_taken = found.best is not None and each.number == found.best.number
+        row = [str(each.number), f"{values['score']:.4f}", *costs, told(each.trial.options)]
+        table.add_row(*row, "taken" if is_taken else "")
+    if len(found.front) > _MOST:
+        table.caption = f"{len(found.front) - _MOST} more in trials.parquet"
     return table
 
 

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.schema import Task
-from assay.evaluate.metrics import ECE_BINS, LABEL_METRICS, Floats, Ranking, average_defined, calibration_bins, ratio
+from assay.evaluate.metrics import (
+    ECE_BINS,
+    LABEL_METRICS,
+    Floats,
+    Ranking,
+    Scorer,
+    average_defined,
+    calibration_bins,
+    ratio,
+)
 
 #: The metrics that rank rows, which cost most.
 RANKED = ("auroc", "auprc")
@@ -52,6 +61,11 @@ class LabelScorer:
         """The metrics for one weighting (n,), ones by default."""
         weights = np.ones((1, self.rows)) if weight is None else np.asarray(weight, np.float64)[None]
         return {name: float(value[0]) for name, value in self(weights, only).items()}
+
+    def of_rows(self, name: str) -> Floats | None:
+        """What each row adds to a metric that is a mean over rows, (n,); None of others."""
+        places = {"log_loss": 0, "brier": 1, "hamming_loss": 2}
+        return self.row_losses[:, places[name]] if name in places else None
 
     def by_label(self, weights: Floats) -> dict[str, Floats]:
         """Precision, recall and F1 of each label, (b, L) each; NaN where not defined."""
@@ -141,3 +155,10 @@ class LabelScorer:
             off = np.array([np.abs(np.bincount(bins, one * gap, ECE_BINS)).sum() for one in repeated])
             values["ece"] = ratio(off, total * self.classes)
         return values
+
+
+def scorer_for(task: Task, truth: NDArray[Any], prediction: Floats) -> Scorer | LabelScorer:
+    """The scorer of a task; labels are given from one half on: a model has thresholds, what is searched has none."""
+    if task is Task.MULTILABEL:
+        return LabelScorer(truth, prediction, np.full(prediction.shape[1], 0.5))
+    return Scorer(task, truth, prediction)

@@ -116,6 +116,11 @@ PRIMARY: dict[Task, str] = {
 }  # fmt: skip
 
 
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """The metrics of classes, labels or single values; none of forecasts."""
+    return LABEL_METRICS if task is Task.MULTILABEL else METRICS.get(task, ())
+
+
 def metric(task: Task, name: str) -> Metric:
     """The metric `name` of `task`.
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from assay.data.schema import Task
 from assay.evaluate.intervals import bootstrap_interval, resamples, sample_count
-from assay.evaluate.metrics import Floats, Ints, Metric, Scorer
+from assay.evaluate.label_metrics import scorer_for
+from assay.evaluate.metrics import Floats, Ints, Metric
 from assay.evaluate.record import Estimate, Selection
 
 #: The scores of all settings, (S, b), for weights of the rows, (b, n).
@@ -30,6 +31,8 @@ _LEFT_OUT = float(np.exp(-1.0))
 _NARROWER = float(np.sqrt(_LEFT_OUT / (1.0 - _LEFT_OUT)))
 #: What a setting costs beside a weighting of a row, where its rows are summed and where they are ranked or counted.
 _SUMMED, _RANKED = 0.02, 1.0
+#: Numbers of the answers of all settings that are held in memory.
+IN_MEMORY = 50_000_000
 
 
 def best_of_losses(
@@ -83,29 +86,39 @@ def best_of_answers(
     confidence: float = 0.95,
     samples: int = 1000,
     seed: int = 0,
+    in_memory: int = IN_MEMORY,
 ) -> Selection:
     """The best of settings by a metric of their answers for rows that they had not learned from; see `best_of_losses`.
 
     Args:
         task: of the rows.
-        truth: class positions or values, (n,), of forecasts (n, H).
+        truth: class positions or values, (n,), of forecasts (n, H), of labels 0 and 1, (n, L).
         answers: probabilities (n, K), values (n,) or forecasts (n, H) of each setting; None of those that failed or
             were pruned.
         measure: one of the metrics of the task; of forecasts mae or rmse.
+        in_memory: numbers of all answers beyond which they are gone through one after another for each draw.
 
     Raises:
         ValueError: no setting has answers, or there are no rows.
     """
+    sizes = {at: each.size for at, each in enumerate(answers) if each is not None}
+    left_out, rows = len(answers) - len(sizes), len(truth)
+    is_classes = task in (Task.BINARY, Task.MULTICLASS)
+    strata = np.asarray(truth, np.int64) if is_classes and groups is None else None
+    units = rows if groups is None else len(np.unique(groups))
+    if task is not Task.FORECASTING and sum(sizes.values()) > in_memory:
+        taken = sample_count(rows, samples, max(len(sizes) * _RANKED, 1.0))
+        drawn = iter([np.concatenate(list(draws(rows, taken, seed, groups=groups, strata=strata)))])
+        of_each = _one_after_another(task, truth, answers, list(sizes), measure)
+        return _best_of(of_each, len(sizes), rows, measure, drawn, weight, units, left_out, confidence)
     known = [np.asarray(each, np.float64) for each in answers if each is not None]
-    left_out, rows = len(answers) - len(known), len(truth)
     if task is Task.FORECASTING and known:
         missed = np.stack([np.abs(each - truth) for each in known])
         return best_of_losses(
             (missed**2 if measure.id == "rmse" else missed).mean(axis=2), measure, left_out=left_out, weight=weight,
             groups=groups, confidence=confidence, samples=samples, seed=seed,
         )  # fmt: skip
-    scorers = [Scorer(task, truth, each) for each in known]
-    strata = None if task is Task.REGRESSION or groups is not None else np.asarray(truth, np.int64)
+    scorers = [scorer_for(task, truth, each) for each in known]
     of_rows = [scorer.of_rows(measure.id) for scorer in scorers]
     added = [each for each in of_rows if each is not None]
     if scorers and len(added) == len(scorers):
@@ -119,8 +132,24 @@ def best_of_answers(
 
     taken = sample_count(rows, samples, max(len(scorers) * _RANKED, 1.0))
     drawn = draws(rows, taken, seed, groups=groups, strata=strata)
-    units = rows if groups is None else len(np.unique(groups))
     return _best_of(scores, len(scorers), rows, measure, drawn, weight, units, left_out, confidence)
+
+
+def _one_after_another(
+    task: Task, truth: NDArray[Any], answers: Sequence[Floats | None], places: Sequence[int], measure: Metric
+) -> Scores:
+    """The scores of very many settings, whose answers lie in files, with those of one in memory at a time."""
+
+    def of_one(answer: Floats | None, weights: Floats) -> Floats:
+        scorer = scorer_for(task, truth, np.asarray(answer, np.float64))
+        each = scorer.of_rows(measure.id)
+        if each is None:
+            return scorer(weights, (measure.id,))[measure.id]
+        total = weights.sum(axis=1)
+        means = np.divide(weights @ each, total, out=np.full(len(total), np.nan), where=total > 0)
+        return np.asarray(np.sqrt(means) if measure.id == "rmse" else means, np.float64)
+
+    return lambda weights: np.stack([of_one(answers[at], weights) for at in places])
 
 
 def draws(

@@ -428,8 +428,9 @@ def scatter_chart(
     *,
     diagonal: bool = False,
     level: bool = False,
+    lines: Sequence[Series] = (),
 ) -> str:
-    """Dots; `diagonal` gives both axes one range and draws x = y, `level` draws y = 0."""
+    """Dots; `diagonal` gives both axes one range and draws x = y, `level` draws y = 0, `lines` lie on the dots."""
     known = [(a, b) for a, b in zip(xs, ys, strict=True) if a is not None and b is not None]
     known = [(a, b) for a, b in known if math.isfinite(a) and math.isfinite(b)]
     if not known:
@@ -445,7 +446,8 @@ def scatter_chart(
     if level and high[0] <= 0 <= high[1]:
         body.append(_line(plot.left, plot.py(0), plot.right, plot.py(0), "chance"))
     dots = "".join(f'<circle cx="{plot.px(a):.1f}" cy="{plot.py(b):.1f}" r="2.2"/>' for a, b in known)
-    return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>'])
+    over = [_path(each, plot) + _alone(each, plot) for each in lines]
+    return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>', *over])
 
 
 def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH) -> str:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from assay.evaluate.record import Selection
 from assay.report.charts import Dot, Part, Series, bar_chart, interval_chart, line_chart, scatter_chart
+from assay.report.contour import contour_chart
+from assay.report.front_chart import front_pictures
 from assay.report.page import environment
 from assay.report.parallel import Upright, parallel_chart
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis
 from assay.report.words import fixed, percent
 from assay.search.findings import EVALUATOR, Importance
+from assay.search.interactions import Interactions, place_of
+from assay.search.mixture import Mixture, in_words
+from assay.search.pareto import Taken, microseconds, size
 from assay.search.space import Parameter, Space, shown, told
 from assay.search.store import Tried
-from assay.search.trial import Value
+from assay.search.trial import Goal
 from assay.version import __version__
 
-#: Trials that a table shows at most, the best first; axes of parallel coordinates.
-_MOST_ROWS, _MOST_AXES = 30, 8
+#: Trials that a table shows at most, the best first; axes of parallel coordinates; trials that pictures show at most.
+_MOST_ROWS, _MOST_AXES, _MOST_DRAWN = 30, 8, 1_000
 #: Share of the trials that parallel coordinates lift out.
 _BEST = 0.1
 
@@ -44,18 +50,34 @@ class StudyPage:
     importances: Sequence[Importance]
     edges: Sequence[str]
     selection: Selection | None
+    goals: Sequence[Goal] = ("score",)
+    front: Sequence[Tried] = ()
+    taken: Taken | None = None
+    mixture: Mixture | None = None
+    interactions: Interactions | None = None
 
     @property
     def over(self) -> list[Tried]:
         """The trials that are over, by number."""
         return [each for each in self.tried if each.outcome is not None]
 
-    @property
+    @cached_property
     def done(self) -> list[Tried]:
         """Those that completed, by number."""
         return [each for each in self.tried if each.value is not None]
 
-    @property
+    @cached_property
+    def drawn(self) -> list[Tried]:
+        """Those that pictures show: all, or of very many the best and an even sample of the others, by number."""
+        if len(self.done) <= _MOST_DRAWN:
+            return self.done
+        best = self.ranked[: _MOST_DRAWN // 4]
+        kept = {each.number for each in best}
+        others = [each for each in self.done if each.number not in kept]
+        stride = -(-len(others) // (_MOST_DRAWN - len(best)))
+        return sorted([*best, *others[::stride]], key=lambda each: each.number)
+
+    @cached_property
     def ranked(self) -> list[Tried]:
         """Those that completed, the best first."""
         sign = -1.0 if self.higher else 1.0
@@ -68,14 +90,16 @@ def draw_study(page: StudyPage) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    best = page.ranked[0] if page.done else None
+    first = page.ranked[0] if page.done else None
+    best = first if page.taken is None else page.taken.tried
     failed = [each for each in page.over if each.outcome is not None and each.outcome.state == "failed"]
     return environment().get_template("study.html.j2").render(
         version=__version__, page=page, best=best, failed=failed[:_MOST_ROWS], failures=len(failed),
         setting="" if best is None else told(dict(best.trial.options)), figures=list(_figures(page)),
         crossing=_parallel(page) if len(page.done) > 1 else None,
         keys=page.space.keys, rows=page.ranked[:_MOST_ROWS], more=max(len(page.done) - _MOST_ROWS, 0), shown=shown,
-        evaluator=EVALUATOR,
+        evaluator=EVALUATOR, costs=page.goals[1:], contours=list(_contours(page)), costing=_costing,
+        mixture="" if page.mixture is None else in_words(page.mixture),
     )  # fmt: skip
 
 
@@ -83,6 +107,9 @@ def _figures(page: StudyPage) -> Iterator[Picture]:
     done = page.done
     if len(done) < 2:
         return
+    if len(page.goals) > 1:
+        taken = None if page.taken is None else page.taken.tried
+        yield from front_pictures(page.drawn, page.front, taken, page.goals, page.label)
     yield _history(page)
     if page.importances:
         parts = [Part(each.name, each.share, percent(each.share)) for each in page.importances]
@@ -92,6 +119,21 @@ def _figures(page: StudyPage) -> Iterator[Picture]:
         yield Picture(bar_chart("Importance of parameters", parts), caption)
     for parameter in page.space.parameters:
         yield from _slice(page, parameter)
+
+
+def _costing(tried: Tried, goal: Goal) -> str:
+    """What a trial costs, in words."""
+    assert tried.outcome is not None
+    (value,) = tried.outcome.values((goal,))
+    return microseconds(value) if goal == "latency" else size(value)
+
+
+def _contours(page: StudyPage) -> Iterator[Picture]:
+    """What a forest expects over pairs of parameters, and what that means in words."""
+    for each in () if page.interactions is None else page.interactions.contours:
+        label = f"{page.label} expected over {each.x} and {each.y}"
+        svg = contour_chart(label, each.x, each.y, each.at_x, each.at_y, each.means, higher=page.higher)
+        yield Picture(svg, f"{each.told[0].upper()}{each.told[1:]}. The darker, the better.")
 
 
 def _history(page: StudyPage) -> Picture:
@@ -108,7 +150,7 @@ def _history(page: StudyPage) -> Picture:
 
 def _slice(page: StudyPage, parameter: Parameter) -> Iterator[Picture]:
     """The value over one parameter, in the trials in which it has a meaning."""
-    named = [(page.space.by_name(dict(each.trial.options)).get(parameter.name), each.value) for each in page.done]
+    named = [(page.space.by_name(dict(each.trial.options)).get(parameter.name), each.value) for each in page.drawn]
     pairs = [(at, value) for at, value in named if at is not None]
     if len({at for at, _ in pairs}) < 2:
         return
@@ -133,24 +175,17 @@ def _parallel(page: StudyPage) -> Picture:
     lifted = {each.number for each in ranked[: max(1, round(_BEST * len(ranked)))]}
     found = (_axis(page, parameter) for parameter in page.space.parameters)
     axes = [axis for axis in found if any(place is not None for place in axis.places)][:_MOST_AXES]
-    values = [each.value or 0.0 for each in page.done]
+    values = [each.value or 0.0 for each in page.drawn]
     low, high = min(values), max(values)
     places = [(value - low) / (high - low) if high > low else 0.5 for value in values]
     axes.append(Upright(page.label, places, fixed(low, 4), fixed(high, 4)))
-    svg = parallel_chart("Settings and their values", axes, [each.number in lifted for each in page.done])
-    return Picture(svg, "Each line is a trial; those of the best tenth stand out.")
+    svg = parallel_chart("Settings and their values", axes, [each.number in lifted for each in page.drawn])
+    some = f", of {len(page.drawn):,} of {len(page.done):,} trials" if len(page.drawn) < len(page.done) else ""
+    return Picture(svg, f"Each line is a trial{some}; those of the best tenth stand out.")
 
 
 def _axis(page: StudyPage, parameter: Parameter) -> Upright:
-    named = [page.space.by_name(dict(each.trial.options)).get(parameter.name) for each in page.done]
-    places = [None if value is None else _place(parameter, value) for value in named]
+    named = [page.space.by_name(dict(each.trial.options)).get(parameter.name) for each in page.drawn]
+    places = [None if value is None else place_of(parameter, value) for value in named]
     ends = (parameter.choices[0], parameter.choices[-1]) if parameter.choices else (parameter.low, parameter.high)
     return Upright(parameter.name, places, shown(ends[0] or 0), shown(ends[1] or 0))
-
-
-def _place(parameter: Parameter, value: Value) -> float:
-    """Where a value lies between the ends of its parameter, from 0 to 1."""
-    if parameter.choices:
-        return parameter.choices.index(value) / max(len(parameter.choices) - 1, 1)
-    low, high, number = float(parameter.low or 0.0), float(parameter.high or 0.0), float(value)
-    return math.log(number / low) / math.log(high / low) if parameter.scale == "log" else (number - low) / (high - low)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,15 @@ def keep_answers(folder: Path, number: int, prediction: Array) -> None:
     _write(folder / f"{number}.npy", prediction)
 
 
+def answer_of(folder: Path, number: int) -> Array:
+    """What one trial answered.
+
+    Raises:
+        BundleError: the file is missing or damaged.
+    """
+    return _read(folder / f"{number}.npy")
+
+
 def answers_of(folder: Path, numbers: Sequence[int]) -> Answered:
     """What the trials of these numbers answered, read when it is used.
 
@@ -92,11 +101,34 @@ def answers_of(folder: Path, numbers: Sequence[int]) -> Answered:
         BundleError: a file is missing or damaged.
     """
     rows = _read_rows(folder)
-    found = {number: _read(folder / f"{number}.npy", mapped=True) for number in numbers}
-    for number, prediction in found.items():
-        if len(prediction) != len(rows):
-            raise _damaged(folder / f"{number}.npy", f"it has {len(prediction):,} rows, not {len(rows):,}")
-    return Answered(rows, found)
+    return Answered(rows, {number: _answer(folder, number, rows) for number in numbers})
+
+
+def _answer(folder: Path, number: int, rows: Judged) -> Array:
+    path = folder / f"{number}.npy"
+    prediction = _read(path, mapped=True)
+    if len(prediction) != len(rows):
+        raise _damaged(path, f"it has {len(prediction):,} rows, not {len(rows):,}")
+    return prediction
+
+
+class _OneAtATime(Sequence[Array]):
+    """The answers of trials for some rows, each read when it is asked for: files that are mapped are open."""
+
+    def __init__(self, folder: Path, numbers: Sequence[int], rows: Judged, places: NDArray[np.int64]) -> None:
+        self._folder, self._numbers, self._rows, self._places = folder, numbers, rows, places
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> Array: ...
+    @overload
+    def __getitem__(self, at: slice) -> _OneAtATime: ...
+    def __getitem__(self, at: int | slice) -> Array | _OneAtATime:
+        if isinstance(at, slice):
+            return _OneAtATime(self._folder, self._numbers[at], self._rows, self._places)
+        return np.asarray(_answer(self._folder, self._numbers[at], self._rows)[self._places])
 
 
 def selection_of_trials(
@@ -123,10 +155,10 @@ def selection_of_trials(
         BundleError: a file is missing or damaged.
         ValueError: no trial completed.
     """
-    found = answers_of(folder, completed)
-    rows, places = found.rows, np.flatnonzero(found.rows.fold >= 0)
+    rows = _read_rows(folder)
+    places = np.flatnonzero(rows.fold >= 0)
     made = best_of_answers(
-        task, rows.truth[places], [each[places] for each in found.predictions.values()], measure,
+        task, rows.truth[places], _OneAtATime(folder, completed, rows, places), measure,
         weight=None if rows.weight is None else rows.weight[places],
         groups=None if groups is None else groups[places], confidence=confidence, seed=seed,
     )  # fmt: skip

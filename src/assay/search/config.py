@@ -25,6 +25,11 @@ class EnsembleConfig(Record):
         le=32,
         description="Folds of a cross-validation whose networks are averaged; 1 trains on one split, 0 is auto.",
     )
+    settings: tuple[str, ...] = Field(
+        (),
+        description="Settings to train as parts of one model in place of recipes, each as one would type it: "
+        "'model.name=mlp train.lr=0.002'; assay tune writes them.",
+    )
     bagging: bool = Field(
         False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
     )

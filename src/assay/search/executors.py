@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from assay.search.trial import Objective, Outcome, Prune, Trial
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched, Watch
 
+#: Where trials are judged: on this machine, or on a Ray cluster that runs already.
+Engine = Literal["local", "ray"]
 #: Makes the objective in a process of its own; it must be importable there.
 Maker = Callable[[], Objective]
 

@@ -18,7 +18,9 @@ from assay.data.folds import Folds
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.evaluate.calibrate import apply_temperature
-from assay.evaluate.metrics import Metric, Scorer
+from assay.evaluate.label_calibration import mixed_labels
+from assay.evaluate.label_metrics import scorer_for
+from assay.evaluate.metrics import Metric
 from assay.search.answered import Judged
 from assay.search.plan import Job
 from assay.search.trial import Trial
@@ -102,16 +104,21 @@ class Judge:
 
     def _score(self, places: NDArray[np.int64], answer: NDArray[Any]) -> float:
         weight = None if self.weight is None else self.weight[places]
-        scorer = Scorer(self._schema.task, self.truth[places], answer)
+        scorer = scorer_for(self._schema.task, self.truth[places], answer)
         return scorer.values(weight, only=[self.metric.id])[self.metric.id]
 
     def _answer(self, entry: Entry, fold: int) -> NDArray[Any] | None:
-        """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,)."""
+        """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,).
+
+        Those of labels are (n, L), each by itself.
+        """
         outputs = [course.outputs for course in entry.courses.get(fold, ())]
         known = [each for each in outputs if each is not None]
         if not known or len(known) < len(outputs):
             return None
         raw = torch.cat(known).numpy()
+        if self._schema.is_multilabel:
+            return mixed_labels(raw, [1.0] * len(raw), [1.0 / len(raw)] * len(raw)).astype(np.float32)
         if self._schema.is_classification:
             return apply_temperature(raw, 1.0).astype(np.float32)
         units = self._units

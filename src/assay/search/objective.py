@@ -6,7 +6,7 @@ Shape legend: n rows that are judged, k folds, K classes, H steps of a forecast.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,11 +21,12 @@ from assay.data.folds import Folds, deal_folds
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.errors import AssayError, BudgetError, ConfigError, DivergenceError, MissingExtraError
-from assay.evaluate.metrics import METRICS, Metric
+from assay.evaluate.metrics import Metric, metrics_of
 from assay.models.config import PICTURES, ModelConfig
 from assay.models.network import Network
 from assay.search.answered import keep_answers, keep_rows
 from assay.search.judging import Entry, Judge, note_trouble
+from assay.search.latency import microseconds_a_row
 from assay.search.plan import Job
 from assay.search.settings import is_batched, job_of, members_of, shape_of
 from assay.search.trial import Outcome, Prune, Trial
@@ -78,6 +79,8 @@ class TableObjective:
     it has several.
 
     axis: what `prune` is asked after: each epoch of all folds, or each fold, one after another.
+    times: whether what a network takes for a row is measured. It hangs on the network's shape, so that settings of one
+    shape have one number.
     """
 
     def __init__(
@@ -93,11 +96,13 @@ class TableObjective:
         seed: int,
         answers: Path,
         axis: Axis,
+        times: bool = False,
     ) -> None:
         """See `open`. `rows`: those that `found.valid` has."""
         self.metric, self.folds = metric, 1 if folds is None else len(folds)
         self.width = _WIDER if len(found.train) < _FEW_ROWS else _WIDTH
-        self.axis, self.answers = axis, answers
+        self.axis, self.answers, self.times = axis, answers, times
+        self._latencies: dict[object, float] = {}
         self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
         self._deal, self._device = folds, choose_device(train.device)
         self._judge = Judge(rows, folds, schema, metric, found.units)
@@ -121,6 +126,7 @@ class TableObjective:
         answers: Path,
         *,
         axis: Axis = "epochs",
+        times: bool = False,
     ) -> TableObjective:
         """The objective of a study.
 
@@ -135,21 +141,21 @@ class TableObjective:
             metric: its id.
             seed: of the folds and of the order of the rows.
             answers: folder of what trials answer.
-            axis: see the class.
+            axis, times: see the class.
 
         Raises:
             ConfigError: there is no such metric of the task.
             DataError: fewer rows or groups than folds.
             BundleError: the folder has answers of other rows.
         """
-        if schema.task not in METRICS or metric not in {each.id for each in METRICS[schema.task]}:
-            known = ", ".join(each.id for each in METRICS.get(schema.task, ()))
+        if metric not in {each.id for each in metrics_of(schema.task)}:
+            known = ", ".join(each.id for each in metrics_of(schema.task))
             raise ConfigError(
                 "settings must be judged by a metric of their task",
                 f"{metric!r} is none of {schema.task.value}",
                 f"Choose one of {known}." if known else "Search settings of classes or single values.",
             )
-        chosen = next(each for each in METRICS[schema.task] if each.id == metric)
+        chosen = next(each for each in metrics_of(schema.task) if each.id == metric)
         folds = folds or folds_for(sum(map(len, rows)), schema)
         if folds == 1:
             found, deal, judge = examples(encoder, *rows, schema, seed=seed), None, rows[1]
@@ -157,7 +163,9 @@ class TableObjective:
             judge = joined(*rows)
             deal = deal_folds(judge, schema, dealing, folds, seed)
             found = folded(encoder, judge, schema, deal)
-        return cls(found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis)
+        return cls(
+            found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis, times=times
+        )
 
     # Which trials are trained at once ---------------------------------------------------------------------------------
 
@@ -349,7 +357,28 @@ class TableObjective:
         state: Literal["pruned", "complete"] = "pruned" if entry.pruned else "complete"
         if state == "complete":
             keep_answers(self.answers, number, answer)
-        return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned)
+        latency = self._latency(entry) if self.times and state == "complete" else None
+        return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned, latency)
+
+    def recall(self, known: Iterable[tuple[Trial, float]]) -> None:
+        """Take what was measured before, so that a study that goes on has one number for one shape."""
+        for trial, latency in known:
+            self._latencies.setdefault(_shape(trial), latency)
+
+    def _latency(self, entry: Entry) -> float:
+        """Microseconds a row of an untrained network of the trial's shape, by itself: weights do not change them."""
+        shape = _shape(entry.trial)
+        if shape not in self._latencies:
+            seeds = range(entry.job.model.members)
+            network = moved(network_of(self._found, entry.job.model, list(seeds)), self._device)
+            self._latencies[shape] = microseconds_a_row(network, self._found.valid.inputs)
+        return self._latencies[shape]
+
+
+def _shape(trial: Trial) -> object:
+    """The options that say how large its network is."""
+    return tuple(sorted((key, value) for key, value in trial.options.items()
+                        if key.startswith("model.") and key != "model.dropout"))  # fmt: skip
 
 
 def _named(entries: Sequence[Entry]) -> str:

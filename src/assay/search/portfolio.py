@@ -43,6 +43,7 @@ from assay.search.model_verdicts import (
 from assay.search.picture_policies import choose_mirroring, losses_of, seconds_to_save, with_policies
 from assay.search.plan import Job, Plan, plan
 from assay.search.pretrained import Pretraining, train_backbones
+from assay.search.several import plan_settings
 from assay.search.text_policy import text_substitutes
 from assay.search.texts import SHARE_OF_TUNED, words_read
 from assay.search.views import SHARE_OF_VIEWS, choose_views
@@ -171,6 +172,8 @@ def plan_for(
     Raises:
         ConfigError: see `plan`.
     """
+    if ensemble.settings:
+        return plan_settings(encoder, len(split.train) + len(split.valid), schema, model, train, ensemble, seconds)
     tunes = bool(encoder.layout.places("windows"))
     for_networks = seconds * (1.0 - ensemble.trees * _SHARE_OF_TREES - tunes * SHARE_OF_TUNED)
     return plan(

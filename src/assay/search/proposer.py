@@ -20,7 +20,7 @@ from assay.search.pruners import Pruning, pruner_for
 from assay.search.samplers import LISTED, REMEMBERING, Kind, as_drawn, distribution, drawn, quietly, sampler_for
 from assay.search.space import MOST_POINTS, Parameter, Setting, Space, same
 from assay.search.store import Tried
-from assay.search.trial import Value
+from assay.search.trial import Goal, Value
 
 if TYPE_CHECKING:
     from optuna.trial import Trial as Asking
@@ -45,7 +45,7 @@ class Proposer:
     def __init__(
         self, space: Space, kind: Kind, *, seed: int, higher: bool, starts: Sequence[Proposal],
         listed: Sequence[Setting] = (), pruning: Pruning = "none", epochs: int = 1,
-        own: Collection[str] = (),
+        own: Collection[str] = (), goals: Sequence[Goal] = ("score",),
     ) -> None:  # fmt: skip
         """Begin without a trial.
 
@@ -54,8 +54,9 @@ class Proposer:
             listed: settings to go through after them, for `list`.
             epochs: the most that a trial may have.
             own: options in which settings of one network may differ; with them, some of a round share all others.
+            goals: what trials are to be good in; what is not the score is to be small.
         """
-        self._space, self._kind, self._seed, self._own = space, kind, seed, frozenset(own)
+        self._space, self._kind, self._seed, self._own, self._goals = space, kind, seed, frozenset(own), goals
         self._fixed: list[Proposal] = [*starts, *self._listed(listed, starts)]
         self._distributions = {each.name: distribution(each, kind) for each in space.parameters}
         optuna = require("optuna", "Searching settings")
@@ -63,12 +64,14 @@ class Proposer:
         with quietly():
             self._study = optuna.create_study(
                 storage=optuna.storages.InMemoryStorage(), study_name="assay",
-                direction="maximize" if higher else "minimize", pruner=pruner_for(pruning, epochs),
+                directions=["maximize" if higher and goal == "score" else "minimize" for goal in goals],
+                pruner=pruner_for(pruning, epochs),
                 sampler=optuna.samplers.RandomSampler(seed=seed),
             )  # fmt: skip
         self._open: dict[int, Asking] = {}
         self._curves: dict[int, dict[int, float]] = {}
         self._seen: set[object] = set()
+        self._next_place = -1
 
     @property
     def study(self) -> Any:  # noqa: ANN401  # an optional package
@@ -181,9 +184,11 @@ class Proposer:
 
     def curve(self, number: int) -> tuple[dict[int, float], dict[str, float]]:
         """What was reported of an open trial by step, and what the pruner noted."""
+        if number not in self._curves:
+            return {}, {}
         attributes = self._study.get_trials(deepcopy=False)[self._open[number].number].system_attrs
         rungs = {name: float(value) for name, value in attributes.items() if name.startswith(_RUNGS)}
-        return dict(self._curves.get(number, {})), rungs
+        return dict(self._curves[number]), rungs
 
     def place(self, number: int) -> int:
         """The place of an open trial in the memory, by which some pruners tell trials apart."""
@@ -196,7 +201,7 @@ class Proposer:
                 asking = self._open.pop(tried.number)
                 outcome = tried.outcome
                 if outcome is not None and outcome.state == "complete":
-                    self._study.tell(asking, outcome.value)
+                    self._study.tell(asking, outcome.values(self._goals))
                 elif outcome is not None and outcome.state == "pruned":
                     self._study.tell(asking, state=self._states.PRUNED)
                 else:
@@ -238,12 +243,15 @@ class Proposer:
     def _fill(self, place: int) -> None:
         """Stand in for proposals that were refused, so that the next trial has the place it had."""
         optuna = require("optuna", "Searching settings")
+        if place == self._next_place:  # the rule; to count the trials of a large study each time would take its square
+            return
         for _ in range(len(self._study.get_trials(deepcopy=False)), place):
             self._study.add_trial(optuna.trial.create_trial(state=self._states.FAIL))
 
     def _add(self, trials: Sequence[Tried]) -> None:
         """Finished trials as the memory would have them, had it seen them itself."""
         optuna = require("optuna", "Searching settings")
+        by_name = {parameter.name: parameter for parameter in self._space.parameters}
         for each in trials:
             outcome, setting = each.outcome, dict(each.trial.options)
             assert outcome is not None
@@ -251,21 +259,23 @@ class Proposer:
                 outcome.state, self._states.FAIL
             )
             last = each.curve[max(each.curve)] if each.curve else None
-            value = outcome.value if state == self._states.COMPLETE else last
+            values = outcome.values(self._goals) if state == self._states.COMPLETE else None
+            if state == self._states.PRUNED and last is not None:
+                values = [last]
             named = self._space.by_name(setting)
-            by_name = {parameter.name: parameter for parameter in self._space.parameters}
             self._seen.add(same(setting))
             self._fill(each.place)
             self._study.add_trial(
                 optuna.trial.create_trial(
                     state=state,
-                    value=value if state in (self._states.COMPLETE, self._states.PRUNED) else None,
+                    values=values,
                     params={name: as_drawn(by_name[name], named[name], self._kind) for name in named},
                     distributions={name: self._distributions[name] for name in named},
                     intermediate_values=dict(each.curve),
                     system_attrs=dict(each.rungs),
                 )
             )
+            self._next_place = each.place + 1
 
 
 def _can_be(parameter: Parameter, value: Value) -> bool:

@@ -46,7 +46,7 @@ REMEMBERING: tuple[Kind, ...] = ("quasi", "cmaes", "nsga2")
 _GRID, _GP_TRIALS, _GP_PARAMETERS, _GP_SECONDS = 100, 100, 8, 10.0
 #: Trials at random before a model of them is made.
 STARTUP = 10
-_POPULATION = 16
+_POPULATION, _GENERATIONS = 16, 10
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Choice:
     reason: str
 
 
-def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_trial: float) -> Choice:
+def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_trial: float, goals: int = 1) -> Choice:
     """The kind that was asked for, or by a rule the one that suits the space and the time.
 
     Args:
@@ -65,6 +65,7 @@ def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_tr
         trials: that were asked for, None for as many as there is time for.
         seconds: for the whole search; infinite without a budget.
         a_trial: what one will take, as a guess.
+        goals: how many things trials are to be good in.
 
     Raises:
         ConfigError: there is no such kind, or it cannot search this space.
@@ -77,10 +78,17 @@ def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_tr
                 f"a sampler must be one of {', '.join(known)}", f"{asked!r} was given", nearest(asked, known)
             )
         _check_suits(kind, space)
+        if goals > 1 and kind in ("gp", "cmaes"):
+            raise ConfigError(f"{kind} searches for one thing", f"there are {goals} objectives",
+                              "Take --sampler nsga2 or tpe.")  # fmt: skip
         return Choice(kind, "as asked")
     likely = min(math.inf if trials is None else trials, seconds / max(a_trial, 1e-9))
     if space.is_finite and space.points <= min(likely, _GRID):
         return Choice("grid", f"the space has {space.points} settings, and there is the time for all")
+    if goals > 1:
+        if likely >= _GENERATIONS * _POPULATION:
+            return Choice("nsga2", f"about {likely:.0f} trials are enough generations to spread over a front")
+        return Choice("tpe", "it models several objectives, and does with fewer trials than a genetic algorithm")
     numbers = not space.is_conditional and len(space.parameters) <= _GP_PARAMETERS
     if numbers and likely <= _GP_TRIALS and a_trial >= _GP_SECONDS and not _unordered(space):
         return Choice("gp", f"about {likely:.0f} trials of {a_trial:.0f} s are worth the time of a Gaussian process")

@@ -54,16 +54,7 @@ def job_of(
     Raises:
         ConfigError: an option does not exist, has a value that it cannot have, or has no meaning for the network.
     """
-    parts: dict[str, dict[str, Any]] = {"model": _said(model), "train": _said(train)}
-    for name, value in options.items():
-        place, _, rest = name.partition(".")
-        if place not in parts or not rest:
-            raise ConfigError(
-                "a trial can change options of the network and of its training", f"{name} was given",
-                "Search options that begin with model. or train. only.",
-            )  # fmt: skip
-        _put(parts[place], rest.split("."), value)
-    own_model, own_train = _checked(ModelConfig, "model", parts), _checked(TrainConfig, "train", parts)
+    own_model, own_train = with_options(options, model, train)
     steps = max((item.length for item in encoder.inputs), default=0)
     planned = plan(
         rows, schema, own_model, own_train, EnsembleConfig(folds=1), Budget(None), steps=steps,
@@ -73,6 +64,26 @@ def job_of(
     if "members" in own_model.model_fields_set:
         return job
     return replace(job, model=job.model.model_copy(update={"members": 1}))
+
+
+def with_options(
+    options: Mapping[str, Value], model: ModelConfig, train: TrainConfig
+) -> tuple[ModelConfig, TrainConfig]:
+    """The configurations with these options, by dotted names, over what is set in them.
+
+    Raises:
+        ConfigError: an option does not exist, or has a value that it cannot have.
+    """
+    parts: dict[str, dict[str, Any]] = {"model": _said(model), "train": _said(train)}
+    for name, value in options.items():
+        place, _, rest = name.partition(".")
+        if place not in parts or not rest:
+            raise ConfigError(
+                "a trial can change options of the network and of its training", f"{name} was given",
+                "Search options that begin with model. or train. only.",
+            )  # fmt: skip
+        _put(parts[place], rest.split("."), value)
+    return _checked(ModelConfig, "model", parts), _checked(TrainConfig, "train", parts)
 
 
 def _said(config: Record) -> dict[str, Any]:

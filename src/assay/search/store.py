@@ -21,7 +21,7 @@ from assay.errors import BundleError, ConfigError
 from assay.records import Record
 from assay.search.samplers import quietly
 from assay.search.space import Parameter, Setting, Space
-from assay.search.trial import Outcome, Trial
+from assay.search.trial import Goal, Outcome, Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -59,6 +59,7 @@ class _Answer(Record):
     curve: dict[int, float]
     rungs: dict[str, float]
     clock: float
+    latency: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,17 @@ class Store:
     """The trials of one study, in an Optuna storage that one process at a time writes to."""
 
     def __init__(
-        self, storage: BaseStorage, name: str, space: Space, *, higher: bool, identity: str, begins: bool = False
-    ) -> None:
-        """Open the study `name`; begin it where there is none and it `begins`.
+        self, storage: BaseStorage, name: str, space: Space, *, higher: bool, identity: str, begins: bool = False,
+        goals: Sequence[Goal] = ("score",),
+    ) -> None:  # fmt: skip
+        """Open the study `name` of these goals; begin it where there is none and it `begins`.
 
         Raises:
             BundleError: the storage has no study of this name, or one that is of something else.
         """
         optuna = require("optuna", _PURPOSE)
-        self._storage, self._space, self._states = storage, space, optuna.trial.TrialState
-        direction = optuna.study.StudyDirection.MAXIMIZE if higher else optuna.study.StudyDirection.MINIMIZE
+        self._storage, self._space, self._states, self._goals = storage, space, optuna.trial.TrialState, goals
+        up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
         try:
             self._study = storage.get_study_id_from_name(name)
         except KeyError:
@@ -113,7 +115,7 @@ class Store:
                 came = f"its storage has none of the name {name!r}"
                 raise BundleError("a study must be in its storage", came, "Was the storage moved or emptied?") from None
             with quietly():
-                self._study = storage.create_new_study([direction], name)
+                self._study = storage.create_new_study([up if higher and g == "score" else down for g in goals], name)
             storage.set_study_user_attr(self._study, _STUDY, identity)
         known = storage.get_study_user_attrs(self._study).get(_STUDY)
         if known != identity:
@@ -188,7 +190,7 @@ class Store:
         outcome = None if tried is None else tried.outcome
         trial = self._ids.pop(number)
         if outcome is not None and outcome.state == "complete" and outcome.value is not None:
-            self._storage.set_trial_state_values(trial, self._states.COMPLETE, [outcome.value])
+            self._storage.set_trial_state_values(trial, self._states.COMPLETE, outcome.values(self._goals))
         elif outcome is not None and outcome.state == "pruned":
             self._storage.set_trial_state_values(trial, self._states.PRUNED, None)
         else:
@@ -296,7 +298,7 @@ def _tried(asked: _Asked, answer: _Answer | None) -> Tried:
     folds = tuple(math.nan if fold is None else fold for fold in answer.folds)
     outcome = Outcome(
         answer.number, _state(answer.state), answer.value, folds, answer.epochs, answer.seconds,
-        answer.parameters, answer.reason,
+        answer.parameters, answer.reason, answer.latency,
     )  # fmt: skip
     return replace(tried, outcome=outcome, curve=answer.curve, rungs=answer.rungs, clock=answer.clock)
 
@@ -313,5 +315,5 @@ def _answer(tried: Tried) -> _Answer:
     return _Answer(
         number=outcome.number, state=outcome.state, value=value, folds=folds, epochs=outcome.epochs,
         seconds=outcome.seconds, parameters=outcome.parameters, reason=outcome.reason, curve=dict(tried.curve),
-        rungs=dict(tried.rungs), clock=tried.clock,
+        rungs=dict(tried.rungs), clock=tried.clock, latency=outcome.latency,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from assay.errors import DivergenceError
 from assay.search.executors import Executor
 from assay.search.proposer import Proposer, seed_of
 from assay.search.store import Store, Tried
-from assay.search.trial import Objective, Outcome, Trial
+from assay.search.trial import Goal, Objective, Outcome, Trial
 from assay.train.budget import Budget
 from assay.train.watch import Watch
 
@@ -39,11 +39,12 @@ class Study:
     """The trials so far, and what is needed to go on: proposer, store, objective and where it is judged."""
 
     def __init__(
-        self, objective: Objective, proposer: Proposer, store: Store, executor: Executor, *, seed: int, prunes: bool
-    ) -> None:
+        self, objective: Objective, proposer: Proposer, store: Store, executor: Executor, *, seed: int, prunes: bool,
+        goals: Sequence[Goal] = ("score",),
+    ) -> None:  # fmt: skip
         """Take up what the store has."""
         self._objective, self._proposer, self._store, self._executor = objective, proposer, store, executor
-        self._seed, self._prunes = seed, prunes
+        self._seed, self._prunes, self._goals = seed, prunes, goals
         self.tried = {each.number: each for each in store.load()}
         store.settle(list(self.tried.values()))
         proposer.remember(self._rounds())
@@ -134,10 +135,11 @@ class Study:
 
     def _ended(self, tried: Tried, outcome: Outcome, limits: Limits) -> Tried:
         """The trial with its outcome; a value that is no number is a failure."""
-        value = outcome.value
-        if outcome.state == "complete" and (value is None or not math.isfinite(value)):
-            metric = self._objective.metric.label
-            outcome = replace(outcome, state="failed", value=None, reason=f"its {metric} is not a number")
+        if outcome.state == "complete":
+            missing = [g for g, v in zip(self._goals, outcome.values(self._goals), strict=True) if not math.isfinite(v)]
+            named = self._objective.metric.label if "score" in missing else " and ".join(missing)
+            if missing:
+                outcome = replace(outcome, state="failed", value=None, reason=f"its {named} is not a number")
         curve, rungs = self._proposer.curve(tried.number)
         return replace(tried, outcome=outcome, curve=curve, rungs=rungs, clock=limits.budget.used)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +12,10 @@ from assay.train.budget import Budget
 from assay.train.watch import Watch
 
 Value = str | int | float | bool
+#: What a study may go for: the metric of its trials, microseconds a row, bytes of the numbers of the networks.
+Goal = Literal["score", "latency", "size"]
+#: What one number of a network takes in its file.
+_BYTES = 4
 #: A number of the trial, a step (an epoch, or a fold) and the value there: whether the trial shall end.
 Prune = Callable[[int, int, float], bool]
 
@@ -31,6 +36,7 @@ class Outcome:
     value: of the study's metric, in the metric's own direction; None where there is none.
     folds: the value in each fold. epochs: passes over the rows, those of its longest member.
     seconds: the trial's share of the time of its group.
+    latency: microseconds that its network takes for a row, where the study asks for it.
     reason: why it was pruned or failed, in words.
     """
 
@@ -42,6 +48,13 @@ class Outcome:
     seconds: float = 0.0
     parameters: int = 0
     reason: str = ""
+    latency: float | None = None
+
+    def values(self, goals: Sequence[Goal]) -> list[float]:
+        """What it came to, by goal; NaN where a number is missing."""
+        known = {"score": self.value, "latency": self.latency, "size": float(_BYTES * self.parameters)}
+        found = (known[goal] for goal in goals)
+        return [math.nan if value is None else value for value in found]
 
 
 class Objective(Protocol):

@@ -150,3 +150,19 @@ def test_it_is_never_above_the_naive_best_and_the_order_of_settings_says_nothing
     again = best_of_answers(Task.BINARY, truth, shuffled, measure, samples=50)
     assert again.corrected.value == pytest.approx(found.corrected.value, abs=1e-12)
     assert again.corrected.low == pytest.approx(found.corrected.low, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [(Task.BINARY, "auroc"), (Task.BINARY, "accuracy"), (Task.REGRESSION, "rmse")]
+)
+def test_answers_that_memory_does_not_hold_give_what_others_give(task, name):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 150) if task is Task.BINARY else rng.normal(size=150)
+    signal = [np.clip(0.5 + 0.2 * (truth - 0.5) + 0.3 * rng.normal(size=150), 0.0, 1.0) for _ in range(5)]
+    answers = [np.stack([1 - each, each], 1) for each in signal] if task is Task.BINARY else signal
+    settings = {"samples": 100, "weight": rng.random(150)}
+    held = best_of_answers(task, truth, [None, *answers], metric(task, name), **settings)
+    passed = best_of_answers(task, truth, [None, *answers], metric(task, name), in_memory=0, **settings)
+    assert passed.validation == pytest.approx(held.validation)
+    assert passed.corrected.value == pytest.approx(held.corrected.value)
+    assert (passed.settings, passed.left_out) == (held.settings, held.left_out) == (5, 1)

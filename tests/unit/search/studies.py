@@ -75,7 +75,8 @@ class Formula:
         for epoch in range(1, self._epochs + 1):
             if prune is not None and prune(trial.number, epoch, value + 1.0 / epoch):
                 return Outcome(trial.number, "pruned", value, epochs=epoch, reason=f"behind at {epoch}")
-        return Outcome(trial.number, "complete", value, (value,), self._epochs, 0.001, 10)
+        latency = float(trial.options.get("model.width", 256))
+        return Outcome(trial.number, "complete", value, (value,), self._epochs, 0.001, 10, latency=latency)
 
 
 def formula(trial):
@@ -86,14 +87,17 @@ def formula(trial):
     return rate**2 + 0.3 * width**2 + options.get("model.dropout", 0.0) + noise
 
 
-def study(directory, objective, *, kind="tpe", space=SPACE, seed=3, pruning="none", listed=(), url=None, own=()):
+def study(directory, objective, *, kind="tpe", space=SPACE, seed=3, pruning="none", listed=(), url=None, own=(),
+          goals=("score",)):  # fmt: skip
     starts = [] if kind == "list" else first_settings(space)
     proposer = Proposer(
-        space, kind, seed=seed, higher=False, starts=starts, listed=listed, pruning=pruning, epochs=9, own=own
-    )
+        space, kind, seed=seed, higher=False, starts=starts, listed=listed, pruning=pruning, epochs=9, own=own,
+        goals=goals,
+    )  # fmt: skip
     storage = open_storage(url, directory, mend=True)
-    store = Store(storage, "formula", space, higher=False, identity="one", begins=True)
-    return Study(objective, proposer, store, LocalExecutor(objective), seed=seed, prunes=pruning != "none")
+    store = Store(storage, "formula", space, higher=False, identity="one", begins=True, goals=goals)
+    executor = LocalExecutor(objective)
+    return Study(objective, proposer, store, executor, seed=seed, prunes=pruning != "none", goals=goals)
 
 
 def tried(made):

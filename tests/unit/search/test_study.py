@@ -1,5 +1,6 @@
 """Studies whose objective is a formula: ends, failures, and going on after a kill as if nothing had happened."""
 
+import dataclasses
 import importlib.util
 import json
 import math
@@ -16,6 +17,7 @@ import pytest
 optuna = pytest.importorskip("optuna")
 
 from assay.errors import BundleError, ConfigError, DivergenceError  # noqa: E402
+from assay.search.pareto import front_of  # noqa: E402
 from assay.search.store import JOURNAL, Store, open_storage  # noqa: E402
 from assay.search.study import Limits  # noqa: E402
 from assay.train.budget import Budget  # noqa: E402
@@ -85,6 +87,35 @@ def test_a_killed_study_goes_on_as_if_nothing_had_happened(tmp_path, kind, space
     assert len(objective.judged) < 36
     if pruning != "none":
         assert 0 < sum(each.outcome.state == "pruned" for each in again.tried.values()) < 36
+
+
+@pytest.mark.parametrize("kind", ["tpe", "nsga2", "random"])
+def test_a_study_of_several_goals_goes_on_alike_and_finds_a_front(tmp_path, kind):
+    goals = ("score", "latency")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    whole = made.study(tmp_path / "a", made.Formula(), kind=kind, goals=goals)
+    run(whole, 40)
+    run(made.study(tmp_path / "b", made.Formula(), kind=kind, goals=goals), 20)
+    again = made.study(tmp_path / "b", made.Formula(), kind=kind, goals=goals)
+    run(again, 40)
+    assert made.tried(again) == made.tried(whole)
+    front = front_of(list(again.tried.values()), goals, higher=False)
+    widths = [each.outcome.latency for each in front]
+    assert len(front) >= 3
+    assert widths == sorted(widths, reverse=True)  # a better score costs a wider network here
+    stored = open_storage(None, tmp_path / "b", mend=True).get_all_trials(0, deepcopy=False)
+    assert {len(each.values) for each in stored if each.values} == {2}
+
+
+def test_a_trial_without_a_latency_that_is_asked_for_fails(tmp_path):
+    class Untimed(made.Formula):
+        def _outcome(self, trial, prune):
+            return dataclasses.replace(super()._outcome(trial, prune), latency=None)
+
+    study = made.study(tmp_path, Untimed(), goals=("score", "latency"))
+    run(study, 4)
+    assert {each.outcome.reason for each in study.tried.values()} == {"its latency is not a number"}
 
 
 def test_a_killed_program_goes_on_and_its_journal_says_what_failed(tmp_path):

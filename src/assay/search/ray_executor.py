@@ -1,0 +1,177 @@
+"""Groups of trials judged on a Ray cluster that runs already, through the same two methods as on this machine.
+
+Ray is a guest here: it is never started, only connected to, and whatever keeps it from being reached is an error within
+seconds. Trials are sent to actors, each of which reads the data once and keeps the objective; Ray Tune would cost 20
+times the overhead (docs/decisions/search.md). What trials answered comes back with their outcomes, so that workers need
+no folder in common with this process, but they must be able to read the data.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from assay._imports import require, require_installed
+from assay.errors import ConfigError
+from assay.search.answered import answer_of, keep_answers
+from assay.search.trial import Objective, Outcome, Prune, Trial
+from assay.train.budget import Budget
+from assay.train.watch import Unwatched
+
+#: Makes the objective on a node of the cluster, with answers in the folder it is given.
+FarMaker = Callable[[Path], Objective]
+#: Seconds that a node may take to answer a call, and times that a worker that died is begun again.
+_REACH, _RESTARTS = 5.0, 2
+_PURPOSE = "Sending trials to a cluster"
+_START = "Start one with `ray start --head --num-cpus N`, and give --address HOST:6379"
+
+
+class RayExecutor:
+    """Judges on a Ray cluster, in `slots` actors of a core each."""
+
+    def __init__(self, maker: FarMaker, address: str | None, jobs: int | None, answers: Path) -> None:
+        """Connect to the cluster and begin the actors.
+
+        Args:
+            maker: makes the objective on a node.
+            address: of the cluster's head; None takes RAY_ADDRESS.
+            jobs: actors; None is one for each core of the cluster.
+            answers: folder of what trials answer, on this machine.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            ConfigError: there is no cluster at the address.
+        """
+        self._ray, self._answers = connected(address), answers
+        self.slots = jobs or cores_of(self._ray)
+        actor = self._ray.remote(_Worker)
+        options: dict[str, Any] = {"num_cpus": 1, "max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
+        kept = self._ray.put(maker)
+        self._free = [actor.options(**options).remote(kept) for _ in range(self.slots)]
+        self._running: dict[Any, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for actor in (*self._free, *self._running.values()):
+            with suppress(ValueError):  # it is gone
+                self._ray.kill(actor)
+        self._ray.shutdown()
+
+    def submit(self, group: Sequence[Trial], prune: Prune | None, budget: Budget) -> None:
+        """Send a group to an actor that is free."""
+        assert prune is None
+        seconds = None if budget.seconds == float("inf") else budget.left
+        actor = self._free.pop()
+        self._running[actor.judge.remote(list(group), seconds)] = actor
+
+    def wait(self) -> list[Outcome]:
+        """The outcomes of the group that is done first; what its trials answered is kept.
+
+        Raises:
+            ConfigError: the worker could not read the data, or died again and again.
+        """
+        (done, *_), _ = self._ray.wait(list(self._running), num_returns=1)
+        self._free.append(self._running.pop(done))
+        try:
+            outcomes, answers = self._ray.get(done)
+        except self._ray.exceptions.RayError as error:
+            raise ConfigError(
+                "every node of the cluster must be able to read the data and hold a trial in memory",
+                f"a worker did not ({_last_line(error)})",
+                "Put the data where all nodes see it, and the same version of assay on them.",
+            ) from error
+        for number, answer in answers.items():
+            keep_answers(self._answers, number, answer)
+        found: list[Outcome] = outcomes
+        return found
+
+
+class _Worker:
+    """On a node: an objective, and what its trials answered."""
+
+    def __init__(self, maker: FarMaker) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self._folder = TemporaryDirectory(prefix="assay-")
+        self._answers = Path(self._folder.name)
+        self._objective = maker(self._answers)
+
+    def judge(self, group: Sequence[Trial], seconds: float | None) -> tuple[list[Outcome], dict[int, Any]]:
+        """The outcomes of a group, and the answers of its completed trials."""
+        outcomes = self._objective.judge(group, None, Budget(seconds), Unwatched())
+        done = [outcome.number for outcome in outcomes if outcome.state == "complete"]
+        return outcomes, {number: np.array(answer_of(self._answers, number)) for number in done}
+
+
+def check_engine(engine: str, address: str | None) -> None:
+    """Refuse an engine that is none, and an address without Ray.
+
+    Raises:
+        ConfigError: it is so.
+    """
+    if engine not in ("local", "ray"):
+        raise ConfigError("an engine must be local or ray", f"{engine!r} was given", "Leave --engine out for local.")
+    if engine == "local" and address is not None:
+        raise ConfigError("an address is that of a Ray cluster", f"{address} is given without --engine ray",
+                          "Give --engine ray, or leave --address out.")  # fmt: skip
+
+
+def connected(address: str | None) -> ModuleType:
+    """Ray, connected to the cluster at HOST:PORT; it is never started here.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ConfigError: nothing answers at the address within seconds, or no node of a cluster is on this machine.
+    """
+    require_installed("ray", _PURPOSE)
+    named = address or os.environ.get("RAY_ADDRESS")
+    if not named:
+        raise ConfigError("a Ray cluster must be named", "neither --address nor RAY_ADDRESS is given", f"{_START}.")
+    _reach(named)
+    ray = require("ray", _PURPOSE)  # slow to import, and pointless where nothing listens
+    try:
+        # Its own log of workers would be mixed with ours; what fails is raised.
+        ray.init(address=named, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        raise _unreachable(named, _last_line(error)) from error
+    return ray
+
+
+def cores_of(ray: ModuleType) -> int:
+    """Cores of the cluster, at least one."""
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+def _reach(address: str) -> None:
+    """See that something listens there: Ray itself would try for a minute and more, and may end the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError("the address of a Ray cluster is HOST:PORT", f"{address!r} was given", f"{_START}.")
+    try:
+        socket.create_connection((host, int(port)), timeout=_REACH).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str, why: str) -> ConfigError:
+    return ConfigError(
+        "a Ray cluster must run at the address, with a node on this machine",
+        f"{address} cannot be reached ({why.rstrip('.')})",
+        f"{_START}; on another machine `ray start --address HOST:6379` makes it a node. Or leave --engine ray out.",
+    )
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__

@@ -1,0 +1,134 @@
+"""What comes of a study: the choice corrected for luck, settings that are combined, and what the final fit is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.compose.run_config import RunConfig
+from assay.data.rows import joined
+from assay.data.split import units_of
+from assay.evaluate.metrics import metric as metric_named
+from assay.evaluate.record import Selection
+from assay.ledger import Ledger, Outcome, Verdict
+from assay.search.answered import selection_of_trials
+from assay.search.mixture import Mixture, in_words, mixture_of
+from assay.search.several import as_text
+from assay.search.space import FAMILY, Setting, told
+from assay.search.study import Study
+from assay.studies import ANSWERS, StudyFile, Tuned
+from assay.study_plan import Found
+
+#: What the final fit of a setting costs beside its trial, which was one of several members: a guess.
+_ALONE = 3.0
+
+
+def chosen(
+    found: Found, study: Study, file: StudyFile, directory: Path, seconds: float
+) -> tuple[Selection | None, Mixture | None]:
+    """The best score without what the choice flatters it by, and what combining the best settings gains.
+
+    Both are None without a completed trial.
+
+    Args:
+        seconds: that the final fit will have.
+    """
+    tried = {number: each for number, each in study.tried.items() if each.outcome is not None}
+    completed = sorted(number for number, each in tried.items() if each.value is not None)
+    if not completed:
+        return None, None
+    split, task = found.split, found.schema.task
+    judged = split.valid if file.folds == 1 else joined(split.train, split.valid)
+    # Rows of one group are no more than one piece of evidence.
+    groups = None if found.schema.group is None else units_of(judged, found.schema, keep_duplicates=False)
+    measure, answers = metric_named(task, file.metric), directory / ANSWERS
+    selection = selection_of_trials(
+        answers, completed, len(tried) - len(completed), task, measure, groups=groups,
+        confidence=file.request.config.evaluate.confidence, seed=file.seed,
+    )  # fmt: skip
+    if not file.combines:
+        return selection, None
+    sign = -1.0 if file.higher else 1.0
+    ranked = sorted(completed, key=lambda number: (sign * (tried[number].value or 0.0), number))
+    mixture = mixture_of(answers, ranked, task, measure, groups=groups, seed=file.seed)
+    if mixture is not None and mixture.is_taken:
+        outcomes = [tried[number].outcome for number in mixture.numbers]
+        needed = _ALONE * sum(each.seconds for each in outcomes if each is not None)
+        if needed > seconds:
+            why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
+            mixture = mixture.model_copy(update={"is_taken": False, "why": why})
+    return selection, mixture
+
+
+# Configurations -------------------------------------------------------------------------------------------------------
+
+
+def best_config(tuned: Tuned) -> RunConfig:
+    """The configuration of the study with the options of its best trial, for `assay fit --config`."""
+    config = tuned.file.request.config
+    content = config.model_dump(mode="python", exclude_unset=True)
+    for key, value in _with_family(tuned.file, tuned.options).items():
+        inner = content
+        *path, name = key.split(".")
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[name] = value
+    return RunConfig.model_validate(content)
+
+
+def mixture_config(tuned: Tuned) -> RunConfig | None:
+    """The configuration that trains the settings of the mixture as parts of one model; None where it is not taken."""
+    mixture, config = tuned.file.mixture, tuned.file.request.config
+    if mixture is None or not mixture.is_taken:
+        return None
+    by_number = {each.number: each for each in tuned.tried}
+    settings = [_with_family(tuned.file, dict(by_number[number].trial.options)) for number in mixture.numbers]
+    content = config.model_dump(mode="python", exclude_unset=True)
+    content.setdefault("ensemble", {})["settings"] = tuple(map(as_text, settings))
+    return RunConfig.model_validate(content)
+
+
+def _with_family(file: StudyFile, setting: Setting) -> Setting:
+    return setting if FAMILY in setting else {FAMILY: file.space.families[0], **setting}
+
+
+# The ledger -----------------------------------------------------------------------------------------------------------
+
+
+def verdicts_of(tuned: Tuned) -> tuple[Verdict, ...]:
+    """What the ledger of the final fit says of the study that found its settings."""
+    ledger, file = Ledger(), tuned.file
+    states = tuned.states
+    folds = f"{file.folds} folds" if file.folds > 1 else "the validation rows"
+    counted = ", ".join(f"{number} {state}" for state, number in states.items() if number)
+    why = "" if tuned.taken is None else f"; trial {tuned.taken.tried.number} was taken: {tuned.taken.why}"
+    ledger.record(
+        "search.settings", Outcome.APPLIED,
+        f"{sum(states.values())} settings of {len(file.space.parameters)} parameters tried ({counted}), proposed by "
+        f"{file.sampler} ({file.why}), judged by {file.label} on {folds}{why}", value=sum(states.values()),
+    )  # fmt: skip
+    _write_selection(ledger, file.selection)
+    edges = tuned.edges
+    if edges:
+        reason = f"the best setting lies on the edge of what was searched: {'; '.join(edges)}"
+        ledger.record("search.edges", Outcome.WARNED, reason, value=len(edges))
+    else:
+        reason = f"the best setting lies within the ranges: {told(tuned.options)}"
+        ledger.record("search.edges", Outcome.PASSED, reason, value=0)
+    if file.mixture is None:
+        reason = "--no-ensemble, or several objectives" if not file.combines else "too few trials or rows to judge it"
+        ledger.record("search.mixture", Outcome.SKIPPED, reason)
+    else:
+        outcome = Outcome.APPLIED if file.mixture.is_taken else Outcome.SKIPPED
+        ledger.record("search.mixture", outcome, in_words(file.mixture), value=file.mixture.gain)
+    return tuple(ledger)
+
+
+def _write_selection(ledger: Ledger, found: Selection | None) -> None:
+    if found is None or found.corrected.value is None:
+        ledger.record("search.settings-bias", Outcome.SKIPPED, "no draw of the rows left out any that judge")
+        return
+    reason = (
+        f"the best of {found.settings} settings has {found.label} {found.validation:.4f} on rows that chose it; "
+        f"without what the choice flatters by it is {found.corrected.value:.4f}"
+    )
+    ledger.record("search.settings-bias", Outcome.APPLIED, reason, value=found.flattery)

@@ -1,0 +1,54 @@
+"""The study of `studies.py` on a Ray cluster and in this process, to be compared; run as a program."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import studies
+
+from assay.search.answered import answer_of, keep_answers
+from assay.search.proposer import Proposer
+from assay.search.ray_executor import RayExecutor
+from assay.search.starts import first_settings
+from assay.search.store import Store, open_storage
+from assay.search.study import Limits, Study
+from assay.train.budget import Budget
+from assay.train.watch import Unwatched
+
+
+class Answering(studies.Formula):
+    """Also keeps what its trials answer: their number, twice."""
+
+    def __init__(self, answers, width=4):
+        super().__init__(width)
+        self._answers = answers
+
+    def judge(self, group, prune, budget, watch):
+        for trial in group:
+            keep_answers(self._answers, trial.number, np.full(2, float(trial.number)))
+        return super().judge(group, prune, budget, watch)
+
+
+def clustered(directory, address):
+    (directory / "answers").mkdir(parents=True)
+    with RayExecutor(Answering, address, 2, directory / "answers") as executor:
+        proposer = Proposer(studies.SPACE, "tpe", seed=3, higher=False, starts=first_settings(studies.SPACE))
+        storage = open_storage(None, directory, mend=True)
+        store = Store(storage, "formula", studies.SPACE, higher=False, identity="one", begins=True)
+        made = Study(Answering(directory / "own"), proposer, store, executor, seed=3, prunes=False)
+        made.run(Limits(16, Budget(None)), Unwatched())
+    return made
+
+
+def main(address, folder):
+    made = clustered(folder / "ray", address)
+    (folder / "alone").mkdir()
+    alone = studies.study(folder / "alone", studies.Formula(8))
+    alone.run(Limits(16, Budget(None)), Unwatched())
+    answers = [answer_of(folder / "ray" / "answers", number).tolist() for number in range(16)]
+    alike = studies.tried(made) == studies.tried(alone) and answers == [[float(n)] * 2 for n in range(16)]
+    print("the same" if alike else f"{studies.tried(made)}\n{studies.tried(alone)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

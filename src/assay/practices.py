@@ -316,12 +316,14 @@ _ALL = (
               "Sculley et al., Hidden Technical Debt (NeurIPS 2015)", "largest difference"),
     _practice("bundle.one-artefact", "bundle", "Preprocessing, network and calibration are one file.",
               "Sculley et al. (2015)", "bytes"),
-    _practice("bundle.no-pickle", "bundle", "No file of the bundle can run code when it is opened.",
+    _practice("bundle.no-pickle", "bundle", "No file of the bundle can run code when the model is loaded.",
               "CVE-2025-32434 and its kin", "files by kind"),
     _practice("bundle.provenance", "bundle", "Data hash, versions, seed and machine travel with the model.",
               "Pineau et al. (JMLR 2021)", "facts recorded"),
     _practice("bundle.model-card", "bundle", "A model card says what the model is for and how it was tested.",
               "Mitchell et al., Model Cards (FAT* 2019)", "sections"),
+    _practice("bundle.datasheet", "bundle", "A datasheet says what the data is, and what only its owner can say.",
+              "Gebru et al., Datasheets for Datasets (CACM 2021)", "sections"),
 )  # fmt: skip
 
 PRACTICES: MappingProxyType[str, Practice] = MappingProxyType({practice.id: practice for practice in _ALL})

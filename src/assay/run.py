@@ -13,7 +13,7 @@ from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, seconds_after_training, text_plan
 from assay.bundle.export import export, note_bundle
 from assay.bundle.load import load
-from assay.bundle.manifest import CARD, CONFIG, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
+from assay.bundle.manifest import CARD, CONFIG, DATASHEET, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
 from assay.bundle.write import write_manifest
 from assay.compose.run_config import RunConfig, flat, to_yaml
 from assay.data.audit import examine
@@ -40,6 +40,7 @@ from assay.own import check_model, open_given
 from assay.provenance import Stopwatch, provenance
 from assay.report.batch_page import BATCH, draw_batch
 from assay.report.card import draw_card
+from assay.report.datasheet import draw_datasheet
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_table
 from assay.runs import Run, read_tables, seal_tables
@@ -353,6 +354,7 @@ def _write(
         REPORT: report.to_json(),
         PAGE: draw_page(report),
         CARD: draw_card(report),
+        DATASHEET: draw_datasheet(report),
     } | ({} if model.outline is None else {OUTLINE: model.outline.model_dump_json() + "\n"})
     for name, text in documents.items():
         (bundle / name).write_text(text, encoding="utf-8")

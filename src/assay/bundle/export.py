@@ -106,11 +106,12 @@ def note_bundle(parity: Parity, directory: Path, ledger: Ledger) -> None:
     size = (directory / MODEL).stat().st_size
     reason = f"one ONNX file of {size:,} bytes takes raw columns and gives the calibrated answer"
     ledger.record("bundle.one-artefact", Outcome.APPLIED, reason, value=size)
-    kinds = "ONNX, safetensors, Parquet, JSON, YAML, HTML and Markdown; nothing that runs code when opened"
+    kinds = "ONNX, safetensors, Parquet, JSON, YAML, HTML and Markdown; loading it runs no code of its own"
     ledger.record("bundle.no-pickle", Outcome.PASSED, kinds)
     facts = "data hash, versions, seed, machine, seconds and configuration are in report.json and manifest.json"
     ledger.record("bundle.provenance", Outcome.APPLIED, facts)
     ledger.record("bundle.model-card", Outcome.APPLIED, "card.md, after Mitchell et al.; the owner's parts are marked")
+    ledger.record("bundle.datasheet", Outcome.APPLIED, "datasheet.md, after Gebru et al.; the owner's parts are marked")
 
 
 def _output_names(inputs: tuple[Input, ...], schema: Schema) -> tuple[str, str | None]:

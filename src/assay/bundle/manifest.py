@@ -23,12 +23,13 @@ PROBE = "probe.parquet"
 REPORT = "report.json"
 PAGE = "report.html"
 CARD = "card.md"
+DATASHEET = "datasheet.md"
 TOKENIZER = "tokenizer.json"
 OUTLINE = "outline.json"
 
 #: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too,
 #: and most have an outline of the training rows.
-FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD)
+FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD, DATASHEET)
 
 
 class FileSum(Record):

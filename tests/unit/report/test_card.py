@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from assay.report.card import OPEN, draw_card
+from assay.report.card import draw_card
+from assay.report.markdown import BLANK
 
 SECTIONS = [
     "Model details",
@@ -31,7 +32,7 @@ def test_sections_come_in_the_order_of_the_paper(shape):
 
 def test_what_only_a_person_knows_is_left_open(report):
     sections = draw_card(report).split("\n## ")[1:]
-    assert [section.split("\n")[0] for section in sections if OPEN not in section] == ["Quantitative analyses"]
+    assert [section.split("\n")[0] for section in sections if BLANK not in section] == ["Quantitative analyses"]
 
 
 def test_scores_are_a_table_with_every_model(report):

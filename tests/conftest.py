@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -86,6 +87,45 @@ def keras(tmp_path_factory):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium without a window; tests of pages are skipped, with the reason, where there is none.
+
+    It is closed with the module, for while it is open there is an event loop in this thread.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="pages are looked at with the package playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("pages are looked at in Chromium, and none is installed (on Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def look(browser):
+    """Opens pages in a fresh profile, and fails the test when one of them complains in its console."""
+    said, contexts = [], []
+
+    def opened(url, *, scheme="light", width=1280, scripts=True):
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}, java_script_enabled=scripts
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.set_default_timeout(10_000)
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []
 
 
 WORDS = [

@@ -21,11 +21,24 @@ SORTS = (
     ("predict", "time to predict"),
     ("size", "size"),
 )
+#: The headings of those columns in the order of the table, and the ones that hold scores.
+HEADS = (
+    ("validation", "Validation"),
+    ("corrected", "Corrected"),
+    ("test", "Test"),
+    ("fit", "Time to fit"),
+    ("predict", "µs a row"),
+    ("size", "Size"),
+)
+SCORES = ("validation", "corrected", "test")
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One row; `share` is None of what is no part of the model. places: of the row by each column of `SORTS`."""
+    """One row; `share` is None of what is no part of the model.
+
+    places: of the row by each column of `SORTS`. values: what it has in each, None where it is not there.
+    """
 
     name: str
     kind: str
@@ -40,6 +53,7 @@ class BoardRow:
     predict: str
     size: str
     places: Mapping[str, int]
+    values: Mapping[str, float | None]
 
 
 def board(report: Report) -> tuple[BoardRow, ...]:
@@ -69,7 +83,20 @@ def _row(row: LeaderboardRow, digits: int, places: Mapping[str, int]) -> BoardRo
         predict=MISSING if row.predict_microseconds is None else number(row.predict_microseconds, 2),
         size=MISSING if row.bytes is None else size(row.bytes),
         places=places,
+        values={
+            "validation": row.validation,
+            "corrected": row.corrected.value if row.corrected else None,
+            "test": row.test.value if row.test else None,
+            "fit": row.fit_seconds,
+            "predict": row.predict_microseconds,
+            "size": row.bytes,
+        },
     )
+
+
+def sorted_by(value: float | None) -> str:
+    """A value as a script sorts by it; nothing where there is none."""
+    return "" if value is None else f"{value:.9g}"
 
 
 def _value(value: float | None, digits: int) -> str:

@@ -7,6 +7,7 @@ are left out, and a picture without any value says so. Why by hand: docs/decisio
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from html import escape
 from typing import Literal
 
 from assay.report.ticks import Axis, Number, finite, labels_on, span, tick_labels, ticks
-from assay.report.words import count, fixed, percent, short, visible
+from assay.report.words import count, counted, fixed, percent, short, visible
 
 WIDTH, HEIGHT = 460, 300
 TONES = 6
@@ -104,11 +105,17 @@ class _Plot:
 # Pieces ---------------------------------------------------------------------------------------------------------------
 
 
-def _svg(label: str, width: float, height: float, body: Iterable[str], extra: str = "") -> str:
+def _svg(
+    label: str, width: float, height: float, body: Iterable[str], extra: str = "", told: dict[str, object] | None = None
+) -> str:
+    """The picture; `told` is what a script needs to know to let it be read and zoomed: see page.js."""
     name = escape(visible(label), quote=True)
+    more = "" if told is None else f' data-plot="{escape(json.dumps(told, allow_nan=False), quote=True)}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart{extra}" role="img" aria-label="{name}" '
-        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">' + "".join(body) + "</svg>"
+        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"{more}>'
+        + "".join(body)
+        + "</svg>"
     )
 
 
@@ -127,9 +134,9 @@ def _empty(label: str, width: float = WIDTH, height: float = 80) -> str:
 
 
 def _legend(names: Sequence[tuple[str, int]], width: float, left: float, block: bool = False) -> tuple[str, float]:
-    """Swatches and names in as many lines as they need, and the height used."""
+    """Swatches and names in as many lines as they need, and the height used; `data-key` counts the names."""
     parts, x, y = [], left, 12.0
-    for text, tone in names:
+    for at, (text, tone) in enumerate(names):
         shown = short(text, 34)
         wide = 30 + len(shown) * _CHARACTER
         if x > left and x + wide > width:
@@ -139,7 +146,9 @@ def _legend(names: Sequence[tuple[str, int]], width: float, left: float, block: 
             if block
             else _line(x, y - 4, x + 18, y - 4, f"line t{tone % TONES}")
         )
-        parts += [swatch, _text(x + (16 if block else 23), y, shown, "label")]
+        parts.append(
+            f'<g class="key" data-key="{at}">{swatch}{_text(x + (16 if block else 23), y, shown, "label")}</g>'
+        )
         x += wide + 10
     return "".join(parts), (y + 6 if names else 0.0)
 
@@ -180,8 +189,11 @@ def _fitting_ticks(plot: _Plot) -> tuple[float, ...]:
     return ticks(*plot.x, 1)
 
 
-def _path(series: Series, plot: _Plot) -> str:
-    """The line as a path, lifted where a value is missing, thinned to what can be seen."""
+def _path(series: Series, plot: _Plot, key: int | None = None) -> str:
+    """The line as a path, lifted where a value is missing, thinned to what can be seen.
+
+    One with a `key`, its place in the legend, tells its name and its values too.
+    """
     steps, lifted = [], True
     pairs = list(zip(series.x, series.y, strict=True))
     stride = max(1, math.ceil(len(pairs) / _MOST_POINTS))
@@ -193,7 +205,15 @@ def _path(series: Series, plot: _Plot) -> str:
         steps.append(f"{'M' if lifted else 'L'}{plot.px(x):.1f} {plot.py(y):.1f}")
         lifted = False
     kind = f"line t{series.tone % TONES}" + (" quiet" if series.quiet else "")
-    return f'<path d="{"".join(steps)}" class="{kind}"/>' if steps else ""
+    told = "" if key is None else f' data-line="{key}" {_told(series.label, kept)}'
+    return f'<path d="{"".join(steps)}" class="{kind}"{told}/>' if steps else ""
+
+
+def _told(name: str, points: Sequence[tuple[Number, Number]]) -> str:
+    """The name and the values of a line as attributes."""
+    known = [(x, y) for x, y in points if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)]
+    values = " ".join(f"{x:.6g},{y:.6g}" for x, y in known)
+    return f'data-name="{escape(short(name, 34), quote=True)}" data-points="{values}"'
 
 
 def _alone(series: Series, plot: _Plot) -> str:
@@ -234,13 +254,23 @@ def line_chart(
     shown = [mark for mark in marks if wide[0] <= mark.x <= wide[1]]
     height += _MARK_LINE * max(0, len(shown) - 1)
     plot = _layout(wide, high, width, height, used + _MARK_LINE * len(shown))
-    body = [head, *_axes(plot, x, y, height), *(_band(band, plot) for band in bands)]
+    field = [_band(band, plot) for band in bands]
     if diagonal:
-        body.append(_line(plot.px(0), plot.py(0), plot.px(1), plot.py(1), "chance"))
-    body += [_path(s, plot) + _alone(s, plot) for s in sorted(drawn, key=lambda s: not s.quiet)]
+        field.append(_line(plot.px(0), plot.py(0), plot.px(1), plot.py(1), "chance"))
+    field += [_path(s, plot) + _alone(s, plot) for s in drawn if s.quiet]
+    field += [_path(s, plot, at) + _alone(s, plot) for at, s in enumerate(s for s in drawn if not s.quiet)]
+    body = [head, f'<g class="axes">{"".join(_axes(plot, x, y, height))}</g><g class="field">{"".join(field)}</g>']
     if shown:
-        body.append(_marked(shown[0], plot) if len(shown) == 1 else _flagged(shown, plot))
-    return _svg(label, width, height, body)
+        flags = _marked(shown[0], plot) if len(shown) == 1 else _flagged(shown, plot)
+        body.append(f'<g class="flags">{flags}</g>')
+    return _svg(label, width, height, body, told=_plot_told(plot, x, y))
+
+
+def _plot_told(plot: _Plot, x: Axis, y: Axis) -> dict[str, object]:
+    """The sides of the plot in px, the values they stand for, and what the axes are called."""
+    sides = {name: round(getattr(plot, name), 2) for name in ("left", "top", "right", "bottom")}
+    kinds = {"whole": True} if x.whole else {"powers": True} if x.powers else {}
+    return {**sides, "x": plot.x, "y": plot.y, "names": [visible(x.label), visible(y.label)], **kinds}
 
 
 def _band(band: Band, plot: _Plot) -> str:
@@ -361,30 +391,29 @@ def heat_map(label: str, cells: Sequence[Sequence[int]], names: Sequence[str]) -
         body.append(_text(head[0], top - 8, shown[i], "label", head[1], head[2]))
         for j, value in enumerate(row):
             body.append(_cell((left + j * side, y, side), value, value / total if total else 0.0, names[i], names[j]))
-    return _svg(label, left + n * side + 4, top + n * side + 6, body, " wide" if n > 8 else "")
+    told: dict[str, object] = {"cells": [list(row) for row in cells]}
+    return _svg(label, left + n * side + 4, top + n * side + 6, body, " wide" if n > 8 else "", told=told)
 
 
 def _cell(at: tuple[float, float, float], value: int, share: float, true: str, predicted: str) -> str:
-    """A cell at (x, y, side). A small one leaves out zeros, and tells its share of the row when pointed at."""
+    """A cell at (x, y, side), which tells its share of the row when pointed at; a small one leaves out zeros."""
     x, y, side = at
     place = f'x="{x:.1f}" y="{y:.1f}" width="{side - 2:.1f}" height="{side - 2:.1f}" rx="2"'
-    box = f'<rect {place} class="cell"/>'
+    box, faint = f'<rect {place} class="cell"/>', " none" if value == 0 else ""
     if value > 0:
         # Half strength at most: the number on it stays readable in light and dark. The root lets rare errors show.
         kind = "right" if true == predicted else "wrong"
         box += f'<rect {place} class="{kind}" fill-opacity="{0.04 + 0.5 * math.sqrt(share):.3f}"/>'
     middle, centre = x + side / 2 - 1, y + side / 2
-    faint = " none" if value == 0 else ""
     if side >= 58:
         box += _text(middle, centre - 2, count(value), "count" + faint, "middle")
-        return box + _text(middle, centre + 15, percent(share), "share" + faint, "middle")
-    if value == 0:
-        return box
-    tiny = " small" if side < 40 else ""
+        box += _text(middle, centre + 15, percent(share), "share" + faint, "middle")
+    elif value > 0:
+        box += _text(middle, centre + 3, count(value), "count" + (" small" if side < 40 else ""), "middle")
     told = escape(
         f"{short(true, 40)} predicted as {short(predicted, 40)}: {count(value)}, {percent(share)} of the class"
     )
-    return f"<g>{box}{_text(middle, centre + 3, count(value), 'count' + tiny, 'middle')}<title>{told}</title></g>"
+    return f'<g class="square">{box}<title>{told}</title></g>'
 
 
 def difference_map(label: str, cells: Sequence[Sequence[float]], names: Sequence[str]) -> str:
@@ -447,7 +476,7 @@ def scatter_chart(
         body.append(_line(plot.left, plot.py(0), plot.right, plot.py(0), "chance"))
     dots = "".join(f'<circle cx="{plot.px(a):.1f}" cy="{plot.py(b):.1f}" r="2.2"/>' for a, b in known)
     over = [_path(each, plot) + _alone(each, plot) for each in lines]
-    return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>', *over])
+    return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>', *over], told=_plot_told(plot, x, y))
 
 
 def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH) -> str:
@@ -515,4 +544,8 @@ def _whisker(point: Bin, plot: _Plot) -> str:
     bar = ""
     if point.low is not None and point.high is not None and finite((point.low,)) and finite((point.high,)):
         bar = _line(x, plot.py(point.low), x, plot.py(point.high), "whisker network")
-    return f'{bar}<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="network"/>'
+    told = f"predicted {fixed(point.x, 3)}, observed {fixed(point.y, 3)}"
+    if bar:
+        told += f" ({fixed(point.low, 3)} to {fixed(point.high, 3)})"
+    told = escape(f"{told}, {counted(point.rows, 'row')}")
+    return f'<g class="told">{bar}<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="network"/><title>{told}</title></g>'

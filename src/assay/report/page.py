@@ -1,8 +1,16 @@
-"""The report as one HTML page that opens anywhere: styles and pictures inside, no script, no request."""
+"""The report as one HTML page that opens anywhere: styles, pictures and one script inside, no request.
+
+The script makes what is there easier to read - values under the pointer, zoom, sorting, filters - and nothing depends
+on it: see docs/decisions/report.md.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from assay._imports import require
@@ -18,6 +26,7 @@ from assay.report import (
     forecast_chart,
     pictures,
     story,
+    summary,
     tables,
     words,
 )
@@ -48,6 +57,7 @@ BUNDLE = (
     ("probe.parquet", "rows with their expected answers: the bundle tests itself with verify"),
     ("report.json, report.html", "this report"),
     ("card.md", "the model card"),
+    ("datasheet.md", "the datasheet of the data"),
     ("manifest.json", "format version, signature, and a sha256 sum of every file"),
 )
 #: What most bundles hold too.
@@ -57,8 +67,8 @@ OUTLINED = ("outline.json", "what training rows look like, in quantiles and shar
 def draw_page(report: Report) -> str:
     """The report as a self-contained HTML page.
 
-    Everything that came from the user's data is escaped; the page holds no script and forbids every request by its
-    content security policy. Long lists are cut, and the page says by how much.
+    Everything that came from the user's data is escaped; the page forbids every request by its content security policy,
+    and every script but its own, which it names by its hash. Long lists are cut, and the page says by how much.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -70,7 +80,16 @@ def draw_page(report: Report) -> str:
         signs=SIGNS,
         bundle=BUNDLE if report.unusual is None else (*BUNDLE, OUTLINED),
         settings=list(report.config.items())[: tables.MOST_SETTINGS],
+        script=script(),
+        script_hash=f"sha256-{b64encode(sha256(script().encode()).digest()).decode()}",
     )  # fmt: skip
+
+
+@cache
+def script() -> str:
+    """The script of the page: what it shares with `assay ui`, and its own part."""
+    folder = files("assay.report") / "templates"
+    return "".join((folder / name).read_text("utf-8") for name in ("parts.js", "page.js"))
 
 
 def environment() -> Environment:
@@ -98,6 +117,7 @@ def environment() -> Environment:
         groups_page=fair_page,
         decisions=decision_page,
         certainty=carried_page,
+        summaries=summary,
     )
     found.filters.update(
         visible=words.visible,

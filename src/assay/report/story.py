@@ -183,21 +183,30 @@ def seal(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """The verdict in one sentence: the primary metric with its interval, against the best baseline."""
-    score, rival = score_of(network(report), report.primary), best_baseline(report)
+    score = score_of(network(report), report.primary)
+    if score is None or score.estimate.value is None:
+        return f"{reached(report)}."
+    return f"{reached(report)}; {against(report) or 'no baseline was trained to compare it with'}."
+
+
+def reached(report: Report) -> str:
+    """The primary metric with its interval and the rows it is of, or why there is none."""
+    score = score_of(network(report), report.primary)
     label, digits = label_of(report, report.primary), places(report, report.primary)
     if score is None or score.estimate.value is None:
         why = score.estimate.method if score is not None else "it was not computed"
-        return f"{label} is not defined on {tested_on(report)}: {why}."
+        return f"{label} is not defined on {tested_on(report)}: {why}"
     span = interval(score.estimate, digits)
     opening = f"{label} {fixed(score.estimate.value, digits)}"
     opening += f" ({level(report)} interval {span})" if span else " (no interval)"
-    opening += f" on {tested_on(report)}"
+    return f"{opening} on {tested_on(report)}"
+
+
+def against(report: Report) -> str:
+    """The best baseline's primary metric, and whether the network can be told apart from it; nothing without one."""
+    rival, digits = best_baseline(report), places(report, report.primary)
     if rival is None:
-        return f"{opening}; no baseline was trained to compare it with."
-    return f"{opening}; {_against(report, rival, digits)}."
-
-
-def _against(report: Report, rival: ModelScores, digits: int) -> str:
+        return ""
     theirs, made = score_of(rival, report.primary), comparison_with(report, rival, report.primary)
     value = fixed(theirs.estimate.value if theirs else None, digits)
     opening = f"the best baseline ({short(rival.name)}) reaches {value}"

@@ -36,7 +36,7 @@ def test_it_shows_pictures_series_and_cells(seen, draw, hostile_text):
     assert "as trained on" in page
     assert "pulse of a row whose income is b" in page
     assert "8 training rows, drawn at random." in page
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert "default-src 'none'" in page
 
 

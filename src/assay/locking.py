@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from assay.errors import ConfigError
 
 LOCK = "lock"
+#: How often, and for how many seconds, whoever takes a lock waits for somebody who only looks at it.
+_LOOKS, _MOMENT = 10, 0.02
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -54,7 +57,7 @@ def _taken(directory: Path) -> tuple[int, list[str]]:
         except FileNotFoundError:  # removed meanwhile by the run that was there
             continue
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return lock, [f"{directory.parent} cannot be locked; see to it that no second run writes there"]
@@ -71,6 +74,23 @@ def _taken(directory: Path) -> tuple[int, list[str]]:
                 os.write(lock, f"{os.getpid()}\n".encode())
             return lock, []
         os.close(lock)
+
+
+def _take(lock: int) -> None:
+    """Lock the open file; whoever only looks whether it is locked, as `is_locked` does, holds it for a moment.
+
+    Raises:
+        OSError: another process keeps it, or there are no locks.
+    """
+    for look in range(_LOOKS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if look == _LOOKS - 1:
+                raise
+            time.sleep(_MOMENT)
+        else:
+            return
 
 
 def _is_still(path: Path, opened: int) -> bool:

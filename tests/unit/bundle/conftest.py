@@ -10,7 +10,7 @@ import pytest
 
 from assay.bundle.export import export
 from assay.bundle.load import Bundle, load
-from assay.bundle.manifest import CARD, CONFIG, MANIFEST, PAGE, REFERENCE, REPORT, SCHEMA, Manifest, sum_file
+from assay.bundle.manifest import CARD, CONFIG, DATASHEET, MANIFEST, PAGE, REFERENCE, REPORT, SCHEMA, Manifest, sum_file
 from assay.bundle.write import write_manifest
 from assay.data.config import EncodeConfig
 from assay.data.encode import Encoder
@@ -127,7 +127,10 @@ def make(
         trained = trained.hotter(1.3)
     directory.mkdir()
     parity, outputs = export(encoder, trained.ensemble, trained.head, schema, valid.frame, directory)
-    documents = {SCHEMA: schema.to_json(), CONFIG: "seed: 0\n", REPORT: "{}", PAGE: "<html></html>", CARD: "# card\n"}
+    documents = {
+        SCHEMA: schema.to_json(), CONFIG: "seed: 0\n", REPORT: "{}", PAGE: "<html></html>", CARD: "# card\n",
+        DATASHEET: "# sheet\n",
+    }  # fmt: skip
     documents[REFERENCE] = profile(train, encoder.inputs, len(schema.classes)).to_json()
     for name, text in documents.items():
         (directory / name).write_text(text, encoding="utf-8")

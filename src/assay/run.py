@@ -25,8 +25,10 @@ from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.exam import calibrate, sit
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
+from assay.evaluate.kept import Kept, keep
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
+from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
 from assay.evaluate.thresholds import check_decisions
@@ -44,6 +46,7 @@ from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
+from assay.search.reweighed import judged_of
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -229,8 +232,15 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
-            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger, without=twin)
+            seal = seal_of(
+                work.final, split.plan.sealed_sha256, flat(config), table.source.sha256, config.evaluate.confidence,
+                is_exact=not any(part.trained.limited_by_budget for part in model.parts),
+            )  # fmt: skip
+            sure = surer(config.evaluate, seal)
+            exam = sit(model, baselines, split, schema, sure, seed=seed, ledger=ledger, without=twin)
             found = exam.assessment
+            note_looks(seal, ledger)
+            keep(work.directory, Kept(exam.tested, judged_of(model, split, schema)))
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
@@ -263,6 +273,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 forecast=found.forecast,
                 selection=exam.selection,
                 nested=outer,
+                seal=seal,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 fairness=found.fairness,

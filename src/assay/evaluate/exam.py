@@ -25,6 +25,7 @@ from assay.evaluate.decision_record import DecisionReport
 from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
+from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.label_exam import sit_labels
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
@@ -42,7 +43,7 @@ from assay.train.model import Model
 class Exam:
     """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
 
-    selection, leaderboard: None where it is not known what a model was chosen from.
+    selection, leaderboard: None where it is not known what a model was chosen from. tested: what is kept of test rows.
     """
 
     assessment: Assessment
@@ -51,6 +52,7 @@ class Exam:
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     decision: DecisionReport | None = None
+    tested: KeptTest | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -143,7 +145,9 @@ def sit(
         decision = decision_report(
             schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
         )
-    return Exam(found, _calibration(model, rows, raw, answers, config, seed, ledger), given, chosen, board, decision)
+    calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
+    tested = None if split.test is None else tested_of(rows, answers, schema)
+    return Exam(found, calibration, given, chosen, board, decision, tested)
 
 
 def _baseline_outputs(

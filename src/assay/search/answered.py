@@ -85,6 +85,15 @@ def keep_answers(folder: Path, number: int, prediction: Array) -> None:
     _write(folder / f"{number}.npy", prediction)
 
 
+def read_answer(folder: Path, number: int) -> Array:
+    """What the trial of this number answered.
+
+    Raises:
+        BundleError: the file is missing or damaged.
+    """
+    return _read(folder / f"{number}.npy")
+
+
 def answers_of(folder: Path, numbers: Sequence[int]) -> Answered:
     """What the trials of these numbers answered, read when it is used.
 

@@ -93,7 +93,9 @@ def test_predict_writes_the_same_answers_in_every_form(adult_small, capsys):
 
 
 def test_evaluate_agrees_with_what_predict_says(adult_small, capsys):
-    scores = json.loads(answer(capsys, "evaluate", "runs/rows-1", "rows.csv", "--json"))["scores"][0]["scores"]
+    scores = json.loads(answer(capsys, "evaluate", "runs/rows-1", "rows.csv", "--sealed", "--json"))["scores"][0][
+        "scores"
+    ]
     accuracy = next(score["estimate"] for score in scores if score["name"] == "accuracy")
     right = (open_run("runs/rows-1").predict(adult_small)["prediction"] == adult_small["income"]).mean()
     assert accuracy["value"] == pytest.approx(right, abs=1e-12)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from assay._imports import require
 from assay.data.audit import Severity
+from assay.evaluate.earned import Ablation
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
 from assay.report import board, decision_page, fair_page, fair_words, forecast_chart, pictures, story, tables, words
+from assay.report.ablation_words import earned
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ BUNDLE = (
 )
 
 
-def draw_page(report: Report) -> str:
-    """The report as a self-contained HTML page.
+def draw_page(report: Report, ablation: Ablation | None = None) -> str:
+    """The report as a self-contained HTML page, with what practices earned in its ledger where that was measured.
 
     Everything that came from the user's data is escaped; the page holds no script and forbids every request by its
     content security policy. Long lists are cut, and the page says by how much.
@@ -57,6 +59,7 @@ def draw_page(report: Report) -> str:
         signs=SIGNS,
         bundle=BUNDLE,
         settings=list(report.config.items())[: tables.MOST_SETTINGS],
+        earned={} if ablation is None else {effect.practice: earned(effect) for effect in ablation.effects},
     )  # fmt: skip
 
 

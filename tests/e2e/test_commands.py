@@ -66,7 +66,7 @@ def bits(run: str) -> dict[str, str]:
 
 def test_a_run_holds_what_the_guide_promises():
     names = {path.name for path in Path("runs/rows-1").iterdir()}
-    assert names == {"model", "report.html", "report.json", "config.yaml", "metrics.jsonl", "batch.html"}
+    assert names == {"model", "report.html", "report.json", "config.yaml", "metrics.jsonl", "batch.html", "answers.npz"}
     epochs = [json.loads(line) for line in Path("runs/rows-1/metrics.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
     assert [path.name for path in Path("runs").iterdir()] == ["rows-1"]

@@ -38,9 +38,9 @@ def print_ablation(made: Ablation, console: Console, *, practices: bool = False)
 def effects_table(made: Ablation) -> Table:
     """Practices down, what gains most first."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    table.add_column("practice", overflow="fold")
+    table.add_column("practice", no_wrap=True)
     for heading in ("gain", "p", f"in {made.proper_label}", "costs"):
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for effect in made.effects:
         own = "" if effect.label == made.label else f" {effect.label}"

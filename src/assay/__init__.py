@@ -14,6 +14,7 @@ _HOME = {
     "Bundle": "assay.bundle.load",
     "Report": "assay.evaluate.record",
     "Run": "assay.runs",
+    "ablate": "assay.ablation",
     "describe_inputs": "assay.own",
     "fit": "assay.run",
     "load": "assay.bundle.load",
@@ -30,6 +31,7 @@ __all__ = [
     "Report",
     "Run",
     "__version__",
+    "ablate",
     "describe_inputs",
     "fit",
     "load",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from assay.ablation import ablate
     from assay.bundle.load import Bundle, load
     from assay.errors import AssayError
     from assay.estimators import AssayClassifier, AssayRegressor

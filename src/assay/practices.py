@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from assay.records import Record
+from assay.switches import REASONS, SWITCHES
 
 Verb = Literal["fit", "synthesise"]
 
@@ -347,4 +348,24 @@ def as_markdown() -> str:
             for practice in _ALL
             if practice.stage == stage
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_switched_off()]) + "\n"
+
+
+def _switched_off() -> list[str]:
+    """The section on how `assay ablate` does without practices, and why not without the others that make a model."""
+    lines = [
+        "",
+        "## What `assay ablate` switches off",
+        "",
+        "To measure what a practice earned, it is done without. Practices that are not here look at data and models,",
+        "and change nothing that is learned.",
+        "",
+        "| practice | without it |",
+        "|---|---|",
+    ]
+    for practice in _ALL:
+        if practice.id in SWITCHES:
+            lines.append(f"| {practice.id} | {SWITCHES[practice.id].without} |")
+        elif practice.id in REASONS:
+            lines.append(f"| {practice.id} | not measured: {REASONS[practice.id]} |")
+    return lines

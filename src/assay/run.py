@@ -27,8 +27,10 @@ from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.carried import carry, check_carried
 from assay.evaluate.exam import calibrate, sit, validation_answers
 from assay.evaluate.forecast_baselines import fit_forecast_baselines
+from assay.evaluate.kept import Kept, keep
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
+from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
 from assay.evaluate.thresholds import check_decisions
@@ -48,6 +50,7 @@ from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
+from assay.search.reweighed import judged_of
 from assay.search.several import check_settings
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
@@ -251,8 +254,15 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             )  # fmt: skip
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
-            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger, without=twin)
+            seal = seal_of(
+                work.final, split.plan.sealed_sha256, flat(config), table.source.sha256, config.evaluate.confidence,
+                is_exact=not any(part.trained.limited_by_budget for part in model.parts),
+            )  # fmt: skip
+            sure = surer(config.evaluate, seal)
+            exam = sit(model, baselines, split, schema, sure, seed=seed, ledger=ledger, without=twin)
             found = exam.assessment
+            note_looks(seal, ledger)
+            keep(work.directory, Kept(exam.tested, judged_of(model, split, schema)))
         with stage("save"):
             bundle = work.directory / "model"
             bundle.mkdir()
@@ -287,6 +297,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 nested=outer,
                 coverage=exam.coverage,
                 unusual=exam.unusual,
+                seal=seal,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 fairness=found.fairness,

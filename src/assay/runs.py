@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.carried_record import CoverageReport
 from assay.evaluate.clusters import clusters_of
+from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.coverage import prove
 from assay.evaluate.fair_groups import learn_cuts
 from assay.evaluate.fair_record import Fairness
@@ -45,6 +46,7 @@ from assay.evaluate.forecast_exam import Judged, assess_forecasts
 from assay.evaluate.label_exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
 from assay.evaluate.regions import Judged as Answered
+from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
 
@@ -141,12 +143,24 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     return Run(Path(path), bundle, Report.read(bundle.directory / REPORT))
 
 
-def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: ANN401
+def evaluate(
+    path: str | os.PathLike[str],
+    data: Any,  # noqa: ANN401
+    *,
+    sealed: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Assessment:
     """Score a saved model on labelled rows that it was not trained on.
+
+    Args:
+        path: the run or the bundle. data: the rows.
+        sealed: whether they may be test rows that the run sealed: that look is counted, and intervals are corrected.
+        tell: is told what the user should know.
 
     Raises:
         BundleError: the model cannot be loaded, or its run is not finished.
         DataError: the data cannot be read, or lacks the target or a column of the model.
+        ConfigError: they are rows that the run sealed, and `sealed` does not say that they may be.
     """
     refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
@@ -160,6 +174,7 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         table = _seen_from(data, table, schema)
         absent = tuple(name for name in schema.sensitive if name not in table.frame.columns)
         rows = complete(with_columns(table, schema, "test", spares=absent), schema, "test")
+        options = unsealed(bundle.directory, rows, schema, settings.evaluate, allowed=sealed, tell=tell)
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
@@ -167,29 +182,21 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
     network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
         cuts = np.array(bundle.manifest.thresholds)
-        found = assess_labels(
-            schema, rows.target, rows.weight, [network], [cuts], settings.evaluate, seed=0, ledger=Ledger()
-        )
+        found = assess_labels(schema, rows.target, rows.weight, [network], [cuts], options, seed=0, ledger=Ledger())
     else:
         found = assess(
-            schema,
-            rows.target,
-            rows.weight,
-            [network],
-            settings.evaluate,
-            seed=0,
-            ledger=Ledger(),
+            schema, rows.target, rows.weight, [network], options, seed=0, ledger=Ledger(),
             clusters=clusters_of(rows, schema),
-        )
+        )  # fmt: skip
     return replace(
         found,
-        fairness=_groups_of(bundle, rows, absent, answers, settings),
-        coverage=_covered(bundle, rows, answers, schema, settings.evaluate.confidence),
+        fairness=_groups_of(bundle, rows, absent, answers, options),
+        coverage=_covered(bundle, rows, answers, schema, options.confidence),
     )
 
 
 def _groups_of(
-    bundle: Bundle, rows: Rows, absent: Sequence[str], answers: np.ndarray, settings: RunConfig
+    bundle: Bundle, rows: Rows, absent: Sequence[str], answers: np.ndarray, config: EvaluateConfig
 ) -> Fairness | None:
     """Rates of the groups of new rows, in the bands of numbers that the run cut."""
     if not bundle.schema.sensitive:
@@ -198,7 +205,7 @@ def _groups_of(
     cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
     positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
     return fairness_of(
-        rows, bundle.schema, answers, settings.evaluate, cuts=cuts, part="new", absent=absent,
+        rows, bundle.schema, answers, config, cuts=cuts, part="new", absent=absent,
         decides=bundle.rule, decided=bundle.rule.told(positive),
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ def bits(run: str) -> dict[str, str]:
 
 def test_a_run_holds_what_the_guide_promises():
     names = {path.name for path in Path("runs/rows-1").iterdir()}
-    assert names == {"model", "report.html", "report.json", "config.yaml", "metrics.jsonl", "batch.html"}
+    assert names == {"model", "report.html", "report.json", "config.yaml", "metrics.jsonl", "batch.html", "answers.npz"}
     epochs = [json.loads(line) for line in Path("runs/rows-1/metrics.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
     assert [path.name for path in Path("runs").iterdir()] == ["rows-1"]
@@ -93,7 +93,9 @@ def test_predict_writes_the_same_answers_in_every_form(adult_small, capsys):
 
 
 def test_evaluate_agrees_with_what_predict_says(adult_small, capsys):
-    scores = json.loads(answer(capsys, "evaluate", "runs/rows-1", "rows.csv", "--json"))["scores"][0]["scores"]
+    scores = json.loads(answer(capsys, "evaluate", "runs/rows-1", "rows.csv", "--sealed", "--json"))["scores"][0][
+        "scores"
+    ]
     accuracy = next(score["estimate"] for score in scores if score["name"] == "accuracy")
     right = (open_run("runs/rows-1").predict(adult_small)["prediction"] == adult_small["income"]).mean()
     assert accuracy["value"] == pytest.approx(right, abs=1e-12)

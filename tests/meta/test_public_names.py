@@ -14,6 +14,7 @@ PUBLIC = [
     "Report",
     "Run",
     "__version__",
+    "ablate",
     "describe_inputs",
     "fit",
     "load",

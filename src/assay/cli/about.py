@@ -27,6 +27,7 @@ def practices(
 ) -> None:
     """List the practices that every run is checked against, with their sources."""
     from assay.practices import PRACTICES, as_markdown
+    from assay.switches import SWITCHES
 
     if markdown:
         if stage is not None or as_json:
@@ -45,3 +46,5 @@ def practices(
         for practice in chosen:
             if practice.stage == name:
                 sys.stdout.write(f"  {practice.id:<28} {practice.sentence}\n{'':<31}{practice.source}\n")
+                if practice.id in SWITCHES:
+                    sys.stdout.write(f"{'':<31}assay ablate: {SWITCHES[practice.id].without}\n")

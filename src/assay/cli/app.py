@@ -67,6 +67,7 @@ _VERBS = {
     "audit": _Verb("inspecting", "Look for what would make the numbers wrong."),
     "show": _Verb("using", "Show what a run found."),
     "compare": _Verb("using", "Put several runs side by side."),
+    "ablate": _Verb("ablating", "Measure what each practice of a run earned."),
     "ui": _Verb("interface", "Show the runs of a folder in the browser."),
     "synthesise": _Verb("synthesising", "Make rows that look like those of a table, and test them."),
     "doctor": _Verb("doctoring", "Look for what is wrong with a training of your own."),

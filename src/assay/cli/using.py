@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay.cli import arguments as take
+from assay.cli.ablating import mention, print_measured
+from assay.cli.comparing import checked_page, families_of, print_families, write_page
 from assay.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
@@ -60,11 +62,23 @@ def predict(
     sys.stderr.write(f"{answers.height} rows are answered in {out}\n")
 
 
-def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
+def evaluate(
+    model: take.Model,
+    data: Data,
+    sealed: Annotated[
+        bool,
+        typer.Option(
+            "--sealed",
+            help="The rows may be the test rows that the run sealed: the look is counted.",
+            show_default="off",
+        ),
+    ] = False,
+    as_json: take.Json = False,
+) -> None:
     """Score a model on new rows that have the target, with intervals."""
     from assay.runs import evaluate as run_evaluate  # scipy for the intervals
 
-    found = run_evaluate(model, data)
+    found = run_evaluate(model, data, sealed=sealed, tell=_note)
     scores = found.scores
     if as_json:
         content: dict[str, object] = {"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]}
@@ -85,6 +99,10 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
         from assay.report.carried_page import line
 
         take.console().print(f"{line(found.coverage, 'row')}.")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"note: {text}\n")
 
 
 def show(
@@ -109,11 +127,18 @@ def show(
         bool,
         typer.Option("--groups", help="Print rates and gaps of the groups of sensitive columns.", show_default="off"),
     ] = False,
+    ablation: Annotated[
+        bool,
+        typer.Option(
+            "--ablation", help="Print what practices earned, where `assay ablate` measured it.", show_default="off"
+        ),
+    ] = False,
     as_json: take.Json = False,
 ) -> None:
     """Show what a run found: scores beside baselines, advice, and on request one of its parts."""
     parts = {"--config": config, "--ledger": ledger, "--batch": batch, "--leaderboard": leaderboard}
     parts["--groups"] = groups
+    parts["--ablation"] = ablation
     asked = [name for name, on in parts.items() if on]
     if len(asked) > 1:
         raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
@@ -131,7 +156,9 @@ def show(
         sys.stdout.write(_config_text(run))
         return
     report = _report_of(run)
-    if as_json:
+    if ablation:
+        print_measured(run, as_json=as_json)
+    elif as_json:
         content = report.model_dump(mode="json", by_alias=True)
         part = {
             "--config": "config", "--ledger": "ledger", "--batch": "seen", "--leaderboard": "leaderboard",
@@ -139,7 +166,7 @@ def show(
         }.get("".join(asked))  # fmt: skip
         take.print_json(content if part is None else {part: content[part]})
     elif ledger:
-        take.console().print(_ledger_table(report))
+        take.console().print(_ledger_table(report, run))
     elif batch:
         _print_batch(run, report)
     elif leaderboard:
@@ -153,15 +180,24 @@ def show(
         from assay.report.terminal import summarise
 
         summarise(report, take.console())
+        mention(run)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories or bundles.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the comparison as a page.", show_default="none")
+    ] = None,
     as_json: take.Json = False,
 ) -> None:
-    """Put the networks of several runs side by side, the primary score first."""
+    """Put the networks of several runs side by side, the primary score first, and test them in pairs.
+
+    Runs are paired where they were tested on the same rows; Holm's correction over all pairs.
+    """
     if len(runs) < 2:
         raise ConfigError("compare takes two runs or more", "one was given", "Name another: assay compare RUN RUN")
+    if html is not None:
+        checked_page(html)
     reports = [_report_of(path) for path in runs]
     tasks = {report.table_schema.task.value: path for report, path in zip(reports, runs, strict=True)}
     if len(tasks) > 1:
@@ -170,11 +206,16 @@ def compare(
     networks = [report.scores[0] for report in reports]
     sealed = {report.split.sealed_sha256 for report in reports}
     same_rows = len(sealed) == 1 and None not in sealed
+    families = families_of(runs, reports)
+    if html is not None:
+        write_page(html, runs, reports, families, same_rows=same_rows)
+        sys.stderr.write(f"the comparison is in {html}\n")
     if as_json:
         take.print_json(
             {
                 "primary": reports[0].primary,
                 "same_test_rows": same_rows,
+                "families": [each.model_dump(mode="json") for each in families],
                 "runs": [
                     {"run": str(path), **network.model_dump(mode="json"), "whole": _whole_of(report)}
                     for path, network, report in zip(runs, networks, reports, strict=True)
@@ -186,8 +227,7 @@ def compare(
     table = _score_table([str(path) for path in runs], networks, first=reports[0].primary)
     _add_costs(table, reports)
     console.print(table)
-    if not same_rows:
-        console.print("The runs were tested on different rows, so a difference may come from the rows alone.")
+    print_families(families, same_rows=same_rows)
 
 
 def _whole_of(report: Report) -> dict[str, object] | None:
@@ -349,12 +389,19 @@ def _print_leaderboard(run: Path, report: Report) -> None:
     console.print(f"us/row: {found.timed}")
 
 
-def _ledger_table(report: Report) -> Table:
+def _ledger_table(report: Report, run: Path) -> Table:
     from rich.table import Table
 
+    from assay.evaluate.earned import ablation_of
+    from assay.report.ablation_words import earned
+    from assay.report.words import plain
+
+    made = ablation_of(run)
+    gains = {} if made is None else {effect.practice: plain(earned(effect)) for effect in made.effects}
     table = Table(box=None, pad_edge=False)
     for heading in ("verdict", "practice", "reason"):
         table.add_column(heading, overflow="fold")
     for verdict in report.ledger:
-        table.add_row(verdict.outcome.value, verdict.practice, verdict.reason)
+        gained = f"; earned: {gains[verdict.practice]}" if verdict.practice in gains else ""
+        table.add_row(verdict.outcome.value, verdict.practice, verdict.reason + gained)
     return table

@@ -28,6 +28,7 @@ from assay.evaluate.decision_record import DecisionReport
 from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.intervals import estimates
+from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.label_exam import sit_labels
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
@@ -47,6 +48,7 @@ class Exam:
 
     selection, leaderboard: None where it is not known what a model was chosen from.
     coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
+    tested: what is kept of test rows.
     """
 
     assessment: Assessment
@@ -57,6 +59,7 @@ class Exam:
     decision: DecisionReport | None = None
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
+    tested: KeptTest | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -154,7 +157,8 @@ def sit(
         model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
     calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
-    return Exam(found, calibration, given, chosen, board, decision, coverage, unusual)
+    tested = None if split.test is None else tested_of(rows, answers, schema)
+    return Exam(found, calibration, given, chosen, board, decision, coverage, unusual, tested)
 
 
 def _baseline_outputs(

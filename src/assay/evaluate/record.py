@@ -357,6 +357,18 @@ class Seen(Record):
     rows: tuple[tuple[str, ...], ...] = ()
 
 
+class Seal(Record):
+    """The looks at a run's test rows, its own the last: how many by runs of its folder, and which runs.
+
+    confidence: that was asked for; corrected: that each interval is made at, so that those of all looks hold together.
+    """
+
+    looks: int
+    runs: tuple[str, ...] = ()
+    confidence: float
+    corrected: float
+
+
 class Report(Record):
     """All that a run has to say. `scores` has the network first; `config` is the resolved configuration, flat."""
 
@@ -387,6 +399,7 @@ class Report(Record):
     nested: Nested | None = None
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
+    seal: Seal | None = None
     labels: tuple[LabelScores, ...] = ()
     fairness: Fairness | None = None
     parity: Parity

@@ -301,8 +301,12 @@ def _flagged(marks: Sequence[Mark], plot: _Plot) -> str:
     return "".join(parts)
 
 
-def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 480) -> str:
+def interval_chart(
+    label: str, rows: Sequence[Dot], axis: Axis, width: float = 480, *, rule: float | None = None, letters: int = 24
+) -> str:
     """One row a model: a dot at the value, a bar over its interval, the value in words at the right.
+
+    rule: where a line stands that intervals are held against. letters: of a name that are shown.
 
     One row far from all others (a trivial baseline) would press the others together; it is drawn as an arrow at the
     edge, its value still stands at the right.
@@ -310,8 +314,9 @@ def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 4
     if not any(finite((row.value,)) for row in rows):
         return _empty(label, width)
     far = _far(rows)
-    low, high = span((v for row in rows if row is not far for v in (row.value, row.low, row.high)), axis, 0.08)
-    names = [short(row.label, 24) for row in rows]
+    shown = [v for row in rows if row is not far for v in (row.value, row.low, row.high)]
+    low, high = span([*shown, rule], axis, 0.08)
+    names = [short(row.label, letters) for row in rows]
     values = _aligned([row.value for row in rows])
     left, right = 14 + max(map(len, names)) * 7.0, width - 20 - max(map(len, values)) * 7.0
     plot = _Plot(left, 6, right, 12 + 30.0 * len(rows), (low, high), (0, 1))
@@ -321,6 +326,8 @@ def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 4
         body.append(_line(plot.px(value), plot.top, plot.px(value), plot.bottom, "grid"))
         body.append(_text(plot.px(value), plot.bottom + 16, text, "axis", "middle"))
     body.append(_text((plot.left + plot.right) / 2, plot.bottom + 34, axis.label, "name", "middle"))
+    if rule is not None:
+        body.append(_line(plot.px(rule), plot.top, plot.px(rule), plot.bottom, "mark"))
     for at, (row, name, text) in enumerate(zip(rows, names, values, strict=True)):
         middle = plot.top + 18 + 30.0 * at
         strong = "label strong" if row.kind == "network" else "label"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from assay._imports import require
 from assay.data.audit import Severity
+from assay.evaluate.earned import Ablation
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
 from assay.report import (
@@ -30,6 +31,7 @@ from assay.report import (
     tables,
     words,
 )
+from assay.report.ablation_words import earned
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -64,8 +66,8 @@ BUNDLE = (
 OUTLINED = ("outline.json", "what training rows look like, in quantiles and shares, to tell unusual rows by")
 
 
-def draw_page(report: Report) -> str:
-    """The report as a self-contained HTML page.
+def draw_page(report: Report, ablation: Ablation | None = None) -> str:
+    """The report as a self-contained HTML page, with what practices earned in its ledger where that was measured.
 
     Everything that came from the user's data is escaped; the page forbids every request by its content security policy,
     and every script but its own, which it names by its hash. Long lists are cut, and the page says by how much.
@@ -82,6 +84,7 @@ def draw_page(report: Report) -> str:
         settings=list(report.config.items())[: tables.MOST_SETTINGS],
         script=script(),
         script_hash=f"sha256-{b64encode(sha256(script().encode()).digest()).decode()}",
+        earned={} if ablation is None else {effect.practice: earned(effect) for effect in ablation.effects},
     )  # fmt: skip
 
 

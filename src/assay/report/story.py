@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from assay.data.schema import Task
+from assay.evaluate.looks import told as told_of
 from assay.evaluate.record import Comparison, Estimate, ModelScores, Reference, Report, Score
 from assay.report.words import counted, decimals, fixed, number, p_value, percent, short
 
 
-def level(report: Report) -> str:
+def asked_level(report: Report) -> str:
     """The confidence of the intervals, as the run was configured: `95 %`."""
     share = report.config.get("evaluate.confidence")
     return percent(float(share)) if isinstance(share, int | float) else percent(0.95)
+
+
+def level(report: Report) -> str:
+    """The confidence of the test's intervals: `95 %`, from the second look at its rows on `look-corrected 95 %`."""
+    looks = 1 if report.seal is None else report.seal.looks
+    return f"look-corrected {asked_level(report)}" if looks > 1 else asked_level(report)
 
 
 def score_of(model: ModelScores, metric: str) -> Score | None:
@@ -164,7 +171,7 @@ def nested(report: Report) -> str:
         return f"Outer folds: {short(found.estimate.method, 120)}."
     digits = places(report, found.metric)
     span = interval(found.estimate, digits)
-    spans = f" ({level(report)} interval {span})" if span else ""
+    spans = f" ({asked_level(report)} interval {span})" if span else ""
     row = counted(found.rows, "row")
     return (
         f"{found.label} {fixed(found.estimate.value, digits)}{spans} where the model was chosen anew in each of "
@@ -178,7 +185,16 @@ def seal(report: Report) -> str:
         return "There is no test part: the scores are of the validation rows, which also chose the best epoch."
     times = {0: "never opened", 1: "opened once, after training had ended"}
     opened = times.get(report.split.opened, f"opened {report.split.opened} times: later looks are less honest")
-    return f"The test rows were sealed before anything was learned, and {opened}."
+    told = f"The test rows were sealed before anything was learned, and {opened}."
+    return told if report.seal is None or report.seal.looks < 2 else f"{told} {looks_of(report)}"
+
+
+def looks_of(report: Report) -> str:
+    """From the second look at the same test rows on, a sentence on how intervals allow for that; else nothing."""
+    if report.seal is None or report.seal.looks < 2:
+        return ""
+    told = told_of(report.seal)
+    return f"{told[:1].upper()}{told[1:]}."
 
 
 def headline(report: Report) -> str:

@@ -29,6 +29,8 @@ def summarise(report: Report, console: Console) -> None:
         ("Scores", _scores_line(report)),
     ):
         say(console, label, text)
+    if looks := story.looks_of(report):
+        say(console, "Seal", looks, "bold")
     console.print()
     console.print(Padding(score_table(report), (0, 0, 0, 1)), soft_wrap=False)
     left = len(_metrics(report)) - len(_chosen(report))

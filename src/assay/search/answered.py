@@ -85,8 +85,8 @@ def keep_answers(folder: Path, number: int, prediction: Array) -> None:
     _write(folder / f"{number}.npy", prediction)
 
 
-def answer_of(folder: Path, number: int) -> Array:
-    """What one trial answered.
+def read_answer(folder: Path, number: int) -> Array:
+    """What the trial of this number answered.
 
     Raises:
         BundleError: the file is missing or damaged.

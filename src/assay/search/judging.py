@@ -102,6 +102,11 @@ class Judge:
         )  # fmt: skip
         return self._score(places, whole), by_fold, whole
 
+    def last(self, entry: Entry) -> NDArray[Any]:
+        """What the members of a single fold said together at their last epoch."""
+        (courses,) = entry.courses.values()
+        return self._said(torch.cat([course.last for course in courses if course.last is not None]))
+
     def _score(self, places: NDArray[np.int64], answer: NDArray[Any]) -> float:
         weight = None if self.weight is None else self.weight[places]
         scorer = scorer_for(self._schema.task, self.truth[places], answer)
@@ -116,7 +121,10 @@ class Judge:
         known = [each for each in outputs if each is not None]
         if not known or len(known) < len(outputs):
             return None
-        raw = torch.cat(known).numpy()
+        return self._said(torch.cat(known))
+
+    def _said(self, outputs: torch.Tensor) -> NDArray[Any]:
+        raw = outputs.numpy()
         if self._schema.is_multilabel:
             return mixed_labels(raw, [1.0] * len(raw), [1.0 / len(raw)] * len(raw)).astype(np.float32)
         if self._schema.is_classification:

@@ -42,6 +42,8 @@ from assay.train.together import Course, Lot, fit_together
 from assay.train.watch import Watch
 
 Axis = Literal["epochs", "folds"]
+#: The folder of what trials answered at their last epoch.
+LAST = "last"
 #: Rows up to which there are so many folds, and folds beyond.
 _FOLDS = ((3_000, 5), (20_000, 3))
 #: Rows that are answered at once: the work space of many members stays small, whatever their number.
@@ -97,11 +99,12 @@ class TableObjective:
         answers: Path,
         axis: Axis,
         times: bool = False,
+        keeps_last: bool = False,
     ) -> None:
         """See `open`. `rows`: those that `found.valid` has."""
         self.metric, self.folds = metric, 1 if folds is None else len(folds)
         self.width = _WIDER if len(found.train) < _FEW_ROWS else _WIDTH
-        self.axis, self.answers, self.times = axis, answers, times
+        self.axis, self.answers, self.times, self._keeps_last = axis, answers, times, keeps_last
         self._latencies: dict[object, float] = {}
         self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
         self._deal, self._device = folds, choose_device(train.device)
@@ -110,6 +113,8 @@ class TableObjective:
         self._threads: dict[tuple[str, int], int] = {}
         self._mirrored: bool | None = None
         keep_rows(answers, self._judge.judged)
+        if keeps_last:
+            (answers / LAST).mkdir(exist_ok=True)
 
     @classmethod
     def open(
@@ -127,6 +132,7 @@ class TableObjective:
         *,
         axis: Axis = "epochs",
         times: bool = False,
+        keeps_last: bool = False,
     ) -> TableObjective:
         """The objective of a study.
 
@@ -142,6 +148,7 @@ class TableObjective:
             seed: of the folds and of the order of the rows.
             answers: folder of what trials answer.
             axis, times: see the class.
+            keeps_last: keep what trials answer at their last epoch as well, in the folder `LAST` of `answers`.
 
         Raises:
             ConfigError: there is no such metric of the task.
@@ -164,8 +171,9 @@ class TableObjective:
             deal = deal_folds(judge, schema, dealing, folds, seed)
             found = folded(encoder, judge, schema, deal)
         return cls(
-            found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis, times=times
-        )
+            found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis, times=times,
+            keeps_last=keeps_last and deal is None,
+        )  # fmt: skip
 
     # Which trials are trained at once ---------------------------------------------------------------------------------
 
@@ -357,6 +365,8 @@ class TableObjective:
         state: Literal["pruned", "complete"] = "pruned" if entry.pruned else "complete"
         if state == "complete":
             keep_answers(self.answers, number, answer)
+            if self._keeps_last:
+                keep_answers(self.answers / LAST, number, self._judge.last(entry))
         latency = self._latency(entry) if self.times and state == "complete" else None
         return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned, latency)
 

@@ -68,7 +68,7 @@ def front_of(tried: Sequence[Tried], goals: Sequence[Goal], *, higher: bool) -> 
     """
     done = sorted((each for each in tried if each.value is not None), key=lambda each: each.number)
     losses = losses_of(done, goals, higher=higher)
-    known = np.isfinite(losses).all(axis=1) if len(done) else np.empty(0, np.bool_)
+    known = [bool(np.isfinite(row).all()) for row in losses] if done else []
     # In this order a trial can be beaten by an earlier one only.
     order = [at for at in np.lexsort(losses.T[::-1]) if known[at]] if len(done) else []
     kept: list[int] = []

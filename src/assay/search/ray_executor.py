@@ -21,7 +21,7 @@ import numpy as np
 
 from assay._imports import require, require_installed
 from assay.errors import ConfigError
-from assay.search.answered import answer_of, keep_answers
+from assay.search.answered import read_answer, keep_answers
 from assay.search.trial import Objective, Outcome, Prune, Trial
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched
@@ -111,7 +111,7 @@ class _Worker:
         """The outcomes of a group, and the answers of its completed trials."""
         outcomes = self._objective.judge(group, None, Budget(seconds), Unwatched())
         done = [outcome.number for outcome in outcomes if outcome.state == "complete"]
-        return outcomes, {number: np.array(answer_of(self._answers, number)) for number in done}
+        return outcomes, {number: np.array(read_answer(self._answers, number)) for number in done}
 
 
 def check_engine(engine: str, address: str | None) -> None:

@@ -199,8 +199,9 @@ def start_of(found: Examples, model: ModelConfig, config: TrainConfig, *, seed: 
 def network_of(found: Examples, model: ModelConfig, seeds: Sequence[int]) -> Network:
     """An untrained network of the family, with a member for each seed, on the host."""
     rows = found.sample
+    prior = found.prior if model.prior_bias else torch.zeros_like(found.prior)
     return build(
-        model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=found.prior, seeds=seeds,
+        model, found.encoder.layout, rows.numbers, outputs=found.outputs, prior=prior, seeds=seeds,
         targets=found.targets, rows=rows,
     )  # fmt: skip
 

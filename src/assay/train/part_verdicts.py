@@ -30,10 +30,9 @@ def write_verdicts(ledger: Ledger, part: Part, numbers: int, first_loss: float, 
 
 def _write_start(ledger: Ledger, part: Part, first_loss: float, seed: int) -> None:
     ledger.record("train.seeded", Outcome.APPLIED, f"every random choice follows from seed {seed}", value=seed)
-    reason = (
-        f"outputs start at the prior of the training rows, or around it; the first validation loss is {first_loss:.4f}"
-    )
-    ledger.record("model.prior-bias", Outcome.APPLIED, reason, value=first_loss)
+    where = "the prior of the training rows" if part.model.prior_bias else "zero, as model.prior_bias=false asked"
+    reason = f"outputs start at {where}, or around it; the first validation loss is {first_loss:.4f}"
+    ledger.record("model.prior-bias", _done(part.model.prior_bias), reason, value=first_loss)
     if part.members > 1:
         reason = f"{part.members} networks with seeds {seed} to {seed + part.members - 1}, trained at once"
         ledger.record("model.members", Outcome.APPLIED, reason, value=part.members)

@@ -33,11 +33,12 @@ class Course:
     """How a member is doing.
 
     outputs: what it says of the rows that judge it at its best epoch so far, (heads, rows, outputs); None before the
-        first that is finite. epochs: passes that it was trained for. ended: whether it has, or shall. trouble: why it
-        has no outputs, in words.
+        first that is finite. last: what it says of them at its last epoch, whether better or not. epochs: passes that
+        it was trained for. ended: whether it has, or shall. trouble: why it has no outputs, in words.
     """
 
     outputs: Tensor | None = None
+    last: Tensor | None = None
     epochs: int = 0
     ended: bool = False
     trouble: str = ""
@@ -114,6 +115,8 @@ class _Running:
 
     def _hear(self, outputs: Tensor, better: Tensor) -> None:
         apart = outputs.unflatten(0, (len(self.there), -1))
+        for course, own in zip(self.there, apart, strict=True):
+            course.last = own
         for place in better.nonzero().flatten().tolist():
             self.there[place].outputs = apart[place].to("cpu", copy=True)
 
@@ -147,5 +150,7 @@ class _Running:
 def _end(course: Course, trouble: str) -> None:
     """End a course; where it has no outputs, `trouble` says why."""
     course.ended = True
+    if course.last is not None:
+        course.last = course.last.to("cpu", copy=True)  # what the others said is let go of
     if course.outputs is None:
         course.trouble = trouble

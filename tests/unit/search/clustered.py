@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import studies
 
-from assay.search.answered import answer_of, keep_answers
+from assay.search.answered import read_answer, keep_answers
 from assay.search.proposer import Proposer
 from assay.search.ray_executor import RayExecutor
 from assay.search.starts import first_settings
@@ -45,7 +45,7 @@ def main(address, folder):
     (folder / "alone").mkdir()
     alone = studies.study(folder / "alone", studies.Formula(8))
     alone.run(Limits(16, Budget(None)), Unwatched())
-    answers = [answer_of(folder / "ray" / "answers", number).tolist() for number in range(16)]
+    answers = [read_answer(folder / "ray" / "answers", number).tolist() for number in range(16)]
     alike = studies.tried(made) == studies.tried(alone) and answers == [[float(n)] * 2 for n in range(16)]
     print("the same" if alike else f"{studies.tried(made)}\n{studies.tried(alone)}")
 

@@ -160,3 +160,11 @@ def test_the_ledger_tells_of_what_was_asked_for_instead():
     assert ledger["train.clipping"].reason.startswith("each number at most 0.5; ")
     assert ledger["train.precision"].outcome in (Outcome.APPLIED, Outcome.SKIPPED)
     assert ledger["train.threads"].value == model.trained.threads
+
+
+def test_without_the_prior_outputs_start_at_zero():
+    train, valid = rows_of("train", 200, 0), rows_of("valid", 100, 1)
+    ledger = Ledger()
+    trained(train, valid, ledger=ledger, prior_bias=False)
+    assert ledger["model.prior-bias"].value == pytest.approx(math.log(2), abs=1e-4)
+    assert ledger["model.prior-bias"].outcome is Outcome.SKIPPED

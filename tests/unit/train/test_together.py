@@ -178,3 +178,12 @@ def test_means_of_weights_are_what_is_kept(make, train, valid):
     loss = float(torch.nn.functional.cross_entropy(found[0], valid.target))
     assert loss == pytest.approx(min(trained.best_losses), rel=1e-6)
     assert math.isfinite(loss)
+
+
+def test_what_a_member_says_at_its_last_epoch_is_kept_beside_its_best(make, train, valid):
+    network = make("mlp", [3])
+    (course,) = together(network, train, valid, MEMBERS[:1])
+    torch.testing.assert_close(course.last, predict(network, valid.inputs), rtol=0, atol=1e-6)
+    several = together(make("mlp", [3, 4, 5]), train, valid, MEMBERS, ends=lambda epoch: [1] if epoch == 2 else [])
+    torch.testing.assert_close(several[0].last, course.last)
+    assert several[1].last.shape == course.last.shape

@@ -1,0 +1,105 @@
+"""What `assay compare` says beyond the scores: paired tests on the same test rows, in words and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.cli import arguments as take
+from assay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from assay.evaluate.record import Report
+    from assay.evaluate.versus import Family
+
+#: Groups of runs that are printed at most.
+_MOST_GROUPS = 12
+
+
+def families_of(paths: Sequence[Path], reports: Sequence[Report]) -> list[Family]:
+    """The runs by the test rows that they have in common, those of each tested against each other."""
+    from assay.evaluate.kept import kept_of
+    from assay.evaluate.metrics import PRIMARY
+    from assay.evaluate.versus import family
+
+    task = reports[0].table_schema.task
+    if task not in PRIMARY:
+        return []
+    sets: dict[str, list[int]] = {}
+    for place, report in enumerate(reports):
+        sets.setdefault(report.split.sealed_sha256 or f"none {place}", []).append(place)
+    share = reports[0].config.get("evaluate.confidence")
+    confidence = float(share) if isinstance(share, int | float) else 0.95
+    found = []
+    for places in sets.values():
+        if len(places) > 1:
+            tested = [kept_of(_run_of(paths[place])).tested for place in places]
+            found.append(family(task, [str(paths[place]) for place in places], tested, confidence, 1000))
+    return found
+
+
+def _run_of(path: Path) -> Path:
+    """The directory of the run that a path names, or of that which a bundle lies in."""
+    return path.resolve().parent if (path / "manifest.json").is_file() else path
+
+
+def print_families(families: Sequence[Family], *, same_rows: bool) -> None:
+    """The paired tests, the groups, and what was not paired."""
+    from rich.table import Table
+
+    from assay.report.ablation_words import gain, p_alone
+    from assay.report.words import plain
+
+    console = take.console()
+    for each in families:
+        if each.pairs:
+            console.print()
+            table = Table(box=None, pad_edge=False)
+            for heading in ("first", "second", f"difference in {each.label}", "p", "verdict"):
+                table.add_column(heading, overflow="fold")
+            for pair in each.pairs:
+                verdict = "cannot tell apart" if pair.verdict == "not distinguishable" else pair.verdict
+                table.add_row(
+                    pair.first, pair.second, plain(gain(pair.difference)), plain(p_alone(pair.p_value)), verdict
+                )
+            console.print(table)
+            tests = ", ".join(dict.fromkeys(pair.test for pair in each.pairs))
+            console.print(f"{tests}; p-values are Holm's over {len(each.pairs)} on the same {each.rows:,} test rows.")
+            for group in each.groups[:_MOST_GROUPS]:
+                if len(group) > 1:
+                    console.print(f"cannot tell apart: {', '.join(group)}")
+        console.print(each.sentence)
+    if not same_rows:
+        console.print(
+            "The runs were tested on different rows, so a difference may come from the rows alone: "
+            "those of different test rows are not paired."
+        )
+
+
+def write_page(
+    path: Path, names: Sequence[Path], reports: Sequence[Report], families: Sequence[Family], *, same_rows: bool
+) -> None:
+    """Write the comparison as a page.
+
+    Raises:
+        ConfigError: the folder is not there, or the name does not end in .html.
+    """
+    checked_page(path)
+    from assay.report.compare_page import draw_compare
+
+    path.write_text(
+        draw_compare([str(name) for name in names], reports, families, same_rows=same_rows), encoding="utf-8"
+    )
+
+
+def checked_page(path: Path) -> None:
+    """Refuse a page that cannot be written, before any work is done.
+
+    Raises:
+        ConfigError: the folder is not there, or the name does not end in .html.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError("the page must end in .html", f"{path.name!r} was given", "Change the ending.")
+    if not path.parent.is_dir():
+        raise ConfigError("the folder of the output must exist", f"{path.parent} does not", "Make it, or name another.")

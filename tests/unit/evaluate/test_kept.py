@@ -1,0 +1,59 @@
+"""What a run keeps of its answers: written and read back, left out where too large, refused where damaged."""
+
+import numpy as np
+import pytest
+
+from assay.errors import BundleError
+from assay.evaluate import kept
+from assay.evaluate.kept import ANSWERS, Judged, Kept, KeptTest, keep, kept_of
+
+
+@pytest.fixture
+def answers():
+    draw = np.random.default_rng(0)
+    tested = KeptTest(
+        draw.integers(0, 2, 30), draw.dirichlet([1, 1], 30), None, draw.integers(0, 99, 30).astype(np.uint64)
+    )
+    judged = Judged(
+        draw.integers(0, 2, 20), draw.random(20), draw.random((3, 20, 2)).astype(np.float32), ("mlp", "mlp", "trees"),
+        draw.random((3, 20, 2)).astype(np.float32), np.array([0.5, 0.25, 0.25]), None,
+    )  # fmt: skip
+    return Kept(tested, judged)
+
+
+def test_what_was_kept_is_read_back(answers, tmp_path):
+    keep(tmp_path, answers)
+    back = kept_of(tmp_path)
+    np.testing.assert_array_equal(back.tested.truth, answers.tested.truth)
+    np.testing.assert_allclose(back.tested.answers, answers.tested.answers, atol=1e-7)
+    assert back.tested.weight is None
+    np.testing.assert_array_equal(back.tested.rows, answers.tested.rows)
+    np.testing.assert_array_equal(back.judged.answers, answers.judged.answers)
+    np.testing.assert_array_equal(back.judged.weight, answers.judged.weight)
+    assert back.judged.parts == ("mlp", "mlp", "trees")
+    assert back.judged.groups is None
+    assert [path.name for path in tmp_path.iterdir()] == [ANSWERS]
+
+
+def test_nothing_kept_is_nothing_written(tmp_path):
+    keep(tmp_path, Kept())
+    assert list(tmp_path.iterdir()) == []
+    assert kept_of(tmp_path) == Kept()
+
+
+def test_answers_that_are_too_large_are_left_out(answers, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_NUMBERS", 50)
+    keep(tmp_path, answers)
+    assert kept_of(tmp_path).tested is None
+    assert kept_of(tmp_path).judged is not None
+
+
+def test_a_damaged_file_is_refused(answers, tmp_path):
+    keep(tmp_path, answers)
+    path = tmp_path / ANSWERS
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BundleError, match="the answers that a run kept must be readable"):
+        kept_of(tmp_path)
+    np.savez(path, **{"test.truth": np.zeros(3)})
+    with pytest.raises(BundleError, match=r"it has no test\.answers"):
+        kept_of(tmp_path)

@@ -140,6 +140,15 @@ def test_a_wrong_label_is_named_with_its_file(run):
     assert "rows that were judged without having been learned from" in verdict.reason
 
 
+def test_the_closer_look_shows_pictures_and_damages_them(run):
+    looked = run.report().inspection
+    kinds = {harm.kind for harm in looked.robustness.harms}
+    assert kinds == {f"pictures: {kind}" for kind in ("blur", "noise", "brightness", "contrast", "JPEG")}
+    shown = [*looked.mistakes.doubted, *looked.mistakes.surest]
+    assert shown
+    assert all(row.picture is not None for row in shown)
+
+
 def test_files_are_answered_without_torch(run, folder, tmp_path):
     program = (
         "import sys, assay\n"

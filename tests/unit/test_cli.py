@@ -18,7 +18,10 @@ from assay.compose.run_config import RunConfig, flat, options
 from assay.errors import AuditError, ConfigError, TerminatedError
 from assay.practices import PRACTICES, as_markdown
 
-VERBS = ["fit", "lr-find", "predict", "evaluate", "audit", "show", "compare", "init", "config", "bench", "practices"]
+VERBS = [
+    "fit", "lr-find", "predict", "evaluate", "audit", "show", "mistakes", "compare", "init", "config", "bench",
+    "practices",
+]  # fmt: skip
 HEAVY = ["torch", "polars", "numpy", "pydantic", "hydra", "omegaconf", "onnxruntime", "sklearn", "rich", "yaml"]
 
 

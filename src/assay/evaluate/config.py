@@ -33,3 +33,11 @@ class EvaluateConfig(Record):
     )
     outer_folds: int = Field(5, ge=2, le=20, description="Outer folds of evaluate.protocol=nested.")
     calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")
+    slices: tuple[str, ...] = Field(
+        (), description="Subgroups of the test rows to score, as in 'age >= 60 & sex = Female'; --slice names one."
+    )
+    learning_curve: bool | Literal["auto"] = Field(
+        "auto",
+        description="Train small networks on an eighth to all of the training rows, to say what more rows would bring; "
+        "auto does where time is left over.",
+    )

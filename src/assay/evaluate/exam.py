@@ -19,7 +19,10 @@ from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
+from assay.evaluate.inspection import inspect
+from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.intervals import estimates
+from assay.evaluate.judged import judged
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.label_exam import sit_labels
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
@@ -35,7 +38,7 @@ from assay.train.model import Model
 class Exam:
     """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
 
-    selection, leaderboard: None where it is not known what a model was chosen from.
+    selection, leaderboard: None where it is not known what a model was chosen from. inspection: None of a forecast.
     """
 
     assessment: Assessment
@@ -43,6 +46,7 @@ class Exam:
     contributions: tuple[Contribution, ...]
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
+    inspection: Inspection | None = None
 
 
 def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
@@ -107,7 +111,11 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
-    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board)
+    looked = inspect(
+        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
+        lambda frame: answers_of(model, model.outputs(frame)), seed=seed, ledger=ledger,
+    )  # fmt: skip
+    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board, looked)
 
 
 def _chosen(
@@ -176,14 +184,20 @@ def _sit_labels(
     ledger: Ledger,
 ) -> Exam:
     told = _described(model)
-    rows, found, calibration = sit_labels(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+    rows, outputs, found, calibration = sit_labels(
+        model, told, baselines, split, schema, config, seed=seed, ledger=ledger
+    )
     given = contributions(
         lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
         a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
-    return Exam(found, calibration, given)
+    looked = inspect(
+        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
+        lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,
+    )  # fmt: skip
+    return Exam(found, calibration, given, inspection=looked)
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
-from assay.report import story
+from assay.report import fit_page, robustness_page, slices_page, story
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
@@ -166,6 +166,8 @@ def _analyses(report: Report) -> str:
         text += f"\n\nChosen by validation: {_safe(story.chosen(report), 600)}"
     if report.nested is not None:
         text += f"\n\nThe way of choosing: {_safe(story.nested(report), 600)}"
+    if looked := _looked_at(report):
+        text += "\n\n" + _bullets(_safe(sentence, 600) for sentence in looked)
     if report.references:
         published = (
             f"{_safe(r.model)}: {_safe(story.label_of(report, r.metric))} {number(r.value)} ({_safe(r.source)})"
@@ -173,6 +175,16 @@ def _analyses(report: Report) -> str:
         )
         text += "\n\nPublished numbers, on other splits and budgets:\n\n" + _bullets(published)
     return text
+
+
+def _looked_at(report: Report) -> list[str]:
+    """Weak subgroups, the verdict on the fit, and what the model withstands, in sentences."""
+    fit = fit_page.diagnosis_of(report)
+    every = (
+        slices_page.told(report), *slices_page.named_lines(report), "" if fit is None else fit.words,
+        fit_page.gain(report), robustness_page.told(report),
+    )  # fmt: skip
+    return [sentence for sentence in every if sentence]
 
 
 def _labels(report: Report) -> str:

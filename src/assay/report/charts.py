@@ -271,17 +271,19 @@ def _flagged(marks: Sequence[Mark], plot: _Plot) -> str:
     return "".join(parts)
 
 
-def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 480) -> str:
+def interval_chart(
+    label: str, rows: Sequence[Dot], axis: Axis, width: float = 480, *, longest: int = 24, zero: bool = False
+) -> str:
     """One row a model: a dot at the value, a bar over its interval, the value in words at the right.
 
     One row far from all others (a trivial baseline) would press the others together; it is drawn as an arrow at the
-    edge, its value still stands at the right.
+    edge, its value still stands at the right. `longest` is of a label, in characters; `zero` draws a line at 0.
     """
     if not any(finite((row.value,)) for row in rows):
         return _empty(label, width)
     far = _far(rows)
     low, high = span((v for row in rows if row is not far for v in (row.value, row.low, row.high)), axis, 0.08)
-    names = [short(row.label, 24) for row in rows]
+    names = [short(row.label, longest) for row in rows]
     values = _aligned([row.value for row in rows])
     left, right = 14 + max(map(len, names)) * 7.0, width - 20 - max(map(len, values)) * 7.0
     plot = _Plot(left, 6, right, 12 + 30.0 * len(rows), (low, high), (0, 1))
@@ -291,6 +293,8 @@ def interval_chart(label: str, rows: Sequence[Dot], axis: Axis, width: float = 4
         body.append(_line(plot.px(value), plot.top, plot.px(value), plot.bottom, "grid"))
         body.append(_text(plot.px(value), plot.bottom + 16, text, "axis", "middle"))
     body.append(_text((plot.left + plot.right) / 2, plot.bottom + 34, axis.label, "name", "middle"))
+    if zero and low <= 0.0 <= high:
+        body.append(_line(plot.px(0.0), plot.top, plot.px(0.0), plot.bottom, "chance"))
     for at, (row, name, text) in enumerate(zip(rows, names, values, strict=True)):
         middle = plot.top + 18 + 30.0 * at
         strong = "label strong" if row.kind == "network" else "label"
@@ -448,12 +452,12 @@ def scatter_chart(
     return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>'])
 
 
-def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH) -> str:
-    """Horizontal bars from zero, one a row, with their values in words."""
+def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH, *, longest: int = 24) -> str:
+    """Horizontal bars from zero, one a row, with their values in words; `longest` is of a label, in characters."""
     known = [part for part in parts if math.isfinite(part.value)]
     if not known:
         return _empty(label, width)
-    names = [short(part.label, 24) for part in known]
+    names = [short(part.label, longest) for part in known]
     left = 10 + max(map(len, names)) * _CHARACTER
     room = width - left - 12 - max(len(part.text) for part in known) * _CHARACTER
     largest = max((part.value for part in known), default=0.0) or 1.0

@@ -9,7 +9,18 @@ from assay._imports import require
 from assay.data.audit import Severity
 from assay.evaluate.record import Report
 from assay.ledger import Outcome
-from assay.report import board, forecast_chart, pictures, story, tables, words
+from assay.report import (
+    board,
+    fit_page,
+    forecast_chart,
+    mistakes_page,
+    pictures,
+    robustness_page,
+    slices_page,
+    story,
+    tables,
+    words,
+)
 from assay.report.sections import sections_of
 
 if TYPE_CHECKING:
@@ -79,6 +90,10 @@ def environment() -> Environment:
         story=story,
         tables=tables,
         boards=board,
+        fit=fit_page,
+        mistakes=mistakes_page,
+        robust=robustness_page,
+        slices=slices_page,
         pictures=pictures,
         forecasts=forecast_chart,
     )

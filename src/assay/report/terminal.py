@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
-from assay.report import story
+from assay.report import fit_page, slices_page, story
 from assay.report.board import MISSING, board
 from assay.report.tables import label_rows, label_rows_left
 from assay.report.words import fixed, plain, short
@@ -50,6 +50,12 @@ def summarise(report: Report, console: Console) -> None:
         say(console, made[0], made[1], made[2])
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
+    if (diagnosis := fit_page.diagnosis_of(report)) is not None:
+        say(console, "Fit", " ".join(filter(None, (diagnosis.words, fit_page.gain(report)))))
+    if slices_page.slices_of(report) is not None:
+        say(console, "Slices", slices_page.told(report))
+    for line in slices_page.named_lines(report):
+        say(console, "", line)
     say(console, "Advice", report.advice)
     say(console, "Parity", story.parity(report))
 

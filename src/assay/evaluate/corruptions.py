@@ -102,7 +102,7 @@ def _noisy(columns: Sequence[Column], size: float) -> Corruption:
             for column in columns
         )
 
-    return Corruption("noise on numbers", f"{size:g} deviations", len(columns), apply)
+    return Corruption("noise on numbers", f"{size:g} SD", len(columns), apply)
 
 
 def _shifted(columns: Sequence[Column], size: float) -> Corruption:
@@ -111,7 +111,7 @@ def _shifted(columns: Sequence[Column], size: float) -> Corruption:
             _numbers(frame, column, lambda x, deviation: x + size * deviation) for column in columns
         )
 
-    return Corruption("numbers shifted", f"by {size:g} deviations", len(columns), apply)
+    return Corruption("numbers shifted", f"by {size:g} SD", len(columns), apply)
 
 
 def _unseen(columns: Sequence[Column], share: float) -> Corruption:
@@ -178,7 +178,7 @@ def _noisy_series(columns: Sequence[Column], size: float) -> Corruption:
 
         return _series(frame, columns, noisy)
 
-    return Corruption("noise on series", f"{size:g} deviations", len(columns), apply)
+    return Corruption("noise on series", f"{size:g} SD", len(columns), apply)
 
 
 def _gaps(columns: Sequence[Column], share: float) -> Corruption:

@@ -14,7 +14,8 @@ from assay.report.words import count, counted, decimals, fixed, p_value, percent
 
 _LABEL, _WIDTH = 44, 720
 _WORDS = {
-    "weaker": "weaker", "stronger": "stronger", "not distinguishable": "no difference", "too few rows": "too few rows",
+    "weaker": "higher loss", "stronger": "lower loss", "not distinguishable": "no difference",
+    "too few rows": "too few rows",
 }  # fmt: skip
 
 
@@ -76,7 +77,8 @@ def _named(each: Slice, found: Slices) -> str:
         digits = decimals([each.loss, each.loss_rest], 3)
         figures = f"{found.loss} {fixed(each.loss, digits)} of {counted(each.rows, 'test row')} against "
         figures += fixed(each.loss_rest, digits)
-    return f"{condition}: {figures} of the others"
+    expected = "" if each.expected_wrong is None else f" (the model itself expects {percent(each.expected_wrong)})"
+    return f"{condition}: {figures} of the others{expected}"
 
 
 def named_lines(report: Report) -> tuple[str, ...]:
@@ -97,7 +99,8 @@ def _line(each: Slice, found: Slices) -> str:
         span = interval(score, digits, ", ")
         told += f", {found.metric} {fixed(score.value, digits)}" + (f" [{span}]" if span else "")
         told += "" if each.score_rest is None else f" against {fixed(each.score_rest, digits)} of the others"
-    return f"{told}; {_WORDS[each.verdict]}."
+    apart = {"weaker": "is higher", "stronger": "is lower", "not distinguishable": "is not distinguishable from theirs"}
+    return f"{told}; its {found.loss} {apart.get(each.verdict, 'is of too few rows to compare')}."
 
 
 def rows(each: tuple[Slice, ...]) -> tuple[SliceRow, ...]:
@@ -122,7 +125,7 @@ def _row(each: Slice) -> SliceRow:
         expected="–" if each.expected_wrong is None else percent(each.expected_wrong),
         loss="–" if each.loss is None else f"{fixed(each.loss, losses)}, {fixed(each.loss_rest, losses)}",
         difference="–" if each.difference.value is None else fixed(each.difference.value, losses),
-        interval=interval(each.difference, losses) or short(each.difference.method, 60),
+        interval=interval(each.difference, losses),
         score=fixed(score.value, digits) if score is not None and known else "–",
         score_interval=interval(score, digits) if score is not None and known else "",
         proof=proof,

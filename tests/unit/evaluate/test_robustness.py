@@ -57,11 +57,11 @@ def test_cells_are_missing_about_as_often_as_said(made):
 
 
 def test_noise_and_shifts_are_in_deviations(made):
-    before, noisy = changed(made, "noise on numbers", "1 deviations")
+    before, noisy = changed(made, "noise on numbers", "1 SD")
     deviation = before["x"].to_numpy().std()
     assert (noisy["x"] - before["x"]).std() == pytest.approx(deviation, rel=0.15)
     assert noisy.drop("x").equals(before.drop("x"))
-    _, shifted = changed(made, "numbers shifted", "by 0.5 deviations")
+    _, shifted = changed(made, "numbers shifted", "by 0.5 SD")
     assert (shifted["x"] - before["x"]).to_numpy() == pytest.approx(np.full(N, 0.5 * deviation))
 
 

@@ -132,7 +132,8 @@ def test_named_slices_have_a_line_each(with_look):
         difference=Estimate(value=None, method="not defined"),
     )  # fmt: skip
     lines = slices_page.named_lines(with_look(slices=searched(named=(weak("age >= 60"), empty))))
-    assert lines[0] == "age >= 60: 412 test rows, AUROC 0.8100 [0.7100, 0.9100] against 0.9000 of the others; weaker."
+    figures = "412 test rows, AUROC 0.8100 [0.7100, 0.9100] against 0.9000 of the others"
+    assert lines[0] == f"age >= 60: {figures}; its log loss is higher."
     assert lines[1] == "age > 200: no test row is in it."
     row = slices_page.rows((empty,))[0]
     assert (row.loss, row.score, row.verdict) == ("–", "–", "too few rows")

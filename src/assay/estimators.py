@@ -275,7 +275,7 @@ class AssayClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401
         """The likeliest class of each row, (n,), in the type of the training labels; or its labels, (n, labels)."""
         stated, thresholds = self.predict_proba(X), self.model_.head.thresholds
-        if thresholds is not None:
+        if thresholds is not None:  # of labels; a class is the likeliest, as scikit-learn has it
             return np.asarray((stated >= np.array(thresholds)).astype(self._given_as))
         chosen: NDArray[Any] = stated.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
@@ -560,7 +560,7 @@ def _with_thresholds(model: Model, valid: Rows, *, apart: bool, ledger: Ledger) 
         ledger.record("evaluate.thresholds", Outcome.SKIPPED, reason, value=0.5)
         return model
     names = tuple(map(str, range(valid.target.shape[1])))
-    found = calibrate_labels(model, names, EvaluateConfig(), ledger)
+    found = calibrate_labels(model, names, EvaluateConfig(calibrate="temperature"), ledger)
     assert found.head.temperatures is not None
     reason = f"temperature {found.head.temperatures[0]:.2f} from {len(valid):,} validation rows, and a factor a label"
     ledger.record("evaluate.calibration", Outcome.APPLIED, reason, value=found.head.temperatures[0])

@@ -31,6 +31,7 @@ from assay.evaluate.learning_curve import learning_curve, with_curve
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
 from assay.evaluate.slices import check_slices
+from assay.evaluate.thresholds import check_decisions
 from assay.ledger import Ledger
 from assay.models.timm_network import check_name
 from assay.outer import outer_estimate, outer_folds
@@ -42,15 +43,17 @@ from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_slices, with_table
 from assay.runs import Run, read_tables, seal_tables
 from assay.search.asked import check_asked
+from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
+from assay.train.config import TrainConfig
 from assay.train.device import free_cores, using_threads
 from assay.train.model import Model
 from assay.train.part import Part
 from assay.train.state import Checkpoints, note_resumable
-from assay.train.watch import Recorder, Unwatched, Watch
+from assay.train.watch import Named, Recorder, Unwatched, Watch
 from assay.workspace import Workspace, opened, reopened, scratch
 
 #: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder or a network of
@@ -106,7 +109,7 @@ def fit(
         time: column of the rows' time; later rows are validation and test rows.
         horizon: steps of the target that are forecast; short for the option `data.horizon`.
         weight: column of the rows' weights.
-        sensitive: columns that are named in the report as sensitive.
+        sensitive: columns whose groups the report compares; those that are dropped as well are not read.
         slices: subgroups of the test rows to score, as in `age >= 60 & sex = Female`.
         preset: `quick`, `standard` or `best`.
         budget: seconds, or `60s`, `10m`, `none`.
@@ -163,8 +166,10 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("read"):
             sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
             known, schema = recognised(work, sources.given), sources.schema
+            check_decisions(schema, config.evaluate)
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
+            check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
             folds = outer_folds(request, schema)
             check_slices(config.evaluate.slices, schema)
         with stage("audit"):
@@ -201,6 +206,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
             whole, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
             left = whole.part(1.0 / (1 + folds)) if folds else whole
+            without: Model | None = None
             if own is not None:
                 model = search_own(
                     own, encoder, split, schema, config.train, bagging=config.ensemble.bagging,
@@ -208,11 +214,16 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                     checkpoints=checkpoints, spill=spill,
                 )  # fmt: skip
             else:
-                model = search(
-                    encoder, split, schema, config.model, config.train, config.ensemble, dealing=config.data.split,
-                    seed=seed, budget=left, watch=recorder, ledger=ledger,
-                    checkpoints=checkpoints, spill=spill,
-                )  # fmt: skip
+
+                def trained(options: TrainConfig, time: Budget, notes: Ledger, kept: Checkpoints | None) -> Model:
+                    is_twin = options.fairness != config.train.fairness
+                    return search(
+                        encoder, split, schema, config.model, options, config.ensemble, dealing=config.data.split,
+                        seed=seed, budget=time, watch=Named(recorder, TWIN) if is_twin else recorder, ledger=notes,
+                        checkpoints=kept, spill=spill,
+                    )  # fmt: skip
+
+                model, without = with_and_without(trained, config.train, left, ledger, checkpoints)
             recorder.flush()
             is_slow = texts.frozen is not None or pictures is not None
             write_training(ledger, model, None if is_slow else next(split.valid.blocks(_PROBE_ROWS)))
@@ -225,9 +236,10 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 encoder, split, schema, config.evaluate, is_own=own is not None,
                 budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
             )  # fmt: skip
+            twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
         outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
         with stage("evaluate"):
-            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger)
+            exam = sit(model, baselines, split, schema, config.evaluate, seed=seed, ledger=ledger, without=twin)
             found = exam.assessment
         with stage("save"):
             bundle = work.directory / "model"
@@ -255,6 +267,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 roc=found.roc,
                 precision_recall=found.precision_recall,
                 calibration=exam.calibration,
+                decision=exam.decision,
                 residuals=found.residuals,
                 contributions=exam.contributions,
                 forecast=found.forecast,
@@ -263,6 +276,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 inspection=with_curve(exam.inspection, curve),
+                fairness=found.fairness,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),
                 ledger=tuple(ledger.close()),
@@ -339,6 +353,7 @@ def _write(
         report.provenance,
         model.bands,
         model.head.thresholds or (),
+        model.head.costs,
     )
     for name in (REPORT, PAGE, CONFIG):
         shutil.copyfile(bundle / name, directory / name)

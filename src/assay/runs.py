@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,14 @@ from assay.data.labelled import as_in, check_labels, find_labels, with_label_col
 from assay.data.picture_reader import placed
 from assay.data.picture_tables import is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
-from assay.data.rows import complete, with_columns
+from assay.data.rows import Rows, complete, with_columns
 from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
+from assay.evaluate.fair_groups import learn_cuts
+from assay.evaluate.fair_record import Fairness
+from assay.evaluate.fairness import fairness_of
 from assay.evaluate.forecast_exam import Judged, assess_forecasts
 from assay.evaluate.label_exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
@@ -142,18 +145,36 @@ def evaluate(path: str | os.PathLike[str], data: Any) -> Assessment:  # noqa: AN
         schema = as_in(raw.source, bundle.schema)
         table = with_label_column(_folded(raw, schema.folding), schema.labelling, schema.target)
         table = _seen_from(data, table, schema)
-        rows = complete(with_columns(table, schema, "test"), schema, "test")
+        absent = tuple(name for name in schema.sensitive if name not in table.frame.columns)
+        rows = complete(with_columns(table, schema, "test", spares=absent), schema, "test")
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
-    network = Output("network", "network", described, answers, 0.0, seconds)
+    network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
         cuts = np.array(bundle.manifest.thresholds)
-        return assess_labels(
+        found = assess_labels(
             schema, rows.target, rows.weight, [network], [cuts], settings.evaluate, seed=0, ledger=Ledger()
         )
-    return assess(schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
+    else:
+        found = assess(schema, rows.target, rows.weight, [network], settings.evaluate, seed=0, ledger=Ledger())
+    return replace(found, fairness=_groups_of(bundle, rows, absent, answers, settings))
+
+
+def _groups_of(
+    bundle: Bundle, rows: Rows, absent: Sequence[str], answers: np.ndarray, settings: RunConfig
+) -> Fairness | None:
+    """Rates of the groups of new rows, in the bands of numbers that the run cut."""
+    if not bundle.schema.sensitive:
+        return None
+    told = Report.read(bundle.directory / REPORT).fairness
+    cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
+    positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
+    return fairness_of(
+        rows, bundle.schema, answers, settings.evaluate, cuts=cuts, part="new", absent=absent,
+        decides=bundle.rule, decided=bundle.rule.told(positive),
+    )  # fmt: skip
 
 
 def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:

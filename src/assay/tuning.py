@@ -141,6 +141,11 @@ def tune(
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(data, test, valid, with_table(composed, said), ())
     _check(search)
+    if composed.train.fairness != "none":
+        raise ConfigError(
+            "a study judges its trials by one score", f"train.fairness={composed.train.fairness} weighs it with a gap",
+            "Leave it out here, and give it to `assay fit` with the best settings.",
+        )  # fmt: skip
     with begun(None if out is None else Path(out), request.name) as (directory, notes):
         for note in notes:
             watch.note(note)

@@ -118,6 +118,9 @@ def test_groups_weights_and_sensitive_columns(tmp_path):
     )
     inputs = {item.name for item in run.bundle.manifest.inputs}
     assert not inputs & {"occupation", "weight", "fnlwgt", "income"}
+    (attribute,) = run.report().fairness.attributes
+    assert [group.name for group in attribute.groups] == ["Female", "Male"]
+    assert "rows that belong together" in run.report().fairness.method
     assert value(run, "auroc") > 0.7
 
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
 from assay.bundle.trees import translations
+from assay.data.decision import Rule
 from assay.data.encode import Encoder
 from assay.data.inputs import (
     FIRST_KNOWN,
@@ -83,7 +84,7 @@ def export(
     inputs = inputs_of(encoder, ensemble)
     answer = Answer(encoder, ensemble, head).eval()
     names = _output_names(inputs, schema)
-    model = _whole_graph(answer, inputs, schema, names, head.thresholds)
+    model = _whole_graph(answer, inputs, schema, names, head)
     onnx.checker.check_model(model)
     (directory / MODEL).write_bytes(model.SerializeToString())
     # Libraries make bytes and Python writes them: a full disk is then an OSError, and permissions are the usual ones.
@@ -148,16 +149,16 @@ def _whole_graph(
     inputs: tuple[Input, ...],
     schema: Schema,
     names: tuple[str, str | None],
-    thresholds: Sequence[float] | None,
+    head: Head,
 ) -> onnx.ModelProto:
     core = _core_graph(answer, inputs)
     prologue = _prologue(inputs, core)
     io_map = [(graph_input.name.removeprefix(_CORE), graph_input.name) for graph_input in core.graph.input]
     whole = compose.merge_models(prologue, core, io_map=[(_matrix_name(a), b) for a, b in io_map])
-    if thresholds is None:
-        _add_epilogue(whole, schema, names)
+    if head.has_labels:
+        _add_labels(whole, names, head.thresholds or ())
     else:
-        _add_labels(whole, names, thresholds)
+        _add_epilogue(whole, schema, names, head.rule)
     whole.producer_name = "assay"
     return whole
 
@@ -297,8 +298,8 @@ def _look_up_node(item: Input, output: str) -> onnx.NodeProto:
     )
 
 
-def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str | None]) -> None:
-    """Name the outputs; for classes add the label of the likeliest one."""
+def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str | None], rule: Rule) -> None:
+    """Name the outputs; for classes add the label of the one that is decided."""
     graph, (prediction, probability) = whole.graph, names
     answer = graph.output[0].name
     del graph.output[:]
@@ -314,7 +315,7 @@ def _add_epilogue(whole: onnx.ModelProto, schema: Schema, names: tuple[str, str 
         return
     chosen = f"{_INNER}class"
     graph.node.append(helper.make_node("Identity", [answer], [probability]))
-    graph.node.extend(_choose(graph, answer, chosen, schema.task))
+    graph.node.extend(_choose(graph, answer, chosen, schema.task, rule))
     graph.node.append(
         helper.make_node(
             "LabelEncoder",
@@ -351,16 +352,21 @@ def _add_labels(whole: onnx.ModelProto, names: tuple[str, str | None], threshold
     graph.output.append(helper.make_tensor_value_info(prediction, TensorProto.INT64, shape))
 
 
-def _choose(graph: onnx.GraphProto, answer: str, chosen: str, task: Task) -> list[onnx.NodeProto]:
-    """Class positions as `Bundle.decide` and the scores choose them: of two the positive from one half on."""
+def _choose(graph: onnx.GraphProto, answer: str, chosen: str, task: Task, rule: Rule) -> list[onnx.NodeProto]:
+    """Class positions as `Bundle.decide` and the scores choose them: see `Rule`."""
     if task is not Task.BINARY:
-        return [helper.make_node("ArgMax", [answer], [chosen], axis=1, keepdims=0)]
-    positive, half, is_positive = f"{_INNER}positive", f"{_INNER}half", f"{_INNER}is positive"
+        if not rule.costs:
+            return [helper.make_node("ArgMax", [answer], [chosen], axis=1, keepdims=0)]
+        costs, expected = f"{_INNER}costs", f"{_INNER}expected costs"
+        graph.initializer.append(numpy_helper.from_array(np.array(rule.costs, np.float32), costs))
+        cheapest = helper.make_node("ArgMin", [expected], [chosen], axis=1, keepdims=0)
+        return [helper.make_node("MatMul", [answer, costs], [expected]), cheapest]
+    positive, cut, is_positive = f"{_INNER}positive", f"{_INNER}threshold", f"{_INNER}is positive"
     graph.initializer.append(numpy_helper.from_array(np.array(1), positive))
-    graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), half))
+    graph.initializer.append(numpy_helper.from_array(np.array(rule.threshold, np.float32), cut))
     return [
         helper.make_node("Gather", [answer, positive], [f"{positive} probability"], axis=1),
-        helper.make_node("GreaterOrEqual", [f"{positive} probability", half], [is_positive]),
+        helper.make_node("GreaterOrEqual", [f"{positive} probability", cut], [is_positive]),
         helper.make_node("Cast", [is_positive], [chosen], to=TensorProto.INT64),
     ]
 

@@ -15,6 +15,7 @@ import polars as pl
 from assay.bundle.forecast import forecast_table
 from assay.bundle.manifest import MODEL, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
 from assay.data import columns
+from assay.data.decision import Rule
 from assay.data.folding import fold, unread
 from assay.data.frames import from_object, tidy
 from assay.data.inputs import RESERVED, Input, Readers, cells_of, check_columns, feed, input_names, is_numeric, views_of
@@ -108,13 +109,22 @@ def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) 
         or found.keys() != outputs
         or (manifest.task not in _VALUES) != (manifest.output_probability is not None)
         or classes != len(manifest.classes)
-        or len(manifest.thresholds) != (len(manifest.classes) if manifest.task is Task.MULTILABEL else 0)
+        or not _decides(manifest)
     ):
         raise BundleError(
             f"{MODEL} must take the inputs and give the outputs that manifest.json names",
             "they differ",
             "Do not use this bundle: its files do not belong together.",
         )
+
+
+def _decides(manifest: Manifest) -> bool:
+    """Whether thresholds and costs suit the classes."""
+    classes = len(manifest.classes)
+    allowed = {Task.MULTILABEL: (classes,), Task.BINARY: (0, 1)}.get(manifest.task, (0,))
+    sides = {len(manifest.costs), *map(len, manifest.costs)}
+    costly = manifest.task is Task.MULTICLASS and sides == {classes}
+    return len(manifest.thresholds) in allowed and (costly or not manifest.costs)
 
 
 class Bundle:
@@ -177,7 +187,8 @@ class Bundle:
         probabilities = [
             pl.Series(f"probability_{name}", answers[:, at]) for at, name in enumerate(self.manifest.classes)
         ]
-        given = self._lists(answers) if self.manifest.thresholds else self._labels[self.decide(answers)]
+        has_labels = self.manifest.task is Task.MULTILABEL
+        given = self._lists(answers) if has_labels else self._labels[self.decide(answers)]
         return pl.DataFrame([given, *probabilities])
 
     def _lists(self, probabilities: NDArray[np.float32]) -> pl.Series:
@@ -222,11 +233,13 @@ class Bundle:
         return answers
 
     def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Class positions (n,): the likeliest; for two classes the positive one from one half on."""
-        if self.manifest.task is Task.BINARY:
-            return (probabilities[:, 1] >= 0.5).astype(np.int64)
-        chosen: NDArray[np.int64] = probabilities.argmax(1)
-        return chosen
+        """Class positions (n,): the likeliest or the cheapest; of two the positive one from the threshold on."""
+        return self.rule(probabilities)
+
+    @property
+    def rule(self) -> Rule:
+        """How one class follows from the probabilities."""
+        return Rule(self.manifest.thresholds, self.manifest.costs)
 
     def given(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether each label is given, bool (n, labels): from its own threshold on."""

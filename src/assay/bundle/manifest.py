@@ -40,8 +40,9 @@ class Manifest(Record):
 
     `inputs` are the raw columns; `output_prediction` and `output_probability` name the ONNX outputs (the second is None
     for a regression). `classes` are in the order of the probabilities, `bands` the intervals around forecasts,
-    `thresholds` the probability from which each label is given, where a row has any number of them; `separator` joins
-    them where no list can be written.
+    `thresholds` the probability from which each label is given, where a row has any number of them, or from which the
+    positive one of two classes is decided (none: one half); `costs` those of decisions (columns) by what is true (rows)
+    where the cheapest of more classes is decided. `separator` joins labels where no list can be written.
     """
 
     format: int
@@ -58,6 +59,7 @@ class Manifest(Record):
     files: dict[str, FileSum]
     bands: Bands | None = None
     thresholds: tuple[float, ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
     separator: str | None = None
 
 

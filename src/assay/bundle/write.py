@@ -23,11 +23,12 @@ def write_manifest(
     facts: Provenance,
     bands: Bands | None = None,
     thresholds: tuple[float, ...] = (),
+    costs: tuple[tuple[float, ...], ...] = (),
 ) -> Manifest:
     """Write manifest.json over the files of a finished bundle, flushed to disk.
 
     outputs: names of the ONNX outputs for the prediction and the probabilities. bands: the intervals around forecasts.
-    thresholds: the probability from which each label is given.
+    thresholds, costs: by which labels are given, or a class is decided.
     """
     origin = {"data_sha256": data_sha256, "seed": str(facts.seed), "platform": facts.platform, "cpu": facts.cpu}
     present = [*FILES, *([TOKENIZER] if any(item.window for item in inputs) else [])]
@@ -46,6 +47,7 @@ def write_manifest(
         files={name: sum_file(directory / name) for name in present},
         bands=bands,
         thresholds=thresholds,
+        costs=costs,
         separator=None if schema.labelling is None else schema.labelling.separator,
     )
     with (directory / MANIFEST).open("w", encoding="utf-8") as stream:

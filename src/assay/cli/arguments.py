@@ -59,7 +59,11 @@ Horizon = Annotated[
 Weight = Annotated[str | None, typer.Option(metavar="COL", help="The weight of a row.", show_default="none")]
 Sensitive = Annotated[
     list[str] | None,
-    typer.Option(metavar="COL", help="A column to mark as sensitive in the report. Repeatable.", show_default="none"),
+    typer.Option(
+        metavar="COL",
+        help="A column whose groups the report compares; --drop it too and the model does not read it. Repeatable.",
+        show_default="none",
+    ),
 ]
 Slice = Annotated[
     list[str] | None,

@@ -15,6 +15,7 @@ from assay.errors import BundleError, ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from assay.evaluate.fair_record import Fairness
     from assay.evaluate.record import Estimate, LabelScores, ModelScores, Report
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="Rows with the columns the model was trained on.")]
@@ -55,11 +56,15 @@ def evaluate(model: take.Model, data: Data, as_json: take.Json = False) -> None:
         content: dict[str, object] = {"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]}
         if found.labels:
             content["labels"] = [one.model_dump(mode="json") for one in found.labels]
+        if found.fairness is not None:
+            content["fairness"] = found.fairness.model_dump(mode="json")
         take.print_json(content)
         return
     take.console().print(_score_table([one.name for one in scores], scores))
     if found.labels:
         take.console().print(_label_table(found.labels))
+    if found.fairness is not None:
+        _print_groups(found.fairness)
 
 
 def show(
@@ -80,10 +85,15 @@ def show(
             "--leaderboard", help="Print networks and baselines by score, with what they cost.", show_default="off"
         ),
     ] = False,
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="Print rates and gaps of the groups of sensitive columns.", show_default="off"),
+    ] = False,
     as_json: take.Json = False,
 ) -> None:
     """Show what a run found: scores beside baselines, advice, and on request one of its parts."""
     parts = {"--config": config, "--ledger": ledger, "--batch": batch, "--leaderboard": leaderboard}
+    parts["--groups"] = groups
     asked = [name for name, on in parts.items() if on]
     if len(asked) > 1:
         raise ConfigError("show prints one thing", f"{' and '.join(asked)} were given", "Leave one of them.")
@@ -103,9 +113,10 @@ def show(
     report = _report_of(run)
     if as_json:
         content = report.model_dump(mode="json", by_alias=True)
-        part = {"--config": "config", "--ledger": "ledger", "--batch": "seen", "--leaderboard": "leaderboard"}.get(
-            "".join(asked)
-        )
+        part = {
+            "--config": "config", "--ledger": "ledger", "--batch": "seen", "--leaderboard": "leaderboard",
+            "--groups": "fairness",
+        }.get("".join(asked))  # fmt: skip
         take.print_json(content if part is None else {part: content[part]})
     elif ledger:
         take.console().print(_ledger_table(report))
@@ -113,6 +124,11 @@ def show(
         _print_batch(run, report)
     elif leaderboard:
         _print_leaderboard(run, report)
+    elif groups:
+        if report.fairness is None:
+            came = f"none was named when {run} was made"
+            raise BundleError("a run must have sensitive columns to show their groups", came, "Fit with --sensitive.")
+        _print_groups(report.fairness)
     else:
         from assay.report.terminal import summarise
 
@@ -255,6 +271,23 @@ def _shown(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.4g}"
     return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+def _print_groups(found: Fairness) -> None:
+    """Rates and gaps of the groups of sensitive columns, and what was not measured."""
+    from assay.report.fair_terminal import gap_table, group_table
+    from assay.report.fair_words import CAUTION, name_of
+
+    console = take.console()
+    for attribute in found.attributes:
+        console.print()
+        if attribute.groups:
+            console.print(group_table(found, attribute))
+        if attribute.gaps:
+            console.print(gap_table(found, attribute))
+        if attribute.problem:
+            console.print(f"{name_of(attribute)}: {attribute.problem}")
+    console.print(f"\n{CAUTION}")
 
 
 def _print_batch(run: Path, report: Report) -> None:

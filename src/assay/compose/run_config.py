@@ -64,7 +64,7 @@ class TableConfig(Record):
     group: str | None = Field(None, min_length=1, description="Rows with equal values here stay in one part.")
     time: str | None = Field(None, min_length=1, description="The column with the time of a row; splits are in time.")
     weight: str | None = Field(None, min_length=1, description="The column with the weight of a row.")
-    sensitive: tuple[str, ...] = Field((), description="Columns to mark as sensitive in the report and the card.")
+    sensitive: tuple[str, ...] = Field((), description="Columns whose groups the report compares; a dropped one, too.")
     drop: tuple[str, ...] = Field((), description="Columns that are left out.")
     kinds: dict[str, Kind] = Field({}, description="What a column holds, where the inferred kind is wrong.")
 

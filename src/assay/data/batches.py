@@ -21,23 +21,26 @@ class Batch:
 
     target: int64 classes or float32 standardised values, (n,); of a forecast (n, H), of labels uint8 of 0 and 1 (n, L).
     weight: row weights with a mean of about one, (n,) for all members alike or (M, n) for each its own, or None.
+    groups: positions of the sensitive groups that rows are in, int64 (n,), where training is to look at them.
     """
 
     inputs: Encoded
     target: Tensor
     weight: Tensor | None
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def __getitem__(self, rows: slice | Tensor) -> Batch:
         weight = None if self.weight is None else self.weight[..., rows]
-        return Batch(self.inputs[rows], self.target[rows], weight)
+        return Batch(self.inputs[rows], self.target[rows], weight, None if self.groups is None else self.groups[rows])
 
     def to(self, device: torch.device) -> Batch:
         """The same rows on `device`."""
         weight = None if self.weight is None else self.weight.to(device)
-        return Batch(self.inputs.to(device), self.target.to(device), weight)
+        groups = None if self.groups is None else self.groups.to(device)
+        return Batch(self.inputs.to(device), self.target.to(device), weight, groups)
 
 
 class Source(Protocol):
@@ -81,7 +84,7 @@ class Resident:
 
     def weighing(self, weight: Tensor | None) -> Resident:
         """See `Source`."""
-        return replace(self, rows=Batch(self.rows.inputs, self.rows.target, weight))
+        return replace(self, rows=replace(self.rows, weight=weight))
 
     def reading(self, places: Sequence[int]) -> Resident:
         """See `Source`."""

@@ -168,13 +168,14 @@ def _weights(frame: Frame, schema: Schema, part: Part) -> np.ndarray | None:
     return weight
 
 
-def with_columns(table: Table, schema: Schema, part: Part) -> Table:
-    """The given file with the schema's columns; columns nothing uses may be absent and are then empty.
+def with_columns(table: Table, schema: Schema, part: Part, *, spares: Sequence[str] = ()) -> Table:
+    """The given file with the schema's columns; columns nothing uses, and those of `spares`, are empty where absent.
 
     Raises:
         DataError: columns that are used are missing; all are named.
     """
     used = {schema.target, schema.group, schema.time, schema.weight, *schema.sensitive}
+    used -= set(spares)
     used |= {column.name for column in schema.features}
     have = table.frame.columns
     present = set(have)

@@ -9,13 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Schema, Task
 from assay.errors import DivergenceError
 from assay.evaluate.calibrate import reliability_bins
 from assay.evaluate.compare import advice, comparisons, paired_test
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.fair_record import Fairness
 from assay.evaluate.intervals import estimates
-from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix, decide
+from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix
 from assay.evaluate.record import (
     Comparison,
     Curve,
@@ -41,6 +43,7 @@ class Output:
 
     prediction: calibrated probabilities (n, K), values (n,) or forecasts (n, H).
     fit_seconds, predict_seconds: wall time.
+    rule: how it decides a class from them.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Output:
     prediction: Floats
     fit_seconds: float
     predict_seconds: float
+    rule: Rule = LIKELIEST
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Assessment:
     residuals: a sample of at most `RESIDUAL_ROWS` rows of a regression.
     forecast: errors by step, intervals and pictures of a forecast.
     labels: the network's scores of each label, where a row has any number of them.
+    fairness: rates of the groups of sensitive columns, where some are named.
     """
 
     scores: tuple[ModelScores, ...]
@@ -75,6 +80,7 @@ class Assessment:
     residuals: ResidualPicture | None
     forecast: ForecastReport | None = None
     labels: tuple[LabelScores, ...] = ()
+    fairness: Fairness | None = None
 
 
 def assess(
@@ -114,6 +120,7 @@ def assess(
             confidence=config.confidence,
             samples=config.bootstrap,
             seed=seed,
+            rules=(network.rule, baseline.rule),
         )
         for baseline in baselines
     ]
@@ -125,7 +132,7 @@ def assess(
         primary=PRIMARY[schema.task],
         comparisons=compared,
         advice=advice(scores, compared, len(truth)),
-        confusion=_confusion(schema, truth, network.prediction),
+        confusion=_confusion(schema, truth, network),
         roc=roc,
         precision_recall=precision_recall,
         reliability=reliability_bins(truth, network.prediction, weight, confidence=config.confidence)
@@ -182,8 +189,9 @@ def _score(
     task: Task, truth: NDArray[Any], weight: Floats | None, output: Output, config: EvaluateConfig, seed: int
 ) -> ModelScores:
     found = estimates(
-        task, truth, output.prediction, weight, confidence=config.confidence, samples=config.bootstrap, seed=seed
-    )
+        task, truth, output.prediction, weight, confidence=config.confidence, samples=config.bootstrap, seed=seed,
+        rule=output.rule,
+    )  # fmt: skip
     return scores_of(output, METRICS[task], found)
 
 
@@ -248,10 +256,10 @@ def _note_intervals(ledger: Ledger, network: ModelScores, confidence: float, gro
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
-def _confusion(schema: Schema, truth: NDArray[Any], prediction: Floats) -> tuple[tuple[int, ...], ...]:
+def _confusion(schema: Schema, truth: NDArray[Any], network: Output) -> tuple[tuple[int, ...], ...]:
     if not schema.is_classification or len(schema.classes) > CONFUSION_CLASSES:
         return ()
-    table = confusion_matrix(truth, decide(prediction), len(schema.classes))
+    table = confusion_matrix(truth, network.rule(network.prediction), len(schema.classes))
     return tuple(tuple(int(count) for count in row) for row in table)
 
 

@@ -1,4 +1,4 @@
-"""Temperature scaling on validation rows, and the reliability diagram.
+"""Temperature scaling on validation rows, the reliability diagram, and what the report says of calibration.
 
 Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), sections 2 and 4.2.
 """
@@ -6,17 +6,22 @@ Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), sectio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.data.schema import Task
+from assay.evaluate.calibration_record import CalibrationLoss, NullTest
 from assay.evaluate.intervals import wilson
 from assay.evaluate.metrics import ECE_BINS, Floats, Scorer, calibration_bins, confidence_and_hits
 from assay.evaluate.record import Calibration, Estimate, ReliabilityBin
 from assay.ledger import Ledger, Outcome
+
+if TYPE_CHECKING:
+    from assay.models.answer import Head
+    from assay.models.calibration import CalibrationChoice
 
 #: The temperatures searched.
 COLDEST, HOTTEST = 0.05, 20.0
@@ -35,6 +40,13 @@ def apply_temperature(logits: NDArray[Any], temperature: float) -> Floats:
     """Probabilities (n, classes): softmax of logits (members, n, classes) / temperature, averaged over members."""
     members = len(logits)
     return mixed_probabilities(logits, [temperature] * members, [1.0 / members] * members)
+
+
+def class_answers(head: Head, logits: NDArray[Any]) -> Floats:
+    """Calibrated probabilities (n, classes) from the raw outputs of every member, (A, n, classes)."""
+    assert head.temperatures is not None
+    stated = mixed_probabilities(logits, head.temperatures, head.shares)
+    return stated if head.calibration is None else head.calibration.apply(stated)
 
 
 def fit_temperature(
@@ -126,43 +138,55 @@ def binned(
     return tuple(made)
 
 
+def as_losses(choice: CalibrationChoice) -> tuple[CalibrationLoss, ...]:
+    """The losses of the kinds that were compared, as records."""
+    return tuple(CalibrationLoss(kind=one.kind, loss=one.loss, error=one.error) for one in choice.losses)
+
+
 def describe_calibration(
+    choice: CalibrationChoice,
     temperature: float,
     truth: NDArray[Any],
     before: Floats,
     after: Floats,
     weight: Floats | None,
     *,
+    tests: Sequence[NullTest] = (),
     ledger: Ledger,
     confidence: float = 0.95,
 ) -> Calibration:
-    """The record of temperature scaling, and its verdict in the ledger.
+    """The record of the calibration, and its verdict in the ledger.
 
     Args:
-        temperature: what `fit_temperature` gave on the validation rows.
+        choice: the kind that was taken on the validation rows.
+        temperature: the mean over the networks of the model.
         truth: class positions of the test rows, (n,).
         before: their probabilities at temperature 1, (n, K).
-        after: their probabilities at the temperature, (n, K).
+        after: their calibrated probabilities, (n, K).
         weight: row weights, (n,).
+        tests: of the errors of `after` against those of calibrated models.
         ledger: where the verdict on `evaluate.calibration` is written.
         confidence: of the intervals of the bins.
     """
     task = Task.BINARY if after.shape[1] == 2 else Task.MULTICLASS
     plain, scaled = (Scorer(task, truth, p).values(weight, ("ece", "log_loss")) for p in (before, after))
-    if temperature == 1.0:
-        reason = f"no temperature lowered the log loss on the validation rows; ECE on the test rows {scaled['ece']:.3f}"
-    else:
-        reason = (
-            f"temperature {temperature:.2f} from the validation rows; on the test rows ECE {plain['ece']:.3f} -> "
-            f"{scaled['ece']:.3f}, log loss {plain['log_loss']:.4f} -> {scaled['log_loss']:.4f}"
-        )
+    shown = f"temperature {temperature:.2f}" if choice.kind in ("none", "temperature") else choice.kind
+    reason = (
+        f"{shown}: {choice.reason}; on the test rows ECE {plain['ece']:.3f} -> {scaled['ece']:.3f}, log loss "
+        f"{plain['log_loss']:.4f} -> {scaled['log_loss']:.4f}"
+    )
     worse = scaled["log_loss"] > plain["log_loss"] * 1.01
-    outcome = Outcome.WARNED if worse else Outcome.APPLIED
+    outcome = Outcome.WARNED if worse or choice.is_doubtful else Outcome.APPLIED
     reason += "; the test rows would have been better off without it" if worse else ""
-    ledger.record("evaluate.calibration", outcome, reason, value=temperature)
+    if "evaluate.calibration" not in ledger:
+        ledger.record("evaluate.calibration", outcome, reason, value=temperature)
     return Calibration(
         temperature=temperature,
         ece_before=plain["ece"],
         ece_after=scaled["ece"],
         bins=reliability_bins(truth, after, weight, confidence=confidence),
+        kind=choice.kind,
+        reason=choice.reason,
+        losses=as_losses(choice),
+        tests=tuple(tests),
     )

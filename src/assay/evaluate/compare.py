@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay._imports import require
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Task
 from assay.evaluate.intervals import (
     PERCENTILE_SAMPLES,
@@ -27,7 +28,7 @@ from assay.evaluate.intervals import (
     replicates,
     sample_count,
 )
-from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, decide, metric
+from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, metric
 from assay.evaluate.record import Comparison, Estimate, ModelScores
 
 #: Up to this many rows that one model alone got right, McNemar's test is exact.
@@ -70,6 +71,7 @@ def paired_test(
     confidence: float = 0.95,
     samples: int = 1000,
     seed: int = 0,
+    rules: tuple[Rule, Rule] = (LIKELIEST, LIKELIEST),
 ) -> PairedTest:
     """Two models' predictions, each (n, K) or (n,), compared on the task's primary metric.
 
@@ -79,8 +81,9 @@ def paired_test(
     if weight is None and task is Task.BINARY:
         return _paired_delong(truth == 1, first[:, 1], second[:, 1], confidence)
     if weight is None and task is Task.MULTICLASS and len(truth):
-        return _mcnemar(decide(first) == truth, decide(second) == truth, confidence)
-    return paired_bootstrap(Scorer(task, truth, first), Scorer(task, truth, second), weight, confidence, samples, seed)
+        return _mcnemar(rules[0](first) == truth, rules[1](second) == truth, confidence)
+    ours, other = Scorer(task, truth, first, rules[0]), Scorer(task, truth, second, rules[1])
+    return paired_bootstrap(ours, other, weight, confidence, samples, seed)
 
 
 def _paired_delong(positive: NDArray[np.bool_], first: Floats, second: Floats, confidence: float) -> PairedTest:

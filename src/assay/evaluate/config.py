@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from assay.records import Record
 
 Protocol = Literal["holdout", "nested"]
+GroupAim = Literal["none", "demographic_parity", "equal_opportunity"]
 Baseline = Literal["majority", "linear", "trees"]
+CalibrationOption = Literal["none", "auto", "temperature", "vector", "isotonic", "beta"]
+ThresholdOption = Literal["auto", "f1", "balanced_accuracy", "accuracy", "cost"]
 
 
 class EvaluateConfig(Record):
@@ -32,7 +36,29 @@ class EvaluateConfig(Record):
         "time; 'holdout' has the sealed test part alone.",
     )
     outer_folds: int = Field(5, ge=2, le=20, description="Outer folds of evaluate.protocol=nested.")
-    calibrate: bool = Field(True, description="Temperature scaling on the validation rows.")
+    least_group: int = Field(
+        30, ge=2, description="Rows of a sensitive group below which it is listed, and left out of gaps between groups."
+    )
+    group_thresholds: GroupAim = Field(
+        "none",
+        description="Report what thresholds of each sensitive group's own would give, chosen on validation rows for "
+        "equal selection rates (demographic_parity) or equal TPR (equal_opportunity); the bundle does not use them.",
+    )
+    calibrate: bool | Literal["auto", "temperature", "vector", "isotonic", "beta"] | None = Field(
+        "auto",
+        description="How probabilities are calibrated on the validation rows: temperature, vector (or Platt) scaling, "
+        "isotonic regression, beta calibration, or auto (true) for what cross-validation chooses.",
+    )
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] | ThresholdOption = Field(
+        "auto",
+        description="Probability from which the positive class is decided, or what validation rows choose it for; auto "
+        "is cost where costs are given, accuracy, or f1 or balanced_accuracy where a class has fewer than a fifth.",
+    )
+    costs: tuple[float, ...] = Field(
+        (),
+        description="Cost of a false positive and of a false negative, as 1,5; or of every decision (columns) by what "
+        "is true (rows), row by row.",
+    )
     slices: tuple[str, ...] = Field(
         (), description="Subgroups of the test rows to score, as in 'age >= 60 & sex = Female'; --slice names one."
     )
@@ -41,3 +67,31 @@ class EvaluateConfig(Record):
         description="Train small networks on an eighth to all of the training rows, to say what more rows would bring; "
         "auto does where time is left over.",
     )
+
+    @field_validator("calibrate", mode="after")
+    @classmethod
+    def _yes_is_auto_and_no_is_none(cls, value: object) -> object:
+        return {True: "auto", False: None}[value] if isinstance(value, bool) else value
+
+    @field_validator("costs", mode="after")
+    @classmethod
+    def _costs_fill_a_square(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        side = math.isqrt(len(value))
+        if value and len(value) != 2 and (side < 2 or side**2 != len(value)):
+            raise ValueError(f"costs must be two numbers, or K times K of them for K classes (got {len(value)})")
+        if not all(0.0 <= cost < math.inf for cost in value) or (value and not any(value)):
+            raise ValueError("costs must be finite, at least 0, and not all 0")
+        return value
+
+    @model_validator(mode="after")
+    def _cost_needs_costs(self) -> Self:
+        if self.threshold == "cost" and not self.costs:
+            raise ValueError("evaluate.threshold=cost needs evaluate.costs, such as evaluate.costs=1,5")
+        return self
+
+    @property
+    def calibration(self) -> CalibrationOption:
+        """How probabilities are calibrated, in one word."""
+        if isinstance(self.calibrate, bool):
+            return "auto" if self.calibrate else "none"
+        return self.calibrate or "none"

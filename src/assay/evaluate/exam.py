@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.rows import Rows
-from assay.data.schema import Schema
+from assay.data.decision import Rule
+from assay.data.rows import Rows, sample_of
+from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
-from assay.evaluate.calibrate import describe_calibration, fit_temperature, mixed_probabilities
+from assay.evaluate.calibrate import describe_calibration, mixed_probabilities
+from assay.evaluate.calibrators import Answered, choose_kind
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
+from assay.evaluate.decision_exam import decision_report
+from assay.evaluate.decision_record import DecisionReport
+from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
 from assay.evaluate.inspection_record import Inspection
@@ -30,6 +35,8 @@ from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
 from assay.evaluate.nested import answers_of
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import Calibration, Contribution, Estimate, Leaderboard, Selection
+from assay.evaluate.reliability import note_reliability, null_tests
+from assay.evaluate.thresholds import choose_rule, note_decision
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
@@ -47,10 +54,18 @@ class Exam:
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     inspection: Inspection | None = None
+    decision: DecisionReport | None = None
+
+
+#: Validation rows that a baseline's threshold is chosen on at most.
+_BASELINE_ROWS = 5000
 
 
 def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema, ledger: Ledger) -> Model:
-    """The model with the temperature that fits best the rows it did not learn from, or with intervals of forecasts."""
+    """The model with the calibration and the decisions that suit the rows it did not learn from.
+
+    A forecast gets intervals instead; a regression stays as it is.
+    """
     if schema.windowing is not None:
         reason = "a forecast has no probabilities; its intervals are made on the validation windows"
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, reason)
@@ -60,13 +75,20 @@ def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema,
     if not schema.is_classification:
         ledger.record("evaluate.calibration", Outcome.NOT_APPLICABLE, "a regression has no probabilities")
         return model
-    if not config.calibrate:
-        ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=false")
-        return model
+    if config.calibration == "none":
+        ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=none")
     seen = model.validation
     assert seen.temperatures is not None
     logits = seen.outputs / np.asarray(seen.temperatures, np.float32)[:, None, None]
-    return model.hotter(fit_temperature(logits, seen.target, seen.weight, seen.shares))
+    (temperature, found), choice = choose_kind(
+        config.calibration, Answered(logits, seen.shares, seen.target, seen.weight)
+    )
+    model = model.hotter(temperature)
+    model = replace(model, head=replace(model.head, calibration=found), calibrated=choice)
+    rule, decided = choose_rule(validation_answers(model), seen.target, seen.weight, config)
+    note_decision(decided, ledger)
+    head = replace(model.head, thresholds=rule.thresholds or None, costs=rule.costs)
+    return replace(model, head=head, decided=decided)
 
 
 def sit(
@@ -78,8 +100,11 @@ def sit(
     *,
     seed: int,
     ledger: Ledger,
+    without: Model | None = None,
 ) -> Exam:
     """Open the seal once, score every model on the test rows, and compare.
+
+    without: the same without its mitigation for sensitive groups, where there is one, to tell what that costs.
 
     Without a test part the scores are on validation rows, and the ledger says so.
     """
@@ -94,14 +119,13 @@ def sit(
     raw = model.outputs_of(rows)
     answers = answers_of(model, raw)
     seconds = perf_counter() - begun
-    network = Output("network", "network", _described(model), answers, model.seconds, seconds)
-    outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
+    network = Output("network", "network", _described(model), answers, model.seconds, seconds, model.head.rule)
+    outputs = [network, *_baseline_outputs(baselines, split.valid, rows, schema, model.head.rule, config)]
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
-    valid_score = Scorer(schema.task, seen.target, validation_answers(model)).values(seen.weight, (measure.id,))[
-        measure.id
-    ]
+    scorer = Scorer(schema.task, seen.target, validation_answers(model), model.head.rule)
+    valid_score = scorer.values(seen.weight, (measure.id,))[measure.id]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
     given = contributions(
@@ -111,11 +135,40 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
+    other = None if without is None else answers_of(without, without.outputs_of(rows))
+    groups = examine_groups(
+        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other,
+        decides=model.head.rule, decided=model.head.rule.told(schema.classes[-1] if schema.classes else ""),
+        unlearned=None if config.group_thresholds == "none" else Unlearned(validation_answers(model), seen.weight),
+    )  # fmt: skip
+    found = replace(found, fairness=groups)
+    decision = None
+    if model.decided is not None:
+        decision = decision_report(
+            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
+        )
     looked = inspect(
         model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
         lambda frame: answers_of(model, model.outputs(frame)), seed=seed, ledger=ledger,
     )  # fmt: skip
-    return Exam(found, _calibration(model, rows, raw, answers, config, ledger), given, chosen, board, looked)
+    calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
+    return Exam(found, calibration, given, chosen, board, looked, decision)
+
+
+def _baseline_outputs(
+    baselines: Sequence[FittedBaseline], valid: Rows, rows: Rows, schema: Schema, rule: Rule, config: EvaluateConfig
+) -> list[Output]:
+    """The baselines' answers; of two classes each decides by a threshold of its own, so that all are treated alike.
+
+    rule: of the model, which decides of more classes for the baselines too.
+    """
+    outputs = [output_of(baseline, rows) for baseline in baselines]
+    if schema.task is not Task.BINARY:
+        return [replace(output, rule=rule) for output in outputs]
+    taken = sample_of(len(valid), _BASELINE_ROWS, 0)
+    some = valid if taken is None else valid.at(taken)
+    rules = [choose_rule(each.predict(some), some.target, some.weight, config)[0] for each in baselines]
+    return [replace(output, rule=own) for output, own in zip(outputs, rules, strict=True)]
 
 
 def _chosen(
@@ -141,7 +194,7 @@ def _chosen(
     def judged(some: Rows, prediction: Floats) -> Estimate:
         return estimates(
             schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES, seed=seed,
-            only=(measure.id,),
+            only=(measure.id,), rule=model.head.rule,
         )[measure.id]  # fmt: skip
 
     selection = selection_of(choice, schema.task, measure, validation, config.confidence)
@@ -161,16 +214,20 @@ def _calibration(
     raw: NDArray[np.float32],
     answers: NDArray[np.float64],
     config: EvaluateConfig,
+    seed: int,
     ledger: Ledger,
 ) -> Calibration | None:
-    head = model.head
-    if head.temperatures is None or not config.calibrate:
+    head, choice = model.head, model.calibrated
+    if head.temperatures is None or choice is None:
         return None
+    tests = null_tests(rows.target, answers, rows.weight, confidence=config.confidence, seed=seed)
+    note_reliability(tests, ledger)
     plain = mixed_probabilities(raw, [1.0] * len(raw), head.shares)
     overall = float(np.average(head.temperatures, weights=head.shares))
     return describe_calibration(
-        overall, rows.target, plain, answers, rows.weight, ledger=ledger, confidence=config.confidence
-    )
+        choice, overall, rows.target, plain, answers, rows.weight, tests=tests, ledger=ledger,
+        confidence=config.confidence,
+    )  # fmt: skip
 
 
 def _sit_labels(
@@ -193,6 +250,7 @@ def _sit_labels(
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
+    found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
     looked = inspect(
         model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
         lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,
@@ -207,7 +265,8 @@ def validation_answers(model: Model) -> NDArray[np.float64]:
     seen = model.validation
     if seen.temperatures is None:
         return model.head.in_units(seen.outputs[:, :, 0], seen.shares)
-    return mixed_probabilities(seen.outputs, seen.temperatures, seen.shares)
+    stated = mixed_probabilities(seen.outputs, seen.temperatures, seen.shares)
+    return stated if model.head.calibration is None else model.head.calibration.apply(stated)
 
 
 #: What parts are called that are no networks, and how many and one of them are.

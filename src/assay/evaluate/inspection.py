@@ -56,7 +56,7 @@ def inspect(
     """
     a_row = outputs[0].predict_seconds / max(len(rows), 1)
     pictures = model.encoder.pictures
-    deciding = Deciding(labels=model.head.thresholds if schema.is_multilabel else None)
+    deciding = Deciding(model.head.rule, model.head.thresholds if schema.is_multilabel else None)
     tested = Judged(rows, outputs[0].prediction)
     learned = _learned(split.train, answer, a_row, seed)
     slices = weak_slices(

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay._imports import require
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Task
-from assay.evaluate.metrics import METRICS, Floats, Ints, Scorer, decide
+from assay.evaluate.metrics import METRICS, Floats, Ints, Scorer
 from assay.evaluate.record import Estimate
 
 #: Rows times samples a bootstrap may look at before it takes fewer samples; about three seconds of one core.
@@ -255,6 +256,7 @@ def estimates(
     samples: int = 1000,
     seed: int = 0,
     only: Collection[str] | None = None,
+    rule: Rule = LIKELIEST,
 ) -> dict[str, Estimate]:
     """Every metric of the task, or those in `only`, with its interval, in the order of `METRICS`.
 
@@ -267,8 +269,9 @@ def estimates(
         samples: bootstrap samples; large tables take fewer, and `method` says so.
         seed: the same seed gives the same intervals.
         only: the metrics wanted; all of them where not given.
+        rule: how a class is decided from probabilities.
     """
-    scorer = Scorer(task, truth, prediction)
+    scorer = Scorer(task, truth, prediction, rule)
     values = scorer.values(weight, only)
     found = {} if weight is not None else _closed_forms(scorer, values, confidence)
     defined = [name for name, value in values.items() if name not in found and np.isfinite(value)]
@@ -285,7 +288,7 @@ def _closed_forms(scorer: Scorer, values: dict[str, float], confidence: float) -
     """Wilson and DeLong intervals of the metrics that have them, for unweighted rows."""
     if scorer.task is Task.REGRESSION or scorer.rows == 0:
         return {}
-    chosen = decide(scorer.prediction)
+    chosen = scorer.rule(scorer.prediction)
     trials = {"accuracy": scorer.rows}
     found = {}
     if scorer.task is Task.BINARY:

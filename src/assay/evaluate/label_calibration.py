@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.evaluate.calibrate import COLDEST, HOTTEST
-from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.calibrators import FOLDS, chosen_kind, compared_losses, fit_labels
+from assay.evaluate.config import CalibrationOption, EvaluateConfig
 from assay.evaluate.metrics import Floats
 from assay.ledger import Ledger, Outcome
+from assay.models.calibration import CalibrationChoice, CalibrationMap, Kind, KindLoss
 from assay.train.model import Model
 
 #: Rows with a label, and without it, that its own temperature and threshold need.
 FEWEST = 10
 #: Answers that a temperature is fitted to at most; a random sample of more.
 _MOST = 2_000_000
+#: Answers that kinds of calibration are compared on, and rows without which labels have no map of their own.
+_COMPARED, FEWEST_ROWS = 200_000, 200
 
 
 def mixed_labels(
@@ -177,18 +181,93 @@ def best_threshold(probabilities: Floats, positive: NDArray[np.bool_], weight: F
     return float((ranked[ends[best]] + below) / 2.0)
 
 
+#: What a kind makes of labels: a temperature, factors of it, and a map on top of them.
+Fitted = tuple[float, tuple[float, ...], CalibrationMap | None]
+
+
+def fit_label_kind(
+    kind: Kind, logits: NDArray[Any], shares: Sequence[float], target: NDArray[Any], weight: Floats | None
+) -> Fitted:
+    """The temperature with its factors, or the map of each label, that suits these rows best.
+
+    Args:
+        kind: none, temperature, vector or beta.
+        logits: over their temperatures, (A, n, L).
+        shares: of each of the A answers in the mean.
+        target: 0 and 1, (n, L).
+        weight: row weights, (n,).
+    """
+    ones = [1.0] * len(logits)
+    if kind == "none" or not len(target) or (weight is not None and not np.any(weight > 0)):
+        return 1.0, (), None
+    if kind == "temperature":
+        temperature = fit_label_temperature(logits, target, weight, shares)
+        return temperature, fit_factors(logits, [temperature] * len(logits), target, weight, shares), None
+    taken = _some(len(target), max(FEWEST_ROWS, _MOST // target.shape[1]))
+    some = None if weight is None else weight[taken]
+    stated = mixed_labels(logits[:, taken], ones, shares)
+    return 1.0, (), fit_labels(kind, stated, target[taken], some, is_common(target[taken], some))
+
+
+def choose_label_kind(
+    asked: CalibrationOption,
+    logits: NDArray[Any],
+    shares: Sequence[float],
+    target: NDArray[Any],
+    weight: Floats | None,
+) -> tuple[Fitted, CalibrationChoice]:
+    """What was asked for, or what cross-validation on these rows chooses, fitted on all of them: see `choose_kind`."""
+    answers, rows, labels = np.shape(logits)
+    if asked == "none" or not np.isfinite(logits).all():
+        return (1.0, (), None), CalibrationChoice("none", (), rows, "none was asked for")
+    counted = rows if weight is None else int((weight > 0).sum())
+    able: tuple[Kind, ...] = ("none", "temperature", *(("vector", "beta") if counted >= FEWEST_ROWS else ()))
+    kinds: tuple[Kind, ...] = able if asked == "auto" or asked in able else (*able, asked)
+    taken = _some(rows, max(1000, _COMPARED // (answers * labels)))
+    losses: tuple[KindLoss, ...] = ()
+    if counted >= 2 * FOLDS:
+        own = None if weight is None else weight[taken]
+        losses = compared_losses(_out_of_fold(kinds, logits[:, taken], shares, target[taken], own), own)
+    choice = chosen_kind(asked, able, losses, len(taken), counted)
+    return fit_label_kind(choice.kind, logits, shares, target, weight), choice
+
+
+def _out_of_fold(
+    kinds: Sequence[Kind], logits: NDArray[Any], shares: Sequence[float], target: NDArray[Any], weight: Floats | None
+) -> dict[Kind, Floats]:
+    """The log loss of each row, the mean over its labels, (n,), with each kind fitted on the other folds."""
+    fold = np.random.default_rng(0).permutation(len(target)) % FOLDS
+    losses: dict[Kind, Floats] = {kind: np.zeros(len(target)) for kind in kinds}
+    for place in range(FOLDS):
+        learned, judged = fold != place, fold == place
+        own = None if weight is None else weight[learned]
+        for kind in kinds:
+            found = fit_label_kind(kind, logits[:, learned], shares, target[learned], own)
+            stated = _fitted_answers(logits[:, judged], shares, found)
+            losses[kind][judged] = _surprise(stated, (target[judged] > 0).astype(np.float64)).mean(axis=1)
+    return losses
+
+
+def _fitted_answers(logits: NDArray[Any], shares: Sequence[float], found: Fitted) -> Floats:
+    temperature, factors, mapped = found
+    stated = mixed_labels(logits, [temperature] * len(logits), shares, factors)
+    return stated if mapped is None else mapped.apply(stated)
+
+
 def label_answers(model: Model, raw: NDArray[Any]) -> Floats:
     """Probabilities (n, L) from the raw outputs of every member."""
     head = model.head
     assert head.temperatures is not None
-    return mixed_labels(raw, head.temperatures, head.shares, head.factors)
+    stated = mixed_labels(raw, head.temperatures, head.shares, head.factors)
+    return stated if head.calibration is None else head.calibration.apply(stated)
 
 
 def validation_labels(model: Model) -> Floats:
     """Probabilities (n, L) of the rows that the model did not learn from."""
     seen = model.validation
     assert seen.temperatures is not None
-    return mixed_labels(seen.outputs, seen.temperatures, seen.shares, model.head.factors)
+    stated = mixed_labels(seen.outputs, seen.temperatures, seen.shares, model.head.factors)
+    return stated if model.head.calibration is None else model.head.calibration.apply(stated)
 
 
 def calibrate_labels(model: Model, classes: Sequence[str], config: EvaluateConfig, ledger: Ledger) -> Model:
@@ -197,16 +276,14 @@ def calibrate_labels(model: Model, classes: Sequence[str], config: EvaluateConfi
     The verdict on temperatures is written when the test rows say what they are worth.
     """
     seen = model.validation
-    if config.calibrate:
-        assert seen.temperatures is not None
-        logits = seen.outputs / np.asarray(seen.temperatures, np.float32)[:, None, None]
-        model = model.hotter(fit_label_temperature(logits, seen.target, seen.weight, seen.shares))
-        seen = model.validation
-        assert seen.temperatures is not None
-        factors = fit_factors(seen.outputs, seen.temperatures, seen.target, seen.weight, seen.shares)
-        model = replace(model, head=replace(model.head, factors=factors))
-    else:
-        ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=false")
+    if config.calibration == "none":
+        ledger.record("evaluate.calibration", Outcome.SKIPPED, "switched off with evaluate.calibrate=none")
+    assert seen.temperatures is not None
+    logits = seen.outputs / np.asarray(seen.temperatures, np.float32)[:, None, None]
+    fitted, choice = choose_label_kind(config.calibration, logits, seen.shares, seen.target, seen.weight)
+    model = model.hotter(fitted[0])
+    head = replace(model.head, factors=fitted[1], calibration=fitted[2])
+    model = replace(model, head=head, calibrated=choice)
     found = choose_thresholds(validation_labels(model), seen.target, seen.weight)
     _note_thresholds(found, classes, ledger)
     return replace(model, head=replace(model.head, thresholds=tuple(found.each.tolist())))

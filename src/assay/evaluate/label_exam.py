@@ -23,7 +23,7 @@ from assay.evaluate.assess import (
     write_verdicts,
 )
 from assay.evaluate.baselines import FittedBaseline
-from assay.evaluate.calibrate import binned
+from assay.evaluate.calibrate import as_losses, binned
 from assay.evaluate.compare import advice, comparisons, paired_bootstrap
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.intervals import bootstrap_interval, bootstrap_name, replicates, sample_count, undefined
@@ -76,7 +76,7 @@ def sit_labels(
     scorer = LabelScorer(seen.target, validation_labels(model), thresholds[0])
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values(seen.weight, (measure.id,))[measure.id], on_test, measure, ledger=ledger)
-    calibration = label_calibration(model, rows, raw, answers, config, ledger) if config.calibrate else None
+    calibration = label_calibration(model, rows, raw, answers, config, ledger) if config.calibration != "none" else None
     return rows, outputs, found, calibration
 
 
@@ -258,10 +258,12 @@ def label_calibration(
         LabelScorer(rows.target, one, cuts).values(rows.weight, ("ece", "log_loss")) for one in (plain, answers)
     )
     overall = float(np.average(head.temperatures, weights=head.shares))
-    factors = np.array(head.factors or (1.0,))
+    choice, factors = model.calibrated, np.array(head.factors or (1.0,))
+    shown = f"temperature {overall:.2f}, for single labels times {factors.min():.2f} to {factors.max():.2f}"
+    if choice is not None:
+        shown = f"{shown if head.calibration is None else head.calibration.kind}: {choice.reason}"
     reason = (
-        f"temperature {overall:.2f} from the validation rows, for single labels times {factors.min():.2f} to "
-        f"{factors.max():.2f}; on the test rows ECE {before['ece']:.3f} -> {after['ece']:.3f}, log loss "
+        f"{shown}; on the test rows ECE {before['ece']:.3f} -> {after['ece']:.3f}, log loss "
         f"{before['log_loss']:.4f} -> {after['log_loss']:.4f}"
     )
     worse = after["log_loss"] > before["log_loss"] * 1.01
@@ -274,4 +276,7 @@ def label_calibration(
         ece_before=before["ece"],
         ece_after=after["ece"],
         bins=binned(answers.ravel(), hits, repeated, confidence=config.confidence),
+        kind="temperature" if choice is None else choice.kind,
+        reason="" if choice is None else choice.reason,
+        losses=() if choice is None else as_losses(choice),
     )

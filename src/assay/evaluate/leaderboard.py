@@ -114,7 +114,8 @@ def part_answers(model: Model, place: int, raw: NDArray[np.float32]) -> Floats:
     shares = np.asarray(model.head.shares[own])
     shares = shares / shares.sum()
     if model.head.temperatures is not None:
-        return mixed_probabilities(raw[own], model.head.temperatures[own], shares.tolist())
+        stated = mixed_probabilities(raw[own], model.head.temperatures[own], shares.tolist())
+        return stated if model.head.calibration is None else model.head.calibration.apply(stated)
     found = raw[own] if model.validation.target.ndim == 2 else raw[own][:, :, 0]
     return model.head.in_units(found, shares.tolist())
 

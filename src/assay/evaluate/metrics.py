@@ -1,9 +1,9 @@
 """Metrics as functions of arrays, and the metrics each task reports.
 
 Letters: n rows, K classes, b weightings of the rows. Truth is class positions (n,) int or values (n,) float; a
-prediction is probabilities (n, K) or values (n,). A binary decision is "positive" from probability 0.5 on; the positive
-class is the last. Every metric takes row weights; where it is not defined (no rows, one class, constant truth) it is
-NaN, never an error or a warning.
+prediction is probabilities (n, K) or values (n,). A binary decision is "positive" from probability 0.5 on, or as a
+`Rule` has it; the positive class is the last. Every metric takes row weights; where it is not defined (no rows, one
+class, constant truth) it is NaN, never an error or a warning.
 
 `Scorer` evaluates all metrics of a task for many weightings at once: the plain value is the weighting of ones, a
 bootstrap sample is the weighting by how often each row was drawn. The plain functions go through the same sums.
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Task
 
 Floats = NDArray[np.float64]
@@ -129,9 +130,7 @@ def metric(task: Task, name: str) -> Metric:
 
 def decide(probabilities: Floats) -> Ints:
     """The class positions (n,) chosen from probabilities (n, K): the likeliest; of two, the positive from 0.5 on."""
-    if probabilities.shape[1] == 2:
-        return np.asarray(probabilities[:, 1] >= 0.5, np.int64)
-    return np.asarray(probabilities.argmax(axis=1), np.int64)
+    return LIKELIEST(probabilities)
 
 
 # Sums that every weighting shares -----------------------------------------------------------------------------------
@@ -229,10 +228,12 @@ class Scorer:
         task: binary, multiclass or regression.
         truth: class positions or values, (n,).
         prediction: probabilities (n, K) or values (n,).
+        rule: how a class is decided from probabilities.
     """
 
-    def __init__(self, task: Task, truth: NDArray[Any], prediction: Floats) -> None:
+    def __init__(self, task: Task, truth: NDArray[Any], prediction: Floats, rule: Rule = LIKELIEST) -> None:
         self.task = task
+        self.rule = rule
         self.truth: NDArray[Any] = np.asarray(truth, np.float64 if task is Task.REGRESSION else np.int64)
         self.prediction = np.asarray(prediction, np.float64)
         self.rows = len(self.truth)
@@ -256,7 +257,7 @@ class Scorer:
     def of_rows(self, name: str) -> Floats | None:
         """What each row adds to a metric that is a mean over rows, or the root of one (rmse), (n,); None of others."""
         if name == "accuracy":
-            return np.asarray(decide(self.prediction) == self.truth, np.float64)
+            return np.asarray(self.rule(self.prediction) == self.truth, np.float64)
         if name in ("log_loss", "brier"):
             return self._row_losses[:, int(name == "brier")]
         if name in ("rmse", "mae"):
@@ -273,7 +274,7 @@ class Scorer:
 
     @cached_property
     def _cells(self) -> Ints:
-        return np.asarray(self.truth * self.classes + decide(self.prediction), np.int64)
+        return np.asarray(self.truth * self.classes + self.rule(self.prediction), np.int64)
 
     @cached_property
     def _ranks(self) -> list[Ranking]:

@@ -22,7 +22,7 @@ from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
-from assay.evaluate.calibrate import mixed_probabilities
+from assay.evaluate.calibrate import class_answers
 from assay.evaluate.metrics import Metric, Scorer
 from assay.evaluate.record import Estimate, Nested
 from assay.ledger import Ledger, Outcome
@@ -106,14 +106,14 @@ def _inner(learned: Rows, split: Split, schema: Schema, dealing: SplitConfig, fo
 
 def _score(model: Model, rows: Rows, schema: Schema, measure: Metric) -> float:
     answers = answers_of(model, model.outputs_of(rows))
-    return Scorer(schema.task, rows.target, answers).values(rows.weight, (measure.id,))[measure.id]
+    return Scorer(schema.task, rows.target, answers, model.head.rule).values(rows.weight, (measure.id,))[measure.id]
 
 
 def answers_of(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probabilities (n, classes), or values (n,), from the raw outputs of every member."""
     if model.head.temperatures is None:
         return model.in_units(raw)
-    return mixed_probabilities(raw, model.head.temperatures, model.head.shares)
+    return class_answers(model.head, raw)
 
 
 def _note(found: Nested, policy: str, lost: Sequence[str], ledger: Ledger) -> None:

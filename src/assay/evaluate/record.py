@@ -8,7 +8,10 @@ from assay.data.audit import Finding
 from assay.data.read import Source
 from assay.data.schema import Schema
 from assay.data.split import SplitRecord
+from assay.evaluate.calibration_record import CalibrationLoss, NullTest
+from assay.evaluate.decision_record import DecisionReport
 from assay.evaluate.estimate import Estimate as Estimate
+from assay.evaluate.fair_record import Fairness
 from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.shown_record import SeenSeries as SeenSeries
 from assay.evaluate.shown_record import Thumbnail as Thumbnail
@@ -145,12 +148,20 @@ class ReliabilityBin(Record):
 
 
 class Calibration(Record):
-    """Temperature scaling: the temperature, and the expected calibration error on the test rows before and after."""
+    """How probabilities were calibrated, and the expected calibration error on the test rows before and after.
+
+    temperature: the mean over the networks of the model. kind: of calibration, and reason: why that one. losses: of the
+    kinds it was chosen among. tests: of the errors on the test rows against those of calibrated models.
+    """
 
     temperature: float
     ece_before: float
     ece_after: float
     bins: tuple[ReliabilityBin, ...]
+    kind: str = "temperature"
+    reason: str = ""
+    losses: tuple[CalibrationLoss, ...] = ()
+    tests: tuple[NullTest, ...] = ()
 
 
 class ResidualPicture(Record):
@@ -343,6 +354,7 @@ class Report(Record):
     roc: tuple[Curve, ...] = ()
     precision_recall: tuple[Curve, ...] = ()
     calibration: Calibration | None = None
+    decision: DecisionReport | None = None
     residuals: ResidualPicture | None = None
     contributions: tuple[Contribution, ...] = ()
     forecast: ForecastReport | None = None
@@ -351,6 +363,7 @@ class Report(Record):
     nested: Nested | None = None
     labels: tuple[LabelScores, ...] = ()
     inspection: Inspection | None = None
+    fairness: Fairness | None = None
     parity: Parity
     seen: Seen | None = None
     ledger: tuple[Verdict, ...]

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from assay.data.decision import Rule
 from assay.data.encode import Encoder
+from assay.models.calibration import Calibrated, CalibrationMap
 from assay.models.ensemble import Ensemble
 
 
@@ -21,8 +23,12 @@ class Head:
     shares: weight of each of the A answers in the mean, summing to 1.
     temperatures: each answer's logits are divided by its own (classification), or None (regression).
     mean, deviation: of the training target (regression): answers are outputs * deviation + mean.
-    thresholds: the probability from which each label is given, where a row has any number of them; else None.
+    thresholds: the probability from which each label is given, or from which the positive one of two classes is; None
+        where the likeliest of more classes is, or the cheapest.
     factors: of the temperatures, one for each label; none are ones.
+    has_labels: whether answers are probabilities of labels that do not exclude each other.
+    calibration: a map of the averaged probabilities, on top of the temperatures.
+    costs: (K, K) of decisions (columns) by what is true (rows), where the cheapest of more than two classes is decided.
     """
 
     shares: tuple[float, ...]
@@ -31,11 +37,14 @@ class Head:
     deviation: float = 1.0
     thresholds: tuple[float, ...] | None = None
     factors: tuple[float, ...] = ()
+    has_labels: bool = False
+    calibration: CalibrationMap | None = None
+    costs: tuple[tuple[float, ...], ...] = ()
 
     @property
-    def has_labels(self) -> bool:
-        """Whether answers are probabilities of labels that do not exclude each other."""
-        return self.thresholds is not None
+    def rule(self) -> Rule:
+        """How one class follows from the probabilities."""
+        return Rule(self.thresholds or (), self.costs)
 
     @property
     def is_classifier(self) -> bool:
@@ -72,19 +81,25 @@ class Answer(nn.Module):
         self.preprocess = encoder.preprocess
         self.ensemble = ensemble
         self.is_classifier, self.has_labels = head.is_classifier, head.has_labels
-        # In float64 for values: float32 knows a target of 1.7e9 only to 128.
-        dtype = torch.float32 if self.is_classifier else torch.float64
+        # In float64 for values: float32 knows a target of 1.7e9 only to 128. And for what a map is applied to.
+        dtype = torch.float32 if self.is_classifier and head.calibration is None else torch.float64
         scales = [1.0 / each for each in head.temperatures] if head.temperatures else [head.deviation]
         scale = torch.tensor(scales, dtype=dtype).view(-1, 1, 1)
         self.register_buffer("scale", scale / torch.tensor(head.factors, dtype=dtype) if head.factors else scale)
         self.register_buffer("shares", torch.tensor(head.shares, dtype=dtype).view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
+        self.calibrated = None if head.calibration is None else Calibrated(head.calibration)
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         windows = media[len(media) - self.preprocess.windows :]
         numbers, extras = self.preprocess(values, texts, *windows)
         outputs: Tensor = self.ensemble(numbers, extras, codes, *media[: len(self.ensemble.reads)])
+        if self.calibrated is not None:
+            scaled = outputs.double() * self.scale
+            stated = ((scaled.sigmoid() if self.has_labels else scaled.softmax(-1)) * self.shares).sum(0)
+            calibrated: Tensor = self.calibrated(stated)
+            return calibrated.float()
         if self.has_labels:
             return ((outputs * self.scale).sigmoid() * self.shares).sum(0)
         if self.is_classifier:

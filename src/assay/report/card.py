@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from assay.evaluate.record import Report
-from assay.report import fit_page, robustness_page, slices_page, story
+from assay.report import decision_page, fit_page, robustness_page, slices_page, story
+from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.tables import label_rows, label_rows_left, score_rows
 from assay.report.words import count, counted, listed, number, plain, seconds, short, visible
 
@@ -111,9 +112,9 @@ def _metrics(report: Report) -> str:
     calibrated = "none; probabilities are as the network gives them"
     if report.calibration is not None:
         made = report.calibration
+        shown = f"temperature {number(made.temperature)}" if made.kind in ("temperature", "none") else made.kind
         calibrated = (
-            f"temperature {number(made.temperature)}, expected calibration error {number(made.ece_before)} before "
-            f"and {number(made.ece_after)} after"
+            f"{shown}, expected calibration error {number(made.ece_before)} before and {number(made.ece_after)} after"
         )
     lines = [
         f"Primary metric: {_safe(story.label_of(report, report.primary))}.",
@@ -121,7 +122,13 @@ def _metrics(report: Report) -> str:
     ]
     if report.table_schema.has_probabilities:
         lines.append(f"Calibration: {calibrated}.")
-    return _bullets([*lines, f"{OPEN} the decision threshold in use, and what each kind of error costs."])
+        if reliable := decision_page.reliable(report):
+            lines.append(_safe(reliable, 600))
+    left = f"{OPEN} the decision threshold in use, and what each kind of error costs."
+    if report.decision is not None:
+        lines.append(f"Decisions: {_safe(decision_page.said(report), 600)}")
+        left = f"{OPEN} whether these are the decisions and the costs of errors in use."
+    return _bullets([*lines, left])
 
 
 def _evaluation_data(report: Report) -> str:
@@ -211,11 +218,21 @@ def _ethics(report: Report) -> str:
             f"Named as sensitive: {_names(sensitive)}.",
             f"Of these the model reads: {_names(read)}. Leaving a column out does not make a model blind to it: other "
             "columns may stand in for it.",
-            "The scores above are over all rows; they say nothing about each group.",
+            *_groups(report),
         ]
     else:
         lines = ["No column was named as sensitive. That is a statement about the command, not about the data."]
     return _bullets([*lines, f"{OPEN} who is affected by an answer, what harm a wrong one does, and how to appeal."])
+
+
+def _groups(report: Report) -> list[str]:
+    """A sentence on each sensitive attribute, or that nothing was measured."""
+    found = report.fairness
+    if found is None:
+        return ["The scores above are over all rows; they say nothing about each group."]
+    rates = f"Rates by group, on {told_of_rows(found)}, decided {_safe(found.decided)}; {CAUTION}"
+    cost = [f"Mitigation: {_safe(mitigated(found), 900)}"] if found.mitigation else []
+    return [rates, *cost, *(f"By {_safe(name)}: {_safe(text, 900)}." for name, text in sentences(found))]
 
 
 def _caveats(report: Report) -> str:

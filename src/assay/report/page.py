@@ -11,6 +11,9 @@ from assay.evaluate.record import Report
 from assay.ledger import Outcome
 from assay.report import (
     board,
+    decision_page,
+    fair_page,
+    fair_words,
     fit_page,
     forecast_chart,
     mistakes_page,
@@ -96,6 +99,9 @@ def environment() -> Environment:
         slices=slices_page,
         pictures=pictures,
         forecasts=forecast_chart,
+        groups=fair_words,
+        groups_page=fair_page,
+        decisions=decision_page,
     )
     found.filters.update(
         visible=words.visible,

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
-from assay.report import fit_page, slices_page, story
+from assay.report import decision_page, fit_page, slices_page, story
 from assay.report.board import MISSING, board
+from assay.report.fair_terminal import lines_of
 from assay.report.tables import label_rows, label_rows_left
 from assay.report.words import fixed, plain, short
 
@@ -48,6 +49,10 @@ def summarise(report: Report, console: Console) -> None:
         say(console, "Nested", story.nested(report))
     for made in _told(report):
         say(console, made[0], made[1], made[2])
+    if decided := decision_page.summary(report):
+        say(console, "Decides", decided)
+    if doubted := decision_page.doubted(report):
+        say(console, "Honest?", doubted, "yellow")
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
     if (diagnosis := fit_page.diagnosis_of(report)) is not None:
@@ -56,6 +61,8 @@ def summarise(report: Report, console: Console) -> None:
         say(console, "Slices", slices_page.told(report))
     for line in slices_page.named_lines(report):
         say(console, "", line)
+    for label, told in lines_of(report.fairness):
+        say(console, label, told)
     say(console, "Advice", report.advice)
     say(console, "Parity", story.parity(report))
 

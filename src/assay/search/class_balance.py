@@ -23,7 +23,7 @@ from assay.search.plan import Job, Plan
 from assay.search.trial import Outcome as TrialOutcome
 from assay.search.trial import Trial
 from assay.train.budget import Budget
-from assay.train.config import BalanceName, TrainConfig
+from assay.train.config import ON_GROUPS, BalanceName, TrainConfig
 from assay.train.state import Checkpoints
 from assay.train.watch import Watch
 
@@ -83,6 +83,8 @@ def with_balance(
         ledger.record(PRACTICE, outcome, f"{_CALLED[train.balance]}, as the options say")
         return planned
     reason = _why_not(planned, split, schema, budget)
+    if train.fairness in ON_GROUPS:
+        reason = f"train.fairness={train.fairness} has a loss of its own"
     if reason:
         ledger.record(PRACTICE, Outcome.SKIPPED, reason)
         return planned

@@ -31,6 +31,7 @@ from assay.models.network import Network
 from assay.search.choose import guarded, stacked
 from assay.search.class_balance import with_balance
 from assay.search.config import EnsembleConfig
+from assay.search.fair import with_groups
 from assay.search.model_verdicts import (
     write_augmentation,
     write_model,
@@ -103,6 +104,7 @@ def search(
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
+    found = with_groups(found, judge if planned.folds > 1 else split.train, judge, schema, train, ledger)
     networks: list[TrainedNetwork] = []
     lost = lost_text = lost_rocket = lost_tuned = told = ""
     if ensemble.trees:
@@ -402,7 +404,9 @@ def _model(
         parts.append(replace(each.part, members=len(members), parameters=modules[-1].parameter_count, share=own))
     thresholds = (0.5,) * found.outputs if schema.is_multilabel else None  # until they are chosen
     heated = tuple(heats) if schema.has_probabilities else None
-    head = Head(tuple(shares), heated, found.units.mean, found.units.deviation, thresholds)
+    head = Head(
+        tuple(shares), heated, found.units.mean, found.units.deviation, thresholds, has_labels=schema.is_multilabel
+    )
     return Model(encoder, Ensemble(modules), head, tuple(parts), _validation(kept, temperatures, judge, weight, head))
 
 

@@ -17,8 +17,11 @@ ScheduleName = Literal[
 ]  # fmt: skip
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 BalanceName = Literal["auto", "none", "weights", "effective", "focal", "sample", "oversample", "undersample", "smote"]
+FairnessName = Literal["none", "reweigh", "group_dro", "equalised_odds"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
+#: Ways of training that look at the groups of rows step by step.
+ON_GROUPS = ("group_dro", "equalised_odds")
 #: Options that belong to some optimisers or schedules only, and to which.
 OPTIMISERS_OF = {
     "momentum": ("sgd", "rmsprop", "muon"),
@@ -141,6 +144,18 @@ class TrainConfig(Record):
     select: Literal["loss", "metric"] = Field(
         "loss", description="What the kept epoch is best in: the validation loss, or the error rate (classes)."
     )
+    # Groups of sensitive columns.
+    fairness: FairnessName = Field(
+        "none",
+        description="What training does about sensitive groups: reweigh rows, the worst group's loss (group_dro), a "
+        "penalty on gaps of TPR and FPR (equalised_odds).",
+    )
+    fairness_weight: float = Field(
+        1.0, gt=0.0, le=1000.0, description="Weight of the penalty of equalised_odds; pace of group_dro."
+    )
+    fairness_compare: bool = Field(
+        True, description="Train the same without train.fairness, too, in half of the time, and report what it costs."
+    )
     # Changes of training rows, on top of those that model.augment names.
     pictures: ImagePolicy = ImagePolicy()
     series: SeriesPolicy = SeriesPolicy()
@@ -171,6 +186,12 @@ class TrainConfig(Record):
             raise ValueError("ema and swa both average the weights; choose one")
         if list(self.milestones) != sorted(set(self.milestones)) or not all(0.0 < m < 1.0 for m in self.milestones):
             raise ValueError(f"milestones must rise between 0 and 1 (got {self.milestones})")
+        if self.fairness not in ON_GROUPS and "fairness_weight" in asked:
+            raise ValueError(f"fairness_weight is of {' and '.join(ON_GROUPS)}: set fairness to one of them")
+        if self.fairness in ON_GROUPS and self.balance not in ("auto", "none"):
+            raise ValueError(f"{self.fairness} has a loss of its own: leave balance={self.balance} out")
+        if self.fairness in ON_GROUPS and self.mixes:
+            raise ValueError(f"mixed rows have no group of their own: leave mixup and cutmix out of {self.fairness}")
         if self.batch == "full" and self.accumulate > 1:
             raise ValueError("a full batch leaves nothing to accumulate")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -98,7 +98,7 @@ class Examples:
 
     def judged(self, variants: int) -> Batch:
         """The validation rows, with folds weighted for the folds of each variant in turn."""
-        return Batch(self.valid.inputs, self.valid.target, self._for(self.valid.weight, variants))
+        return replace(self.valid, weight=self._for(self.valid.weight, variants))
 
     def _for(self, weight: Tensor | None, variants: int) -> Tensor | None:
         return weight if weight is None or not self.folds else weight.repeat(variants, 1)

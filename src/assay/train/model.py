@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from assay.data.bands import Bands
 from assay.data.batches import Source
+from assay.data.decision import DecisionChoice
 from assay.data.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.ledger import Ledger
 from assay.models.answer import Head
 from assay.models.build import build
+from assay.models.calibration import CalibrationChoice
 from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
@@ -60,7 +62,8 @@ class Validation:
 class Model:
     """Trained networks with all that is needed to answer raw rows.
 
-    bands: intervals around forecasts. choice: what validation rows chose it from.
+    bands: intervals around forecasts. choice: what validation rows chose it from. calibrated, decided: which map of
+    probabilities, and which way of deciding, these rows chose.
     """
 
     encoder: Encoder
@@ -70,6 +73,8 @@ class Model:
     validation: Validation
     bands: Bands | None = None
     choice: Choice | None = None
+    calibrated: CalibrationChoice | None = None
+    decided: DecisionChoice | None = None
 
     @property
     def trained(self) -> Trained:
@@ -274,7 +279,9 @@ def train_model(
     shares = (1.0 / answers,) * answers
     temperatures = (1.0,) * answers if schema.has_probabilities else None
     thresholds = (0.5,) * found.outputs if schema.is_multilabel else None  # until they are chosen
-    head = Head(shares, temperatures, found.units.mean, found.units.deviation, thresholds)
+    head = Head(
+        shares, temperatures, found.units.mean, found.units.deviation, thresholds, has_labels=schema.is_multilabel
+    )
     outputs = predict(one.network, found.valid.inputs).numpy()
     validation = Validation(outputs, shares, temperatures, valid.target, valid.weight)
     whole = Model(encoder, Ensemble([one.network]), head, (one.part,), validation)

@@ -22,6 +22,7 @@ from assay.train.changes import Policy, changed
 from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
+from assay.train.fair_loss import group_loss_of
 from assay.train.flat import Flat
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses, score_name
@@ -79,6 +80,7 @@ class Training:
         smoothing = [m.label_smoothing for m in members]
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None
+        self.groups = group_loss_of(config, train, len(members), network.heads)
         self.mixing = torch.Generator()
         self.history: list[Epoch] = []
         self.step = self.place = 0
@@ -100,6 +102,8 @@ class Training:
         elif not self.config.threads and self.device.type == "cpu" and self.own is None:
             faster_threads(trial, allowed_cores())
             self._seed_epoch()  # the trial drew dropout masks
+            if self.groups is not None:
+                self.groups.begin()  # the trial was counted
         self._opened = saved is not None and self.place > 0
 
     def _seed_epoch(self) -> None:
@@ -166,10 +170,12 @@ class Training:
 
     def losses_of(self, outputs: Tensor, rows: Batch) -> Tensor:
         """Training loss of each member, (M,), from outputs."""
-        if self._class_loss is None:
-            losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
-        else:
+        if self.groups is not None:
+            losses = self.groups.losses(outputs, rows, self._smoothing)
+        elif self._class_loss is not None:
             losses = self._class_loss(outputs, rows, self._smoothing, self.network.heads)
+        else:
+            losses = member_losses(outputs, rows, self._smoothing, self.network.heads)
         penalty = self.network.penalty()
         return losses if penalty is None else losses + penalty
 
@@ -270,6 +276,8 @@ class Training:
         self.members = tuple(self.members[place] for place in places)
         self._smoothing = None if self._smoothing is None else self._smoothing[index]
         self._class_loss = None if self._class_loss is None else self._class_loss.narrow(index)
+        if self.groups is not None:
+            self.groups.narrow(index)
         self.train, self.valid = (
             rows if rows.weight is None or rows.weight.ndim == 1 else rows.weighing(rows.weight[index])
             for rows in (self.train, self.valid)
@@ -298,6 +306,8 @@ class Training:
         judged = losses
         if self.config.select == "metric":  # ties of the error rate go to the lower loss
             judged = member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
+        if self.groups is not None:
+            judged = self.groups.judged(outputs, rows)
         score = (
             average_score(outputs[finite.repeat_interleave(self.network.heads)], rows)
             if bool(finite.all())
@@ -312,16 +322,19 @@ class Training:
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
         """Outputs of all members for all validation rows, and those rows."""
         self.network.eval()
-        outputs, targets, weights = [], [], []
+        outputs, targets, weights, groups = [], [], [], []
         with torch.inference_mode(), self.precision.autocast():
             for rows in self.valid.blocks(min(BLOCK_ROWS, self.network.rows_at_once)):
                 outputs.append(self.outputs(rows))
                 targets.append(rows.target)
                 if rows.weight is not None:
                     weights.append(rows.weight)
+                if rows.groups is not None:
+                    groups.append(rows.groups)
         self.network.train()
         weight = torch.cat(weights, dim=-1) if weights else None
-        return torch.cat(outputs, dim=1), Batch(rows.inputs, torch.cat(targets), weight)
+        found = Batch(rows.inputs, torch.cat(targets), weight, torch.cat(groups) if groups else None)
+        return torch.cat(outputs, dim=1), found
 
     def _raise_divergence(self, judged: float = 0.0) -> None:
         """Say at which step and rate the numbers were lost; `judged` is the validation loss.
@@ -449,4 +462,6 @@ class Training:
         named |= {f"statistic.{name}": tensor for name, tensor in self.kept.statistics.items()}
         named |= {f"kept.{name}": tensor for name, tensor in self.kept.state().items()}
         named |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state().items()}
+        if self.groups is not None:
+            named |= {f"groups.{name}": tensor for name, tensor in self.groups.state().items()}
         return named | {"guard.clipped": self.guard.clipped, "guard.skipped": self.guard.skipped}

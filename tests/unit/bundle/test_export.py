@@ -13,6 +13,7 @@ from assay.bundle import export as exporting
 from assay.bundle.export import export, harden
 from assay.bundle.load import TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
+from assay.data.decision import LIKELIEST
 from assay.data.inputs import feed, matrices
 from assay.data.schema import Kind, Task
 from assay.errors import ParityError
@@ -112,7 +113,7 @@ def test_one_half_is_the_positive_class_in_the_file_too():
         [onnx.helper.make_tensor_value_info("p", onnx.TensorProto.FLOAT, ["rows", 2])],
         [onnx.helper.make_tensor_value_info("chosen", onnx.TensorProto.INT64, ["rows"])],
     )  # fmt: skip
-    graph.node.extend(exporting._choose(graph, "p", "chosen", Task.BINARY))
+    graph.node.extend(exporting._choose(graph, "p", "chosen", Task.BINARY, LIKELIEST))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     probabilities = np.array([[0.5, 0.5], [0.51, 0.49], [0.2, 0.8]], np.float32)

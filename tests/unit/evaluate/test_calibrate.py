@@ -1,15 +1,26 @@
 """Temperature scaling and the reliability diagram."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from assay.evaluate.calibrate import apply_temperature, describe_calibration, fit_temperature, reliability_bins
+from assay.evaluate.calibrate import (
+    apply_temperature,
+    class_answers,
+    describe_calibration,
+    fit_temperature,
+    mixed_probabilities,
+    reliability_bins,
+)
 from assay.evaluate.intervals import wilson
 from assay.evaluate.metrics import ece, log_loss
 from assay.ledger import Ledger, Outcome
+from assay.models.answer import Head
+from assay.models.calibration import CalibrationChoice, CalibrationMap, KindLoss
 
 
 def honest(seed, rows=4000, classes=3, members=1):
@@ -97,8 +108,31 @@ def test_no_rows_make_no_bins():
 def test_calibration_is_described_and_written_to_the_ledger():
     logits, target = honest(4)
     before, after, ledger = apply_temperature(logits * 4, 1.0), apply_temperature(logits * 4, 4.0), Ledger()
-    record = describe_calibration(4.0, target, before, after, None, ledger=ledger)
+    losses = (KindLoss("none", 0.9, 0.1), KindLoss("temperature", 0.8, 0.0))
+    choice = CalibrationChoice("temperature", losses, 99, "temperature has the least log loss")
+    record = describe_calibration(choice, 4.0, target, before, after, None, ledger=ledger)
     assert record.ece_after < 0.03 < 0.1 < record.ece_before
     assert (ledger["evaluate.calibration"].outcome, ledger["evaluate.calibration"].value) == (Outcome.APPLIED, 4.0)
-    describe_calibration(4.0, target, after, before, None, ledger=ledger)
-    assert ledger["evaluate.calibration"].outcome is Outcome.WARNED
+    assert ledger["evaluate.calibration"].reason.startswith("temperature 4.00: temperature has the least log loss; on")
+    assert [(one.kind, one.loss, one.error) for one in record.losses] == [("none", 0.9, 0.1), ("temperature", 0.8, 0.0)]
+    worse = Ledger()
+    describe_calibration(choice, 4.0, target, after, before, None, ledger=worse)
+    assert worse["evaluate.calibration"].outcome is Outcome.WARNED
+
+
+def test_a_kind_that_few_rows_were_there_for_is_a_warning():
+    logits, target = honest(4)
+    stated, ledger = apply_temperature(logits, 1.0), Ledger()
+    choice = CalibrationChoice("beta", (), 9, "beta was asked for, though 9 validation rows are few", is_doubtful=True)
+    record = describe_calibration(choice, 1.0, target, stated, stated, None, ledger=ledger)
+    assert (record.kind, ledger["evaluate.calibration"].outcome) == ("beta", Outcome.WARNED)
+    assert ledger["evaluate.calibration"].reason.startswith("beta: beta was asked for")
+
+
+def test_answers_of_a_head_go_through_its_map():
+    logits, _ = honest(5, rows=50, classes=2, members=2)
+    found = CalibrationMap("vector", (0.5,), (0.5,), (1.0,))
+    head = Head((0.5, 0.5), (1.0, 2.0))
+    plain = class_answers(head, logits)
+    assert plain == pytest.approx(mixed_probabilities(logits, (1.0, 2.0), (0.5, 0.5)))
+    assert class_answers(replace(head, calibration=found), logits) == pytest.approx(found.apply(plain))

@@ -5,6 +5,7 @@ from sklearn.metrics import f1_score
 from assay.evaluate.label_calibration import (
     FEWEST,
     best_threshold,
+    choose_label_kind,
     choose_thresholds,
     fit_factors,
     fit_label_temperature,
@@ -83,3 +84,28 @@ def test_rare_labels_have_the_threshold_of_all_together():
     for label in (0, 1):
         own = best_threshold(stated[:, label], target[:, label] > 0, np.ones(500))
         assert found.each[label] == np.float32(own)
+
+
+def test_a_shift_of_a_label_is_found_where_there_are_rows_and_left_where_there_are_none():
+    logits, target = drawn(labels=3)
+    logits = logits + np.array([0.0, 2.0, 0.0])
+    target[:, 2] = 0
+    target[: FEWEST - 1, 2] = 1
+    stated = sigmoid(logits[0])
+    (temperature, factors, found), choice = choose_label_kind("auto", logits, (1.0,), target, None)
+    assert (temperature, factors) == (1.0, ())
+    assert choice.kind == "vector" == found.kind
+    assert [one.kind for one in choice.losses] == ["none", "temperature", "vector", "beta"]
+    assert found.slopes[:2] == pytest.approx((1.0, 1.0), rel=0.1)
+    assert found.shifts[:2] == pytest.approx((0.0, -2.0), abs=0.15)
+    assert (found.slopes[2], found.rests[2], found.shifts[2]) == (1.0, 1.0, 0.0)
+    assert found.apply(stated)[:, 2] == pytest.approx(stated[:, 2])
+
+
+def test_few_rows_of_labels_get_a_temperature():
+    logits, target = drawn(rows=100, heat=3.0)
+    (temperature, factors, found), choice = choose_label_kind("auto", logits, (1.0,), target, None)
+    assert (choice.kind, found, len(factors)) == ("temperature", None, 3)
+    assert temperature > 1.5
+    assert choose_label_kind("none", logits, (1.0,), target, None)[0] == (1.0, (), None)
+    assert choose_label_kind("beta", logits, (1.0,), target, None)[1].is_doubtful

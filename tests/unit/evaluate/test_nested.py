@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from assay.data.config import SplitConfig
+from assay.data.decision import LIKELIEST
 from assay.data.infer import infer
 from assay.data.read import read
 from assay.data.schema import Hints, Task
@@ -41,7 +42,7 @@ class _Constant:
     """A model that answers with the mean of its training rows; `seen` are the rows it was given."""
 
     def __init__(self, split):
-        self.head = SimpleNamespace(temperatures=None)
+        self.head = SimpleNamespace(temperatures=None, rule=LIKELIEST)
         self.trained = SimpleNamespace(interrupted=False)
         self.mean = split.train.target.mean()
         self.seen = {*split.train.positions.tolist(), *split.valid.positions.tolist()}

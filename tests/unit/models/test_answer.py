@@ -9,9 +9,11 @@ from assay.data.inputs import matrices
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.evaluate.calibrate import mixed_probabilities
+from assay.evaluate.label_calibration import mixed_labels
 from assay.ledger import Ledger
 from assay.models.answer import Answer, Head
 from assay.models.build import build
+from assay.models.calibration import CalibrationMap
 from assay.models.config import ModelConfig
 from assay.models.ensemble import Ensemble
 
@@ -53,6 +55,30 @@ def test_a_classifier_answers_with_the_calibrated_weighted_mean_of_its_members(e
     assert found.dtype == torch.float32
     assert logits.shape == (3, 5, 3)
     np.testing.assert_allclose(found.numpy(), mixed_probabilities(logits.numpy(), temperatures, SHARES), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        CalibrationMap("vector", (0.5, 1.0, 2.0), (), (0.3, 0.0, -0.4)),
+        CalibrationMap("beta", (0.5, 1.0, 2.0), (1.0, 1.0, 0.5), (0.3, 0.0, -0.4)),
+        CalibrationMap("isotonic", knots=(-4.0, 0.0, 3.0), heights=(-2.0, -0.5, 1.0)),
+    ],
+)
+def test_a_map_is_applied_to_the_mean_of_the_members(encoder, found):
+    temperatures = (0.2, 0.5, 0.1)
+    answered, logits = answers(encoder, Head(SHARES, temperatures, calibration=found), outputs=3)
+    assert answered.dtype == torch.float32
+    expected = found.apply(mixed_probabilities(logits.numpy(), temperatures, SHARES))
+    np.testing.assert_allclose(answered.numpy(), expected, atol=1e-6)
+
+
+def test_a_map_of_labels_is_applied_to_their_mean(encoder):
+    found = CalibrationMap("vector", (0.5, 2.0), (0.5, 2.0), (0.3, -1.0), has_labels=True)
+    head = Head(SHARES, (1.0, 2.0, 0.5), thresholds=(0.5, 0.5), has_labels=True, calibration=found)
+    answered, logits = answers(encoder, head, outputs=2)
+    expected = found.apply(mixed_labels(logits.numpy(), (1.0, 2.0, 0.5), SHARES))
+    np.testing.assert_allclose(answered.numpy(), expected, atol=1e-6)
 
 
 def weighted(outputs):

@@ -1,0 +1,233 @@
+"""What training does about sensitive groups: whose rows weigh more, and which group each row is told to be in.
+
+Reweighing: Kamiran & Calders, Data preprocessing techniques for classification without discrimination (KAIS 2012),
+section 5.3. The losses that look at groups are in `train/fair_loss.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from assay.data.batches import Resident
+from assay.data.rows import Rows
+from assay.data.schema import Kind, Schema
+from assay.errors import BudgetError, ConfigError, DivergenceError
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.fair_groups import Grouping, finest, groupings, learn_cuts
+from assay.evaluate.metrics import Floats, Ints
+from assay.ledger import Ledger, Outcome
+from assay.search.config import EnsembleConfig
+from assay.train.budget import Budget
+from assay.train.config import ON_GROUPS, TrainConfig
+from assay.train.examples import Examples
+from assay.train.model import Model
+from assay.train.state import Checkpoints
+
+_PRACTICE = "train.fairness"
+#: Training rows below which a group is put together with the other small ones.
+LEAST_LEARNED = 30
+_OTHERS = "groups of few rows"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The groups of training rows, and how other rows are put into them.
+
+    names: of the groups, the last for those of few rows where there are any. codes: of the training rows, (n,).
+    """
+
+    names: tuple[str, ...]
+    codes: Ints
+    judged: Ints
+
+
+def check_fairness(
+    schema: Schema, train: TrainConfig, ensemble: EnsembleConfig, evaluate: EvaluateConfig, *, is_own: bool
+) -> None:
+    """Refuse a mitigation that has no groups, or that some part of the model would not take part in.
+
+    Raises:
+        ConfigError: there is such.
+    """
+    _check_thresholds(schema, evaluate)
+    how = train.fairness
+    if how == "none":
+        return
+    if not schema.sensitive:
+        raise ConfigError(
+            f"train.fairness={how} needs to know whose groups it is about", "no column is named as sensitive",
+            "Name them with --sensitive COL, and --drop COL what the model shall not read.",
+        )  # fmt: skip
+    if how != "group_dro" and not schema.is_classification:
+        raise ConfigError(
+            f"train.fairness={how} is about classes", f"the task is {schema.task.value}",
+            "Leave it out, or take group_dro for the worst group's error.",
+        )  # fmt: skip
+    if schema.is_multilabel or schema.windowing is not None:
+        raise ConfigError(
+            "train.fairness is about one class or number a row", f"the task is {schema.task.value}", "Leave it out."
+        )
+    if is_own:
+        raise ConfigError(
+            "a model of your own brings its own loss", f"train.fairness={how} was given", "Leave one of the two out."
+        )
+    if how not in ON_GROUPS:
+        return
+    media = sorted({c.kind.value for c in schema.features if c.kind in (Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE)})
+    others = [f"columns of kind {kind}, which parts without such a loss read" for kind in media]
+    others += ["boosted trees (ensemble.trees=true)"] if ensemble.trees else []
+    if others:
+        raise ConfigError(
+            f"every part of the model must be trained with train.fairness={how}", f"there are {', '.join(others)}",
+            "Take train.fairness=reweigh, which weighs the rows of every part.",
+        )  # fmt: skip
+
+
+def _check_thresholds(schema: Schema, evaluate: EvaluateConfig) -> None:
+    if evaluate.group_thresholds != "none" and (schema.positive is None or not schema.sensitive):
+        came = "no column is named as sensitive" if schema.positive else f"the task is {schema.task.value}"
+        raise ConfigError(
+            "evaluate.group_thresholds part two classes, in groups of sensitive columns", came,
+            "Name the columns with --sensitive COL, or leave it out.",
+        )  # fmt: skip
+
+
+def with_groups(
+    found: Examples, learned: Rows, judged: Rows, schema: Schema, train: TrainConfig, ledger: Ledger
+) -> Examples:
+    """The examples as the mitigation wants them: training rows weighed anew, or all rows with their groups.
+
+    Validation rows keep their weights: they are to judge as the test rows will.
+
+    Args:
+        found: the examples.
+        learned: the rows that they are learned from, in their order.
+        judged: the rows that they are judged on.
+        schema: names the sensitive columns.
+        train: how.
+        ledger: where it is written.
+
+    Raises:
+        ConfigError: no sensitive column has two groups, they make too many, or the rows lie in files.
+    """
+    if train.fairness == "none":
+        _note_none(schema, ledger)
+        return found
+    if not isinstance(found.train, Resident):
+        raise ConfigError(
+            f"train.fairness={train.fairness} needs its rows in memory", "they lie in files",
+            "Allow more memory with data.memory, or take fewer rows.",
+        )  # fmt: skip
+    groups = learned_groups(learned, judged, schema)
+    named = f"{len(groups.names)} groups of {' by '.join(dict.fromkeys(schema.sensitive))}"
+    if train.fairness == "reweigh":
+        factors = reweighing(groups.codes, learned.target, learned.weight)
+        ledger.record(
+            _PRACTICE, Outcome.APPLIED, f"reweigh: rows of {named} weigh {factors.min():.3g} to {factors.max():.3g}, "
+            "so that group and class are independent among training rows", value=float(factors.max()),
+        )  # fmt: skip
+        own = found.train.weight
+        weights = torch.from_numpy(factors).float()
+        return replace(found, train=found.train.weighing(weights if own is None else own * weights))
+    told = {
+        "group_dro": "the loss of the worst group of each class is trained on, and judges epochs",
+        "equalised_odds": f"gaps of TPR and FPR cost {train.fairness_weight:g} times their size, in judging epochs too",
+    }[train.fairness]
+    ledger.record(_PRACTICE, Outcome.APPLIED, f"{train.fairness}: {told}; {named}", value=train.fairness_weight)
+    rows = replace(found.train.rows, groups=torch.from_numpy(groups.codes))
+    valid = replace(found.valid, groups=torch.from_numpy(groups.judged))
+    return replace(found, train=replace(found.train, rows=rows), valid=valid)
+
+
+def _note_none(schema: Schema, ledger: Ledger) -> None:
+    if schema.sensitive:
+        reason = "sensitive columns are named, and nothing is done about their groups: train.fairness=none"
+        ledger.record(_PRACTICE, Outcome.SKIPPED, reason)
+    else:
+        ledger.record(_PRACTICE, Outcome.NOT_APPLICABLE, "no column was named as sensitive (--sensitive)")
+
+
+def learned_groups(learned: Rows, judged: Rows, schema: Schema) -> Learned:
+    """The groups of all sensitive columns crossed, of which those of few training rows are taken as one.
+
+    Raises:
+        ConfigError: there are fewer than two groups, or too many.
+    """
+    cuts = learn_cuts(learned, schema)
+    found, other = (finest(groupings(rows.column, schema, cuts)) for rows in (learned, judged))
+    if len(found.names) < 2:
+        raise ConfigError(
+            "train.fairness needs sensitive columns with two groups or more",
+            f"of {' and '.join(found.columns)}: {found.problem}", "Name other columns with --sensitive.",
+        )  # fmt: skip
+    rows = np.bincount(found.codes, minlength=len(found.names))
+    kept = [place for place in range(len(rows)) if rows[place] >= LEAST_LEARNED]
+    names = [found.names[place] for place in kept]
+    place_of = {name: place for place, name in enumerate(names)}
+
+    def coded(grouping: Grouping) -> Ints:
+        places = np.array([place_of.get(name, len(names)) for name in grouping.names], np.int64)
+        return places[grouping.codes] if len(places) else np.full(len(judged), len(names), np.int64)
+
+    codes, judges = coded(found), coded(other)
+    if max(codes.max(), judges.max()) == len(names):
+        names.append(_OTHERS)
+    if len(set(codes.tolist())) < 2:
+        raise ConfigError(
+            f"train.fairness needs two groups of at least {LEAST_LEARNED} training rows",
+            f"the groups of {' and '.join(found.columns)} are smaller", "Name coarser columns, or leave it out.",
+        )  # fmt: skip
+    return Learned(tuple(names), codes, judges)
+
+
+def reweighing(groups: Ints, classes: Ints, weight: Floats | None) -> Floats:
+    """Factors of row weights, (n,), that make group and class independent: P(group) P(class) / P(group and class).
+
+    Args:
+        groups, classes: positions, (n,).
+        weight: of the rows, (n,), or None.
+    """
+    count = int(classes.max()) + 1
+    both = groups * count + classes
+    table = np.bincount(both, weights=weight, minlength=(int(groups.max()) + 1) * count).reshape(-1, count)
+    share = table / table.sum()
+    expected = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
+    factors = np.divide(expected, share, out=np.ones_like(share), where=share > 0)
+    return np.asarray(factors.reshape(-1)[both], np.float64)
+
+
+#: What the epochs of the model without the mitigation are called.
+TWIN = "without train.fairness"
+
+# Beside the same without ----------------------------------------------------------------------------------------------
+
+Trains = Callable[[TrainConfig, Budget, Ledger, Checkpoints | None], Model]
+
+
+def with_and_without(
+    search: Trains, train: TrainConfig, budget: Budget, ledger: Ledger, checkpoints: Checkpoints | None
+) -> tuple[Model, Model | None]:
+    """The model, and the same trained without the mitigation in as much time; None where there is nothing to compare.
+
+    search: trains with such options in such a time.
+    """
+    if train.fairness == "none" or not train.fairness_compare:
+        return search(train, budget, ledger, checkpoints), None
+    model = search(train, budget.part(0.5), ledger, checkpoints)
+    if any(part.trained.interrupted for part in model.parts):
+        return model, None
+    plain = TrainConfig.model_validate(
+        {name: getattr(train, name) for name in train.model_fields_set - {"fairness", "fairness_weight"}}
+    )
+    own = None if checkpoints is None else checkpoints.within("without-fairness")
+    try:
+        return model, search(plain, budget, Ledger(), own)
+    except (BudgetError, DivergenceError) as error:
+        told = ledger[_PRACTICE]
+        ledger.record(_PRACTICE, told.outcome, f"{told.reason}; what it costs is not known: {error.came}",
+                      value=told.value)  # fmt: skip
+        return model, None

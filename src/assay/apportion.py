@@ -18,6 +18,8 @@ from assay.train.budget import Budget
 _SAVING = 14.0
 _SCORING = 90.0
 _MOST_PAIRS = 130_000
+#: Seconds of the closer look (subgroups, mistakes, damaged cells), most of which are answers to rows.
+_INSPECTING = 3.0
 #: Seconds of the intervals of a model whose rows have any number of labels, which are bootstraps all of them.
 _SCORING_LABELS = 2.5
 #: Seconds that all models take to answer a validation or test row beyond so many, twice that where there is time for
@@ -33,6 +35,8 @@ _SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_WINDOWS, _SAVING_PICTURES,
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
+#: Share of the budget that a learning curve takes where it is asked for.
+_CURVE_SHARE = 0.2
 
 
 def text_plan(request: Request, split: Split, schema: Schema, budget: Budget, ledger: Ledger) -> TextPlan:
@@ -67,8 +71,15 @@ def seconds_after_training(
     saving += of_series * ("series" in views) + _SAVING_PICTURES * ("pictures" in views)
     if schema.is_multilabel:
         saving += _SCORING_LABELS * (1 + len(config.evaluate.baselines)) * config.evaluate.bootstrap / 1000
+    saving += curve_seconds(config, budget) + (0.0 if schema.windowing is not None else _INSPECTING)
     saving += _SAVING_TIMM * ("timm" in (config.model.name, *config.ensemble.recipes))
     return saving + _SCORING * 1e-6 * pairs * config.evaluate.bootstrap / 1000 + answering + describing + reading
+
+
+def curve_seconds(config: RunConfig, budget: Budget) -> float:
+    """What is held back for a learning curve that was asked for."""
+    is_kept = config.evaluate.learning_curve is True and not math.isinf(budget.seconds)
+    return _CURVE_SHARE * budget.seconds if is_kept else 0.0
 
 
 def baseline_seconds(budget: Budget, after: float) -> float | None:

@@ -96,6 +96,14 @@ def resolve(
     return config
 
 
+def with_slices(config: RunConfig, slices: Sequence[str]) -> RunConfig:
+    """The configuration with more subgroups to score; what they say is checked when the columns are known."""
+    if not slices:
+        return config
+    every = tuple(dict.fromkeys((*config.evaluate.slices, *slices)))
+    return config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"slices": every})})
+
+
 def with_table(config: RunConfig, said: Mapping[str, object]) -> RunConfig:
     """The configuration with what was said of the table laid over its table section.
 
@@ -122,6 +130,7 @@ def _words(request: Request) -> list[str]:
         words += [word for value in values for word in (flag, shlex.quote(value))]
     words += [word for name, kind in hints.kinds.items() for word in ("--as", shlex.quote(f"{name}={kind}"))]
     words += [f"<model {type(request.model).__name__}>"] if request.model is not None else []
+    words += [word for text in request.config.evaluate.slices for word in ("--slice", shlex.quote(text))]
     return words + (["--task", hints.task.value] if hints.task else [])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assay._memory import keep_freed_memory
-from assay.apportion import baseline_seconds, seconds_after_training, text_plan
+from assay.apportion import baseline_seconds, curve_seconds, seconds_after_training, text_plan
 from assay.bundle.export import export, note_bundle
 from assay.bundle.load import load
 from assay.bundle.manifest import CARD, CONFIG, DATASHEET, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
@@ -30,9 +30,11 @@ from assay.evaluate.forecast_baselines import fit_forecast_baselines
 from assay.evaluate.kept import Kept, keep
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
+from assay.evaluate.learning_curve import learning_curve, with_curve
 from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
+from assay.evaluate.slices import check_slices
 from assay.evaluate.thresholds import check_decisions
 from assay.ledger import Ledger
 from assay.models.reading import inputs_of
@@ -44,7 +46,7 @@ from assay.report.batch_page import BATCH, draw_batch
 from assay.report.card import draw_card
 from assay.report.datasheet import draw_datasheet
 from assay.report.page import draw_page
-from assay.request import Request, begin, recognised, remembered, resolve, with_table
+from assay.request import Request, begin, recognised, remembered, resolve, with_slices, with_table
 from assay.runs import Run, read_tables, seal_tables
 from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
@@ -85,6 +87,7 @@ def fit(
     horizon: int | None = None,
     weight: str | None = None,
     sensitive: Sequence[str] = (),
+    slices: Sequence[str] = (),
     preset: str | None = None,
     budget: float | str | None = None,
     seed: int | None = None,
@@ -115,6 +118,7 @@ def fit(
         horizon: steps of the target that are forecast; short for the option `data.horizon`.
         weight: column of the rows' weights.
         sensitive: columns whose groups the report compares; those that are dropped as well are not read.
+        slices: subgroups of the test rows to score, as in `age >= 60 & sex = Female`.
         preset: `quick`, `standard` or `best`.
         budget: seconds, or `60s`, `10m`, `none`.
         seed: every random choice follows from it.
@@ -137,7 +141,7 @@ def fit(
     }  # fmt: skip
     if resume is None:
         overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
-        composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict)
+        composed = with_slices(resolve(config, preset, overrides, budget=budget, seed=seed, strict=strict), slices)
         said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
         check_model(composed, model)
         check_settings(composed.ensemble.settings)
@@ -149,6 +153,7 @@ def fit(
         options: dict[str, object] = {
             "out": out, "horizon": horizon, "preset": preset, "budget": budget, "seed": seed, "strict": strict,
             "config": config, "overrides": tuple(overrides), "references": tuple(references),
+            "slices": tuple(slices),
         }  # fmt: skip
         request, place = remembered(resume, named | {"model": model}, said | options), reopened(Path(resume))
     return carried_out(request, place, watch, started)
@@ -188,6 +193,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
             check_carried(schema, config.evaluate)
             folds = outer_folds(request, schema)
+            check_slices(config.evaluate.slices, schema)
         with stage("audit"):
             side = config.data.encode.picture_side
             pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
@@ -248,6 +254,10 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with stage("calibrate"):
             model = calibrate(model, split.valid, config.evaluate, schema, ledger)
             doubted = find_label_errors(model, split, schema, ledger)
+            curve = learning_curve(
+                encoder, split, schema, config.evaluate, is_own=own is not None,
+                budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
+            )  # fmt: skip
             twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
             model = carry(
                 model, validation_answers(model), split, schema, config.evaluate, seed=seed, ledger=ledger
@@ -300,6 +310,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 seal=seal,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
+                inspection=with_curve(exam.inspection, curve),
                 fairness=found.fairness,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),

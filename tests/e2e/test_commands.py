@@ -24,7 +24,7 @@ QUICK = [
     "evaluate.bootstrap=100",
     "evaluate.baselines=majority",
 ]
-FIT = ["fit", "rows.csv", "--target", "income", "--drop", "fnlwgt", "--seed", "7", *QUICK]
+FIT = ["fit", "rows.csv", "--target", "income", "--drop", "fnlwgt", "--seed", "7", "--slice", "age >= 50", *QUICK]
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,23 @@ def test_show_prints_scores_configuration_and_ledger(capsys):
     assert {verdict["practice"] for verdict in ledger} == {one.id for one in PRACTICES.values() if one.verb == "fit"}
     assert all(verdict["reason"] for verdict in ledger)
     assert "split.sealed-test" in answer(capsys, "show", "runs/rows-1", "--ledger")
+
+
+def test_slices_that_were_named_are_scored_and_mistakes_are_listed(adult_small, capsys):
+    shown = answer(capsys, "show", "runs/rows-1")
+    assert "age >= 50: " in shown
+    looked = open_run("runs/rows-1").report().inspection
+    (named,) = looked.slices.named
+    assert named.condition == "age >= 50"
+    assert 0 < named.rows < looked.slices.tested_on
+    answer(capsys, "mistakes", "runs/rows-1", "--out", "check.csv")
+    listed = pl.read_csv("check.csv")
+    wrong = listed.filter(pl.col("part") == "test")
+    assert wrong.height == looked.mistakes.wrong
+    given = adult_small["income"].gather((wrong["row"] - 1).to_list())
+    assert given.to_list() == wrong["given"].to_list()
+    answers = open_run("runs/rows-1").predict(adult_small)["prediction"].gather((wrong["row"] - 1).to_list())
+    assert answers.to_list() == wrong["predicted"].to_list()
 
 
 def test_predict_writes_the_same_answers_in_every_form(adult_small, capsys):

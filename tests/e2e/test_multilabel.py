@@ -55,6 +55,13 @@ def test_it_learns_the_labels(run):
     assert report.primary == "f1_micro"
 
 
+def test_the_closer_look_serves_several_labels(run):
+    looked = run.report().inspection
+    assert looked.slices.loss == "log loss"
+    assert 0 <= looked.mistakes.wrong <= looked.mistakes.judged
+    assert looked.robustness.score is not None
+
+
 def test_the_ledger_says_what_was_taken_chosen_and_left_out(run):
     found = verdicts(run)
     assert "its cells are lists of labels" in found["data.labels"].reason

@@ -140,6 +140,14 @@ def test_a_wrong_label_is_named_with_its_file(run):
     assert "rows that were judged without having been learned from" in verdict.reason
 
 
+def test_the_closer_look_shows_pictures_and_damages_them(run):
+    looked = run.report().inspection
+    kinds = {harm.kind for harm in looked.robustness.harms}
+    assert kinds == {f"pictures: {kind}" for kind in ("blur", "noise", "brightness", "contrast", "JPEG")}
+    # There may be nothing wrong to show; what is shown has its picture.
+    assert all(row.picture is not None for row in (*looked.mistakes.doubted, *looked.mistakes.surest))
+
+
 def test_files_are_answered_without_torch(run, folder, tmp_path):
     program = (
         "import sys, assay\n"

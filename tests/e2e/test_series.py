@@ -47,6 +47,11 @@ def test_columns_of_steps_are_one_series_and_are_told_apart(run):
     assert verdicts(run)["search.rocket"].value > 0.0
 
 
+def test_the_closer_look_leaves_steps_out(run):
+    kinds = {harm.kind for harm in run.report().inspection.robustness.harms}
+    assert {"noise on series", "steps missing"} <= kinds
+
+
 def test_raw_rows_of_steps_are_answered_without_torch(run, tmp_path):
     values, names = waves(rows=30)
     frame = pl.DataFrame({f"t{step}": values[:, step] for step in range(values.shape[1])})

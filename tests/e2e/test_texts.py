@@ -44,6 +44,13 @@ def test_the_ledger_names_the_encoder_and_the_linear_model(run):
     assert "its last 2 layers were trained for 4 epochs" in found["search.text-tuning"].reason
 
 
+def test_the_closer_look_misspells_texts(run):
+    looked = run.report().inspection
+    assert {"typos", "cells missing"} <= {harm.kind for harm in looked.robustness.harms}
+    verdict = verdicts(run)["evaluate.bias-variance"]
+    assert (looked.diagnosis is None) == (verdict.outcome == "skipped")
+
+
 def test_the_bundle_has_its_tokenizer_and_verifies(run, small_encoder):
     manifest = json.loads((run.directory / "model" / "manifest.json").read_text())
     assert "tokenizer.json" in manifest["files"]

@@ -19,8 +19,8 @@ from assay.errors import AuditError, ConfigError, TerminatedError
 from assay.practices import PRACTICES, as_markdown
 
 VERBS = [
-    "fit", "ablate", "lr-find", "predict", "evaluate", "audit", "show", "compare", "init", "config", "bench",
-    "practices",
+    "fit", "ablate", "lr-find", "predict", "evaluate", "audit", "show", "mistakes", "compare", "init", "config",
+    "bench", "practices",
 ]  # fmt: skip
 HEAVY = ["torch", "polars", "numpy", "pydantic", "hydra", "omegaconf", "onnxruntime", "sklearn", "rich", "yaml"]
 

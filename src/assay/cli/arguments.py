@@ -65,6 +65,15 @@ Sensitive = Annotated[
         show_default="none",
     ),
 ]
+Slice = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        metavar="CONDITION",
+        help="A subgroup of the test rows to score: 'age >= 60', 'sex = Female & hours < 20'. Repeatable.",
+        show_default="none",
+    ),
+]
 Positive = Annotated[
     str | None,
     typer.Option(metavar="CLASS", help="The positive class of a binary target.", show_default="inferred"),

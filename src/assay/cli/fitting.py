@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +80,7 @@ def fit(
     horizon: take.Horizon = None,
     weight: take.Weight = None,
     sensitive: take.Sensitive = None,
+    slices: take.Slice = None,
     positive: take.Positive = None,
     task: take.TaskName = None,
     reference: Annotated[
@@ -114,6 +116,7 @@ def fit(
             "budget": budget,
             "seed": seed,
             "horizon": horizon,
+            "slice": slices,
         }
         take.refuse_beside_resume(
             {**given, **options, "strict": strict, "KEY=VALUE": [*extra, *(overrides or ())]}, "a run"
@@ -121,13 +124,15 @@ def fit(
         run = _resume(resume, quiet=quiet, started=started)
     else:
         resolved = take.resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
-        run = _fit(resolved, out, reference, quiet=quiet, started=started)
+        run = _fit(resolved, slices or (), out, reference, quiet=quiet, started=started)
     _report(run, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: bool, started: float) -> Run:
+def _fit(
+    config: RunConfig, slices: Sequence[str], out: Path | None, reference: Path | None, *, quiet: bool, started: float
+) -> Run:
     from assay.compose.references import read_references
     from assay.progress import progress_to
 
@@ -151,6 +156,7 @@ def _fit(config: RunConfig, out: Path | None, reference: Path | None, *, quiet: 
             time=hints.time,
             weight=hints.weight,
             sensitive=hints.sensitive,
+            slices=slices,
             positive=hints.positive,
             task=hints.task,
             config=config,

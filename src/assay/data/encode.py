@@ -248,6 +248,7 @@ class Encoder:
         self.preprocess = preprocess
         self.layout = layout
         self.frozen = frozen
+        self.pictures = pictures
         tokenizer = None if frozen is None else frozen.tokenizer
         self.readers = Readers(tokenizer, None if pictures is None else pictures.arrays)
         self.longer: dict[str, int] = {}

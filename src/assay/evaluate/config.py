@@ -79,6 +79,14 @@ class EvaluateConfig(Record):
         description="Cost of a false positive and of a false negative, as 1,5; or of every decision (columns) by what "
         "is true (rows), row by row.",
     )
+    slices: tuple[str, ...] = Field(
+        (), description="Subgroups of the test rows to score, as in 'age >= 60 & sex = Female'; --slice names one."
+    )
+    learning_curve: bool | Literal["auto"] = Field(
+        "auto",
+        description="Train small networks on an eighth to all of the training rows, to say what more rows would bring; "
+        "auto does where time is left over.",
+    )
 
     @field_validator("calibrate", mode="after")
     @classmethod

@@ -22,6 +22,7 @@ from assay.evaluate.intervals import quantile
 from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import PRIMARY, Scorer
 from assay.evaluate.record import Contribution, Estimate
+from assay.evaluate.row_losses import row_losses
 from assay.ledger import Ledger, Outcome
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,7 @@ def _measured(
     frame, measure = rows.frame, PRIMARY[schema.task]
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight / rows.weight.mean()
     whole = answer(frame)
-    losses, score = _losses(whole, rows.target), _score(scored(rows.target, whole), rows.weight, measure)
+    losses, score = row_losses(whole, rows.target), _score(scored(rows.target, whole), rows.weight, measure)
     dealt = np.random.default_rng(seed).permutation(len(rows))
     found = []
     for family, names in families.items():
@@ -116,22 +117,13 @@ def _measured(
                 family=family,
                 columns=len(names),
                 rows=len(rows),
-                loss=_mean((_losses(other, rows.target) - losses) * weight, confidence),
+                loss=paired_mean((row_losses(other, rows.target) - losses) * weight, confidence),
                 metric=measure,
                 score=score,
                 score_without=_score(scored(rows.target, other), rows.weight, measure),
             )
         )
     return found
-
-
-def _losses(answers: Floats, target: NDArray[Any]) -> Floats:
-    """Log loss, of labels their mean, or squared error of each row."""
-    if target.ndim == 2:
-        return LabelScorer(target, answers, np.full(target.shape[1], 0.5)).row_losses[:, 0]
-    if answers.ndim == 1:
-        return np.asarray((answers - target) ** 2, np.float64)
-    return np.asarray(-np.log(answers[np.arange(len(target)), target].clip(1e-12)), np.float64)
 
 
 def _scorer_of(task: Task, thresholds: Sequence[float] | None) -> _Scoring:
@@ -146,7 +138,8 @@ def _score(scorer: Scored, weight: Floats | None, measure: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _mean(differences: Floats, confidence: float) -> Estimate:
+def paired_mean(differences: Floats, confidence: float) -> Estimate:
+    """The mean of differences of the same rows (n,), with a normal interval."""
     mean, rows = float(differences.mean()), len(differences)
     half = quantile(confidence) * float(differences.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
     method = f"mean over {rows:,} rows, normal interval of paired differences"

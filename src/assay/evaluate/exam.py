@@ -27,7 +27,10 @@ from assay.evaluate.decision_exam import decision_report
 from assay.evaluate.decision_record import DecisionReport
 from assay.evaluate.fairness import Unlearned, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
+from assay.evaluate.inspection import inspect
+from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.intervals import estimates
+from assay.evaluate.judged import judged
 from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.label_exam import sit_labels
@@ -46,7 +49,7 @@ from assay.train.model import Model
 class Exam:
     """Scores and comparisons, how well probabilities are calibrated, and what each kind of column gives.
 
-    selection, leaderboard: None where it is not known what a model was chosen from.
+    selection, leaderboard: None where it is not known what a model was chosen from. inspection: None of a forecast.
     coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
     tested: what is kept of test rows.
     """
@@ -56,6 +59,7 @@ class Exam:
     contributions: tuple[Contribution, ...]
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
+    inspection: Inspection | None = None
     decision: DecisionReport | None = None
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
@@ -153,12 +157,16 @@ def sit(
         decision = decision_report(
             schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
         )
+    looked = inspect(
+        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
+        lambda frame: answers_of(model, model.outputs(frame)), seed=seed, ledger=ledger,
+    )  # fmt: skip
     coverage, unusual = prove(
         model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
     calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
     tested = None if split.test is None else tested_of(rows, answers, schema)
-    return Exam(found, calibration, given, chosen, board, decision, coverage, unusual, tested)
+    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested)
 
 
 def _baseline_outputs(
@@ -247,7 +255,9 @@ def _sit_labels(
     ledger: Ledger,
 ) -> Exam:
     told = _described(model)
-    rows, found, calibration = sit_labels(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+    rows, outputs, found, calibration = sit_labels(
+        model, told, baselines, split, schema, config, seed=seed, ledger=ledger
+    )
     given = contributions(
         lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
         a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
@@ -255,10 +265,14 @@ def _sit_labels(
         thresholds=model.head.thresholds,
     )  # fmt: skip
     found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
+    looked = inspect(
+        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
+        lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,
+    )  # fmt: skip
     coverage, unusual = prove(
         model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
-    return Exam(found, calibration, given, coverage=coverage, unusual=unusual)
+    return Exam(found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual)
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -11,22 +11,17 @@ from assay.data.split import SplitRecord
 from assay.evaluate.calibration_record import CalibrationLoss, NullTest
 from assay.evaluate.carried_record import CoverageReport, UnusualReport
 from assay.evaluate.decision_record import DecisionReport
+from assay.evaluate.estimate import Estimate as Estimate
 from assay.evaluate.fair_record import Fairness
+from assay.evaluate.inspection_record import Inspection
+from assay.evaluate.shown_record import SeenSeries as SeenSeries
+from assay.evaluate.shown_record import Thumbnail as Thumbnail
 from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.rate_curve import RateCurve
 from assay.train.watch import Epoch
 
 REPORT_FORMAT = 1
-
-
-class Estimate(Record):
-    """A number with its interval; None where it is not defined on these rows (`method` then says why)."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    method: str
 
 
 class Score(Record):
@@ -329,24 +324,6 @@ class Provenance(Record):
     resumed: tuple[Resumption, ...] = ()
 
 
-class Thumbnail(Record):
-    """A small picture as training saw it: JPEG in base64, what it shows, and its size in pixels."""
-
-    label: str
-    jpeg: str
-    width: int
-    height: int
-
-
-class SeenSeries(Record):
-    """A series before and after the changes of training, None where nothing was measured; `after` is empty for none."""
-
-    label: str
-    channel: str
-    before: tuple[float | None, ...]
-    after: tuple[float | None, ...] = ()
-
-
 class Seen(Record):
     """A few training rows as the network saw them; `rows` are the other cells, as they are encoded, in words."""
 
@@ -401,6 +378,7 @@ class Report(Record):
     unusual: UnusualReport | None = None
     seal: Seal | None = None
     labels: tuple[LabelScores, ...] = ()
+    inspection: Inspection | None = None
     fairness: Fairness | None = None
     parity: Parity
     seen: Seen | None = None

@@ -90,14 +90,14 @@ def _pictures(
             names = dict(zip(map(str, target.tolist()), labels, strict=True))
             shown = [f"{a} {share:.0%}, {names[str(b)]}" for a, b in zip(labels, other.target.tolist(), strict=True)]
             told.append("They were also mixed with each other, in every batch by another share.")
-    return tuple(_thumbnail(one, label) for one, label in zip(rows.inputs.media[0], shown, strict=True)), told
+    return tuple(thumbnail(one, label) for one, label in zip(rows.inputs.media[0], shown, strict=True)), told
 
 
 def _alone(encoded: Encoded, place: int, target: Tensor) -> Batch:
     return Batch(encoded.reading((place,)), target, None)
 
 
-def _thumbnail(picture: Tensor, label: str) -> Thumbnail:
+def thumbnail(picture: Tensor, label: str) -> Thumbnail:
     """A picture (C, H, W) of 0 to 255, made smaller where it is large."""
     image = require("PIL.Image", "a contact sheet of pictures")
     values = picture.float().unsqueeze(0)
@@ -139,14 +139,14 @@ def _series(
     before = rows.inputs.media[0]
     return tuple(
         SeenSeries(
-            label=labels[row], channel=channel, before=_points(before[row, 0]),
-            after=() if after is None else _points(after[row, 0]),
+            label=labels[row], channel=channel, before=points(before[row, 0]),
+            after=() if after is None else points(after[row, 0]),
         )
         for row in range(min(_SERIES, len(before)))
     ), told  # fmt: skip
 
 
-def _points(values: Tensor) -> tuple[float | None, ...]:
+def points(values: Tensor) -> tuple[float | None, ...]:
     """At most so many steps, evenly taken, to six digits."""
     some = values[torch.linspace(0, len(values) - 1, min(len(values), _STEPS)).round().long()]
     return tuple(None if value != value else float(f"{value:.6g}") for value in some.tolist())

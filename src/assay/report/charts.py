@@ -486,12 +486,12 @@ def scatter_chart(
     return _svg(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>', *over], told=_plot_told(plot, x, y))
 
 
-def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH) -> str:
-    """Horizontal bars from zero, one a row, with their values in words."""
+def bar_chart(label: str, parts: Sequence[Part], width: float = WIDTH, *, longest: int = 24) -> str:
+    """Horizontal bars from zero, one a row, with their values in words; `longest` is of a label, in characters."""
     known = [part for part in parts if math.isfinite(part.value)]
     if not known:
         return _empty(label, width)
-    names = [short(part.label, 24) for part in known]
+    names = [short(part.label, longest) for part in known]
     left = 10 + max(map(len, names)) * _CHARACTER
     room = width - left - 12 - max(len(part.text) for part in known) * _CHARACTER
     largest = max((part.value for part in known), default=0.0) or 1.0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assay.evaluate.record import Report
+from assay.report import fit_page, mistakes_page, robustness_page, slices_page
 
 
 def _always(report: Report) -> bool:
@@ -40,6 +41,10 @@ SECTIONS = (
     Section("forecast", "Forecasts", lambda report: report.forecast is not None),
     Section("certainty", "Certainty", lambda report: bool(report.coverage or report.unusual)),
     Section("errors", "Errors"),
+    Section("fit", "Bias and variance", fit_page.has_any),
+    Section("mistakes", "Mistakes", lambda report: mistakes_page.mistakes_of(report) is not None),
+    Section("slices", "Where it is weak", lambda report: slices_page.slices_of(report) is not None),
+    Section("robustness", "What it withstands", lambda report: robustness_page.robustness_of(report) is not None),
     Section("fairness", "Sensitive groups", lambda report: report.fairness is not None),
     Section("curves", "Curves", _has_curves),
     Section("decisions", "Decisions", lambda report: report.decision is not None),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.evaluate.record import ModelScores, Report
-from assay.report import carried_page, decision_page, story
+from assay.report import carried_page, decision_page, fit_page, slices_page, story
 from assay.report.board import MISSING, board
 from assay.report.fair_terminal import lines_of
 from assay.report.tables import label_rows, label_rows_left
@@ -57,6 +57,12 @@ def summarise(report: Report, console: Console) -> None:
         say(console, "Honest?", doubted, "yellow")
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
+    if (diagnosis := fit_page.diagnosis_of(report)) is not None:
+        say(console, "Fit", " ".join(filter(None, (diagnosis.words, fit_page.gain(report)))))
+    if slices_page.slices_of(report) is not None:
+        say(console, "Slices", slices_page.told(report))
+    for line in slices_page.named_lines(report):
+        say(console, "", line)
     for label, told in lines_of(report.fairness):
         say(console, label, told)
     if report.coverage is not None:

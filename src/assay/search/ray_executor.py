@@ -21,7 +21,7 @@ import numpy as np
 
 from assay._imports import require, require_installed
 from assay.errors import ConfigError
-from assay.search.answered import read_answer, keep_answers
+from assay.search.answered import keep_answers, read_answer
 from assay.search.trial import Objective, Outcome, Prune, Trial
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched

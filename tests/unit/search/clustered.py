@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import studies
 
-from assay.search.answered import read_answer, keep_answers
+from assay.search.answered import keep_answers, read_answer
 from assay.search.proposer import Proposer
 from assay.search.ray_executor import RayExecutor
 from assay.search.starts import first_settings

@@ -25,7 +25,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.decision_exam import decision_report
 from assay.evaluate.decision_record import DecisionReport
-from assay.evaluate.fairness import Unlearned, examine_groups
+from assay.evaluate.fairness import Unlearned, Unmitigated, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
 from assay.evaluate.inspection_record import Inspection
@@ -145,10 +145,10 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
-    other = None if without is None else answers_of(without, without.outputs_of(rows))
+    other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
     groups = examine_groups(
         split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other,
-        decides=model.head.rule, decided=model.head.rule.told(schema.classes[-1] if schema.classes else ""),
+        rule=model.head.rule,
         unlearned=None if config.group_thresholds == "none" else Unlearned(validation_answers(model), seen.weight),
     )  # fmt: skip
     found = replace(found, fairness=groups)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
 from assay.evaluate.compare import PairedTest, holm, paired_test
@@ -20,7 +21,13 @@ _NAMED = ("equalised_odds_difference", "accuracy_difference", "error_difference"
 
 
 def costs_of(
-    schema: Schema, rows: Rows, answers: Floats, without: Floats, config: EvaluateConfig, seed: int
+    schema: Schema,
+    rows: Rows,
+    answers: Floats,
+    without: Floats,
+    config: EvaluateConfig,
+    seed: int,
+    rules: tuple[Rule, Rule] = (LIKELIEST, LIKELIEST),
 ) -> tuple[Cost, ...]:
     """The scores of both and their paired difference: accuracy of classes, and the primary metric of the task.
 
@@ -30,6 +37,7 @@ def costs_of(
         answers, without: of the model and of the same without its mitigation, (n, K) or (n,) each.
         config: confidence and bootstrap samples.
         seed: of the bootstrap.
+        rules: how classes are decided from each.
     """
     wanted = [(schema.task, metric(schema.task, PRIMARY[schema.task]))]
     if schema.task is Task.BINARY:
@@ -37,11 +45,11 @@ def costs_of(
         wanted.insert(0, (Task.MULTICLASS, metric(Task.BINARY, "accuracy")))
     tests = [
         paired_test(task, rows.target, answers, without, rows.weight, confidence=config.confidence,
-                    samples=config.bootstrap, seed=seed)
+                    samples=config.bootstrap, seed=seed, rules=rules)
         for task, _ in wanted
     ]  # fmt: skip
     adjusted = holm([test.p_value for test in tests])
-    both = [Scorer(schema.task, rows.target, each) for each in (answers, without)]
+    both = [Scorer(schema.task, rows.target, each, rule) for each, rule in zip((answers, without), rules, strict=True)]
     made = []
     for (_, measure), test, p_value in zip(wanted, tests, adjusted, strict=True):
         value, other = (each.values(rows.weight, (measure.id,))[measure.id] for each in both)

@@ -34,9 +34,9 @@ from assay.evaluate.fair_thresholds import choose_group_thresholds, decide_by_gr
 from assay.evaluate.metrics import Floats, Ints, decide
 from assay.ledger import Ledger, Outcome
 
-_RATES, _GAPS, _THRESHOLDS = "evaluate.group-rates", "evaluate.group-gaps", "evaluate.group-thresholds"
 #: Class positions (n,) from probabilities (n, K).
 Decides = Callable[[Floats], Ints]
+_RATES, _GAPS, _THRESHOLDS = "evaluate.group-rates", "evaluate.group-gaps", "evaluate.group-thresholds"
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,26 @@ class Unlearned:
     weight: Floats | None
 
 
+@dataclass(frozen=True)
+class Unmitigated:
+    """Answers (n, K) of the same model without its mitigation, and how classes are decided from them."""
+
+    answers: Floats
+    rule: Rule
+
+
 def examine_groups(
     split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig, *, seed: int, ledger: Ledger,
-    decides: Decides = decide, decided: str = "", without: Floats | None = None, unlearned: Unlearned | None = None,
+    rule: Rule = LIKELIEST, without: Unmitigated | None = None, unlearned: Unlearned | None = None,
 ) -> Fairness | None:  # fmt: skip
     """What the model does to groups of the rows that its scores are on; None where no column was named as sensitive.
 
     Args:
         split: whose training rows say where numbers are cut into bands.
         rows: that are judged.
-        schema, answers, config, seed, decides, decided: see `fairness_of`.
+        schema, answers, config, seed: see `fairness_of`. rule: how classes are decided.
         ledger: where the verdicts are written.
-        without: the answers of the same model without its mitigation.
+        without: what the same model without its mitigation answers.
         unlearned: by which thresholds of groups are chosen.
     """
     if not schema.sensitive:
@@ -68,19 +76,21 @@ def examine_groups(
     part: Literal["test", "valid"] = "valid" if split.test is None else "test"
     cuts = learn_cuts(split.train, schema)
 
-    def judged(given: Floats) -> Fairness:
+    def judged(given: Floats, by: Rule) -> Fairness:
+        told = by.told(schema.classes[-1]) if schema.is_classification else ""
         return fairness_of(
-            rows, schema, given, config, cuts=cuts, part=part, decides=decides, decided=decided, seed=seed
+            rows, schema, given, config, cuts=cuts, part=part, decides=by, decided=told, seed=seed
         )  # fmt: skip
 
-    found = judged(answers)
+    found = judged(answers, rule)
     write_group_verdicts(found, ledger)
     if without is not None:
-        costs = costs_of(schema, rows, answers, without, config, seed)
-        made = Mitigation(costs=costs, attributes=judged(without).attributes)
+        rules = rule, without.rule
+        costs = costs_of(schema, rows, answers, without.answers, config, seed, rules)
+        made = Mitigation(costs=costs, attributes=judged(without.answers, without.rule).attributes)
         note_mitigation(found, made, ledger)
         found = found.model_copy(update={"mitigation": made})
-    return _with_thresholds(found, split, rows, schema, answers, config, cuts, seed, ledger, decides, unlearned)
+    return _with_thresholds(found, split, rows, schema, answers, config, cuts, seed, ledger, rule, unlearned)
 
 
 def _with_thresholds(

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from assay.data.decision import LIKELIEST, Rule
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split, units_of

@@ -129,7 +129,7 @@ def test_the_command_line_adds_the_columns(classes, numbers, tmp_path, capsys):
 
 def test_evaluate_says_what_is_held_of_new_rows(classes, numbers, capsys):
     for (run, folder), what in ((classes, "sets"), (numbers, "intervals")):
-        command = ["evaluate", run.directory, folder / "test.csv"]
+        command = ["evaluate", run.directory, folder / "test.csv", "--sealed"]
         told = json.loads(said(capsys, *command, "--json"))["coverage"]
         assert told["overall"]["held"] == pytest.approx(run.report().coverage.overall.held)
         assert f"{what} that are to hold 80" in " ".join(said(capsys, *command).split())

@@ -78,7 +78,7 @@ def test_the_ledger_says_what_was_chosen_and_gained(costly):
 def test_rows_labelled_later_are_scored_by_the_same_threshold(costly, tmp_path):
     frame = rare(2500)
     frame.write_csv(tmp_path / "rows.csv")
-    found = evaluate(costly.directory, tmp_path / "rows.csv")
+    found = evaluate(costly.directory, tmp_path / "rows.csv", sealed=True)
     answers, truth = costly.predict(frame)["prediction"] == "yes", frame["answer"] == "yes"
     recall = next(score.estimate.value for score in found.scores[0].scores if score.name == "recall")
     assert recall == pytest.approx((answers & truth).sum() / truth.sum())

@@ -23,7 +23,7 @@ def runs(adult_small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     adult_small.write_parquet(folder / "rows.parquet")
     return [
-        assay.fit(folder / "rows.parquet", "income", out=folder / f"run-{memory}", budget="none",
+        assay.fit(folder / "rows.parquet", "income", out=folder / f"of-{memory}" / "run", budget="none",
                   overrides=[*QUICK, f"data.memory={memory}"])
         for memory in (1000, 0)
     ]  # fmt: skip

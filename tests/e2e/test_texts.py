@@ -117,7 +117,7 @@ def test_networks_of_words_read_the_texts_and_stand_in_the_bundle(reviews, tmp_p
     kinds = {"review": "text", "note": "text"}
     run = assay.fit(rows, "verdict", out=tmp_path / "run", budget="none", kinds=kinds, overrides=options)
     scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
-    assert scores["accuracy"] > 0.85
+    assert scores["accuracy"] > 0.8
     found = verdicts(run)
     assert found["text.words"].outcome == "applied"
     assert found["text.encoder"].outcome == "skipped"

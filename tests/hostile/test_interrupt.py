@@ -83,7 +83,7 @@ def check_the_same(run: Path, whole: Whole) -> None:
     assert (run / WEIGHTS).read_bytes() == whole.weights
     assert epochs_of(run) == whole.epochs
     assert sorted(path.name for path in run.iterdir()) == [
-        "batch.html", "config.yaml", "metrics.jsonl", "model", "report.html", "report.json",
+        "answers.npz", "batch.html", "config.yaml", "metrics.jsonl", "model", "report.html", "report.json",
     ]  # fmt: skip
     assert not any("checkpoint" in path.name or path.name.startswith("step-") for path in run.rglob("*"))
     assert [path.name for path in run.parent.iterdir() if "partial" in path.name] == []

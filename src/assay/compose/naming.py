@@ -38,6 +38,7 @@ CALLED_ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "n_epochs": "train.epochs",
         "num_epochs": "train.epochs",
         "max_epochs": "train.epochs",
+        "learning_rate": "train.lr",
         "optimizer": "train.optimiser",
         "scheduler": "train.schedule",
         "lr_scheduler": "train.schedule",

@@ -93,6 +93,11 @@ class EvaluateConfig(Record):
     def _yes_is_auto_and_no_is_none(cls, value: object) -> object:
         return {True: "auto", False: None}[value] if isinstance(value, bool) else value
 
+    @field_validator("conformal_groups", mode="after")
+    @classmethod
+    def _none_is_no_column(cls, value: str | None) -> str | None:
+        return None if value is not None and value.casefold() == "none" else value
+
     @field_validator("costs", mode="after")
     @classmethod
     def _costs_fill_a_square(cls, value: tuple[float, ...]) -> tuple[float, ...]:

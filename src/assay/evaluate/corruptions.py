@@ -91,7 +91,9 @@ def _numbers(frame: pl.DataFrame, column: Column, change: Callable[[NDArray[np.f
     """A column of numbers, changed by what is told the numbers and their deviation."""
     cells = as_number(frame[column.name], column.format)
     known = cells[np.isfinite(cells)]
-    changed = np.asarray(change(cells, float(known.std()) if len(known) else 0.0), np.float64)
+    largest = float(np.abs(known).max()) if len(known) else 0.0
+    deviation = largest * float((known / largest).std()) if largest else 0.0  # squares of large numbers would overflow
+    changed = np.asarray(change(cells, deviation), np.float64)
     return pl.Series(column.name, changed, nan_to_null=True)
 
 

@@ -25,7 +25,7 @@ def made(task, rows=400, spread=(0.5, 2.0)):
     return truth, [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in logits]
 
 
-def assessed(task, rows=400, weight=None, models=2, group=None):
+def assessed(task, rows=400, weight=None, models=2, group=None, clusters=None):
     truth, predictions = made(task, rows)
     names = ["network", "linear model"][:models]
     outputs = [
@@ -34,7 +34,9 @@ def assessed(task, rows=400, weight=None, models=2, group=None):
     ]
     ledger = Ledger()
     schema = Schema(columns=(), target="t", task=task, task_reason="", classes=CLASSES[task], group=group)
-    return assess(schema, truth, weight, outputs, EvaluateConfig(bootstrap=400), seed=0, ledger=ledger), ledger, truth
+    options = EvaluateConfig(bootstrap=400)
+    found = assess(schema, truth, weight, outputs, options, seed=0, ledger=ledger, clusters=clusters)
+    return found, ledger, truth
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -58,9 +60,11 @@ def test_every_model_has_every_score_and_the_network_is_compared(task, weighted)
 
 
 def test_rows_of_one_group_are_not_independent_and_the_ledger_says_so():
-    verdict = assessed(Task.BINARY, group="patient")[1]["evaluate.intervals"]
-    assert verdict.outcome is Outcome.WARNED
-    assert "rows of one 'patient' are not" in verdict.reason
+    few = assessed(Task.BINARY, group="patient", clusters=np.arange(400) // 100)[1]["evaluate.intervals"]
+    assert few.outcome is Outcome.WARNED
+    assert "rows of one 'patient' are drawn together, and so few of them" in few.reason
+    many = assessed(Task.BINARY, group="patient", clusters=np.arange(400) // 2)[1]["evaluate.intervals"]
+    assert many.outcome is Outcome.APPLIED
 
 
 def test_a_binary_task_has_curves_of_every_model():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from assay.data.decision import Rule
@@ -134,22 +135,25 @@ def sit(
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger, clusters=together)
     measure = metric(schema.task, PRIMARY[schema.task])
     seen = model.validation
-    scorer = Scorer(schema.task, seen.target, validation_answers(model), model.head.rule)
+    unlearned = validation_answers(model)
+    scorer = Scorer(schema.task, seen.target, unlearned, model.head.rule)
     valid_score = scorer.values(seen.weight, (measure.id,))[measure.id]
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(valid_score, on_test, measure, ledger=ledger)
+
+    def answer(frame: pl.DataFrame) -> NDArray[np.float64]:
+        return answers_of(model, model.outputs(frame))
+
     given = contributions(
-        lambda frame: answers_of(model, model.outputs(frame)), rows, schema,
-        a_row=seconds / max(len(rows), 1), confidence=config.confidence, seed=seed, ledger=ledger,
+        answer, rows, schema, a_row=seconds / max(len(rows), 1), confidence=config.confidence, seed=seed, ledger=ledger,
     )  # fmt: skip
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
     other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
     groups = examine_groups(
-        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other,
-        rule=model.head.rule,
-        unlearned=None if config.group_thresholds == "none" else Unlearned(validation_answers(model), seen.weight),
+        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other, rule=model.head.rule,
+        unlearned=None if config.group_thresholds == "none" else Unlearned(unlearned, seen.weight),
     )  # fmt: skip
     found = replace(found, fairness=groups)
     decision = None
@@ -158,8 +162,7 @@ def sit(
             schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
         )
     looked = inspect(
-        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
-        lambda frame: answers_of(model, model.outputs(frame)), seed=seed, ledger=ledger,
+        model, split, judged(model, split, unlearned), rows, outputs, schema, config, answer, seed=seed, ledger=ledger,
     )  # fmt: skip
     coverage, unusual = prove(
         model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger

@@ -103,6 +103,10 @@ class Layout:
         """Places of the media of a kind."""
         return tuple(place for place, view in enumerate(self.media) if view.kind == kind)
 
+    def without_texts(self) -> Layout:
+        """What a network takes that does not hear what texts say."""
+        return replace(self, extras=self.extras - self.texts, texts=0)
+
 
 class QuantileScale(nn.Module):
     """Map each column's quantiles to normal scores, linear in between (as scikit-learn's QuantileTransformer).

@@ -231,6 +231,11 @@ class MemberEmbedding(MemberModule):
         return functional.embedding(codes.unsqueeze(0) + self.offsets, self.table.flatten(0, 1)).flatten(2)
 
 
+def first_columns(matrix: Tensor, count: int) -> Tensor:
+    """The first `count` columns; the matrix itself where it has no more, which leaves no node in an export."""
+    return matrix if matrix.shape[1] == count else matrix[:, :count]
+
+
 class OneHot(nn.Module):
     """Categories as zeros and ones, all columns side by side: codes (n, C) to (n, `outputs`); nothing is learned.
 

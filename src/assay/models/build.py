@@ -59,6 +59,8 @@ def build(
         ValueError: `config` leaves the family open, or a realmlp or a network of series, texts or pictures is given no
             rows.
     """
+    if not config.reads_texts:
+        layout = layout.without_texts()
     if config.name in FORECASTING and (config.name not in SERIES or (targets is not None and targets.ndim == 2)):
         forecast: Network = build_forecast(config, layout, outputs, len(seeds), rows, targets)
         forecast.reset(seeds, prior)

@@ -111,6 +111,9 @@ class ModelConfig(Record):
     wordnet: str = Field(
         "auto", description="Folder of WordNet's files, for synonyms; auto is that of Debian's wordnet-base."
     )
+    reads_texts: bool = Field(
+        True, description="Whether a network of a table's columns takes what is said of its texts, too."
+    )
     prior_bias: bool = Field(True, description="Start outputs at the prior of the training rows; else at zero.")
     module: str | None = Field(None, description="Class of a model of your own; assay.fit(model=...) records it.")
     parameters: int | None = Field(None, ge=1, description="Numbers that a model of your own learns; recorded too.")

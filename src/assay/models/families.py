@@ -11,6 +11,7 @@ _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
 _TEXTS = frozenset({"augment_text", "wordnet"})
+_OWN_WORDS = frozenset({"reads_texts"})
 _TABLES = _NUMBERS | _ONLY_SOME | {"numbers", "embedding", "norm", "initialisation", "activation"}
 _HIDDEN = frozenset({"layers", "width", "activation", "dropout", "norm", "initialisation"})
 
@@ -105,6 +106,6 @@ def unused_options(name: Family, numbers: Numbers | None = None) -> frozenset[st
         _UNUSED[name]
         | (frozenset() if name in PICTURES + SERIES else {"augment"})
         | (frozenset() if name == "timm" else {"timm"})
-        | (frozenset() if name in TEXTS else _TEXTS)
+        | (_OWN_WORDS if name in TEXTS else _TEXTS)
         | (frozenset() if numbers is None else _UNUSED_OF_NUMBERS[numbers])
     )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from assay.data.encode import Layout
 from assay.data.inputs import FIRST_KNOWN
-from assay.models.blocks import Inputs, MemberEmbedding, OneHot
+from assay.models.blocks import Inputs, MemberEmbedding, OneHot, first_columns
 from assay.models.config import ModelConfig
 from assay.models.numbers import PiecewiseLinear, build_vectors
 
@@ -18,8 +18,8 @@ from assay.models.numbers import PiecewiseLinear, build_vectors
 class Features(nn.Module):
     """Numbers (widened), extras and categories side by side: numbers (n, N), extras (n, X), codes (n, C) to `Inputs`.
 
-    Columns, in this order: numbers; their bins; extras; categories as one-hot; vectors of numbers; vectors of
-    categories.
+    Columns, in this order: numbers; their bins; extras, the first that the layout has; categories as one-hot; vectors
+    of numbers; vectors of categories.
 
     most_one_hot: known categories up to which a column is one-hot instead of a vector.
     signed: whether one-hot columns of two categories become one column of 1 and -1.
@@ -59,7 +59,7 @@ class Features(nn.Module):
         self.register_buffer("wide", torch.tensor([i for i, one in enumerate(is_narrow) if not one], dtype=torch.int64))
         before = ([1] * layout.numbers if self.keeps_numbers else []) + (self.bins.sizes if self.bins else [])
         before += [1] * layout.extras
-        self.has_extras = layout.extras > 0
+        self.extras = layout.extras
         own = [self.vectors.length] * layout.numbers if self.vectors else []
         self.chunks = before + (self.one_hot.sizes if self.one_hot else []) + own + [length] * len(wide)
         self.width = sum(self.chunks)
@@ -67,7 +67,8 @@ class Features(nn.Module):
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Inputs:
         """Compute; see the class for shapes."""
-        shared, own = [extras] if self.has_extras else [], []
+        extras = first_columns(extras, self.extras)
+        shared, own = [extras] if self.extras else [], []
         if self.bins is not None:
             shared.insert(0, self.bins(numbers))
         if self.keeps_numbers:

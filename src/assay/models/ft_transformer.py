@@ -22,6 +22,7 @@ from assay.models.blocks import (
     MemberLayerNorm,
     MemberLinear,
     draw_uniform,
+    first_columns,
 )
 from assay.models.config import ModelConfig
 from assay.models.network import Dropout, MemberModule, Network, Noise
@@ -50,6 +51,7 @@ class Tokens(MemberModule):
         plain = LinearVectors(members, layout.numbers, length) if layout.numbers else None
         self.numbers = build_vectors(members, training_numbers, widened, length) or plain
         self.keeps_numbers = config.numbers == "pbld"
+        self.taken = layout.extras
         self.is_split = layout.extras <= _MOST_EXTRA_TOKENS
         self.extras = LinearVectors(members, layout.extras, length) if layout.extras and self.is_split else None
         self.together = None if self.is_split else DefaultLinear(members, layout.extras, length)
@@ -71,6 +73,7 @@ class Tokens(MemberModule):
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         rows = numbers.shape[0]  # len() would fix the number of rows in an export
+        extras = first_columns(extras, self.taken)
         parts = [self.answer.expand(-1, rows, -1)]
         if self.numbers is not None:
             parts.append(self._number_tokens(self.numbers(numbers), numbers))

@@ -127,10 +127,12 @@ def plan(
         return _plan_words(rows, schema, model, train, ensemble)
     hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
     names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
+    twice = _is_mixed(schema) and not hears_little and "reads_texts" not in model.model_fields_set
+    twice = twice and asked(model, ensemble) is None
     shares = {name: _SHARES.get(name, 1.0) for name in names}
     if "mlp" in shares and schema.task is not Task.BINARY:
         shares["mlp"] = _SHARE_OF_MLP
-    times = {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
+    times = {name: seconds * share / sum(shares.values()) / (1 + twice) for name, share in shares.items()}
     folds, variants, why = (1, None, _TUNED) if tunes else _folds(rows, times, schema, ensemble)
     adds_words = words > 0.0 and asked(model, ensemble) is None
     if adds_words and hears_little and folds > 1 and not ensemble.folds:
@@ -142,11 +144,27 @@ def plan(
     for name in names:
         members = variants or _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
+        if twice:
+            jobs.append(_without_texts(jobs[-1]))
+    reason += ", each with and without the texts" * twice
     if adds_words and suits_words(rows * words * folds, schema, seconds):
         share = _SHARE_OF_TEXTS / (1.0 - _SHARE_OF_TEXTS)
         jobs.append(_job(TEXT_NETWORK, model, train, rows, schema, share, 1))
         reason += ", and one that reads the texts word by word"
     return Plan(tuple(jobs), folds, reason, why)
+
+
+def _is_mixed(schema: Schema) -> bool:
+    """Whether rows have texts and something else."""
+    return {column.kind is Kind.TEXT for column in schema.features} == {True, False}
+
+
+def _without_texts(job: Job) -> Job:
+    """The network on the rest of the row: what few rows say of long vectors of texts may drown what their table says.
+
+    The weights of the ensemble join it with what reads the texts.
+    """
+    return replace(job, name=f"{job.name} without texts", model=job.model.model_copy(update={"reads_texts": False}))
 
 
 def suits_words(words: float, schema: Schema, seconds: float) -> bool:
@@ -296,11 +314,13 @@ def _useless(name: str, model: ModelConfig) -> frozenset[str]:
     return unused_options(family) & model.model_fields_set
 
 
-def _useless_changes(name: str, model: ModelConfig, train: TrainConfig) -> list[str]:
-    """Options that change training pictures or series and were set for a network that reads none."""
+def _useless_of_rows(name: str, model: ModelConfig, train: TrainConfig, schema: Schema) -> list[str]:
+    """Options of training pictures, series or texts that were set for a network or for rows that have none."""
     of_pictures = model.augment not in ("auto", "none", *AUGMENT_SERIES)
     found = {
         "model.augment": (name in PICTURES and model.augment in AUGMENT_SERIES) or (name in SERIES and of_pictures),
+        "model.reads_texts": "reads_texts" in model.model_fields_set
+        and all(column.kind is not Kind.TEXT for column in schema.features),
         "train.pictures": name not in PICTURES and bool(train.pictures.model_fields_set),
         "train.series": name not in SERIES and bool(train.series.model_fields_set),
         "train.cutmix": name not in PICTURES and train.cutmix > 0.0,
@@ -313,7 +333,8 @@ def _job(
     name: str, model: ModelConfig, train: TrainConfig, rows: int, schema: Schema, share: float, members: int
 ) -> Job:
     recipe = RECIPES[name]
-    useless = [f"model.{option}" for option in sorted(_useless(name, model))] + _useless_changes(name, model, train)
+    useless = [f"model.{option}" for option in sorted(_useless(name, model))]
+    useless += _useless_of_rows(name, model, train, schema)
     try:
         options = network_options(recipe.model, model.model_copy(update={"name": name}))
         training = training_options(recipe.train(schema.task), train)

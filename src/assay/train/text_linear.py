@@ -1,14 +1,14 @@
 """A linear model of TF-IDF n-grams as a member of the ensemble, on the networks' rows and folds.
 
-It is the strongest cheap model of texts (Wang & Manning, Baselines and Bigrams, ACL 2012). Its penalty is chosen by the
-rows that judge.
+It is the strongest cheap model of texts (Wang & Manning, Baselines and Bigrams, ACL 2012). Numbers and categories of a
+row stand beside its n-grams. The penalty is chosen by the rows that judge.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from assay._imports import require
 from assay.data.batches import Batch, Resident
 from assay.data.tfidf import Lexicon, idf_of
 from assay.errors import BudgetError
-from assay.models.bag import BagOfNgrams, LinearText
+from assay.models.bag import BagOfNgrams, LinearText, RowColumns
 from assay.models.config import ModelConfig
 from assay.models.network import Network
 from assay.train.budget import Budget
@@ -42,13 +42,18 @@ TEXT_LINEAR = "text linear"
 _INVERSE_PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
 _PENALTIES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 _MOST_ROUNDS = 200
+#: Rows whose categories are zeros and ones at once, before they are made sparse.
+_ROWS_AT_ONCE = 4096
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Fold:
-    """What one member learns from and is judged on: TF-IDF matrices (SciPy, rows x known n-grams), targets, weights."""
+    """What one member learns from and is judged on: matrices (SciPy, sparse), targets, weights.
+
+    The columns of a matrix are TF-IDF of the known n-grams, and then those of `RowColumns`.
+    """
 
     train: Any
     target: NDArray[Any]
@@ -61,7 +66,7 @@ class _Fold:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Weights (known, outputs) and bias (outputs,) of a member, its loss on the rows that judge it and on its own."""
+    """Weights (columns, outputs) and bias (outputs,) of a member, its loss on the rows that judge it and on its own."""
 
     weights: Floats
     bias: Floats
@@ -120,6 +125,7 @@ class _Search:
         assert isinstance(valid, Resident)
         self.buckets = found.encoder.layout.media[self.reads[0]].items[0].grams
         self.lexicon = Lexicon.of(_bags(train.rows), self.buckets)
+        self.columns = RowColumns(found.encoder.layout)
         if not self.lexicon.known:
             raise BudgetError(
                 "a linear model of texts needs words that stand in two texts", "there are none", "Leave it out."
@@ -130,7 +136,9 @@ class _Search:
         self.best_penalty, self.stopped = 0.0, ""
 
     def _folds(self, train: Batch, valid: Batch, count: int) -> list[_Fold]:
+        sparse = require("scipy.sparse", "a linear model of texts")
         learned, judged = (self.lexicon.counted(_bags(rows)) for rows in (train, valid))
+        beside, beside_judged = (_beside(rows, self.columns) for rows in (train, valid))
         folds = []
         for fold in range(count):
             own, weight = counted(train.weight, fold, len(train))
@@ -141,10 +149,12 @@ class _Search:
                     "a linear model of texts needs rows of two classes in every fold", "one has one", "Leave it out."
                 )
             idf = idf_of(learned[own])
-            texts, others = (self.lexicon.weighed(rows, idf) for rows in (learned[own], judged[other]))
-            folds.append(
-                _Fold(texts, target, _unless_alike(weight), others, valid.target.numpy()[other], judged_weight, idf)
-            )
+            matrices = [
+                sparse.hstack([self.lexicon.weighed(counts[rows], idf), columns[rows]], format="csr")
+                for counts, columns, rows in ((learned, beside, own), (judged, beside_judged, other))
+            ]
+            judges = valid.target.numpy()[other]
+            folds.append(_Fold(matrices[0], target, _unless_alike(weight), matrices[1], judges, judged_weight, idf))
         return folds
 
     def search(self) -> None:
@@ -245,7 +255,8 @@ class _Search:
         """What was fitted, by name."""
         named = {"slots": torch.from_numpy(self.lexicon.slots)}
         for place, (fold, fitted) in enumerate(zip(self.folds, self.best, strict=True)):
-            member = LinearText(_led(fold.idf), _led(fitted.weights), torch.from_numpy(fitted.bias.astype(np.float32)))
+            known, beside = np.split(fitted.weights, [self.lexicon.known])
+            member = LinearText(_led(fold.idf), _led(known), _single(fitted.bias), _single(beside))
             named |= {f"{place}.{name}": tensor for name, tensor in member.tensors().items()}
         return named | {"losses": torch.tensor([each.loss for each in self.best], dtype=torch.float64)}
 
@@ -255,11 +266,12 @@ def _part(progress: Progress, tensors: Mapping[str, Tensor], found: Examples, ro
     buckets = found.encoder.layout.media[reads[0]].items[0].grams
     slots, losses = tensors["slots"], tensors["losses"].tolist()
     every = [
-        LinearText(*(tensors[f"{place}.{name}"] for name in ("idf", "weights", "bias"))) for place in range(len(losses))
+        LinearText(**{field.name: tensors[f"{place}.{field.name}"] for field in fields(LinearText)})
+        for place in range(len(losses))
     ]
 
     def make(members: Sequence[int]) -> Network:
-        return BagOfNgrams(slots, [every[member] for member in members], reads, buckets)
+        return BagOfNgrams(slots, [every[member] for member in members], reads, buckets, found.encoder.layout)
 
     network = make(range(len(every)))
     epochs = tuple(Epoch.model_validate_json(text) for text in progress.history)
@@ -292,6 +304,16 @@ def _bags(rows: Batch) -> list[NDArray[np.int32]]:
     return [bags.numpy() for bags in rows.inputs.media]
 
 
+def _beside(rows: Batch, columns: RowColumns) -> Any:  # noqa: ANN401  # a SciPy matrix
+    """What rows have beside their texts, sparse (n, columns)."""
+    sparse = require("scipy.sparse", "a linear model of texts")
+    if not columns.outputs:
+        return sparse.csr_matrix((len(rows), 0), dtype=np.float64)
+    given = (rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes)
+    blocks = zip(*(each.split(_ROWS_AT_ONCE) for each in given), strict=True)
+    return sparse.vstack([sparse.csr_matrix(columns(*block).double().numpy()) for block in blocks], format="csr")
+
+
 def _unless_alike(weight: Floats) -> Floats | None:
     """Weights that are all alike are none, so that folds of other sizes have the same penalty."""
     return None if not len(weight) or bool((weight == weight[0]).all()) else weight
@@ -313,7 +335,11 @@ def _of_all_classes(model: Any, prior: Floats) -> tuple[Floats, Floats]:  # noqa
 
 def _led(known: Floats) -> Tensor:
     """With a row of zeros before it, for unknown n-grams."""
-    return torch.from_numpy(np.concatenate([np.zeros_like(known[:1]), known]).astype(np.float32))
+    return _single(np.concatenate([np.zeros((1, *known.shape[1:])), known]))
+
+
+def _single(values: Floats) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _no_time(budget: Budget) -> BudgetError:

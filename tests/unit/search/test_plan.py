@@ -239,3 +239,19 @@ def test_networks_of_words_want_texts():
         planned(1_000, 60.0, model={"name": "text_cnn"})
     with pytest.raises(ConfigError, match=r"model\.augment_text"):
         planned(1_000, 60.0, model={"name": "mlp", "augment_text": "light"})
+
+
+def test_rows_of_texts_and_more_have_every_network_with_and_without_the_texts():
+    found = of_texts(2_000, 60.0, number=True, has_encoder=True)
+    assert names(found) == ["realmlp", "realmlp without texts", "mlp", "mlp without texts"]
+    assert [job.model.reads_texts for job in found.jobs] == [True, False, True, False]
+    assert sum(job.share for job in found.jobs) == pytest.approx(1.0)
+    assert found.reason.endswith("each with and without the texts")
+
+
+def test_who_says_whether_texts_are_heard_has_each_network_once():
+    found = of_texts(2_000, 60.0, number=True, has_encoder=True, model={"reads_texts": False})
+    assert names(found) == ["realmlp", "mlp"]
+    assert not any(job.model.reads_texts for job in found.jobs)
+    with pytest.raises(ConfigError, match="reads_texts"):
+        planned(2_000, 60.0, model={"reads_texts": False})

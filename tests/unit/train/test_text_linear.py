@@ -88,6 +88,36 @@ def test_two_text_columns_have_words_of_their_own(reviews):
     assert (predict(network, one) - predict(network, two)).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("target", ["verdict", "stars"])
+def test_numbers_and_categories_stand_beside_the_words(reviews, target):
+    frame = reviews.drop("stars" if target == "verdict" else "verdict")
+    rng = np.random.default_rng(0)
+    beside = frame.with_columns(
+        pl.Series("length", rng.normal(size=len(frame))), pl.Series("place", rng.choice(["x", "y", None], len(frame)))
+    )
+    found = found_of(beside, target, folds=3, kinds={"review": Kind.TEXT, "place": Kind.CATEGORY})
+    search = searched(found)
+    network = trained(found).network
+    known = search.lexicon.known
+    assert network.columns.outputs == network.beside.shape[1] > 3
+    answers = predict(network, found.valid.inputs).numpy()
+    raw = search.lexicon.counted(_bags(found.valid))
+    inputs = found.valid.inputs
+    columns = network.columns(inputs.numbers, inputs.extras, inputs.codes).double().numpy()
+    for fold, (own, fitted) in enumerate(zip(search.folds, search.best, strict=True)):
+        texts = search.lexicon.weighed(raw, own.idf) @ fitted.weights[:known]
+        np.testing.assert_allclose(answers[fold], texts + columns @ fitted.weights[known:] + fitted.bias, atol=1e-4)
+
+
+def test_what_the_words_do_not_say_a_number_says():
+    rng = np.random.default_rng(1)
+    numbers = rng.normal(size=400)
+    words = rng.choice(["red fox", "old dog", "big cat"], 400)
+    frame = pl.DataFrame({"t": words, "x": numbers, "y": np.where(numbers > 0, "up", "down")})
+    part = trained(found_of(frame, "y", kinds={"t": Kind.TEXT, "x": Kind.NUMBER})).part
+    assert part.trained.best_losses[0] < 0.2 < math.log(2) * 0.9
+
+
 def test_a_class_without_training_rows_stands_where_the_prior_has_it():
     model = LogisticRegression().fit([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [0, 2, 2, 0])
     prior = np.log([0.5, 0.1, 0.4])

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from assay.evaluate.reliability import null_tests
+from assay.evaluate.calibration.reliability import null_tests
 
 #: Factor and shift of the log odds.
 DISTORTIONS = {

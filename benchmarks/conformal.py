@@ -16,9 +16,9 @@ import numpy as np
 from assay.data.inputs import Input, Matrices
 from assay.data.regions import INTERVALS, SETS
 from assay.data.schema import Kind
-from assay.evaluate.conformal import Chance
-from assay.evaluate.outline import outline_of, with_limit
-from assay.evaluate.regions import Judged, fifths, fit_regions, held_by
+from assay.evaluate.carried.conformal import Chance
+from assay.evaluate.carried.outline import outline_of, with_limit
+from assay.evaluate.carried.regions import Judged, fifths, fit_regions, held_by
 
 COVERAGE = 0.9
 TEST_ROWS = 2_000

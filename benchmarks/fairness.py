@@ -28,7 +28,7 @@ from assay.data.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fairness import fairness_of
+from assay.evaluate.fair.examine import fairness_of
 from assay.search.fair import reweighing
 
 #: Accuracy, demographic parity difference and equalised odds difference of a logistic regression measured with

@@ -19,7 +19,7 @@ from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.judged import Judged
 from assay.evaluate.row_losses import Deciding
-from assay.evaluate.slices import weak_slices
+from assay.evaluate.slices.weak import weak_slices
 from assay.ledger import Ledger
 
 WRONG, WEAK = 0.12, 0.24

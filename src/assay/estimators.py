@@ -40,9 +40,9 @@ from assay.data.kinds import distinct_counts, infer_column
 from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError, DataError
-from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
+from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.label_calibration import calibrate_labels, label_answers
+from assay.evaluate.multilabel.calibration import calibrate_labels, label_answers
 from assay.ledger import Ledger, Outcome
 from assay.models.config import Activation, ModelConfig
 from assay.records import Record

@@ -24,9 +24,10 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split
 from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import fit_baselines
-from assay.evaluate.carried import carry, check_carried
+from assay.evaluate.carried.carry import carry, check_carried
+from assay.evaluate.decision.thresholds import check_decisions
 from assay.evaluate.exam import calibrate, sit, validation_answers
-from assay.evaluate.forecast_baselines import fit_forecast_baselines
+from assay.evaluate.forecast.baselines import fit_forecast_baselines
 from assay.evaluate.kept import Kept, keep
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
@@ -34,8 +35,7 @@ from assay.evaluate.learning_curve import learning_curve, with_curve
 from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
-from assay.evaluate.slices import check_slices
-from assay.evaluate.thresholds import check_decisions
+from assay.evaluate.slices.weak import check_slices
 from assay.ledger import Ledger
 from assay.models.reading import inputs_of
 from assay.models.timm_network import check_name

@@ -35,17 +35,17 @@ from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
-from assay.evaluate.carried_record import CoverageReport
+from assay.evaluate.carried.coverage import prove
+from assay.evaluate.carried.record import CoverageReport
+from assay.evaluate.carried.regions import Judged as Answered
 from assay.evaluate.clusters import clusters_of
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.coverage import prove
-from assay.evaluate.fair_groups import learn_cuts
-from assay.evaluate.fair_record import Fairness
-from assay.evaluate.fairness import fairness_of
-from assay.evaluate.forecast_exam import Judged, assess_forecasts
-from assay.evaluate.label_exam import assess_labels
+from assay.evaluate.fair.examine import fairness_of
+from assay.evaluate.fair.groups import learn_cuts
+from assay.evaluate.fair.record import Fairness
+from assay.evaluate.forecast.exam import Judged, assess_forecasts
+from assay.evaluate.multilabel.exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
-from assay.evaluate.regions import Judged as Answered
 from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged

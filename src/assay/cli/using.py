@@ -17,7 +17,7 @@ from assay.errors import BundleError, ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from assay.evaluate.fair_record import Fairness
+    from assay.evaluate.fair.record import Fairness
     from assay.evaluate.record import Estimate, LabelScores, ModelScores, Report
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="Rows with the columns the model was trained on.")]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from assay.data.decision import LIKELIEST, Rule
 from assay.data.schema import Schema, Task
 from assay.errors import DivergenceError
-from assay.evaluate.calibrate import reliability_bins
-from assay.evaluate.carried_record import CoverageReport
+from assay.evaluate.calibration.calibrate import reliability_bins
+from assay.evaluate.carried.record import CoverageReport
 from assay.evaluate.clusters import FEW_CLUSTERS
 from assay.evaluate.compare import advice, comparisons, paired_test
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair_record import Fairness
+from assay.evaluate.fair.record import Fairness
 from assay.evaluate.intervals import estimates, units
 from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix
 from assay.evaluate.record import (

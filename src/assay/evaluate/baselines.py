@@ -20,8 +20,8 @@ from assay.data.schema import Schema
 from assay.evaluate.baseline_cells import BaselineTask, CellReader, NothingToLearnError
 from assay.evaluate.baseline_models import fit_linear, fit_trees, fit_trivial
 from assay.evaluate.config import Baseline, EvaluateConfig
-from assay.evaluate.label_baselines import fit_label_linear, fit_label_trees, fit_label_trivial
 from assay.evaluate.metrics import Floats
+from assay.evaluate.multilabel.baselines import fit_label_linear, fit_label_trees, fit_label_trivial
 from assay.ledger import Ledger, Outcome
 
 #: Rows x columns a baseline learns from at most, about 400 MB.

@@ -19,8 +19,8 @@ from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema, Task
 from assay.evaluate.compare import Scored
 from assay.evaluate.intervals import quantile
-from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import PRIMARY, Scorer
+from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.record import Contribution, Estimate
 from assay.evaluate.row_losses import row_losses
 from assay.ledger import Ledger, Outcome

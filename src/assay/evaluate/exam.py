@@ -16,32 +16,32 @@ from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
-from assay.evaluate.calibrate import describe_calibration, mixed_probabilities
-from assay.evaluate.calibrators import Answered, choose_kind
-from assay.evaluate.carried import prove
-from assay.evaluate.carried_record import CoverageReport, UnusualReport
+from assay.evaluate.calibration.calibrate import describe_calibration, mixed_probabilities
+from assay.evaluate.calibration.calibrators import Answered, choose_kind
+from assay.evaluate.calibration.reliability import note_reliability, null_tests
+from assay.evaluate.carried.carry import prove
+from assay.evaluate.carried.record import CoverageReport, UnusualReport
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.clusters import clusters_of
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
-from assay.evaluate.decision_exam import decision_report
-from assay.evaluate.decision_record import DecisionReport
-from assay.evaluate.fairness import Unlearned, Unmitigated, examine_groups
-from assay.evaluate.forecast_exam import sit_forecast, with_bands
+from assay.evaluate.decision.exam import decision_report
+from assay.evaluate.decision.record import DecisionReport
+from assay.evaluate.decision.thresholds import choose_rule, note_decision
+from assay.evaluate.fair.examine import Unlearned, Unmitigated, examine_groups
+from assay.evaluate.forecast.exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
 from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.intervals import estimates
 from assay.evaluate.judged import judged
 from assay.evaluate.kept import KeptTest, tested_of
-from assay.evaluate.label_calibration import calibrate_labels, label_answers, validation_labels
-from assay.evaluate.label_exam import sit_labels
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
 from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.multilabel.calibration import calibrate_labels, label_answers, validation_labels
+from assay.evaluate.multilabel.exam import sit_labels
 from assay.evaluate.nested import answers_of
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import Calibration, Contribution, Estimate, Leaderboard, Selection
-from assay.evaluate.reliability import note_reliability, null_tests
-from assay.evaluate.thresholds import choose_rule, note_decision
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 

@@ -19,7 +19,7 @@ from assay.evaluate.judged import Judged
 from assay.evaluate.mistakes import mistakes
 from assay.evaluate.robustness import robustness
 from assay.evaluate.row_losses import Deciding
-from assay.evaluate.slices import weak_slices
+from assay.evaluate.slices.weak import weak_slices
 from assay.ledger import Ledger
 from assay.train.model import Model
 

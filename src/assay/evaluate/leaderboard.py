@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.evaluate.baselines import FittedBaseline
-from assay.evaluate.calibrate import mixed_probabilities
+from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.chosen import alone
 from assay.evaluate.metrics import Floats, Metric
 from assay.evaluate.record import Estimate, Leaderboard, LeaderboardRow, ModelScores, Selection

@@ -19,14 +19,14 @@ from assay.data.rows import Rows, joined, sample_of
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
-from assay.evaluate.calibrate import mixed_probabilities
+from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.estimate import Estimate
 from assay.evaluate.inspection_record import CurvePoint, Inspection, LearningCurve
 from assay.evaluate.intervals import quantile
-from assay.evaluate.label_calibration import mixed_labels
-from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
+from assay.evaluate.multilabel.calibration import mixed_labels
+from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.power_law import fit_power_law, gain_of_more
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig

@@ -73,7 +73,7 @@ _REGRESSION = (
     Metric("median_error", "Median error", False),
 )
 
-#: The metrics of labels of which a row has any number, the primary one first; `label_metrics.py` computes them.
+#: The metrics of labels of which a row has any number, the primary one first; `multilabel/metrics.py` computes them.
 LABEL_METRICS = (
     Metric("f1_micro", "F1 (micro)", True),
     Metric("f1_macro", "F1 (macro)", True),
@@ -93,7 +93,7 @@ LABEL_METRICS = (
     Metric("ece", "ECE", False),
 )
 
-#: The metrics of forecasts, the primary one first; `forecast_scores.py` computes them.
+#: The metrics of forecasts, the primary one first; `forecast/scores.py` computes them.
 FORECAST_METRICS = (
     Metric("mae", "MAE", False),
     Metric("rmse", "RMSE", False),

@@ -22,7 +22,7 @@ from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
-from assay.evaluate.calibrate import class_answers
+from assay.evaluate.calibration.calibrate import class_answers
 from assay.evaluate.metrics import Metric, Scorer
 from assay.evaluate.record import Estimate, Nested
 from assay.ledger import Ledger, Outcome

@@ -8,11 +8,11 @@ from assay.data.audit import Finding
 from assay.data.read import Source
 from assay.data.schema import Schema
 from assay.data.split import SplitRecord
-from assay.evaluate.calibration_record import CalibrationLoss, NullTest
-from assay.evaluate.carried_record import CoverageReport, UnusualReport
-from assay.evaluate.decision_record import DecisionReport
+from assay.evaluate.calibration.record import CalibrationLoss, NullTest
+from assay.evaluate.carried.record import CoverageReport, UnusualReport
+from assay.evaluate.decision.record import DecisionReport
 from assay.evaluate.estimate import Estimate as Estimate
-from assay.evaluate.fair_record import Fairness
+from assay.evaluate.fair.record import Fairness
 from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.shown_record import SeenSeries as SeenSeries
 from assay.evaluate.shown_record import Thumbnail as Thumbnail

@@ -19,8 +19,8 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import paired_mean
 from assay.evaluate.corruptions import Corruption, corruptions, without_column
 from assay.evaluate.inspection_record import Harm, Robustness
-from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
+from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.row_losses import Deciding, absolute_or_log, loss_name
 from assay.ledger import Ledger, Outcome
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.evaluate.label_metrics import LabelScorer
 from assay.evaluate.metrics import decide
+from assay.evaluate.multilabel.metrics import LabelScorer
 
 Floats = NDArray[np.float64]
 

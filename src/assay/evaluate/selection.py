@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from assay.data.schema import Task
 from assay.evaluate.intervals import bootstrap_interval, resamples, sample_count
-from assay.evaluate.label_metrics import scorer_for
 from assay.evaluate.metrics import Floats, Ints, Metric
+from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.record import Estimate, Selection
 
 #: The scores of all settings, (S, b), for weights of the rows, (b, n).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.data.regions import CALLED
-from assay.evaluate.carried_record import CoverageCell, CoverageReport, Family, UnusualReport
+from assay.evaluate.carried.record import CoverageCell, CoverageReport, Family, UnusualReport
 from assay.evaluate.record import Report
 from assay.report.charts import Dot, Part, Series, bar_chart, interval_chart, line_chart
 from assay.report.pictures import Picture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from assay.evaluate.decision_record import DecisionReport, DecisionScore, Trade
+from assay.evaluate.calibration.reliability import in_words
+from assay.evaluate.decision.record import DecisionReport, DecisionScore, Trade
 from assay.evaluate.record import Report
-from assay.evaluate.reliability import in_words
 from assay.report.charts import Mark, Series, line_chart
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.evaluate.fair_mitigation import paired_gaps
-from assay.evaluate.fair_record import Attribute, Cost, Fairness, Measure, Share
+from assay.evaluate.fair.mitigation import paired_gaps
+from assay.evaluate.fair.record import Attribute, Cost, Fairness, Measure, Share
 from assay.report.charts import Dot, interval_chart
 from assay.report.fair_words import by_chance, digits_of, interval, name_of, value_of, verdict
 from assay.report.pictures import Picture

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from assay.evaluate.fair_record import Attribute, Fairness
+from assay.evaluate.fair.record import Attribute, Fairness
 from assay.report.fair_page import gap_rows, group_rows
 from assay.report.fair_words import by_group, mitigated, name_of, sentences
 from assay.report.words import plain, short

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.evaluate.fair_measures import labels_of
-from assay.evaluate.fair_mitigation import paired_gaps
-from assay.evaluate.fair_record import Attribute, Cost, Fairness, Gap, Share
+from assay.evaluate.fair.measures import labels_of
+from assay.evaluate.fair.mitigation import paired_gaps
+from assay.evaluate.fair.record import Attribute, Cost, Fairness, Gap, Share
 from assay.report.words import counted, decimals, fixed, percent, short
 
 #: The gaps that are put into words, the first two of these that there are.

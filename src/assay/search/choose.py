@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.data.columns import as_category
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
-from assay.evaluate.forecast_scores import Blocks
+from assay.evaluate.forecast.scores import Blocks
 from assay.evaluate.selection import draws
 from assay.search.combine import ROUNDS, Weighting, guarded_shares
 from assay.search.stacking import Stacked, stacked_shares

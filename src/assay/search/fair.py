@@ -17,7 +17,7 @@ from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair_groups import Grouping, finest, groupings, learn_cuts
+from assay.evaluate.fair.groups import Grouping, finest, groupings, learn_cuts
 from assay.evaluate.metrics import Floats, Ints
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig

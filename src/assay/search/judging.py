@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from assay.data.folds import Folds
 from assay.data.rows import Rows
 from assay.data.schema import Schema
-from assay.evaluate.calibrate import apply_temperature
-from assay.evaluate.label_calibration import mixed_labels
-from assay.evaluate.label_metrics import scorer_for
+from assay.evaluate.calibration.calibrate import apply_temperature
 from assay.evaluate.metrics import Metric
+from assay.evaluate.multilabel.calibration import mixed_labels
+from assay.evaluate.multilabel.metrics import scorer_for
 from assay.search.answered import Judged
 from assay.search.plan import Job
 from assay.search.trial import Trial

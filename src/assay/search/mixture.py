@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.schema import Task
-from assay.evaluate.label_metrics import scorer_for
 from assay.evaluate.metrics import Metric
+from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.selection import draws
 from assay.records import Record
 from assay.search.answered import answers_of

@@ -21,8 +21,8 @@ from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
-from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
-from assay.evaluate.label_calibration import fit_label_temperature, mixed_labels
+from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
+from assay.evaluate.multilabel.calibration import fit_label_temperature, mixed_labels
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
 from assay.models.config import ModelConfig

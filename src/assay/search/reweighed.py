@@ -18,7 +18,7 @@ from assay.data.columns import as_category
 from assay.data.rows import joined
 from assay.data.schema import Schema
 from assay.data.split import Split
-from assay.evaluate.calibrate import fit_temperature, mixed_probabilities
+from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.kept import MOST_NUMBERS, Floats, Judged
 from assay.search.combine import greedy_shares, mixture_loss
 from assay.switches import Switch

@@ -12,8 +12,8 @@ from assay.bundle.manifest import MANIFEST, OUTLINE, Manifest, sum_file
 from assay.data.regions import Limit, Regions
 from assay.data.rows import Rows
 from assay.errors import BundleError, DataError
-from assay.evaluate.outline import fit_outline, place_frame, with_limit
-from assay.evaluate.regions import Judged, fit_regions
+from assay.evaluate.carried.outline import fit_outline, place_frame, with_limit
+from assay.evaluate.carried.regions import Judged, fit_regions
 from assay.models.reading import inputs_of
 
 

@@ -11,7 +11,7 @@ from assay.bundle.load import TOLERANCE, load
 from assay.bundle.manifest import MANIFEST, MODEL, PROBE, WEIGHTS, Manifest
 from assay.data.inputs import feed
 from assay.errors import BundleError
-from assay.evaluate.calibrate import class_answers
+from assay.evaluate.calibration.calibrate import class_answers
 from assay.models.calibration import CalibrationMap
 
 OF_TWO = {

@@ -8,8 +8,8 @@ from assay.data.encode import Encoder
 from assay.data.inputs import matrices
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
-from assay.evaluate.calibrate import mixed_probabilities
-from assay.evaluate.label_calibration import mixed_labels
+from assay.evaluate.calibration.calibrate import mixed_probabilities
+from assay.evaluate.multilabel.calibration import mixed_labels
 from assay.ledger import Ledger
 from assay.models.answer import Answer, Head
 from assay.models.build import build

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from assay.data.regions import Limit, Regions, Tried
-from assay.evaluate.carried_record import UnusualReport
-from assay.evaluate.coverage import prove
-from assay.evaluate.regions import Judged
+from assay.evaluate.carried.coverage import prove
+from assay.evaluate.carried.record import UnusualReport
+from assay.evaluate.carried.regions import Judged
 from assay.report import carried_page
 from assay.report.page import draw_page
 from assay.report.terminal import summarise

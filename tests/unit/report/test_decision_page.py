@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 
 from assay.data.decision import Rule
-from assay.evaluate.calibration_record import CalibrationLoss
+from assay.evaluate.calibration.record import CalibrationLoss
+from assay.evaluate.calibration.reliability import null_tests
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.decision_exam import decision_report
+from assay.evaluate.decision.exam import decision_report
+from assay.evaluate.decision.thresholds import choose_rule
 from assay.evaluate.record import Report
-from assay.evaluate.reliability import null_tests
-from assay.evaluate.thresholds import choose_rule
 from assay.report import decision_page
 from assay.report.card import draw_card
 from assay.report.page import draw_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from assay.evaluate.fair_record import Attribute, Fairness, Gap, GroupRates, Measure, Share
+from assay.evaluate.fair.record import Attribute, Fairness, Gap, GroupRates, Measure, Share
 from assay.report.card import draw_card
 from assay.report.fair_page import gap_rows, group_rows, rate_pictures
 from assay.report.fair_terminal import gap_table, group_table, lines_of

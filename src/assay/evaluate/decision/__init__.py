@@ -1,0 +1,1 @@
+"""How a class is decided from probabilities, and what decisions are worth."""

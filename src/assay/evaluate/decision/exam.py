@@ -1,0 +1,183 @@
+"""What decisions are worth on the test rows: costs, trade-offs of other thresholds, gain and lift, ordered classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.data.decision import DecisionChoice, Rule
+from assay.data.schema import Schema
+from assay.evaluate.assess import CURVE_POINTS, thin
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.decision.metrics import TOP, cost_of, distance_of, gains, kappa_of, lift_at
+from assay.evaluate.decision.record import DecisionReport, DecisionScore, Gains, Trade
+from assay.evaluate.decision.thresholds import EQUAL, Costs, Cuts, score
+from assay.evaluate.intervals import bootstrap_interval, bootstrap_name, replicates, sample_count
+from assay.evaluate.metrics import Floats, Ints, confusion_matrix
+
+#: Classes of which a table is drawn anew for each bootstrap sample.
+_MOST_CLASSES = 100
+
+
+def decision_report(
+    schema: Schema,
+    truth: NDArray[Any],
+    probabilities: Floats,
+    weight: Floats | None,
+    rule: Rule,
+    choice: DecisionChoice,
+    config: EvaluateConfig,
+    *,
+    seed: int,
+) -> DecisionReport | None:
+    """The decisions of one model on the test rows; None where there is nothing to say of them.
+
+    Args:
+        schema: gives the classes, and whether they are ordered numbers.
+        truth: class positions, (n,).
+        probabilities: calibrated, (n, K).
+        weight: row weights, (n,).
+        rule: how a class is decided.
+        choice: why so.
+        config: confidence and bootstrap samples.
+        seed: of the bootstrap.
+    """
+    of_two, has_costs = probabilities.shape[1] == 2, bool(config.costs)
+    if not (of_two or has_costs or is_ordered(schema)) or probabilities.shape[1] > _MOST_CLASSES:
+        return None
+    costs = choice.costs or (EQUAL if of_two else ())
+    decided = rule(probabilities)
+    scores = _table_scores(schema, truth, decided, weight, costs if has_costs else (), config, seed)
+    trade = curve = None
+    if of_two:
+        scores += _lift(truth == 1, probabilities[:, 1], weight, config, seed)
+        trade = trade_off(truth == 1, probabilities[:, 1], weight, costs)
+        curve = gain_curve(truth == 1, probabilities[:, 1], weight)
+    return DecisionReport(
+        aim=choice.aim, reason=choice.reason, threshold=rule.threshold if of_two else None, costs=costs,
+        has_costs=has_costs, value=choice.value, at_half=choice.at_half, gain=choice.gain, error=choice.error,
+        scores=tuple(scores), trade=trade, gains=curve,
+    )  # fmt: skip
+
+
+def is_ordered(schema: Schema) -> bool:
+    """Whether the classes are more than two numbers, in rising order."""
+    if schema.class_dtype not in ("integer", "number") or len(schema.classes) < 3:
+        return False
+    try:
+        values = [float(name) for name in schema.classes]
+    except ValueError:
+        return False
+    return bool(np.all(np.diff(values) > 0))
+
+
+def trade_off(positive: NDArray[np.bool_], probability: Floats, weight: Floats | None, costs: Costs) -> Trade | None:
+    """Precision, recall, F1 and cost from each threshold on, thinned; None without rows of both classes."""
+    share = np.ones(len(positive)) if weight is None else weight
+    cuts = Cuts.of(probability, positive, share)
+    if not (cuts.positives > 0 and cuts.negatives > 0):
+        return None
+    given = cuts.hits + cuts.alarms
+    precision = np.divide(cuts.hits, given, out=np.ones_like(given), where=given > 0)
+    recall = cuts.hits / cuts.positives
+    f1 = score("f1", cuts.hits, cuts.alarms, cuts.positives, cuts.negatives, costs)
+    cost = -score("cost", cuts.hits, cuts.alarms, cuts.positives, cuts.negatives, costs)
+    # What matters to the eye lies at even steps of recall as well as of the threshold.
+    kept = np.union1d(thin(recall, precision, CURVE_POINTS), thin(-cuts.thresholds, cost, CURVE_POINTS))
+    lines = (cuts.thresholds, precision, recall, f1, cost)
+    thresholds, *others = (tuple(map(float, line[kept])) for line in lines)
+    return Trade(thresholds=thresholds, precision=others[0], recall=others[1], f1=others[2], cost=others[3])
+
+
+def gain_curve(positive: NDArray[np.bool_], probability: Floats, weight: Floats | None) -> Gains | None:
+    """The gain and lift curves, thinned; None without positive rows."""
+    rows, found = gains(positive, probability, weight)
+    if not len(rows):
+        return None
+    kept = thin(rows, found, CURVE_POINTS)
+    kept = kept[rows[kept] > 0]
+    rows, found = rows[kept], found[kept]
+    lines = (tuple(map(float, line)) for line in (rows, found, found / rows))
+    first, second, third = lines
+    return Gains(rows=first, positives=second, lift=third)
+
+
+def _table_scores(
+    schema: Schema,
+    truth: Ints,
+    decided: Ints,
+    weight: Floats | None,
+    costs: Costs,
+    config: EvaluateConfig,
+    seed: int,
+) -> list[DecisionScore]:
+    """Scores that follow from the confusion table, with bootstrap intervals."""
+    measures: list[tuple[str, str, bool, Callable[[Floats], Floats]]] = []
+    if costs:
+        measures.append(("cost", "Cost of a row", False, lambda tables: cost_of(tables, costs)))
+    if is_ordered(schema):
+        measures.append(("quadratic_kappa", "Quadratic weighted kappa", True, kappa_of))
+        measures.append(("class_distance", "Classes off, on average", False, distance_of))
+    if not measures:
+        return []
+    classes = len(schema.classes)
+    table = confusion_matrix(truth, decided, classes, weight)[None]
+    drawn, taken = _drawn(truth * classes + decided, classes**2, weight, config, seed)
+    tables = drawn.reshape(-1, classes, classes)
+    return [
+        _scored(name, label, higher, float(of(table)[0]), of(tables), len(truth), taken, config)
+        for name, label, higher, of in measures
+    ]
+
+
+def _drawn(cells: Ints, count: int, weight: Floats | None, config: EvaluateConfig, seed: int) -> tuple[Floats, int]:
+    """Weight of the rows in each cell in bootstrap samples of the rows, (b, cells), and how many samples there are."""
+    rows = len(cells)
+    if not rows:
+        return np.zeros((0, count)), 0
+    if weight is None:
+        taken = sample_count(count, config.bootstrap, 10.0)
+        drawn = np.random.default_rng(seed).multinomial(rows, np.bincount(cells, minlength=count) / rows, taken)
+        return drawn.astype(np.float64), taken
+
+    def measure(counts: Floats) -> dict[str, Floats]:
+        return {"cells": np.stack([np.bincount(cells, each, count) for each in counts])}
+
+    taken = sample_count(rows, config.bootstrap, 2.0)
+    return replicates(measure, None, weight, rows, taken, seed)["cells"], taken
+
+
+def _lift(
+    positive: NDArray[np.bool_], probability: Floats, weight: Floats | None, config: EvaluateConfig, seed: int
+) -> list[DecisionScore]:
+    """The lift of the top tenth; its interval keeps the probability that the tenth ends at."""
+    value = lift_at(positive, probability, TOP, weight)
+    if not len(positive):
+        return [_scored("lift", f"Lift at {TOP:.0%}", True, value, np.empty(0), 0, 0, config)]
+    is_top = probability >= np.quantile(probability, 1.0 - TOP)
+    drawn, taken = _drawn(is_top * 2 + positive, 4, weight, config, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        among = drawn[:, 3] / drawn[:, 2:].sum(axis=1)
+        lifts = among / (drawn[:, [1, 3]].sum(axis=1) / drawn.sum(axis=1))
+    return [_scored("lift", f"Lift at {TOP:.0%}", True, value, lifts, len(positive), taken, config)]
+
+
+def _scored(
+    name: str, label: str, higher: bool, value: float, drawn: Floats, rows: int, taken: int, config: EvaluateConfig
+) -> DecisionScore:
+    if not np.isfinite(value):
+        reason = "not defined: no row is positive" if name == "lift" else "not defined: needs rows of two classes"
+        return DecisionScore(name=name, label=label, higher_is_better=higher, value=None, method=reason)
+    low, high = (float("nan"),) * 2
+    if rows > 1:
+        lowest = -1.0 if name == "quadratic_kappa" else 0.0
+        highest = 1.0 if name == "quadratic_kappa" else np.inf
+        low, high = bootstrap_interval(value, drawn, rows, config.confidence, lowest=lowest, highest=highest)
+    known = np.isfinite(low) and np.isfinite(high)
+    return DecisionScore(
+        name=name, label=label, higher_is_better=higher, value=value, low=low if known else None,
+        high=high if known else None, method=bootstrap_name(taken) if known else "no interval from one row",
+    )  # fmt: skip

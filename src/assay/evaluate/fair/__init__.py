@@ -1,0 +1,1 @@
+"""What a model does to the groups of columns that the user named as sensitive."""

@@ -1,0 +1,329 @@
+"""The exam of forecasts: intervals from validation windows, then the seal is opened once and every origin scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.data.bands import Bands
+from assay.data.columns import as_category
+from assay.data.rows import Rows, times
+from assay.data.schema import Schema, Task
+from assay.data.split import Split
+from assay.data.windowing import scales_of
+from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
+from assay.evaluate.baselines import FittedBaseline
+from assay.evaluate.chosen import note_selection, selection_of
+from assay.evaluate.compare import advice, comparisons
+from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
+from assay.evaluate.forecast.baselines import history_of
+from assay.evaluate.forecast.scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
+from assay.evaluate.metrics import FORECAST_METRICS
+from assay.evaluate.opened import opened, output_of
+from assay.evaluate.record import (
+    BandCoverage,
+    Estimate,
+    ForecastPicture,
+    ForecastReport,
+    HorizonErrors,
+    Leaderboard,
+    ModelScores,
+    Selection,
+)
+from assay.ledger import Ledger, Outcome
+from assay.train.model import Model
+
+Floats = NDArray[np.float64]
+
+#: Forecasts that are drawn.
+_PICTURES = 4
+#: Steps before a forecast that are drawn, in horizons.
+_SHOWN = 2
+#: How far the coverage may be from the one asked for before it is warned of.
+_FAR = 0.05
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Windows with what judges forecasts of them.
+
+    truth: (n, H). history: (n, L). steps: of the origins, (n,). names: of their series. naive, deviation: see
+    `ForecastScorer`.
+    """
+
+    truth: Floats
+    history: Floats
+    steps: NDArray[np.int64]
+    names: tuple[str, ...]
+    naive: Floats
+    deviation: Floats
+
+    @classmethod
+    def of(cls, rows: Rows, schema: Schema) -> Judged:
+        """What judges forecasts of these windows."""
+        windowing = schema.windowing
+        assert windowing is not None
+        history = np.concatenate([history_of(block, windowing) for block in rows.blocks()])
+        steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
+        if windowing.case is None:
+            names = [""] * len(rows)
+        else:
+            names = [name or "" for name in as_category(rows.column(windowing.case)).to_list()]
+        naive, deviation = scales_of(names, windowing, history)
+        return cls(rows.target, history, steps, tuple(names), naive, deviation)
+
+
+def with_bands(model: Model, valid: Rows, schema: Schema, config: EvaluateConfig) -> Model:
+    """The model with intervals around its forecasts, from the windows it did not learn from."""
+    windowing = schema.windowing
+    assert windowing is not None
+    history = np.concatenate([history_of(block, windowing) for block in valid.blocks()])
+    return replace(model, bands=fit_bands(_missed(model), history, config.coverage))
+
+
+def _missed(model: Model) -> Floats:
+    """Absolute errors of the validation windows, (n, H)."""
+    return np.asarray(np.abs(_validation_answers(model) - model.validation.target))
+
+
+def _validation_answers(model: Model) -> Floats:
+    return model.head.in_units(model.validation.outputs, model.validation.shares)
+
+
+def sit_forecast(
+    model: Model,
+    described: str,
+    baselines: Sequence[FittedBaseline],
+    split: Split,
+    schema: Schema,
+    config: EvaluateConfig,
+    *,
+    seed: int,
+    ledger: Ledger,
+) -> tuple[Assessment, Selection | None, Leaderboard | None]:
+    """Open the seal once, score every model on the windows of the test part, and measure the intervals.
+
+    Without a test part the scores are on validation windows, and the ledger says so.
+    """
+    rows = opened(split, "windows", ledger)
+    begun = perf_counter()
+    raw = model.outputs_of(rows)
+    answers = model.forecasts(raw)
+    network = Output("network", "network", described, answers, model.seconds, perf_counter() - begun)
+    outputs = [network, *(output_of(baseline, rows) for baseline in baselines)]
+    judged = Judged.of(rows, schema)
+    valid = Judged.of(split.valid, schema)
+    assert model.bands is not None
+    calibration = _missed(model) / model.bands.units(valid.history)[:, None]
+    made = assess_forecasts(
+        schema, judged, outputs, config, bands=model.bands, calibration=calibration, seed=seed, ledger=ledger
+    )
+    scorer = ForecastScorer(
+        valid.truth, _validation_answers(model), valid.naive, valid.deviation,
+        Blocks.of(valid.steps, valid.truth.shape[1]),
+    )  # fmt: skip
+    measure = FORECAST_METRICS[0]
+    on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
+    note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
+    if model.choice is None:
+        return made, None, None
+
+    def judge(windows: Judged, prediction: Floats) -> Estimate:
+        blocks = Blocks.of(windows.steps, windows.truth.shape[1])
+        own = ForecastScorer(windows.truth, prediction, windows.naive, windows.deviation, blocks)
+        return forecast_estimates(own, confidence=config.confidence, samples=SAMPLES, seed=seed)[measure.id]
+
+    selection = selection_of(
+        model.choice, schema.task, measure, scorer.values[measure.id], config.confidence
+    )  # fmt: skip
+    note_selection(selection, model.choice, None if split.test is None else on_test, ledger)
+    sat = Sat(
+        made.scores, raw, len(rows), split.test is not None, lambda prediction: judge(judged, prediction)
+    )  # fmt: skip
+    board = leaderboard(
+        model, model.choice, baselines, split.valid, schema, measure, selection, sat,
+        judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
+    )  # fmt: skip
+    return made, selection, board
+
+
+def assess_forecasts(
+    schema: Schema,
+    judged: Judged,
+    outputs: Sequence[Output],
+    config: EvaluateConfig,
+    *,
+    bands: Bands | None,
+    calibration: Floats | None,
+    seed: int,
+    ledger: Ledger,
+) -> Assessment:
+    """Score every model on the same windows and compare the network with the baselines.
+
+    Args:
+        schema: with how windows were made.
+        judged: the windows.
+        outputs: forecasts (n, H): the network's first, then those of the baselines.
+        config: confidence and bootstrap samples.
+        bands: the network's intervals.
+        calibration: errors of validation windows in the units of the bands, (m, H), for adaptive intervals; None where
+            they are not at hand.
+        seed: of the bootstrap.
+        ledger: where the verdicts are written.
+
+    Raises:
+        DivergenceError: a model's forecasts are not all finite.
+    """
+    check_finite(outputs)
+    blocks = Blocks.of(judged.steps, judged.truth.shape[1])
+    scorers = [
+        ForecastScorer(judged.truth, output.prediction, judged.naive, judged.deviation, blocks) for output in outputs
+    ]
+    scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
+    tests = [
+        forecast_test(scorers[0], other, confidence=config.confidence, samples=config.bootstrap, seed=seed)
+        for other in scorers[1:]
+    ]
+    names = [output.name for output in outputs[1:]]
+    compared = comparisons(Task.FORECASTING, names, tests, config.confidence)
+    coverage = None if bands is None else _covered(judged, outputs[0].prediction, bands, calibration)
+    _record(ledger, judged, blocks, scores, compared_names=names, coverage=coverage, confidence=config.confidence)
+    report = ForecastReport(
+        origins=blocks.count,
+        series=len(set(judged.names)),
+        by_step=tuple(
+            HorizonErrors(name=output.name, mae=tuple(scorer.by_step.tolist()))
+            for output, scorer in zip(outputs, scorers, strict=True)
+        ),
+        coverage=coverage,
+        pictures=_pictures(schema, judged, outputs[0].prediction, bands),
+    )
+    return Assessment(
+        scores=scores,
+        primary=FORECAST_METRICS[0].id,
+        comparisons=compared,
+        advice=advice(scores, compared, len(judged.truth)),
+        confusion=(),
+        roc=(),
+        precision_recall=(),
+        reliability=(),
+        residuals=residuals(judged.truth.ravel(), outputs[0].prediction.ravel(), seed),
+        forecast=report,
+    )
+
+
+def _scored(output: Output, scorer: ForecastScorer, config: EvaluateConfig, seed: int) -> ModelScores:
+    found = forecast_estimates(scorer, confidence=config.confidence, samples=config.bootstrap, seed=seed)
+    return scores_of(output, FORECAST_METRICS, found)
+
+
+def _covered(judged: Judged, answers: Floats, bands: Bands, calibration: Floats | None) -> BandCoverage:
+    """How many steps the intervals held, as they are and adapted over time."""
+    missed, units = np.abs(answers - judged.truth), bands.units(judged.history)
+    fixed = fixed_coverage(missed, bands.around(judged.history))
+    adaptive: Coverage | None = None
+    if calibration is not None:
+        adaptive = adaptive_coverage(calibration, missed / units[:, None], units, judged.steps, bands.coverage)
+    return BandCoverage(
+        asked=bands.coverage,
+        windows=bands.windows,
+        is_relative=bands.is_relative,
+        fixed=float(fixed.held.mean()),
+        fixed_by_step=tuple(fixed.held.tolist()),
+        fixed_half_width=fixed.half_width,
+        adaptive=None if adaptive is None else float(adaptive.held.mean()),
+        adaptive_by_step=() if adaptive is None else tuple(adaptive.held.tolist()),
+        adaptive_half_width=None if adaptive is None else adaptive.half_width,
+    )
+
+
+def _pictures(schema: Schema, judged: Judged, answers: Floats, bands: Bands | None) -> tuple[ForecastPicture, ...]:
+    """A few forecasts: of one series at origins evenly apart, of several each at its last origin."""
+    windowing = schema.windowing
+    assert windowing is not None
+    names = list(dict.fromkeys(judged.names))
+    if len(names) == 1:
+        order = np.argsort(judged.steps, kind="stable")
+        apart = np.unique(np.linspace(0, len(order) - 1, _PICTURES).round().astype(np.int64))
+        rows = order[apart]
+    else:
+        chosen = [names[at] for at in np.unique(np.linspace(0, len(names) - 1, _PICTURES).round().astype(int))]
+        place = {name: row for row, name in enumerate(judged.names)}  # rows are in the order of time
+        rows = np.array([place[name] for name in chosen])
+    shown = min(windowing.length, max(_SHOWN * windowing.horizon, 2))
+    half = np.zeros_like(answers[rows]) if bands is None else bands.around(judged.history[rows])
+    made = []
+    for row, width in zip(rows, half, strict=True):
+        answer = answers[row]
+        made.append(
+            ForecastPicture(
+                series=judged.names[row],
+                origin=str(windowing.clock.cells(judged.steps[row : row + 1], "time")[0]),
+                before=tuple(judged.history[row, -shown:].tolist()),
+                truth=tuple(judged.truth[row].tolist()),
+                forecast=tuple(answer.tolist()),
+                lower=tuple((answer - width).tolist()),
+                upper=tuple((answer + width).tolist()),
+            )
+        )
+    return tuple(made)
+
+
+# What the ledger is told ----------------------------------------------------------------------------------------------
+
+
+def _record(
+    ledger: Ledger,
+    judged: Judged,
+    blocks: Blocks,
+    scores: Sequence[ModelScores],
+    *,
+    compared_names: Sequence[str],
+    coverage: BandCoverage | None,
+    confidence: float,
+) -> None:
+    stretches = f"{blocks.independent} stretch{'' if blocks.independent == 1 else 'es'} that share no step"
+    told = f"{len(judged.truth):,} windows from {blocks.count:,} origins in time, about {stretches}"
+    few = blocks.independent < 5
+    more = "; so few leave the truth less certain than the intervals say" if few else ""
+    ledger.record(
+        "evaluate.origins", Outcome.WARNED if few else Outcome.APPLIED, told + more, value=blocks.count
+    )  # fmt: skip
+    bounded = [score for score in scores[0].scores if score.estimate.low is not None]
+    bare = [f"{score.label} ({score.estimate.method})" for score in scores[0].scores if score.estimate.low is None]
+    method = bounded[0].estimate.method if bounded else "none"
+    reason = f"{len(bounded)} of {len(scores[0].scores)} scores have a {confidence:.0%} interval: {method}"
+    reason += f"; without: {', '.join(bare)}" if bare else ""
+    ledger.record("evaluate.intervals", Outcome.WARNED if bare else Outcome.APPLIED, reason, value=len(bounded))
+    if compared_names:
+        reason = f"paired block bootstrap of the mean absolute error against {', '.join(compared_names)}"
+        ledger.record("evaluate.paired-test", Outcome.APPLIED, reason, value=len(compared_names))
+    else:
+        ledger.record("evaluate.paired-test", Outcome.NOT_APPLICABLE, "there is no baseline to compare with")
+    reason = "a forecast of values has no probabilities; its intervals are judged by their coverage"
+    ledger.record("evaluate.proper-score", Outcome.NOT_APPLICABLE, reason)
+    if coverage is not None:
+        _record_bands(ledger, coverage)
+
+
+def _record_bands(ledger: Ledger, found: BandCoverage) -> None:
+    in_units = "in units of each window's size" if found.is_relative else "in the target's units"
+    told = (
+        f"made on {found.windows:,} validation windows to hold {found.asked:.0%} of the steps, {in_units}: as they are "
+        f"they held {found.fixed:.1%} of the test steps (half width {found.fixed_half_width:.4g})"
+    )
+    if found.adaptive is not None and found.adaptive_half_width is not None:
+        told += (
+            f", adapted to outcomes over time (rate {RATE:g}) {found.adaptive:.1%} (half width "
+            f"{found.adaptive_half_width:.4g})"
+        )
+    few = found.windows * (1.0 - found.asked) < 1.0
+    told += "; too few windows for that share, so the widest error stands for it" if few else ""
+    short = found.fixed < found.asked - _FAR
+    ledger.record("evaluate.bands", Outcome.WARNED if few or short else Outcome.APPLIED, told, value=found.fixed)

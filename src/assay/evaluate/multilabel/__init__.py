@@ -1,0 +1,1 @@
+"""The exam of labels of which a row has any number: scores, baselines, temperatures and thresholds."""

@@ -35,7 +35,7 @@ from assay.evaluate.learning_curve import learning_curve, with_curve
 from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
-from assay.evaluate.slices.weak import check_slices
+from assay.evaluate.slices.named import check_slices
 from assay.ledger import Ledger
 from assay.models.reading import inputs_of
 from assay.models.timm_network import check_name

@@ -44,8 +44,13 @@ from assay.evaluate.fair.examine import fairness_of
 from assay.evaluate.fair.groups import learn_cuts
 from assay.evaluate.fair.record import Fairness
 from assay.evaluate.forecast.exam import Judged, assess_forecasts
+from assay.evaluate.inspection_record import Slices
+from assay.evaluate.judged import Judged as Rowwise
 from assay.evaluate.multilabel.exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
+from assay.evaluate.row_losses import Deciding
+from assay.evaluate.slices.conditions import Condition
+from assay.evaluate.slices.named import check_columns, check_slices, decoded_for, named_slices
 from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
@@ -148,22 +153,26 @@ def evaluate(
     data: Any,  # noqa: ANN401
     *,
     sealed: bool = False,
+    slices: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Assessment:
     """Score a saved model on labelled rows that it was not trained on.
 
     Args:
         path: the run or the bundle. data: the rows.
+        slices: subgroups of the rows to score by themselves, as in `age >= 60 & sex = Female`.
         sealed: whether they may be test rows that the run sealed: that look is counted, and intervals are corrected.
         tell: is told what the user should know.
 
     Raises:
         BundleError: the model cannot be loaded, or its run is not finished.
         DataError: the data cannot be read, or lacks the target or a column of the model.
-        ConfigError: they are rows that the run sealed, and `sealed` does not say that they may be.
+        ConfigError: they are rows that the run sealed, and `sealed` does not say that they may be; or a slice cannot
+            be read.
     """
     refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
+    named = check_slices(slices, bundle.schema)
     with scratch() as folder:
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
@@ -173,11 +182,13 @@ def evaluate(
         table = with_label_column(_folded(raw, schema.folding), schema.labelling, schema.target)
         table = _seen_from(data, table, schema)
         absent = tuple(name for name in schema.sensitive if name not in table.frame.columns)
+        check_columns(named, table.frame.columns)
         rows = complete(with_columns(table, schema, "test", spares=absent), schema, "test")
         options = unsealed(bundle.directory, rows, schema, settings.evaluate, allowed=sealed, tell=tell)
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
+        within = _slices_of(bundle, named, rows, answers, schema, options, folder, settings.data.encode.picture_side)
     described = f"the model in {bundle.directory.name} on {table.source.name}"
     network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
@@ -192,7 +203,20 @@ def evaluate(
         found,
         fairness=_groups_of(bundle, rows, absent, answers, options),
         coverage=_covered(bundle, rows, answers, schema, options.confidence),
+        slices=within,
     )
+
+
+def _slices_of(
+    bundle: Bundle, named: Sequence[Condition], rows: Rows, answers: NDArray[np.float64], schema: Schema,
+    config: EvaluateConfig, folder: Path, longest: int,
+) -> Slices | None:  # fmt: skip
+    """The slices that the user named; None where there are none."""
+    if not named:
+        return None
+    deciding = Deciding(bundle.rule, bundle.manifest.thresholds if schema.is_multilabel else None)
+    pictures = decoded_for(named, rows, schema, folder, longest)
+    return named_slices(named, Rowwise(rows, answers), schema, config, pictures=pictures, deciding=deciding, seed=0)
 
 
 def _groups_of(

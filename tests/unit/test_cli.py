@@ -344,6 +344,21 @@ def test_show_compare_and_predict_on_a_real_run(small_run, adult_small, tmp_path
     assert json.loads(capsys.readouterr().out)["scores"][0]["kind"] == "network"
 
 
+def test_named_slices_of_new_rows_are_scored_or_refused_in_words(small_run, adult_small, tmp_path, capsys):
+    run, rows = str(small_run.directory), tmp_path / "rows.csv"
+    adult_small.head(120).write_csv(rows)
+    named = ["--slice", "age >= 40", "--slice", "sex = Male & age < 40"]
+    assert main(["evaluate", run, str(rows), *named, "--json"]) == 0
+    old, young = json.loads(capsys.readouterr().out)["slices"]["named"]
+    assert (old["condition"], old["rows"]) == ("age >= 40", adult_small.head(120).filter(pl.col("age") >= 40).height)
+    assert young["condition"] == "sex = Male & age < 40"
+    assert main(["evaluate", run, str(rows), *named]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"age >= 40: {old['rows']} rows, AUROC {old['score']['value']:.3f}" in shown
+    assert main(["evaluate", run, str(rows), "--slice", "agee >= 40"]) == 2
+    assert "'agee' is none of them" in capsys.readouterr().err
+
+
 # Going on -------------------------------------------------------------------------------------------
 
 

@@ -282,6 +282,8 @@ _ALL = (
               "Recht et al., Do ImageNet Classifiers Generalize (ICML 2019)", "difference"),
     _practice("evaluate.selection-bias", "evaluate", "What choosing by validation rows flatters by is taken off.",
               "Tsamardinos et al., Bootstrapping the out-of-sample predictions (Machine Learning 2018)", "taken off"),
+    _practice("evaluate.training-spread", "evaluate", "Chance in training is told apart from chance in the test rows.",
+              "Bouthillier et al., Accounting for Variance (MLSys 2021); Efron & Stein (1981)", "standard error"),
     _practice("evaluate.nested", "evaluate", "The whole choice of a model is repeated in outer folds.",
               "Varma & Simon (BMC Bioinformatics 2006); Nadeau & Bengio (Machine Learning 2003)", "mean of the folds"),
     _practice("evaluate.group-rates", "evaluate", "What the model does to groups named as sensitive is measured.",

@@ -305,6 +305,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 forecast=found.forecast,
                 selection=exam.selection,
                 nested=outer,
+                spread=exam.spread,
                 coverage=exam.coverage,
                 unusual=exam.unusual,
                 seal=seal,

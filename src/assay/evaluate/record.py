@@ -16,6 +16,7 @@ from assay.evaluate.fair.record import Fairness
 from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.shown_record import SeenSeries as SeenSeries
 from assay.evaluate.shown_record import Thumbnail as Thumbnail
+from assay.evaluate.spread_record import Spread
 from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.rate_curve import RateCurve
@@ -374,6 +375,7 @@ class Report(Record):
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
+    spread: Spread | None = None
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
     seal: Seal | None = None

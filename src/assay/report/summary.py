@@ -130,6 +130,14 @@ def _enough_rows(report: Report) -> Reason | None:
     return Reason(f"Only {counted(rows, 'row')} were scored: the interval is wide, and itself uncertain.", "caution")
 
 
+def _steady(report: Report) -> Reason | None:
+    """A score that the seed moves by more than the test rows do is less certain than its interval says."""
+    found = report.spread
+    if found is None or not 0.0 < found.test_error < found.train_error:
+        return None
+    return Reason("Another seed would move the score by more than other test rows would: see the scores.", "caution")
+
+
 def _audited(report: Report) -> Reason:
     serious = sum(finding.severity.value == "serious" for finding in report.findings)
     warned = sum(finding.severity.value == "warning" for finding in report.findings)
@@ -173,6 +181,7 @@ def _interrupted(report: Report) -> Reason | None:
 TRUST: tuple[Callable[[Report], Reason | None], ...] = (
     _sealed,
     _enough_rows,
+    _steady,
     _audited,
     _followed,
     _calibrated,

@@ -40,7 +40,7 @@ from assay.evaluate.carried.record import CoverageReport
 from assay.evaluate.carried.regions import Judged as Answered
 from assay.evaluate.clusters import clusters_of
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair.examine import fairness_of
+from assay.evaluate.fair.examine import BY_LABEL, fairness_of, giving
 from assay.evaluate.fair.groups import learn_cuts
 from assay.evaluate.fair.record import Fairness
 from assay.evaluate.forecast.exam import Judged, assess_forecasts
@@ -228,9 +228,11 @@ def _groups_of(
     told = Report.read(bundle.directory / REPORT).fairness
     cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
     positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
+    labels = bundle.schema.is_multilabel
     return fairness_of(
         rows, bundle.schema, answers, config, cuts=cuts, part="new", absent=absent,
-        decides=bundle.rule, decided=bundle.rule.told(positive),
+        decides=giving(bundle.manifest.thresholds) if labels else bundle.rule,
+        decided=BY_LABEL if labels else bundle.rule.told(positive),
     )  # fmt: skip
 
 

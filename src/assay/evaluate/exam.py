@@ -284,7 +284,10 @@ def _sit_labels(
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
-    found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
+    groups = examine_groups(
+        split, rows, schema, outputs[0].prediction, config, labels=model.head.thresholds, seed=seed, ledger=ledger
+    )
+    found = replace(found, fairness=groups)
     looked = inspect(
         model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
         lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,

@@ -171,7 +171,8 @@ def sit(
         model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
     calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
-    tested = None if split.test is None else tested_of(rows, answers, schema)
+    decides = model.head.thresholds or ()
+    tested = None if split.test is None else tested_of(rows, answers, schema, decides, model.head.costs)
     spread = _spread(model, split, rows, raw, schema, measure, found, config, seed, ledger)
     return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, spread)
 
@@ -295,7 +296,11 @@ def _sit_labels(
     coverage, unusual = prove(
         model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
-    return Exam(found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual, spread=spread)
+    given_from = model.head.thresholds or ()
+    tested = None if split.test is None else tested_of(rows, outputs[0].prediction, schema, given_from, ())
+    return Exam(
+        found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual, tested=tested, spread=spread
+    )
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -80,7 +80,8 @@ class Selection(Record):
 class Nested(Record):
     """The score of the whole way of choosing a model, repeated in outer folds that it never chose by.
 
-    scores: of each fold. estimate: their mean. rows: that were judged. seconds: of all folds.
+    scores: of each fold. estimate: their mean. rows: that were judged. seconds: of all folds. ratio: rows that judge
+    for each row that is learned from. folds: a hash of the rows and of their folds; none where a fold has no score.
     """
 
     metric: str
@@ -90,6 +91,8 @@ class Nested(Record):
     estimate: Estimate
     rows: int
     seconds: float
+    ratio: float = 0.0
+    folds: str = ""
 
 
 class LeaderboardRow(Record):

@@ -310,6 +310,8 @@ _ALL = (
               "Geman, Bienenstock & Doursat, Bias/Variance Dilemma (Neural Computation 1992)", "gap of the losses"),
     _practice("evaluate.learning-curve", "evaluate", "What more training rows would bring is measured on fewer.",
               "Hestness et al. (2017); Viering & Loog, The Shape of Learning Curves (TPAMI 2023)", "twice the rows"),
+    _practice("evaluate.capacity-curve", "evaluate", "What a wider network would bring is measured on small ones.",
+              "Geman et al. (1992); Belkin et al., Reconciling modern machine learning (PNAS 2019)", "width that does"),
     _practice("evaluate.robustness", "evaluate", "What missing, noisy and unseen cells cost is measured.",
               "Hendrycks & Dietterich, Robustness to Common Corruptions (ICLR 2019)", "loss that is added"),
     # synthetic rows

@@ -87,6 +87,11 @@ class EvaluateConfig(Record):
         description="Train small networks on an eighth to all of the training rows, to say what more rows would bring; "
         "auto does where time is left over.",
     )
+    capacity_curve: bool | Literal["auto"] = Field(
+        "auto",
+        description="Train small networks from very narrow to wide, to say whether a larger network would help; auto "
+        "does where time is left over.",
+    )
 
     @field_validator("calibrate", mode="after")
     @classmethod

@@ -162,8 +162,9 @@ def sit(
     decision = None
     if model.decided is not None:
         decision = decision_report(
-            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
-        )
+            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed,
+            rivals=[(output.name, output.rule(output.prediction)) for output in outputs[1:]],
+        )  # fmt: skip
     looked = inspect(
         model, split, judged(model, split, unlearned), rows, outputs, schema, config, answer, seed=seed, ledger=ledger,
     )  # fmt: skip

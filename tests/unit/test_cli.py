@@ -354,6 +354,8 @@ def test_named_slices_of_new_rows_are_scored_or_refused_in_words(small_run, adul
     assert young["condition"] == "sex = Male & age < 40"
     assert main(["evaluate", run, str(rows), *named]) == 0
     shown = " ".join(capsys.readouterr().out.split())
+    assert "The positive class is decided from a probability of 0." in shown
+    assert "Lift at 10%: " in shown
     assert f"age >= 40: {old['rows']} rows, AUROC {old['score']['value']:.3f}" in shown
     assert main(["evaluate", run, str(rows), "--slice", "agee >= 40"]) == 2
     assert "'agee' is none of them" in capsys.readouterr().err

@@ -69,6 +69,21 @@ def decision_report(
     )  # fmt: skip
 
 
+def decided_again(
+    made: DecisionReport, schema: Schema, truth: NDArray[Any], answers: Floats, weight: Floats | None, rule: Rule,
+    config: EvaluateConfig, *, seed: int,
+) -> DecisionReport | None:  # fmt: skip
+    """The decisions of a saved model on new rows, in the costs and the order that its run was given.
+
+    Args:
+        made: what the run said of its test rows.
+    """
+    costs = tuple(cost for row in made.costs for cost in row) if made.has_costs else ()
+    options = config.model_copy(update={"costs": costs, "order": made.order})
+    choice = DecisionChoice(made.aim, made.reason, costs=made.costs)
+    return decision_report(schema, truth, answers, weight, rule, choice, options, seed=seed)
+
+
 def trade_off(positive: NDArray[np.bool_], probability: Floats, weight: Floats | None, costs: Costs) -> Trade | None:
     """Precision, recall, F1 and cost from each threshold on, thinned; None without rows of both classes."""
     share = np.ones(len(positive)) if weight is None else weight

@@ -7,7 +7,7 @@ from assay.data.decision import LIKELIEST, DecisionChoice, Rule
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.decision.exam import decision_report
+from assay.evaluate.decision.exam import decided_again, decision_report
 from assay.evaluate.decision.metrics import class_distance, expected_cost, lift_at, quadratic_kappa
 from assay.evaluate.decision.order import check_order, is_ordered
 from assay.evaluate.decision.thresholds import choose_rule
@@ -166,3 +166,17 @@ def test_classes_have_the_order_that_was_given():
 def test_an_order_that_is_none_is_refused(order, classes, says):
     with pytest.raises(ConfigError, match=says):
         check_order(order, schema(classes))
+
+
+def test_new_rows_are_judged_by_the_costs_and_the_order_of_the_run():
+    truth, stated = rows(500)
+    config = CONFIG.model_copy(update={"costs": (1.0, 4.0)})
+    rule, choice = Rule((0.2,)), DecisionChoice("cost", "by costs", costs=((0, 1), (4, 0)))
+    made = decision_report(schema(("no", "yes")), truth, stated, None, rule, choice, config, seed=0)
+    other, seen = rows(300, seed=7)
+    again = decided_again(made, schema(("no", "yes")), other, seen, None, rule, CONFIG, seed=0)
+    assert again.scores[0].value == pytest.approx(expected_cost(other, rule(seen), ((0, 1), (4, 0))))
+    assert (again.threshold, again.has_costs, again.aim) == (0.2, True, "cost")
+    free = decision_report(schema(("no", "yes")), truth, stated, None, rule, choice, CONFIG, seed=0)
+    again = decided_again(free, schema(("no", "yes")), other, seen, None, rule, CONFIG, seed=0)
+    assert [score.name for score in again.scores] == ["lift"]

@@ -30,14 +30,20 @@ from assay.evaluate.slices.conditions import Condition
 from assay.evaluate.slices.named import decoded_for, named_slices
 
 
+def _report_of(bundle: Bundle) -> Report | None:
+    """The report of the run; None in a copy of the bundle that it was removed from."""
+    path = bundle.directory / REPORT
+    return Report.read(path) if path.is_file() else None
+
+
 def decisions_of(
     bundle: Bundle, rows: Rows, answers: NDArray[np.float64], schema: Schema, config: EvaluateConfig
 ) -> DecisionReport | None:
     """What the decisions are worth on new rows; None where the run had nothing to say of its own."""
-    made = Report.read(bundle.directory / REPORT).decision
-    if made is None:
+    report = _report_of(bundle)
+    if report is None or report.decision is None:
         return None
-    return decided_again(made, schema, rows.target, answers, rows.weight, bundle.rule, config, seed=0)
+    return decided_again(report.decision, schema, rows.target, answers, rows.weight, bundle.rule, config, seed=0)
 
 
 def slices_of(
@@ -58,7 +64,8 @@ def groups_of(
     """Rates of the groups of new rows, in the bands of numbers that the run cut."""
     if not bundle.schema.sensitive:
         return None
-    told = Report.read(bundle.directory / REPORT).fairness
+    report = _report_of(bundle)
+    told = None if report is None else report.fairness
     cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
     positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
     labels = bundle.schema.is_multilabel

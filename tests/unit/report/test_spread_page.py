@@ -2,7 +2,7 @@
 
 from assay.evaluate.record import Estimate
 from assay.evaluate.spread_record import MemberScores, Spread
-from assay.report import spread_page
+from assay.report import spread_page, story
 from assay.report.card import draw_card
 from assay.report.page import draw_page
 from assay.report.summary import statements
@@ -45,3 +45,21 @@ def test_a_seed_that_matters_more_than_the_rows_is_a_reason_for_care(report):
 
     assert any("Another seed would move" in text for text in reasons(told(report, train=0.005)))
     assert not any("Another seed would move" in text for text in reasons(told(report)))
+
+
+def test_a_lead_that_another_seed_might_turn_is_a_reason_for_care(report):
+    rival = story.best_baseline(report)
+    made = story.comparison_with(report, rival, report.primary)
+    lead = made.model_copy(
+        update={"verdict": "better", "difference": Estimate(value=0.004, low=0.001, high=0.007, method="DeLong")}
+    )
+    others = tuple(each for each in report.comparisons if each != made)
+    ahead = report.model_copy(update={"comparisons": (lead, *others)})
+
+    def said(found):
+        texts = [reason.text for each in statements(found) for reason in each.reasons]
+        return any("is little beside what another seed" in text for text in texts)
+
+    assert said(told(ahead, train=0.0025))
+    assert not said(told(ahead, train=0.0015))
+    assert not said(ahead)

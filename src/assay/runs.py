@@ -16,7 +16,7 @@ import polars as pl
 
 from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
-from assay.bundle.new_rows import covered, decisions_of, groups_of, slices_of
+from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
 from assay.data.config import DataConfig, SplitConfig
@@ -172,6 +172,7 @@ def evaluate(
         absent = tuple(name for name in schema.sensitive if name not in table.frame.columns)
         check_columns(named, table.frame.columns)
         rows = complete(with_columns(table, schema, "test", spares=absent), schema, "test")
+        note_left_out(table, rows, schema, tell)
         options = unsealed(bundle.directory, rows, schema, settings.evaluate, allowed=sealed, tell=tell)
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)

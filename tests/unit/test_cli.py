@@ -361,6 +361,17 @@ def test_named_slices_of_new_rows_are_scored_or_refused_in_words(small_run, adul
     assert "'agee' is none of them" in capsys.readouterr().err
 
 
+def test_rows_without_a_target_are_counted_and_all_of_them_refused(small_run, adult_small, tmp_path, capsys):
+    run, rows = str(small_run.directory), tmp_path / "rows.csv"
+    place = pl.int_range(pl.len())
+    adult_small.head(60).with_columns(income=pl.when(place % 3 > 0).then("income")).write_csv(rows)
+    assert main(["evaluate", run, str(rows)]) == 0
+    assert "20 of 60 rows have no 'income' and are left out" in capsys.readouterr().err
+    adult_small.head(60).with_columns(income=pl.lit(None, pl.String)).write_csv(rows)
+    assert main(["evaluate", run, str(rows)]) == 2
+    assert "all 60 rows of 'rows.csv' lack it" in capsys.readouterr().err
+
+
 # Going on -------------------------------------------------------------------------------------------
 
 

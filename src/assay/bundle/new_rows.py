@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from assay.bundle.load import Bundle
 from assay.bundle.manifest import REPORT
 from assay.data.columns import as_category
+from assay.data.read import Table
 from assay.data.rows import Rows
 from assay.data.schema import Schema
+from assay.errors import DataError
 from assay.evaluate.carried.coverage import prove
 from assay.evaluate.carried.record import CoverageReport
 from assay.evaluate.carried.regions import Judged as Answered
@@ -90,3 +92,19 @@ def covered(
         None if placed is None else placed.distance, None if placed is None else placed.coordinates,
     )  # fmt: skip
     return prove(regions, judged, schema.classes, confidence)
+
+
+def note_left_out(table: Table, rows: Rows, schema: Schema, tell: Callable[[str], None] | None) -> None:
+    """Tell of the rows without a target, which cannot be scored.
+
+    Raises:
+        DataError: no row has one.
+    """
+    left = table.frame.height - len(rows)
+    if not len(rows):
+        raise DataError(
+            f"rows must have {schema.target!r} to be scored on", f"all {left:,} rows of {table.source.name!r} lack it",
+            "Give rows with their target; assay predict answers those without.",
+        )  # fmt: skip
+    if left and tell is not None:
+        tell(f"{left:,} of {table.frame.height:,} rows have no {schema.target!r} and are left out")

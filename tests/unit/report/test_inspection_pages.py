@@ -182,6 +182,6 @@ def test_what_a_wider_network_would_bring_is_told_and_drawn(with_look, hostile_t
     assert "<script>alert" not in page
     picture = fit_page.capacity(looked)
     assert "width 16 does" in picture.svg
-    assert "400 to 25,600 parameters, on 8,000 training rows" in picture.caption
+    assert "400 to 25\u202f600 parameters, on 8\u202f000 training rows" in picture.caption
     assert "evaluate.capacity_curve=true" not in page
     ElementTree.fromstring(picture.svg)

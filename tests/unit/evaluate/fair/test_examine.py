@@ -294,13 +294,6 @@ def test_columns_that_new_rows_lack_are_named():
     assert [attribute.problem for attribute in found.attributes] == ["", "these rows do not have the column"]
 
 
-def test_labels_that_do_not_exclude_each_other_are_not_measured_and_it_is_said():
-    rows, schema = judged(people())
-    schema = schema.model_copy(update={"task": Task.MULTILABEL})
-    found = fairness_of(rows, schema, np.empty(0), CONFIG, cuts=(), part="test")
-    assert "any number of labels" in found.attributes[0].problem
-
-
 def topics(names, rows=600, seed=4):
     """A table with a sensitive column and labels; the second label is missed in half of the rows of `b`."""
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ from assay.data.rows import Rows, joined, sample_of
 from assay.errors import BundleError, ConfigError, DataError
 from assay.evaluate.earned import ABLATION, Ablation, Measured, Unmeasured, told_apart
 from assay.evaluate.kept import kept_of
-from assay.evaluate.metrics import METRICS, metric
+from assay.evaluate.metrics import metric, metrics_of
 from assay.evaluate.record import Report
 from assay.ledger import Ledger
 from assay.locking import locked
@@ -38,7 +38,7 @@ from assay.report.page import draw_page
 from assay.request import Request
 from assay.runs import read_tables, seal_tables
 from assay.search.ablation_design import Design, asked_practices, designed
-from assay.search.ablation_effects import Asked, computed_effect, trained_effect
+from assay.search.ablation_effects import Asked, computed_effect, measured_by, trained_effect
 from assay.search.ablation_trials import Fit, Fold, Trials
 from assay.train.budget import Budget
 from assay.train.device import using_threads
@@ -143,8 +143,8 @@ def _opened(directory: Path) -> tuple[Report, RunConfig]:
         raise BundleError(f"{str(directory)!r} must be the directory of a finished run", came, "Check the path.")
     report = Report.read(directory / REPORT)
     task = report.table_schema.task
-    if task not in METRICS or report.table_schema.windowing is not None:
-        raise ConfigError("practices are measured for classes and single values", f"the task is {task.value}",
+    if not metrics_of(task) or report.table_schema.windowing is not None:
+        raise ConfigError("practices are measured for classes, labels and single values", "the run is a forecast",
                           "Fit twice, with and without a practice, and `assay compare` the runs.")  # fmt: skip
     return report, compose(None, directory / CONFIG)
 
@@ -174,20 +174,20 @@ def _measured(
     for note in design.notes:
         watch.note(note)
     folds: list[Fold] = []
-    is_over = True
+    is_over, judged_by = True, measured_by(schema, report.primary)
     if design.offs:
         trials = Trials(
-            design, _some(rows, design.rows, config.seed), schema, config.data.split, fit, report.primary,
+            design, _some(rows, design.rows, config.seed), schema, config.data.split, fit, judged_by,
             seed=config.seed, folder=directory / _FOLDER, identity=_identity(report, config), budget=budget,
             watch=watch,
         )  # fmt: skip
         folds = trials.run()
         is_over = not trials.ended
     watch.stage("compare")
-    asks = Asked(schema, report.primary, config.evaluate.confidence, config.evaluate.bootstrap, config.seed)
+    asks = Asked(schema, judged_by, config.evaluate.confidence, config.evaluate.bootstrap, config.seed)
     found, unmeasured = _effects(directory, design, folds, asks)
     return Ablation(
-        run=report.name, data=report.source.name, target=schema.target, label=metric(schema.task, report.primary).label,
+        run=report.name, data=report.source.name, target=schema.target, label=metric(schema.task, judged_by).label,
         proper_label=asks.proper.label, confidence=asks.confidence, network=design.family or "",
         rows=design.rows if design.offs else 0, of_rows=len(rows), passes=design.passes, folds=design.folds,
         seeds=design.seeds, notes=design.notes, effects=told_apart(found, asks.confidence),

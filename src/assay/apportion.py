@@ -35,7 +35,7 @@ _SAVING_TEXTS, _SAVING_TUNED, _SAVING_SERIES, _SAVING_WINDOWS, _SAVING_PICTURES,
 _PLAIN_TEXTS = {"text_encoder": "none", "text_grams": 0}
 #: Share of the time left that the baselines may take.
 _BASELINE_SHARE = 0.15
-#: Share of the budget that a learning curve takes where it is asked for.
+#: Share of the budget that a curve of small networks takes where it is asked for.
 _CURVE_SHARE = 0.2
 
 
@@ -77,9 +77,9 @@ def seconds_after_training(
 
 
 def curve_seconds(config: RunConfig, budget: Budget) -> float:
-    """What is held back for a learning curve that was asked for."""
-    is_kept = config.evaluate.learning_curve is True and not math.isinf(budget.seconds)
-    return _CURVE_SHARE * budget.seconds if is_kept else 0.0
+    """What is held back for the curves that were asked for."""
+    asked = (config.evaluate.learning_curve is True) + (config.evaluate.capacity_curve is True)
+    return 0.0 if math.isinf(budget.seconds) else _CURVE_SHARE * asked * budget.seconds
 
 
 def baseline_seconds(budget: Budget, after: float) -> float | None:

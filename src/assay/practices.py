@@ -282,6 +282,8 @@ _ALL = (
               "Recht et al., Do ImageNet Classifiers Generalize (ICML 2019)", "difference"),
     _practice("evaluate.selection-bias", "evaluate", "What choosing by validation rows flatters by is taken off.",
               "Tsamardinos et al., Bootstrapping the out-of-sample predictions (Machine Learning 2018)", "taken off"),
+    _practice("evaluate.training-spread", "evaluate", "Chance in training is told apart from chance in the test rows.",
+              "Bouthillier et al., Accounting for Variance (MLSys 2021); Efron & Stein (1981)", "standard error"),
     _practice("evaluate.nested", "evaluate", "The whole choice of a model is repeated in outer folds.",
               "Varma & Simon (BMC Bioinformatics 2006); Nadeau & Bengio (Machine Learning 2003)", "mean of the folds"),
     _practice("evaluate.group-rates", "evaluate", "What the model does to groups named as sensitive is measured.",
@@ -308,6 +310,8 @@ _ALL = (
               "Geman, Bienenstock & Doursat, Bias/Variance Dilemma (Neural Computation 1992)", "gap of the losses"),
     _practice("evaluate.learning-curve", "evaluate", "What more training rows would bring is measured on fewer.",
               "Hestness et al. (2017); Viering & Loog, The Shape of Learning Curves (TPAMI 2023)", "twice the rows"),
+    _practice("evaluate.capacity-curve", "evaluate", "What a wider network would bring is measured on small ones.",
+              "Geman et al. (1992); Belkin et al., Reconciling modern machine learning (PNAS 2019)", "width that does"),
     _practice("evaluate.robustness", "evaluate", "What missing, noisy and unseen cells cost is measured.",
               "Hendrycks & Dietterich, Robustness to Common Corruptions (ICLR 2019)", "loss that is added"),
     # synthetic rows

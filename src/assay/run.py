@@ -24,6 +24,7 @@ from assay.data.schema import Kind, Task
 from assay.data.split import Split
 from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import fit_baselines
+from assay.evaluate.capacity_curve import capacity_curve
 from assay.evaluate.carried.carry import carry, check_carried
 from assay.evaluate.decision.thresholds import check_decisions
 from assay.evaluate.exam import calibrate, sit, validation_answers
@@ -31,11 +32,11 @@ from assay.evaluate.forecast.baselines import fit_forecast_baselines
 from assay.evaluate.kept import Kept, keep
 from assay.evaluate.label_errors import find_label_errors
 from assay.evaluate.leaderboard import with_size
-from assay.evaluate.learning_curve import learning_curve, with_curve
+from assay.evaluate.learning_curve import learning_curve, with_curves
 from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Reference, Report, TrainedPart, Training
 from assay.evaluate.seen import see
-from assay.evaluate.slices.weak import check_slices
+from assay.evaluate.slices.named import check_slices
 from assay.ledger import Ledger
 from assay.models.reading import inputs_of
 from assay.models.timm_network import check_name
@@ -258,6 +259,10 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 encoder, split, schema, config.evaluate, is_own=own is not None,
                 budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
             )  # fmt: skip
+            capacity = capacity_curve(
+                encoder, split, schema, config.evaluate, is_own=own is not None,
+                budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
+            )  # fmt: skip
             twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
             model = carry(
                 model, validation_answers(model), split, schema, config.evaluate, seed=seed, ledger=ledger
@@ -305,12 +310,13 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 forecast=found.forecast,
                 selection=exam.selection,
                 nested=outer,
+                spread=exam.spread,
                 coverage=exam.coverage,
                 unusual=exam.unusual,
                 seal=seal,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
-                inspection=with_curve(exam.inspection, curve),
+                inspection=with_curves(exam.inspection, curve, capacity),
                 fairness=found.fairness,
                 parity=parity,
                 seen=see(model, split, schema, seed=seed),

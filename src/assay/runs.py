@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
+from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
 from assay.compose.run_config import RunConfig
 from assay.data.audit import Audit, examine
-from assay.data.columns import as_category
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
@@ -30,22 +29,16 @@ from assay.data.labelled import as_in, check_labels, find_labels, with_label_col
 from assay.data.picture_reader import placed
 from assay.data.picture_tables import is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
-from assay.data.rows import Rows, complete, with_columns
+from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import Split, seal
 from assay.data.stored import Spill, Stored
 from assay.evaluate.assess import Assessment, Output, assess
-from assay.evaluate.carried.coverage import prove
-from assay.evaluate.carried.record import CoverageReport
-from assay.evaluate.carried.regions import Judged as Answered
 from assay.evaluate.clusters import clusters_of
-from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair.examine import fairness_of
-from assay.evaluate.fair.groups import learn_cuts
-from assay.evaluate.fair.record import Fairness
 from assay.evaluate.forecast.exam import Judged, assess_forecasts
 from assay.evaluate.multilabel.exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
+from assay.evaluate.slices.named import check_columns, check_slices
 from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger, Outcome
 from assay.workspace import refuse_unfinished, scratch, staged
@@ -148,22 +141,26 @@ def evaluate(
     data: Any,  # noqa: ANN401
     *,
     sealed: bool = False,
+    slices: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Assessment:
     """Score a saved model on labelled rows that it was not trained on.
 
     Args:
         path: the run or the bundle. data: the rows.
+        slices: subgroups of the rows to score by themselves, as in `age >= 60 & sex = Female`.
         sealed: whether they may be test rows that the run sealed: that look is counted, and intervals are corrected.
         tell: is told what the user should know.
 
     Raises:
         BundleError: the model cannot be loaded, or its run is not finished.
         DataError: the data cannot be read, or lacks the target or a column of the model.
-        ConfigError: they are rows that the run sealed, and `sealed` does not say that they may be.
+        ConfigError: they are rows that the run sealed, and `sealed` does not say that they may be; or a slice cannot
+            be read.
     """
     refuse_unfinished(Path(path))
     bundle, settings = load(path), RunConfig()
+    named = check_slices(slices, bundle.schema)
     with scratch() as folder:
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
@@ -173,11 +170,14 @@ def evaluate(
         table = with_label_column(_folded(raw, schema.folding), schema.labelling, schema.target)
         table = _seen_from(data, table, schema)
         absent = tuple(name for name in schema.sensitive if name not in table.frame.columns)
+        check_columns(named, table.frame.columns)
         rows = complete(with_columns(table, schema, "test", spares=absent), schema, "test")
+        note_left_out(table, rows, schema, tell)
         options = unsealed(bundle.directory, rows, schema, settings.evaluate, allowed=sealed, tell=tell)
         begun = time.monotonic()
         answers = bundle.answer(rows.frame).astype(np.float64)
         seconds = time.monotonic() - begun
+        within = slices_of(bundle, named, rows, answers, schema, options, folder, settings.data.encode.picture_side)
     described = f"the model in {bundle.directory.name} on {table.source.name}"
     network = Output("network", "network", described, answers, 0.0, seconds, bundle.rule)
     if schema.is_multilabel:
@@ -190,40 +190,11 @@ def evaluate(
         )  # fmt: skip
     return replace(
         found,
-        fairness=_groups_of(bundle, rows, absent, answers, options),
-        coverage=_covered(bundle, rows, answers, schema, options.confidence),
+        fairness=groups_of(bundle, rows, absent, answers, options),
+        coverage=covered(bundle, rows, answers, schema, options.confidence),
+        slices=within,
+        decision=decisions_of(bundle, rows, answers, schema, options),
     )
-
-
-def _groups_of(
-    bundle: Bundle, rows: Rows, absent: Sequence[str], answers: np.ndarray, config: EvaluateConfig
-) -> Fairness | None:
-    """Rates of the groups of new rows, in the bands of numbers that the run cut."""
-    if not bundle.schema.sensitive:
-        return None
-    told = Report.read(bundle.directory / REPORT).fairness
-    cuts = learn_cuts(rows, bundle.schema) if told is None else told.cuts
-    positive = bundle.schema.classes[-1] if bundle.schema.classes else ""
-    return fairness_of(
-        rows, bundle.schema, answers, config, cuts=cuts, part="new", absent=absent,
-        decides=bundle.rule, decided=bundle.rule.told(positive),
-    )  # fmt: skip
-
-
-def _covered(
-    bundle: Bundle, rows: Rows, answers: NDArray[np.float64], schema: Schema, confidence: float
-) -> CoverageReport | None:
-    """What the model's sets or intervals hold of these rows; None where it has none."""
-    regions = bundle.manifest.regions
-    if regions is None or not len(rows):
-        return None
-    placed = bundle.place(rows.frame) if regions.needs_outline else None
-    column = regions.asks_for
-    judged = Answered(
-        answers, rows.target, None if column is None else tuple(as_category(rows.column(column)).to_list()),
-        None if placed is None else placed.distance, None if placed is None else placed.coordinates,
-    )  # fmt: skip
-    return prove(regions, judged, schema.classes, confidence)
 
 
 def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:

@@ -22,7 +22,7 @@ class Switch:
     options: of a run, by dotted names, with the values that switch it off; networks are trained anew with them.
     recomputed: what stands in place of training. part: the part of the model that is left out then.
     told: what was done instead, in words; by default the options.
-    only_classes: whether the practice means something for classes alone.
+    only_classes: whether the practice means something for classes and labels alone.
     metric: what it is judged by, where that is not the primary metric of the task.
     """
 

@@ -10,6 +10,7 @@ import pytest
 
 import assay
 from assay.bundle.load import load
+from assay.cli import main
 from assay.errors import ConfigError, DataError
 from assay.runs import evaluate
 
@@ -114,8 +115,6 @@ def test_the_file_alone_decides_as_the_bundle_does(run, films):
 
 
 def test_commands_write_words_and_score_new_rows(run, films, tmp_path, capsys):
-    from assay.cli.app import main
-
     films.head(30).write_parquet(tmp_path / "new.parquet")
     answers = tmp_path / "answers.csv"
     assert main(["predict", str(run.directory), str(tmp_path / "new.parquet"), "-o", str(answers)]) == 0
@@ -151,7 +150,7 @@ def test_joined_words_and_columns_are_the_same_task(films, tmp_path):
     assert second.report().table_schema.target == "drama, funny, long and 1 more"
     assert set(second.predict(wide)["prediction"].explode().drop_nulls()) <= set(LABELS)
     assert "--target drama,funny,long,war" in second.report().command
-    assert {score.name for score in evaluate(second.directory, wide).scores[0].scores} >= {"hamming_loss"}
+    assert {score.name for score in evaluate(second.directory, wide, sealed=True).scores[0].scores} >= {"hamming_loss"}
 
 
 @pytest.mark.parametrize(
@@ -184,3 +183,32 @@ def test_a_table_of_pictures_has_labels(tmp_path):
     answers = run.predict(tmp_path / "things.parquet")
     assert answers.columns == ["prediction", "probability_red", "probability_top"]
     assert run.bundle.verify() <= 1e-5
+
+
+def test_what_practices_earned_is_measured_by_log_loss(tmp_path):
+    draw = np.random.default_rng(5)
+    seen = draw.normal(size=(300, 2))
+    frame = pl.DataFrame({"u": seen[:, 0], "v": seen[:, 1], "topics": ["|".join(
+        name for name, has in (("a", u > 0), ("b", v > 0), ("c", u + v > 1)) if has) for u, v in seen]})  # fmt: skip
+    options = ["model.name=mlp", "model.members=2", "model.width=16", "ensemble.folds=1", "train.epochs=6",
+               "evaluate.bootstrap=100", "evaluate.baselines=majority", "data.labels=|"]  # fmt: skip
+    made = assay.ablate(
+        assay.fit(frame, "topics", out=tmp_path / "run", budget="none", overrides=options).directory, frame,
+        practices=["train.clipping", "train.best-weights", "evaluate.calibration"], budget="none", seeds=1,
+    )  # fmt: skip
+    assert made.label == "Log loss"
+    effects = {effect.practice: effect for effect in made.effects}
+    unmeasured = {each.practice: each.reason for each in made.unmeasured}
+    assert not unmeasured
+    assert effects["train.best-weights"].pairs == 5
+    assert effects["evaluate.calibration"].way == "computed anew"
+    assert effects["evaluate.calibration"].gain.low <= effects["evaluate.calibration"].gain.value
+    assert all(effect.with_score > 0.0 for effect in made.effects)
+
+
+def test_runs_are_compared_by_their_own_thresholds(run, capsys):
+    assert main(["compare", str(run.directory), str(run.directory), "--json"]) == 0
+    (family,) = json.loads(capsys.readouterr().out)["families"]
+    assert (family["metric"], family["pairs"][0]["verdict"]) == ("f1_micro", "not distinguishable")
+    told = next(score for score in run.scores[0].scores if score.name == "f1_micro").estimate.value
+    assert family["scores"][0] == pytest.approx(told, abs=1e-6)

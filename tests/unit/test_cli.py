@@ -344,6 +344,34 @@ def test_show_compare_and_predict_on_a_real_run(small_run, adult_small, tmp_path
     assert json.loads(capsys.readouterr().out)["scores"][0]["kind"] == "network"
 
 
+def test_named_slices_of_new_rows_are_scored_or_refused_in_words(small_run, adult_small, tmp_path, capsys):
+    run, rows = str(small_run.directory), tmp_path / "rows.csv"
+    adult_small.head(120).write_csv(rows)
+    named = ["--slice", "age >= 40", "--slice", "sex = Male & age < 40"]
+    assert main(["evaluate", run, str(rows), *named, "--json"]) == 0
+    old, young = json.loads(capsys.readouterr().out)["slices"]["named"]
+    assert (old["condition"], old["rows"]) == ("age >= 40", adult_small.head(120).filter(pl.col("age") >= 40).height)
+    assert young["condition"] == "sex = Male & age < 40"
+    assert main(["evaluate", run, str(rows), *named]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The positive class is decided from a probability of 0." in shown
+    assert "Lift at 10%: " in shown
+    assert f"age >= 40: {old['rows']} rows, AUROC {old['score']['value']:.3f}" in shown
+    assert main(["evaluate", run, str(rows), "--slice", "agee >= 40"]) == 2
+    assert "'agee' is none of them" in capsys.readouterr().err
+
+
+def test_rows_without_a_target_are_counted_and_all_of_them_refused(small_run, adult_small, tmp_path, capsys):
+    run, rows = str(small_run.directory), tmp_path / "rows.csv"
+    place = pl.int_range(pl.len())
+    adult_small.head(60).with_columns(income=pl.when(place % 3 > 0).then("income")).write_csv(rows)
+    assert main(["evaluate", run, str(rows)]) == 0
+    assert "20 of 60 rows have no 'income' and are left out" in capsys.readouterr().err
+    adult_small.head(60).with_columns(income=pl.lit(None, pl.String)).write_csv(rows)
+    assert main(["evaluate", run, str(rows)]) == 2
+    assert "all 60 rows of 'rows.csv' lack it" in capsys.readouterr().err
+
+
 # Going on -------------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,15 @@ Slice = Annotated[
         show_default="none",
     ),
 ]
+SliceOfRows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        metavar="CONDITION",
+        help="A subgroup of DATA to score by itself: 'age >= 60', 'sex = Female & hours < 20'. Repeatable.",
+        show_default="none",
+    ),
+]
 Positive = Annotated[
     str | None,
     typer.Option(metavar="CLASS", help="The positive class of a binary target.", show_default="inferred"),

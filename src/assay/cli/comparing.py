@@ -36,6 +36,22 @@ def families_of(paths: Sequence[Path], reports: Sequence[Report]) -> list[Family
         if len(places) > 1:
             tested = [kept_of(_run_of(paths[place])).tested for place in places]
             found.append(family(task, [str(paths[place]) for place in places], tested, confidence, 1000))
+    return [*found, *_of_folds(paths, reports, confidence)]
+
+
+def _of_folds(paths: Sequence[Path], reports: Sequence[Report], confidence: float) -> list[Family]:
+    """The runs by the outer folds that they have in common, where their whole choice was repeated in such."""
+    from assay.evaluate.versus import fold_family
+
+    sets: dict[str, list[int]] = {}
+    for place, report in enumerate(reports):
+        if report.nested is not None and report.nested.folds:
+            sets.setdefault(report.nested.folds, []).append(place)
+    found = []
+    for places in sets.values():
+        nested = [each for place in places if (each := reports[place].nested) is not None]
+        if len(places) > 1:
+            found.append(fold_family([str(paths[place]) for place in places], nested, confidence))
     return found
 
 
@@ -65,7 +81,7 @@ def print_families(families: Sequence[Family], *, same_rows: bool) -> None:
                 )
             console.print(table)
             tests = ", ".join(dict.fromkeys(pair.test for pair in each.pairs))
-            console.print(f"{tests}; p-values are Holm's over {len(each.pairs)} on the same {each.rows:,} test rows.")
+            console.print(f"{tests}; p-values are Holm's over {len(each.pairs)} on the same {each.where}.")
             for group in each.groups[:_MOST_GROUPS]:
                 if len(group) > 1:
                     console.print(f"cannot tell apart: {', '.join(group)}")

@@ -17,7 +17,9 @@ from assay.errors import BundleError, ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from assay.evaluate.decision.record import DecisionReport
     from assay.evaluate.fair.record import Fairness
+    from assay.evaluate.inspection_record import Slices
     from assay.evaluate.record import Estimate, LabelScores, ModelScores, Report
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="Rows with the columns the model was trained on.")]
@@ -73,12 +75,13 @@ def evaluate(
             show_default="off",
         ),
     ] = False,
+    slices: take.SliceOfRows = None,
     as_json: take.Json = False,
 ) -> None:
     """Score a model on new rows that have the target, with intervals."""
     from assay.runs import evaluate as run_evaluate  # scipy for the intervals
 
-    found = run_evaluate(model, data, sealed=sealed, tell=_note)
+    found = run_evaluate(model, data, sealed=sealed, slices=slices or (), tell=_note)
     scores = found.scores
     if as_json:
         content: dict[str, object] = {"model": str(model), "scores": [one.model_dump(mode="json") for one in scores]}
@@ -88,9 +91,15 @@ def evaluate(
             content["fairness"] = found.fairness.model_dump(mode="json")
         if found.coverage is not None:
             content["coverage"] = found.coverage.model_dump(mode="json")
+        if found.decision is not None:
+            content["decision"] = found.decision.model_dump(mode="json", exclude={"trade", "gains"})
+        if found.slices is not None:
+            content["slices"] = found.slices.model_dump(mode="json")
         take.print_json(content)
         return
     take.console().print(_score_table([one.name for one in scores], scores))
+    if found.decision is not None:
+        _print_decisions(found.decision)
     if found.labels:
         take.console().print(_label_table(found.labels))
     if found.fairness is not None:
@@ -99,6 +108,27 @@ def evaluate(
         from assay.report.carried_page import line
 
         take.console().print(f"{line(found.coverage, 'row')}.")
+    if found.slices is not None:
+        _print_slices(found.slices)
+
+
+def _print_decisions(found: DecisionReport) -> None:
+    """From where on the positive class is decided, and scores of the decisions with their intervals."""
+    from assay.report.decision_page import score_cells
+
+    for score in found.scores:
+        value, span = score_cells(score)
+        take.console().print(f"{score.label}: {value}" + (f" [{span.replace(' to ', ', ')}]" if span else ""))
+    if found.threshold is not None:
+        take.console().print(f"The positive class is decided from a probability of {found.threshold:.3g} on.")
+
+
+def _print_slices(found: Slices) -> None:
+    """A sentence for each slice that was named."""
+    from assay.report.slices_page import line
+
+    for each in found.named:
+        take.console().print(line(each, found, "row"))
 
 
 def _note(text: str) -> None:

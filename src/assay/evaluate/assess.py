@@ -17,7 +17,9 @@ from assay.evaluate.carried.record import CoverageReport
 from assay.evaluate.clusters import FEW_CLUSTERS
 from assay.evaluate.compare import advice, comparisons, paired_test
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.decision.record import DecisionReport
 from assay.evaluate.fair.record import Fairness
+from assay.evaluate.inspection_record import Slices
 from assay.evaluate.intervals import estimates, units
 from assay.evaluate.metrics import METRICS, PRIMARY, Floats, Metric, confusion_matrix
 from assay.evaluate.record import (
@@ -70,6 +72,7 @@ class Assessment:
     labels: the network's scores of each label, where a row has any number of them.
     fairness: rates of the groups of sensitive columns, where some are named.
     coverage: of the sets or intervals of a saved model, where it is scored on new rows.
+    slices: that were named, where a saved model is scored on new rows. decision: on such rows.
     """
 
     scores: tuple[ModelScores, ...]
@@ -85,6 +88,8 @@ class Assessment:
     labels: tuple[LabelScores, ...] = ()
     fairness: Fairness | None = None
     coverage: CoverageReport | None = None
+    slices: Slices | None = None
+    decision: DecisionReport | None = None
 
 
 def assess(

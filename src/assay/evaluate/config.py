@@ -79,6 +79,11 @@ class EvaluateConfig(Record):
         description="Cost of a false positive and of a false negative, as 1,5; or of every decision (columns) by what "
         "is true (rows), row by row.",
     )
+    order: tuple[str, ...] = Field(
+        (),
+        description="Order of the classes from the lowest to the highest, as low,medium,high: scores then count how "
+        "many classes a decision is off. Classes that are numbers have one.",
+    )
     slices: tuple[str, ...] = Field(
         (), description="Subgroups of the test rows to score, as in 'age >= 60 & sex = Female'; --slice names one."
     )
@@ -86,6 +91,11 @@ class EvaluateConfig(Record):
         "auto",
         description="Train small networks on an eighth to all of the training rows, to say what more rows would bring; "
         "auto does where time is left over.",
+    )
+    capacity_curve: bool | Literal["auto"] = Field(
+        "auto",
+        description="Train small networks from very narrow to wide, to say whether a larger network would help; auto "
+        "does where time is left over.",
     )
 
     @field_validator("calibrate", mode="after")

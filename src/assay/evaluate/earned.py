@@ -22,7 +22,8 @@ from assay._imports import require
 from assay.data.schema import Task
 from assay.evaluate.compare import holm
 from assay.evaluate.intervals import bootstrap_interval, bootstrap_name, sample_count
-from assay.evaluate.metrics import Floats, Metric, Scorer
+from assay.evaluate.metrics import Floats, Metric
+from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.record import Estimate
 from assay.evaluate.selection import draws
 from assay.records import Record
@@ -170,7 +171,7 @@ def gain_by_rows(
 
     without: answers of which the mean of the scores is compared with. groups: rows of one are drawn together, (n,).
     """
-    first, others = Scorer(task, truth, with_it), [Scorer(task, truth, each) for each in without]
+    first, others = scorer_for(task, truth, with_it), [scorer_for(task, truth, each) for each in without]
     sign = 1.0 if measure.higher_is_better else -1.0
 
     def gains(weights: Floats) -> Floats:
@@ -183,7 +184,8 @@ def gain_by_rows(
     name = f"paired {bootstrap_name(taken)}"
     if not np.isfinite(value) or len(truth) < 2:
         return Estimate(value=None, method=f"not defined: {measure.label} is not defined on these rows"), 1.0
-    strata = None if task is Task.REGRESSION or groups is not None else np.asarray(truth, np.int64)
+    is_of_classes = task in (Task.BINARY, Task.MULTICLASS)
+    strata = np.asarray(truth, np.int64) if is_of_classes and groups is None else None
     drawn = np.concatenate(
         [gains(counts * own) for counts in draws(len(truth), taken, seed, groups=groups, strata=strata)]
     )
@@ -201,7 +203,7 @@ def gain_by_rows(
 
 def score(task: Task, truth: NDArray[Any], answers: Floats, measure: Metric, weight: Floats | None = None) -> float:
     """The metric of these answers."""
-    return Scorer(task, truth, answers).values(weight, (measure.id,))[measure.id]
+    return scorer_for(task, truth, answers).values(weight, (measure.id,))[measure.id]
 
 
 def gain_by_folds(

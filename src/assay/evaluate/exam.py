@@ -36,12 +36,14 @@ from assay.evaluate.intervals import estimates
 from assay.evaluate.judged import judged
 from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
-from assay.evaluate.metrics import PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.metrics import LABEL_METRICS, PRIMARY, Floats, Metric, Scorer, metric
 from assay.evaluate.multilabel.calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.multilabel.exam import sit_labels
 from assay.evaluate.nested import answers_of
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import Calibration, Contribution, Estimate, Leaderboard, Selection
+from assay.evaluate.spread import spread_on_test
+from assay.evaluate.spread_record import Spread
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
@@ -52,7 +54,7 @@ class Exam:
 
     selection, leaderboard: None where it is not known what a model was chosen from. inspection: None of a forecast.
     coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
-    tested: what is kept of test rows.
+    tested: what is kept of test rows. spread: of the score, by test rows and by training.
     """
 
     assessment: Assessment
@@ -65,6 +67,7 @@ class Exam:
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
     tested: KeptTest | None = None
+    spread: Spread | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -159,8 +162,9 @@ def sit(
     decision = None
     if model.decided is not None:
         decision = decision_report(
-            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed
-        )
+            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed,
+            rivals=[(output.name, output.rule(output.prediction)) for output in outputs[1:]],
+        )  # fmt: skip
     looked = inspect(
         model, split, judged(model, split, unlearned), rows, outputs, schema, config, answer, seed=seed, ledger=ledger,
     )  # fmt: skip
@@ -168,8 +172,22 @@ def sit(
         model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
     calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
-    tested = None if split.test is None else tested_of(rows, answers, schema)
-    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested)
+    decides = model.head.thresholds or ()
+    tested = None if split.test is None else tested_of(rows, answers, schema, decides, model.head.costs)
+    spread = _spread(model, split, rows, raw, schema, measure, found, config, seed, ledger)
+    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, spread)
+
+
+def _spread(
+    model: Model, split: Split, rows: Rows, raw: NDArray[np.float32], schema: Schema, measure: Metric,
+    found: Assessment, config: EvaluateConfig, seed: int, ledger: Ledger,
+) -> Spread | None:  # fmt: skip
+    """What training anew would move the score by, beside what other test rows would."""
+    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
+    return spread_on_test(
+        model, rows, raw, schema, on_test, measure, with_folds=len(model.validation.target) != len(split.valid),
+        confidence=config.confidence, seed=seed, ledger=ledger,
+    )  # fmt: skip
 
 
 def _baseline_outputs(
@@ -258,16 +276,20 @@ def _sit_labels(
     ledger: Ledger,
 ) -> Exam:
     told = _described(model)
-    rows, outputs, found, calibration = sit_labels(
+    rows, outputs, raw, found, calibration = sit_labels(
         model, told, baselines, split, schema, config, seed=seed, ledger=ledger
     )
+    spread = _spread(model, split, rows, raw, schema, LABEL_METRICS[0], found, config, seed, ledger)
     given = contributions(
         lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
         a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
         ledger=ledger,
         thresholds=model.head.thresholds,
     )  # fmt: skip
-    found = replace(found, fairness=examine_groups(split, rows, schema, np.empty(0), config, seed=seed, ledger=ledger))
+    groups = examine_groups(
+        split, rows, schema, outputs[0].prediction, config, labels=model.head.thresholds, seed=seed, ledger=ledger
+    )
+    found = replace(found, fairness=groups)
     looked = inspect(
         model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
         lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,
@@ -275,7 +297,11 @@ def _sit_labels(
     coverage, unusual = prove(
         model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
-    return Exam(found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual)
+    given_from = model.head.thresholds or ()
+    tested = None if split.test is None else tested_of(rows, outputs[0].prediction, schema, given_from, ())
+    return Exam(
+        found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual, tested=tested, spread=spread
+    )
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -141,6 +141,35 @@ class LearningCurve(Record):
     seconds: float
 
 
+class CapacityPoint(Record):
+    """A point of a capacity curve: networks of one width, and their error on rows learned from and on others.
+
+    parameters: learned numbers of one network.
+    """
+
+    width: int
+    parameters: int
+    train: Estimate
+    valid: Estimate
+
+
+class CapacityCurve(Record):
+    """What a wider network brings. error: what it is called.
+
+    rows: learned from. enough: the smallest width that does as well as the best, as far as seeds can tell. is_rising:
+    whether the widest is better than all others. words: what that says.
+    """
+
+    error: str
+    model: str
+    rows: int
+    points: tuple[CapacityPoint, ...]
+    enough: int
+    is_rising: bool
+    words: str
+    seconds: float
+
+
 class Diagnosis(Record):
     """Training, validation and test losses beside those of the baselines, and what they say in plain words.
 
@@ -196,4 +225,5 @@ class Inspection(Record):
     mistakes: Mistakes | None = None
     diagnosis: Diagnosis | None = None
     curve: LearningCurve | None = None
+    capacity: CapacityCurve | None = None
     robustness: Robustness | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.rows import Part, Rows, joined
 from assay.data.split import Split
-from assay.train.model import Model
+
+if TYPE_CHECKING:  # torch, which scoring a saved model does without
+    from assay.train.model import Model
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.decision import Rule
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.errors import BundleError
+from assay.evaluate.clusters import clusters_of
 from assay.evaluate.looks import row_hashes
 
 Array = NDArray[Any]
@@ -32,15 +34,25 @@ MOST_NUMBERS = 16_000_000
 
 @dataclass(frozen=True)
 class KeptTest:
-    """What the model answered for the test rows: probabilities (n, K) or values (n,), float64.
+    """What the model answered for the test rows: probabilities (n, K), of labels (n, L), or values (n,), float64.
 
-    truth: class positions or values, (n,). weight: (n,) or None. rows: a hash of each, uint64 (n,).
+    truth: class positions or values, (n,), of labels 0 and 1 (n, L). weight: (n,) or None. rows: a hash of each,
+    uint64 (n,). clusters: places of what rows belong to, (n,); None where rows stand alone. thresholds, costs: how a
+    class is decided, or each label given, see `Rule`.
     """
 
     truth: Array
     answers: Floats
     weight: Floats | None
     rows: NDArray[np.uint64]
+    clusters: NDArray[np.int64] | None = None
+    thresholds: tuple[float, ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def rule(self) -> Rule:
+        """How one class follows from the probabilities."""
+        return Rule(self.thresholds, self.costs)
 
 
 @dataclass(frozen=True)
@@ -69,17 +81,27 @@ class Kept:
     judged: Judged | None = None
 
 
-def tested_of(rows: Rows, answers: Floats, schema: Schema) -> KeptTest:
-    """What is kept of the test rows."""
-    return KeptTest(rows.target, answers, rows.weight, row_hashes(rows, schema))
+def tested_of(
+    rows: Rows,
+    answers: Floats,
+    schema: Schema,
+    thresholds: Sequence[float],
+    costs: tuple[tuple[float, ...], ...],
+) -> KeptTest:
+    """What is kept of the test rows; thresholds and costs are those that the model decides by."""
+    together = clusters_of(rows, schema)
+    return KeptTest(rows.target, answers, rows.weight, row_hashes(rows, schema), together, tuple(thresholds), costs)
 
 
 def keep(directory: Path, kept: Kept) -> None:
     """Write the file into the directory of a run; answers that would be too large are left out."""
     arrays: dict[str, Array] = {}
     if kept.tested is not None and kept.tested.answers.size <= MOST_NUMBERS:
-        arrays |= _named("test", {"truth": kept.tested.truth, "weight": kept.tested.weight, "rows": kept.tested.rows,
-                                  "answers": np.asarray(kept.tested.answers, np.float32)})  # fmt: skip
+        test = kept.tested
+        arrays |= _named("test", {"truth": test.truth, "weight": test.weight, "rows": test.rows,
+                                  "answers": np.asarray(test.answers, np.float32), "clusters": test.clusters,
+                                  "thresholds": np.array(test.thresholds) if test.thresholds else None,
+                                  "costs": np.array(test.costs) if test.costs else None})  # fmt: skip
     if kept.judged is not None:
         found = kept.judged
         arrays |= _named("valid", {"truth": found.truth, "weight": found.weight, "answers": found.answers,
@@ -106,7 +128,11 @@ def kept_of(directory: Path) -> Kept:
     try:
         if "test.truth" in arrays:
             answers = np.asarray(arrays["test.answers"], np.float64)
-            tested = KeptTest(arrays["test.truth"], answers, arrays.get("test.weight"), arrays["test.rows"])
+            tested = KeptTest(
+                arrays["test.truth"], answers, arrays.get("test.weight"), arrays["test.rows"],
+                arrays.get("test.clusters"), tuple(arrays.get("test.thresholds", np.empty(0)).tolist()),
+                tuple(map(tuple, arrays.get("test.costs", np.empty((0, 0))).tolist())),
+            )  # fmt: skip
         if "valid.truth" in arrays:
             judged = Judged(
                 arrays["valid.truth"], arrays.get("valid.weight"), arrays["valid.answers"],

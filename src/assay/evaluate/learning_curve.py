@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.estimate import Estimate
-from assay.evaluate.inspection_record import CurvePoint, Inspection, LearningCurve
+from assay.evaluate.inspection_record import CapacityCurve, CurvePoint, Inspection, LearningCurve
 from assay.evaluate.intervals import quantile
 from assay.evaluate.metrics import PRIMARY, Scorer, metric
 from assay.evaluate.multilabel.calibration import mixed_labels
@@ -43,7 +44,7 @@ SHARES, REPEATS = (0.125, 0.25, 0.5, 1.0), 3
 _MOST_TRAIN, _MOST_VALID, _FEWEST = 16_000, 4_000, 400
 #: Share of the time left that it takes by itself, and the least of it that is worth it, in seconds.
 _SHARE, _LEAST = 0.3, 12.0
-_MODEL = ModelConfig(name="mlp", members=1, width=64, number_bins=16)
+MODEL = ModelConfig(name="mlp", members=1, width=64, number_bins=16)
 _TRAIN = TrainConfig(epochs=40, patience=6)
 
 Floats = NDArray[np.float64]
@@ -68,13 +69,19 @@ def learning_curve(
         is_own: whether the model is the user's own, for which no small network stands.
         budget: of the run, without what is held back for what follows.
     """
-    why = _why_not(encoder, split, schema, config, is_own, budget)
+    why = why_no_curve(
+        encoder, split, schema, config, "learning_curve", config.learning_curve, is_own=is_own, budget=budget
+    )
     if why:
         ledger.record(PRACTICE, Outcome.SKIPPED, why)
         return None
     begun = perf_counter()
-    own_time = budget if config.learning_curve is True else budget.part(_SHARE)
-    train, valid = (_some(rows, most, seed) for rows, most in ((split.train, _MOST_TRAIN), (split.valid, _MOST_VALID)))
+    own_time = budget.part(_SHARE)
+    if config.learning_curve is True:
+        own_time = budget.part(0.5) if config.capacity_curve is True else budget
+    train, valid = (
+        some_of(rows, most, seed) for rows, most in ((split.train, _MOST_TRAIN), (split.valid, _MOST_VALID))
+    )
     try:
         sizes, errors = _errors(encoder, train, valid, schema, own_time, seed)
     except (BudgetError, DivergenceError) as error:
@@ -85,30 +92,48 @@ def learning_curve(
     return found
 
 
-def with_curve(inspection: Inspection | None, curve: LearningCurve | None) -> Inspection | None:
-    """The closer look with the curve in it."""
-    return inspection if inspection is None else inspection.model_copy(update={"curve": curve})
+def with_curves(
+    inspection: Inspection | None, curve: LearningCurve | None, capacity: CapacityCurve | None
+) -> Inspection | None:
+    """The closer look with the curves in it."""
+    if inspection is None:
+        return None
+    return inspection.model_copy(update={"curve": curve, "capacity": capacity})
 
 
-def _why_not(
-    encoder: Encoder, split: Split, schema: Schema, config: EvaluateConfig, is_own: bool, budget: Budget
+def why_no_curve(
+    encoder: Encoder,
+    split: Split,
+    schema: Schema,
+    config: EvaluateConfig,
+    option: str,
+    asked: bool | Literal["auto"],
+    *,
+    is_own: bool,
+    budget: Budget,
 ) -> str:
-    """Why there is no curve; nothing where there is one."""
+    """Why there is no curve of small networks; nothing where there is one.
+
+    Args:
+        option: of the evaluation that asks for the curve. asked: its value.
+        is_own, budget: see `learning_curve`.
+    """
     kinds = {view.kind for view in encoder.layout.media} & {"pictures", "series"}
     if is_own or schema.windowing is not None or kinds:
         what = "a model of your own" if is_own else "forecasts" if schema.windowing is not None else " and ".join(kinds)
         return f"no small network of tables stands for {what}"
     if len(split.train) < _FEWEST:
-        return f"{len(split.train):,} training rows are too few to take an eighth of; {_FEWEST} would do"
-    if config.learning_curve is False:
-        return "switched off with evaluate.learning_curve=false"
+        return f"{len(split.train):,} training rows are too few; {_FEWEST} would do"
+    if asked is False:
+        return f"switched off with evaluate.{option}=false"
     is_idle = config.protocol == "holdout" and _LEAST <= _SHARE * budget.left < math.inf
-    if config.learning_curve == "auto" and not is_idle:
-        return "no time was left for it; evaluate.learning_curve=true keeps some"
+    if asked == "auto" and not is_idle:
+        return f"no time was left for it; evaluate.{option}=true keeps some"
     return ""
 
 
-def _some(rows: Rows, most: int, seed: int) -> Rows:
+def some_of(rows: Rows, most: int, seed: int) -> Rows:
+    """So many of the rows at most, drawn at random."""
     taken = sample_of(len(rows), most, seed)
     return rows if taken is None else rows.at(taken)
 
@@ -122,11 +147,11 @@ def _errors(
     judged = np.tile(np.arange(len(rows)) >= count, (len(learns), 1))
     found = folded(encoder, rows, schema, Folds(learns, judged, "draws of the training rows"))
     made = train_network(
-        found, "mlp", _MODEL, _TRAIN, seed=seed, budget=budget, watch=Unwatched()
+        found, "mlp", MODEL, _TRAIN, seed=seed, budget=budget, watch=Unwatched()
     )  # fmt: skip
     outputs = predict(made.network, encoder.encode_rows(valid)).numpy()
     each = outputs.reshape(len(learns), -1, *outputs.shape[1:])
-    errors = [_error(some, found.units.mean, found.units.deviation, valid, schema) for some in each]
+    errors = [error_of(some, found.units.mean, found.units.deviation, valid, schema) for some in each]
     sizes = learns[::REPEATS].sum(1).astype(np.float64)
     return sizes, np.array(errors).reshape(len(SHARES), REPEATS)
 
@@ -142,7 +167,7 @@ def draws(train: int, valid: int, seed: int) -> NDArray[np.bool_]:
     return learns
 
 
-def _error(outputs: NDArray[np.float32], mean: float, deviation: float, valid: Rows, schema: Schema) -> float:
+def error_of(outputs: NDArray[np.float32], mean: float, deviation: float, valid: Rows, schema: Schema) -> float:
     """1 less the primary metric, or the metric itself where lower is better; from outputs (heads, n, outputs)."""
     name, equal = PRIMARY[schema.task], [1.0 / len(outputs)] * len(outputs)
     ones = [1.0] * len(outputs)
@@ -175,7 +200,7 @@ def _curve(
     gain = gain_of_more(sizes, errors, rows, 2.0 * rows, confidence=confidence, seed=seed)
     return LearningCurve(
         error=f"1 - {measure.label}" if measure.higher_is_better else measure.label,
-        model=f"small networks (mlp, width {_MODEL.width})", points=points, a=law.a, b=law.b, c=law.c, gain=gain,
+        model=f"small networks (mlp, width {MODEL.width})", points=points, a=law.a, b=law.b, c=law.c, gain=gain,
         seconds=seconds,
     )  # fmt: skip
 

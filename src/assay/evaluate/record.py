@@ -16,6 +16,7 @@ from assay.evaluate.fair.record import Fairness
 from assay.evaluate.inspection_record import Inspection
 from assay.evaluate.shown_record import SeenSeries as SeenSeries
 from assay.evaluate.shown_record import Thumbnail as Thumbnail
+from assay.evaluate.spread_record import Spread
 from assay.ledger import Verdict
 from assay.records import Record
 from assay.train.rate_curve import RateCurve
@@ -79,7 +80,8 @@ class Selection(Record):
 class Nested(Record):
     """The score of the whole way of choosing a model, repeated in outer folds that it never chose by.
 
-    scores: of each fold. estimate: their mean. rows: that were judged. seconds: of all folds.
+    scores: of each fold. estimate: their mean. rows: that were judged. seconds: of all folds. ratio: rows that judge
+    for each row that is learned from. folds: a hash of the rows and of their folds; none where a fold has no score.
     """
 
     metric: str
@@ -89,6 +91,8 @@ class Nested(Record):
     estimate: Estimate
     rows: int
     seconds: float
+    ratio: float = 0.0
+    folds: str = ""
 
 
 class LeaderboardRow(Record):
@@ -374,6 +378,7 @@ class Report(Record):
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
     nested: Nested | None = None
+    spread: Spread | None = None
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
     seal: Seal | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.evaluate.metrics import decide
+from assay.data.decision import LIKELIEST, Rule
 from assay.evaluate.multilabel.metrics import LabelScorer
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ class Deciding:
     (L,), where a row has any number of them.
     """
 
-    classes: Callable[[Floats], NDArray[np.int64]] = decide
+    classes: Rule = LIKELIEST
     labels: Sequence[float] | None = None
 
     def sets(self, answers: Floats) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ left open and says so.
 from __future__ import annotations
 
 from assay.evaluate.record import Report
-from assay.report import carried_page, decision_page, fit_page, robustness_page, slices_page, story
+from assay.report import carried_page, decision_page, fit_page, robustness_page, slices_page, spread_page, story
 from assay.report.fair_words import CAUTION, mitigated, sentences, told_of_rows
 from assay.report.markdown import BLANK, bullets, code, names, safe, table
 from assay.report.tables import label_rows, label_rows_left, score_rows
@@ -144,6 +144,8 @@ def _analyses(report: Report) -> str:
         text += f"\n\nChosen by validation: {safe(story.chosen(report), 600)}"
     if report.nested is not None:
         text += f"\n\nThe way of choosing: {safe(story.nested(report), 600)}"
+    if chances := spread_page.sentence(report):
+        text += f"\n\nTwo chances: {safe(chances, 600)}"
     if looked := _looked_at(report):
         text += "\n\n" + bullets(safe(sentence, 600) for sentence in looked)
     if report.references:
@@ -160,7 +162,7 @@ def _looked_at(report: Report) -> list[str]:
     fit = fit_page.diagnosis_of(report)
     every = (
         slices_page.told(report), *slices_page.named_lines(report), "" if fit is None else fit.words,
-        fit_page.gain(report), robustness_page.told(report),
+        fit_page.gain(report), fit_page.wider(report), robustness_page.told(report),
     )  # fmt: skip
     return [sentence for sentence in every if sentence]
 

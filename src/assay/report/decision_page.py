@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.evaluate.calibration.reliability import in_words
-from assay.evaluate.decision.record import DecisionReport, DecisionScore, Trade
+from assay.evaluate.decision.record import DecisionReport, DecisionScore, RivalCost, Trade
 from assay.evaluate.record import Report
 from assay.report.charts import Mark, Series, line_chart
 from assay.report.pictures import Picture
@@ -117,6 +117,16 @@ def score_cells(score: DecisionScore) -> tuple[str, str]:
     if score.low is not None and score.high is not None:
         span = f"{fixed(score.low, digits)} to {fixed(score.high, digits)}"
     return fixed(score.value, digits), span
+
+
+def rival_cells(rival: RivalCost) -> tuple[str, str, str]:
+    """The cost of a baseline, the model's less that, and its interval."""
+    apart = rival.difference
+    digits = decimals([rival.cost, apart.value, apart.high])
+    span = (
+        "" if apart.low is None or apart.high is None else f"{fixed(apart.low, digits)} to {fixed(apart.high, digits)}"
+    )
+    return fixed(rival.cost, digits), fixed(apart.value, digits), span
 
 
 def summary(report: Report) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from assay.evaluate.estimate import Estimate
-from assay.evaluate.inspection_record import Diagnosis, LearningCurve
+from assay.evaluate.inspection_record import CapacityCurve, Diagnosis, LearningCurve
 from assay.evaluate.metrics import METRICS
 from assay.evaluate.record import Report
 from assay.report.charts import Band, Dot, Mark, Series, interval_chart, line_chart
@@ -25,9 +27,14 @@ def curve_of(report: Report) -> LearningCurve | None:
     return None if report.inspection is None else report.inspection.curve
 
 
+def capacity_of(report: Report) -> CapacityCurve | None:
+    """The capacity curve, where there is one."""
+    return None if report.inspection is None else report.inspection.capacity
+
+
 def has_any(report: Report) -> bool:
     """Whether there is anything to show."""
-    return diagnosis_of(report) is not None or curve_of(report) is not None
+    return any(each(report) is not None for each in (diagnosis_of, curve_of, capacity_of))
 
 
 def losses(report: Report) -> Picture | None:
@@ -96,4 +103,36 @@ def curve(report: Report) -> Picture | None:
     svg = line_chart(f"Learning curve: {found.error} by training rows", series, *axes, marks=[mark], bands=[band])
     return Picture(
         svg, f"{found.error} of {found.model} on validation rows; right of the mark, what more rows would bring."
+    )  # fmt: skip
+
+
+def wider(report: Report) -> str:
+    """What a wider network would bring, in a sentence; nothing without a curve."""
+    found = capacity_of(report)
+    return "" if found is None else f"{found.words[:1].upper()}{found.words[1:]}."
+
+
+def capacity(report: Report) -> Picture | None:
+    """The errors of the small networks on training and on new rows by their width."""
+    found = capacity_of(report)
+    if found is None:
+        return None
+    widths = [math.log10(point.width) for point in found.points]
+    series = (
+        Series("rows not learned from", widths, [point.valid.value for point in found.points], 0),
+        Series("training rows", widths, [point.train.value for point in found.points], 1),
+    )
+    bands = [
+        Band(widths, [each.low for each in own], [each.high for each in own], tone)
+        for tone, own in enumerate(
+            ([point.valid for point in found.points], [point.train for point in found.points])
+        )
+    ]  # fmt: skip
+    axes = Axis("width of the hidden layers", powers=True), Axis(short(found.error, 40))
+    mark = Mark(math.log10(found.enough), f"width {found.enough} does")
+    svg = line_chart(f"Capacity curve: {found.error} by width", series, *axes, marks=[mark], bands=bands)
+    numbers = f"{count(found.points[0].parameters)} to {count(found.points[-1].parameters)}"
+    return Picture(
+        svg, f"{found.error} of {found.model} with {numbers} parameters, on {counted(found.rows, 'training row')} and "
+        "on validation rows; areas: how far seeds differ.",
     )  # fmt: skip

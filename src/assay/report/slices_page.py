@@ -86,14 +86,15 @@ def named_lines(report: Report) -> tuple[str, ...]:
     found = slices_of(report)
     if found is None:
         return ()
-    return tuple(_line(each, found) for each in found.named)
+    return tuple(line(each, found) for each in found.named)
 
 
-def _line(each: Slice, found: Slices) -> str:
+def line(each: Slice, found: Slices, row: str = "test row") -> str:
+    """A slice in a sentence; `row` is what one of its rows is called."""
     if not each.rows:
-        return f"{short(each.condition, 120)}: no test row is in it."
+        return f"{short(each.condition, 120)}: no {row} is in it."
     score = each.score
-    told = f"{short(each.condition, 120)}: {counted(each.rows, 'test row')}"
+    told = f"{short(each.condition, 120)}: {counted(each.rows, row)}"
     if score is not None and score.value is not None:
         digits = decimals([score.value, score.high])
         span = interval(score, digits, ", ")

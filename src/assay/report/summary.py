@@ -20,6 +20,10 @@ from assay.report.words import count, counted, fixed, number, short
 Tone = Literal["plain", "good", "caution", "bad"]
 
 
+#: Standard errors that a lead must be beyond.
+_SURE = 2.0
+
+
 @dataclass(frozen=True)
 class Reason:
     """One fact that speaks for the numbers or against them."""
@@ -130,6 +134,29 @@ def _enough_rows(report: Report) -> Reason | None:
     return Reason(f"Only {counted(rows, 'row')} were scored: the interval is wide, and itself uncertain.", "caution")
 
 
+def _steady(report: Report) -> Reason | None:
+    """A score that the seed moves by more than the test rows do is less certain than its interval says."""
+    found = report.spread
+    if found is None or not 0.0 < found.test_error < found.train_error:
+        return None
+    return Reason("Another seed would move the score by more than other test rows would: see the scores.", "caution")
+
+
+def _lucky(report: Report) -> Reason | None:
+    """A lead over the best baseline that another seed might turn, though these test rows are sure of it."""
+    found, rival = report.spread, story.best_baseline(report)
+    made = None if rival is None else story.comparison_with(report, rival, report.primary)
+    if found is None or rival is None or made is None or made.verdict != "better" or not made.difference.value:
+        return None
+    if made.difference.value > _SURE * found.train_error:
+        return None
+    lead, error = number(made.difference.value, 2), number(found.train_error, 2)
+    return Reason(
+        f"The lead over {short(rival.name, 30)} ({lead}) is little beside what another seed moves the score by "
+        f"({error}, standard error).", "caution",
+    )  # fmt: skip
+
+
 def _audited(report: Report) -> Reason:
     serious = sum(finding.severity.value == "serious" for finding in report.findings)
     warned = sum(finding.severity.value == "warning" for finding in report.findings)
@@ -173,6 +200,8 @@ def _interrupted(report: Report) -> Reason | None:
 TRUST: tuple[Callable[[Report], Reason | None], ...] = (
     _sealed,
     _enough_rows,
+    _steady,
+    _lucky,
     _audited,
     _followed,
     _calibrated,

@@ -58,7 +58,7 @@ def summarise(report: Report, console: Console) -> None:
     if report.forecast is not None and report.forecast.coverage is not None:
         say(console, "Bands", story.bands(report))
     if (diagnosis := fit_page.diagnosis_of(report)) is not None:
-        say(console, "Fit", " ".join(filter(None, (diagnosis.words, fit_page.gain(report)))))
+        say(console, "Fit", " ".join(filter(None, (diagnosis.words, fit_page.gain(report), fit_page.wider(report)))))
     if slices_page.slices_of(report) is not None:
         say(console, "Slices", slices_page.told(report))
     for line in slices_page.named_lines(report):

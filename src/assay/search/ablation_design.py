@@ -187,8 +187,8 @@ def _wanted(ledger: Sequence[Verdict], asked: Sequence[str], schema: Schema) -> 
                 unmeasured[name] = "the run did not apply it" + (f" ({outcome.value})" if outcome else "")
         elif name not in SWITCHES:
             unmeasured[name] = why_not(name, practice.stage) or "no way is known to do without it"
-        elif SWITCHES[name].only_classes and not schema.is_classification:
-            unmeasured[name] = "it means something for classes alone"
+        elif SWITCHES[name].only_classes and not schema.has_probabilities:
+            unmeasured[name] = "it means something for classes and labels alone"
         else:
             wanted.append(name)
     return wanted, unmeasured

@@ -22,12 +22,19 @@ Floats = NDArray[np.float64]
 #: Folds from which a gain has an interval.
 _FEWEST = 2
 #: The metric beside the primary one: what a model is trained for.
-_PROPER = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "mae"}
+_PROPER = {
+    Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.MULTILABEL: "auprc_macro", Task.REGRESSION: "mae",
+}  # fmt: skip
+
+
+def measured_by(schema: Schema, primary: str) -> str:
+    """The metric that practices are judged by: the primary one, or of labels, whose F1 needs thresholds, log loss."""
+    return "log_loss" if schema.is_multilabel else primary
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What effects are measured in: the primary metric of the run, how surely and how finely."""
+    """What effects are measured in: by which metric (see `measured_by`), how surely and how finely."""
 
     schema: Schema
     metric: str

@@ -3,7 +3,7 @@
 Weights and temperatures are fitted anew on four fifths of the rows and judged by the rest, five times over, with a
 practice and without it: what is fitted to a row does not judge by it.
 
-Letters: n rows, K classes, M candidates.
+Letters: n rows, K classes or labels, M candidates.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.kept import MOST_NUMBERS, Floats, Judged
+from assay.evaluate.multilabel.calibration import fit_label_temperature, mixed_labels
 from assay.search.combine import greedy_shares, mixture_loss
 from assay.switches import Switch
 from assay.train.model import Model
@@ -41,7 +42,7 @@ class Pair:
 def judged_of(model: Model, split: Split, schema: Schema) -> Judged | None:
     """What is kept of the rows that the model was weighted by; of very many a sample. None where it kept no choice."""
     choice, seen = model.choice, model.validation
-    if choice is None or choice.target.ndim > 1 or len(choice.target) != len(seen.target):
+    if choice is None or schema.windowing is not None or len(choice.target) != len(seen.target):
         return None
     own = np.arange(len(choice.target)) if choice.weight is None else np.flatnonzero(choice.weight > 0.0)
     most = min(_MOST_ROWS, max(MOST_NUMBERS // max(choice.answers[:, :1].size, 1), 1))
@@ -128,25 +129,34 @@ def _one_member(judged: Judged) -> Pair | str:
 def _without_calibration(judged: Judged, seed: int) -> Pair | str:
     if judged.logits is None:
         return "the run has no probabilities"
-    count, shares = len(judged.logits), [float(each) for each in judged.shares]
-    plain = mixed_probabilities(judged.logits, [1.0] * count, shares)
+    shares, of_labels = [float(each) for each in judged.shares], judged.truth.ndim > 1
+
+    def mixed(logits: NDArray[np.float32], temperature: float) -> Floats:
+        heat = [temperature] * len(logits)
+        return mixed_labels(logits, heat, shares) if of_labels else mixed_probabilities(logits, heat, shares)
+
+    plain = mixed(judged.logits, 1.0)
     warm = np.empty_like(plain)
     for inside, outside in _parts(judged, seed):
-        logits = judged.logits[:, inside]
-        temperature = fit_temperature(logits, judged.truth[inside], _at(judged.weight, inside), shares)
-        warm[outside] = mixed_probabilities(judged.logits[:, outside], [temperature] * count, shares)
+        fitted = fit_label_temperature if of_labels else fit_temperature
+        temperature = fitted(judged.logits[:, inside], judged.truth[inside], _at(judged.weight, inside), shares)
+        warm[outside] = mixed(judged.logits[:, outside], temperature)
     return Pair(warm, (plain,))
 
 
 def _parts(judged: Judged, seed: int) -> Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places that are fitted to and places that are judged, for each part; classes evenly dealt, groups whole."""
+    """Places that are fitted to and places that are judged, for each part; classes evenly dealt, groups whole.
+
+    Of labels rows with as many of them are dealt evenly.
+    """
     rng, rows = np.random.default_rng(seed), len(judged.truth)
     if judged.groups is not None:
         names, place = np.unique(judged.groups, return_inverse=True)
         part = rng.permutation(len(names))[place] % _PARTS
     else:
         order = rng.permutation(rows)
-        order = order[np.argsort(judged.truth[order], kind="stable")]
+        rank = judged.truth if judged.truth.ndim == 1 else judged.truth.sum(axis=1)
+        order = order[np.argsort(rank[order], kind="stable")]
         part = np.empty(rows, np.int64)
         part[order] = np.arange(rows) % _PARTS
     found = [(np.flatnonzero(part != at), np.flatnonzero(part == at)) for at in range(_PARTS)]

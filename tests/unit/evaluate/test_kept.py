@@ -1,5 +1,7 @@
 """What a run keeps of its answers: written and read back, left out where too large, refused where damaged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,18 @@ def test_what_was_kept_is_read_back(answers, tmp_path):
     assert back.judged.parts == ("mlp", "mlp", "trees")
     assert back.judged.groups is None
     assert [path.name for path in tmp_path.iterdir()] == [ANSWERS]
+
+
+def test_how_rows_belong_together_and_are_decided_is_kept_too(answers, tmp_path):
+    costs = ((0.0, 5.0), (1.0, 0.0))
+    tested = replace(answers.tested, clusters=np.arange(30) // 3, thresholds=(0.3, 0.7), costs=costs)
+    keep(tmp_path, Kept(tested))
+    back = kept_of(tmp_path).tested
+    np.testing.assert_array_equal(back.clusters, np.arange(30) // 3)
+    assert (back.thresholds, back.costs, back.rule.costs) == ((0.3, 0.7), costs, costs)
+    keep(tmp_path, answers)
+    plain = kept_of(tmp_path).tested
+    assert (plain.clusters, plain.thresholds, plain.costs) == (None, (), ())
 
 
 def test_nothing_kept_is_nothing_written(tmp_path):

@@ -8,13 +8,15 @@ import pytest
 
 from assay.data.config import SplitConfig
 from assay.data.decision import LIKELIEST
+from assay.data.folds import Folds
 from assay.data.infer import infer
 from assay.data.read import read
+from assay.data.rows import Rows
 from assay.data.schema import Hints, Task
 from assay.data.split import seal
 from assay.errors import BudgetError
 from assay.evaluate.metrics import metric
-from assay.evaluate.nested import mean_of_folds, nested
+from assay.evaluate.nested import fingerprint_of, mean_of_folds, nested
 from assay.ledger import Ledger, Outcome
 
 
@@ -83,6 +85,14 @@ def test_each_fold_is_judged_by_a_model_that_never_saw_it_nor_a_test_row():
     assert 0.7 < found.estimate.value < 1.3  # the deviation of the target is 1
     assert all(valid < train for _, train, valid in given)
     assert (verdict.outcome, verdict.value) == (Outcome.APPLIED, found.estimate.value)
+    assert found.ratio == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_the_same_rows_and_folds_are_known_again():
+    rows = Rows("train", pl.DataFrame({"x": [1.0, 2.0, 3.0]}), np.zeros(3), None, np.arange(3))
+    first, second = np.eye(3, dtype=bool), np.eye(3, dtype=bool)[::-1]
+    made = [fingerprint_of(rows, Folds(~judged, judged, "")) for judged in (first, first.copy(), second)]
+    assert made[0] == made[1] != made[2]
 
 
 def test_a_fold_without_a_model_is_told_and_the_others_count():
@@ -93,5 +103,6 @@ def test_a_fold_without_a_model_is_told_and_the_others_count():
 
     found, _, verdict = _repeated(choose)
     assert len(found.scores) == 3
+    assert found.folds == ""  # the others cannot be paired with those of another run
     assert verdict.outcome is Outcome.WARNED
     assert "without fold 2 (none was left)" in verdict.reason

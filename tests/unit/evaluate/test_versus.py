@@ -1,16 +1,20 @@
 """Runs against each other on the same rows: who is told apart, and who is not."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from assay.data.schema import Task
 from assay.evaluate.compare import paired_test
 from assay.evaluate.kept import KeptTest
-from assay.evaluate.versus import alike, family
+from assay.evaluate.multilabel.metrics import LabelScorer
+from assay.evaluate.record import Estimate, Nested
+from assay.evaluate.versus import alike, family, fold_family
 
 
 def kept(truth, score):
@@ -74,6 +78,69 @@ def test_a_run_against_itself_is_not_told_apart(runs):
     truth, scores = runs
     made = family(Task.BINARY, ["a", "a"], [kept(truth, scores[0])] * 2, 0.95, 200)
     assert made.sentence == "400 test rows cannot tell these 2 runs apart."
+
+
+def test_rows_that_belong_together_are_drawn_together():
+    """Ten rows of each of forty patients are forty witnesses: the interval is far wider than that of DeLong."""
+    draw = np.random.default_rng(1)
+    patient = np.repeat(np.arange(40), 10)
+    truth = np.repeat(draw.integers(0, 2, 40), 10)
+    scores = [
+        1 / (1 + np.exp(-(truth - 0.5 + np.repeat(draw.normal(size=40), 10) + 0.01 * draw.normal(size=400))))
+        for _ in range(2)
+    ]
+    alone = family(Task.BINARY, ["a", "b"], [kept(truth, each) for each in scores], 0.95, 400).pairs[0]
+    together = [replace(kept(truth, each), clusters=patient) for each in scores]
+    grouped = family(Task.BINARY, ["a", "b"], together, 0.95, 400).pairs[0]
+    assert "of 40 groups" in grouped.test
+    assert grouped.difference.value == pytest.approx(alone.difference.value)
+    widths = [pair.difference.high - pair.difference.low for pair in (grouped, alone)]
+    assert widths[0] > 2 * widths[1]
+
+
+def test_several_labels_are_compared_by_their_own_thresholds():
+    draw = np.random.default_rng(2)
+    truth = draw.integers(0, 2, (300, 3))
+    rows = np.arange(300, dtype=np.uint64)
+    good, bad = (
+        np.clip(0.5 + strength * (truth - 0.5) + draw.normal(0, 0.2, truth.shape), 0, 1) for strength in (1, 0.1)
+    )
+    runs = [KeptTest(truth, answers, None, rows, thresholds=(0.5,) * 3) for answers in (bad, good, good)]
+    made = family(Task.MULTILABEL, ["bad", "good", "same"], runs, 0.95, 200)
+    assert made.runs[-1] == "bad"
+    assert made.groups == (("good", "same"), ("bad",))
+    assert made.metric == "f1_micro"
+    expected = LabelScorer(truth, bad, np.full(3, 0.5)).values(None, ("f1_micro",))["f1_micro"]
+    assert made.scores[-1] == pytest.approx(expected)
+    old = KeptTest(truth, good, None, rows)
+    assert "kept no thresholds" in family(Task.MULTILABEL, ["good", "old"], [runs[1], old], 0.95, 200).why
+
+
+def in_folds(*scores, label="AUROC", higher=True):
+    mean = Estimate(value=float(np.mean(scores)), method="mean")
+    return Nested(
+        metric="auroc", label=label, higher_is_better=higher, scores=scores, estimate=mean, rows=500, seconds=1.0,
+        ratio=0.25, folds="the same",
+    )  # fmt: skip
+
+
+def test_outer_folds_are_compared_by_the_corrected_t_by_hand():
+    made = fold_family(["a", "b"], [in_folds(0.80, 0.84, 0.82), in_folds(0.78, 0.80, 0.79)], 0.95)
+    (pair,) = made.pairs
+    # Differences 0.02, 0.04, 0.03: mean 0.03, S 0.01, error 0.01 sqrt(1/3 + 1/4) = 0.0076376; t 3.92792 of 2 degrees.
+    assert pair.difference.value == pytest.approx(0.03)
+    assert pair.difference.high - 0.03 == pytest.approx(4.302653 * 0.0076376, rel=1e-4)
+    assert pair.p_value == pytest.approx(2 * stats.t.sf(3.92792, 2), rel=1e-4)
+    assert made.sentence == "3 outer folds cannot tell these 2 runs apart."
+    assert pair.test == "corrected resampled t of 3 outer folds"
+
+
+def test_an_error_is_better_where_it_is_smaller():
+    low, high = in_folds(1.0, 1.1, 0.9, 1.0, label="RMSE", higher=False), in_folds(2.0, 2.1, 1.9, 2.01, higher=False)
+    made = fold_family(["high", "low"], [high, low], 0.95)
+    assert made.runs == ("low", "high")
+    assert made.pairs[0].verdict == "better"
+    assert made.sentence == "low is better than every other run on 4 outer folds."
 
 
 @given(

@@ -27,7 +27,8 @@ def decided(report) -> Report:
     truth, stated = (rng.random(3000) < p).astype(int), np.stack([1 - p, p], axis=1)
     config = EvaluateConfig(bootstrap=100, costs=(1.0, 4.0))
     rule, choice = choose_rule(stated, truth, None, config)
-    made = decision_report(report.table_schema, truth, stated, None, rule, choice, config, seed=0)
+    rivals = [("majority", np.zeros(3000, np.int64))]
+    made = decision_report(report.table_schema, truth, stated, None, rule, choice, config, seed=0, rivals=rivals)
     losses = (CalibrationLoss(kind="none", loss=0.5, error=0.1), CalibrationLoss(kind="beta", loss=0.4, error=0.0))
     calibration = report.calibration.model_copy(
         update={"kind": "beta", "losses": losses, "tests": null_tests(truth, stated, draws=99)}
@@ -96,3 +97,17 @@ def test_every_error_costs_one_where_nothing_else_is_said(decided):
     caption = decision_page.costs(decided.model_copy(update={"decision": plain})).caption
     assert caption == "Cost of a row by threshold; no costs were given, so every error costs 1."
     assert Rule((0.2,)).threshold == 0.2
+
+
+def test_costs_of_baselines_and_a_given_order_are_shown(decided):
+    page = draw_page(decided)
+    assert "What decisions cost a row, the baselines" in page
+    (rival,) = decided.decision.rivals
+    cost, apart, span = decision_page.rival_cells(rival)
+    assert cost in page
+    assert apart.startswith("\N{MINUS SIGN}")  # the model is cheaper than never deciding the positive class
+    assert span in page
+    bare = rival.model_copy(update={"difference": rival.difference.model_copy(update={"low": None, "high": None})})
+    assert decision_page.rival_cells(bare)[2] == ""
+    ordered = decided.decision.model_copy(update={"order": ("low", "medium", "high")})
+    assert "in the order that was given: low, medium" in draw_page(decided.model_copy(update={"decision": ordered}))

@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from assay.evaluate.inspection_record import (
+    CapacityCurve,
+    CapacityPoint,
     CurvePoint,
     Diagnosis,
     Harm,
@@ -163,3 +165,23 @@ def test_values_to_check_are_called_so(with_look):
         "1 value of 40 rows is far off what the other columns let expect."
     )
     assert mistakes_page.lists(found) == ()
+
+
+def test_what_a_wider_network_would_bring_is_told_and_drawn(with_look, hostile_text):
+    points = tuple(
+        CapacityPoint(width=width, parameters=width * 100, train=estimate(0.2 / width, 0.01), valid=estimate(0.3, 0.01))
+        for width in (4, 16, 64, 256)
+    )
+    curve = CapacityCurve(
+        error="1 - AUROC", model="small networks (mlp)", rows=8000, points=points, enough=16, is_rising=False,
+        words=f"small networks are as good {hostile_text}", seconds=2.0,
+    )  # fmt: skip
+    looked = with_look(capacity=curve)
+    page = draw_page(looked)
+    assert "Small networks are as good" in page
+    assert "<script>alert" not in page
+    picture = fit_page.capacity(looked)
+    assert "width 16 does" in picture.svg
+    assert "400 to 25\u202f600 parameters, on 8\u202f000 training rows" in picture.caption
+    assert "evaluate.capacity_curve=true" not in page
+    ElementTree.fromstring(picture.svg)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from assay.data.schema import Task
 from assay.evaluate.kept import Judged
 from assay.evaluate.metrics import log_loss
+from assay.evaluate.multilabel.metrics import scorer_for
 from assay.search.reweighed import without
 from assay.switches import SWITCHES, Switch
 
@@ -75,3 +77,18 @@ def test_groups_are_not_parted(judged):
     whole = Judged(judged.truth, None, judged.answers, judged.parts, judged.logits, judged.shares, groups)
     pair = without(whole, SWITCHES["search.ensemble"], seed=0)
     assert np.isfinite(pair.with_it).all()
+
+
+def test_of_labels_the_temperature_is_fitted_too():
+    """Logits that are three times too sure, of three labels: a third of them is right again."""
+    draw = np.random.default_rng(3)
+    logits = draw.normal(size=(2, 900, 3)) * 1.5
+    truth = (draw.random((900, 3)) < 1 / (1 + np.exp(-logits.mean(0)))).astype(np.int8)
+    answers = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    kept = Judged(truth, None, answers, ("mlp", "mlp"), (3 * logits).astype(np.float32), np.array([0.5, 0.5]))
+    pair = without(kept, SWITCHES["evaluate.calibration"], seed=0)
+    losses = [scorer_for(Task.MULTILABEL, truth, each).values(None, ("log_loss",))["log_loss"]
+              for each in (pair.with_it, *pair.without)]  # fmt: skip
+    assert losses[0] < losses[1] - 0.02
+    mixed = without(kept, SWITCHES["search.ensemble"], seed=0)
+    assert mixed.with_it.shape == (900, 3)

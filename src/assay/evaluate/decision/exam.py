@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from assay.data.schema import Schema
 from assay.evaluate.assess import CURVE_POINTS, thin
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.decision.metrics import TOP, cost_of, distance_of, gains, kappa_of, lift_at
-from assay.evaluate.decision.record import DecisionReport, DecisionScore, Gains, Trade
+from assay.evaluate.decision.order import order_of
+from assay.evaluate.decision.record import DecisionReport, DecisionScore, Gains, RivalCost, Trade
 from assay.evaluate.decision.thresholds import EQUAL, Costs, Cuts, score
+from assay.evaluate.estimate import Estimate
 from assay.evaluate.intervals import bootstrap_interval, bootstrap_name, replicates, sample_count
 from assay.evaluate.metrics import Floats, Ints, confusion_matrix
 
@@ -32,25 +34,28 @@ def decision_report(
     config: EvaluateConfig,
     *,
     seed: int,
+    rivals: Sequence[tuple[str, Ints]] = (),
 ) -> DecisionReport | None:
     """The decisions of one model on the test rows; None where there is nothing to say of them.
 
     Args:
-        schema: gives the classes, and whether they are ordered numbers.
+        schema: gives the classes.
         truth: class positions, (n,).
         probabilities: calibrated, (n, K).
         weight: row weights, (n,).
         rule: how a class is decided.
         choice: why so.
-        config: confidence and bootstrap samples.
+        config: confidence and bootstrap samples, and the order of the classes where it was given.
         seed: of the bootstrap.
+        rivals: names of baselines, and what they decide, (n,).
     """
-    of_two, has_costs = probabilities.shape[1] == 2, bool(config.costs)
-    if not (of_two or has_costs or is_ordered(schema)) or probabilities.shape[1] > _MOST_CLASSES:
+    of_two, has_costs, places = probabilities.shape[1] == 2, bool(config.costs), order_of(schema, config.order)
+    if not (of_two or has_costs or places is not None) or probabilities.shape[1] > _MOST_CLASSES:
         return None
     costs = choice.costs or (EQUAL if of_two else ())
     decided = rule(probabilities)
-    scores = _table_scores(schema, truth, decided, weight, costs if has_costs else (), config, seed)
+    given = costs if has_costs else ()
+    scores = _table_scores(len(schema.classes), places, truth, decided, weight, given, config, seed)
     trade = curve = None
     if of_two:
         scores += _lift(truth == 1, probabilities[:, 1], weight, config, seed)
@@ -59,19 +64,24 @@ def decision_report(
     return DecisionReport(
         aim=choice.aim, reason=choice.reason, threshold=rule.threshold if of_two else None, costs=costs,
         has_costs=has_costs, value=choice.value, at_half=choice.at_half, gain=choice.gain, error=choice.error,
-        scores=tuple(scores), trade=trade, gains=curve,
+        scores=tuple(scores), rivals=rival_costs(truth, decided, rivals, given, weight, config, seed),
+        order=config.order, trade=trade, gains=curve,
     )  # fmt: skip
 
 
-def is_ordered(schema: Schema) -> bool:
-    """Whether the classes are more than two numbers, in rising order."""
-    if schema.class_dtype not in ("integer", "number") or len(schema.classes) < 3:
-        return False
-    try:
-        values = [float(name) for name in schema.classes]
-    except ValueError:
-        return False
-    return bool(np.all(np.diff(values) > 0))
+def decided_again(
+    made: DecisionReport, schema: Schema, truth: NDArray[Any], answers: Floats, weight: Floats | None, rule: Rule,
+    config: EvaluateConfig, *, seed: int,
+) -> DecisionReport | None:  # fmt: skip
+    """The decisions of a saved model on new rows, in the costs and the order that its run was given.
+
+    Args:
+        made: what the run said of its test rows.
+    """
+    costs = tuple(cost for row in made.costs for cost in row) if made.has_costs else ()
+    options = config.model_copy(update={"costs": costs, "order": made.order})
+    choice = DecisionChoice(made.aim, made.reason, costs=made.costs)
+    return decision_report(schema, truth, answers, weight, rule, choice, options, seed=seed)
 
 
 def trade_off(positive: NDArray[np.bool_], probability: Floats, weight: Floats | None, costs: Costs) -> Trade | None:
@@ -106,7 +116,8 @@ def gain_curve(positive: NDArray[np.bool_], probability: Floats, weight: Floats 
 
 
 def _table_scores(
-    schema: Schema,
+    classes: int,
+    places: Ints | None,
     truth: Ints,
     decided: Ints,
     weight: Floats | None,
@@ -114,18 +125,22 @@ def _table_scores(
     config: EvaluateConfig,
     seed: int,
 ) -> list[DecisionScore]:
-    """Scores that follow from the confusion table, with bootstrap intervals."""
+    """Scores that follow from the confusion table, with bootstrap intervals; `places` order the classes, (K,)."""
     measures: list[tuple[str, str, bool, Callable[[Floats], Floats]]] = []
     if costs:
         measures.append(("cost", "Cost of a row", False, lambda tables: cost_of(tables, costs)))
-    if is_ordered(schema):
-        measures.append(("quadratic_kappa", "Quadratic weighted kappa", True, kappa_of))
-        measures.append(("class_distance", "Classes off, on average", False, distance_of))
+    if places is not None:
+        ranks = np.argsort(places)
+
+        def ordered(of: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+            return lambda tables: of(tables[:, ranks][:, :, ranks])
+
+        measures.append(("quadratic_kappa", "Quadratic weighted kappa", True, ordered(kappa_of)))
+        measures.append(("class_distance", "Classes off, on average", False, ordered(distance_of)))
     if not measures:
         return []
-    classes = len(schema.classes)
     table = confusion_matrix(truth, decided, classes, weight)[None]
-    drawn, taken = _drawn(truth * classes + decided, classes**2, weight, config, seed)
+    drawn, taken = drawn_cells(truth * classes + decided, classes**2, weight, config, seed)
     tables = drawn.reshape(-1, classes, classes)
     return [
         _scored(name, label, higher, float(of(table)[0]), of(tables), len(truth), taken, config)
@@ -133,7 +148,39 @@ def _table_scores(
     ]
 
 
-def _drawn(cells: Ints, count: int, weight: Floats | None, config: EvaluateConfig, seed: int) -> tuple[Floats, int]:
+def rival_costs(
+    truth: Ints,
+    decided: Ints,
+    rivals: Sequence[tuple[str, Ints]],
+    costs: Costs,
+    weight: Floats | None,
+    config: EvaluateConfig,
+    seed: int,
+) -> tuple[RivalCost, ...]:
+    """What each baseline's decisions cost a row, and the model's cost less that with its interval, paired by rows."""
+    if not costs or not len(truth):
+        return ()
+    table, found = np.asarray(costs, np.float64), []
+    own, share = table[truth, decided], np.ones(len(truth)) if weight is None else weight
+    for name, other in rivals:
+        cost = table[truth, other]
+        apart, cells = np.unique(own - cost, return_inverse=True)
+        drawn, taken = drawn_cells(cells.reshape(-1).astype(np.int64), len(apart), weight, config, seed)
+        means = (drawn @ apart) / drawn.sum(axis=1)
+        value = float(np.average(own - cost, weights=share))
+        low, high = bootstrap_interval(value, means, len(truth), config.confidence) if len(truth) > 1 else (np.nan,) * 2
+        known = bool(np.isfinite(low) and np.isfinite(high))
+        difference = Estimate(
+            value=value, low=low if known else None, high=high if known else None,
+            method=f"paired {bootstrap_name(taken)}" if known else "no interval from one row",
+        )  # fmt: skip
+        found.append(RivalCost(name=name, cost=float(np.average(cost, weights=share)), difference=difference))
+    return tuple(found)
+
+
+def drawn_cells(
+    cells: Ints, count: int, weight: Floats | None, config: EvaluateConfig, seed: int
+) -> tuple[Floats, int]:
     """Weight of the rows in each cell in bootstrap samples of the rows, (b, cells), and how many samples there are."""
     rows = len(cells)
     if not rows:
@@ -158,7 +205,7 @@ def _lift(
     if not len(positive):
         return [_scored("lift", f"Lift at {TOP:.0%}", True, value, np.empty(0), 0, 0, config)]
     is_top = probability >= np.quantile(probability, 1.0 - TOP)
-    drawn, taken = _drawn(is_top * 2 + positive, 4, weight, config, seed)
+    drawn, taken = drawn_cells(is_top * 2 + positive, 4, weight, config, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         among = drawn[:, 3] / drawn[:, 2:].sum(axis=1)
         lifts = among / (drawn[:, [1, 3]].sum(axis=1) / drawn.sum(axis=1))

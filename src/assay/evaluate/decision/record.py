@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.evaluate.estimate import Estimate
 from assay.records import Record
 
 
@@ -15,6 +16,14 @@ class DecisionScore(Record):
     low: float | None = None
     high: float | None = None
     method: str
+
+
+class RivalCost(Record):
+    """What the decisions of a baseline cost a row; the difference is the model's cost less that, paired by rows."""
+
+    name: str
+    cost: float
+    difference: Estimate
 
 
 class Trade(Record):
@@ -40,7 +49,8 @@ class DecisionReport(Record):
 
     aim: see `DecisionChoice`; threshold: None of more than two classes. costs: (K, K) of decisions (columns) by what is
     true (rows); where none were given, every error costs 1 and `has_costs` is false. value, at_half, gain, error: on
-    the validation rows. trade, gains: None of more than two classes, or without rows of both.
+    the validation rows. rivals: costs of the baselines, where costs were given. order: of the classes, where the user
+    gave it. trade, gains: None of more than two classes, or without rows of both.
     """
 
     aim: str
@@ -53,5 +63,7 @@ class DecisionReport(Record):
     gain: float | None = None
     error: float | None = None
     scores: tuple[DecisionScore, ...] = ()
+    rivals: tuple[RivalCost, ...] = ()
+    order: tuple[str, ...] = ()
     trade: Trade | None = None
     gains: Gains | None = None

@@ -17,6 +17,7 @@ from assay.data.decision import HALF, DecisionChoice, Rule
 from assay.data.schema import Schema, Task
 from assay.errors import ConfigError
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.decision.order import check_order
 from assay.evaluate.metrics import Floats, Ints
 from assay.ledger import Ledger, Outcome
 
@@ -54,6 +55,7 @@ def check_decisions(schema: Schema, config: EvaluateConfig) -> None:
     Raises:
         ConfigError: they do not.
     """
+    check_order(config.order, schema)
     kind, classes = config.calibration, len(schema.classes)
     if schema.is_multilabel and kind == "isotonic":
         raise ConfigError(

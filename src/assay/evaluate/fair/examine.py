@@ -35,9 +35,18 @@ from assay.evaluate.fair.thresholds import choose_group_thresholds, decide_by_gr
 from assay.evaluate.metrics import Floats, Ints, decide
 from assay.ledger import Ledger, Outcome
 
-#: Class positions (n,) from probabilities (n, K).
+#: Class positions (n,), or labels as 0 and 1 (n, L), from probabilities (n, K).
 Decides = Callable[[Floats], Ints]
 _RATES, _GAPS, _THRESHOLDS = "evaluate.group-rates", "evaluate.group-gaps", "evaluate.group-thresholds"
+
+
+#: How labels are decided, in words.
+BY_LABEL = "each label from a threshold of its own"
+
+
+def giving(thresholds: Sequence[float]) -> Decides:
+    """What gives labels of probabilities (n, L) from these on, (L,): 0 and 1, (n, L)."""
+    return lambda probabilities: np.asarray(probabilities >= np.asarray(thresholds), np.int64)
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,16 @@ class Unmitigated:
 
 def examine_groups(
     split: Split, rows: Rows, schema: Schema, answers: Floats, config: EvaluateConfig, *, seed: int, ledger: Ledger,
-    rule: Rule = LIKELIEST, without: Unmitigated | None = None, unlearned: Unlearned | None = None,
+    rule: Rule = LIKELIEST, labels: Sequence[float] | None = None, without: Unmitigated | None = None,
+    unlearned: Unlearned | None = None,
 ) -> Fairness | None:  # fmt: skip
     """What the model does to groups of the rows that its scores are on; None where no column was named as sensitive.
 
     Args:
         split: whose training rows say where numbers are cut into bands.
         rows: that are judged.
-        schema, answers, config, seed: see `fairness_of`. rule: how classes are decided.
+        schema, answers, config, seed: see `fairness_of`. rule: how classes are decided. labels: from which probability
+            on each label is given, (L,), where a row has any number of them.
         ledger: where the verdicts are written.
         without: what the same model without its mitigation answers.
         unlearned: by which thresholds of groups are chosen.
@@ -79,8 +90,12 @@ def examine_groups(
 
     def judged(given: Floats, by: Rule) -> Fairness:
         told = by.told(schema.classes[-1]) if schema.is_classification else ""
+        if labels is not None:
+            decides, told = giving(labels), BY_LABEL
+        else:
+            decides = by
         return fairness_of(
-            rows, schema, given, config, cuts=cuts, part=part, decides=by, decided=told, seed=seed
+            rows, schema, given, config, cuts=cuts, part=part, decides=decides, decided=told, seed=seed
         )  # fmt: skip
 
     found = judged(answers, rule)
@@ -150,18 +165,17 @@ def fairness_of(
     Args:
         rows: that are judged, with their cells.
         schema: names the sensitive columns, read by the model or not.
-        answers: probabilities (n, K), or values (n,).
+        answers: probabilities of classes (n, K) or of labels (n, L), or values (n,).
         config: confidence, bootstrap samples, and the rows that a group must have.
         cuts: where columns of numbers are cut into bands.
         part: which rows these are.
         absent: sensitive columns that these rows do not have.
-        decides: the classes (n,) from probabilities; by default the likeliest, or the positive from 0.5 on.
+        decides: the classes (n,) from probabilities, by default the likeliest, or the positive from 0.5 on; of labels
+            those that are given, 0 and 1, (n, L).
         decided: how, in words, where that is another way.
         seed: of the bootstrap and the permutations.
     """
-    if schema.is_multilabel:
-        return _of_labels(len(rows), schema, config, part)
-    chosen = decides(answers) if schema.is_classification else None
+    chosen = decides(answers) if schema.has_probabilities else None
     measures = measures_of(schema, rows.target, answers, chosen, decided)
     clusters = None if schema.group is None else units_of(rows, schema, keep_duplicates=False)
     weighing = Weighing(rows.weight, clusters)
@@ -177,15 +191,6 @@ def fairness_of(
         measures=tuple(measured.told for measured in measures.measured),
         overall={} if overall is None else overall.rates, attributes=_corrected(made),
         cuts=tuple(cuts), least=config.least_group, confidence=config.confidence, method=weighing.method,
-    )  # fmt: skip
-
-
-def _of_labels(rows: int, schema: Schema, config: EvaluateConfig, part: Literal["test", "valid", "new"]) -> Fairness:
-    """A gap that has a name: labels that do not exclude each other are not measured by group."""
-    problem = "rates of groups are of one class or number a row, and a row has any number of labels here"
-    return Fairness(
-        rows=rows, part=part, decided="labels", measures=(), least=config.least_group, confidence=config.confidence,
-        method="none", attributes=tuple(Attribute(columns=(name,), problem=problem) for name in schema.sensitive),
     )  # fmt: skip
 
 

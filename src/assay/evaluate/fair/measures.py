@@ -11,7 +11,7 @@ once; Barocas, Hardt & Narayanan, Fairness and Machine Learning (2023), chapter 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,9 @@ def measures_of(
 
     Args:
         schema: gives the task and the classes.
-        truth: class positions or values, (n,).
+        truth: class positions or values, (n,); of labels 0 and 1, (n, L).
         prediction: probabilities (n, K), or values (n,).
-        chosen: the classes decided for, (n,); None of a regression.
+        chosen: the classes decided for, (n,), or the labels given, 0 and 1, (n, L); None of a regression.
         decided: how, where that is not by the likeliest class, or by a probability of 0.5.
     """
     if schema.task is Task.BINARY:
@@ -71,6 +71,9 @@ def measures_of(
     if schema.task is Task.MULTICLASS:
         assert chosen is not None
         return _classes(schema, truth, prediction, chosen, decided or "the likeliest class")
+    if schema.is_multilabel:
+        assert chosen is not None
+        return _labels(schema, truth, prediction, chosen, decided or "each label by itself")
     return _regression(schema, truth, prediction)
 
 
@@ -115,36 +118,67 @@ def _calibration(values: Floats, of: str) -> Measured:
 
 def _classes(schema: Schema, truth: Ints, prediction: Floats, chosen: Ints, decided: str) -> Measures:
     hit = chosen == truth
-    measured = [
+    measured = (
         _measure("accuracy", "Accuracy", "rows decided right", hit, is_primary=True),
         _measure("error", "Error", "rows decided wrong", ~hit),
         _calibration(hit - prediction.max(axis=1), "rows decided right less the mean probability of the decision"),
-    ]
-    compared = [
+    )
+    compared = (
         Compared("accuracy_difference", "Accuracy difference", ("accuracy",)),
         Compared("calibration_difference", "Calibration difference", ("calibration",)),
-    ]
+    )
+    places = np.arange(len(schema.classes))
+    found = Measures(measured, compared, decided)
+    found = _each_alone(schema, found, truth[:, None] == places, chosen[:, None] == places, "class")
+    if len(places) > MOST_CLASSES:
+        return found
+    return replace(found, decided=f"{decided}; rates of a class are of it against the rest")
+
+
+def _labels(schema: Schema, truth: Ints, prediction: Floats, chosen: Ints, decided: str) -> Measures:
+    has, given = truth > 0, chosen > 0
+    right = has == given
+    measured = (
+        _measure("exact", "All labels right", "rows with all labels decided right", right.all(axis=1), is_primary=True),
+        _measure(
+            "label_accuracy", "Labels right", "labels decided right, of a row", right.mean(axis=1), is_share=False
+        ),
+        _measure("labels_had", "Labels", "labels that a row has", has.sum(axis=1), is_share=False),
+        _measure("labels_given", "Labels given", "labels that a row is given", given.sum(axis=1), is_share=False),
+        _calibration((has - prediction).mean(axis=1), "observed less predicted share, mean of the labels"),
+    )
+    compared = (
+        Compared("accuracy_difference", "Difference in rows with all labels right", ("exact",)),
+        Compared("label_accuracy_difference", "Difference in labels right", ("label_accuracy",)),
+        Compared("calibration_difference", "Calibration difference", ("calibration",)),
+    )
+    return _each_alone(schema, Measures(measured, compared, decided), has, given, "label")
+
+
+def _each_alone(
+    schema: Schema, found: Measures, has: NDArray[np.bool_], given: NDArray[np.bool_], what: str
+) -> Measures:
+    """The measures with rates of every class or label by itself, (n, K), and with the gaps of the worst of them."""
     if len(schema.classes) > MOST_CLASSES:
-        return Measures(
-            tuple(measured), tuple(compared), f"{decided}; no rates of single classes, of which there are more than "
-            f"{MOST_CLASSES}",
-        )  # fmt: skip
-    for place, name in enumerate(schema.classes):
-        is_class, is_chosen = truth == place, chosen == place
+        several = "classes" if what == "class" else "labels"
+        told = f"{found.decided}; no rates of single {several}, of which there are more than {MOST_CLASSES}"
+        return replace(found, decided=told)
+    measured: list[Measured] = []
+    for name, own, chosen in zip(schema.classes, has.T, given.T, strict=True):
         measured += [
-            _measure(f"selection_rate:{name}", f"Selection: {name}", f"rows decided {name}", is_chosen),
-            _measure(f"tpr:{name}", f"TPR: {name}", f"rows of {name} decided so", is_chosen, is_class),
-            _measure(f"fpr:{name}", f"FPR: {name}", f"other rows decided {name}", is_chosen, ~is_class),
+            _measure(f"selection_rate:{name}", f"Selection: {name}", f"rows decided {name}", chosen),
+            _measure(f"tpr:{name}", f"TPR: {name}", f"rows of {name} decided so", chosen, own),
+            _measure(f"fpr:{name}", f"FPR: {name}", f"other rows decided {name}", chosen, ~own),
         ]
     selection, hits, alarms = (
         tuple(f"{each}:{name}" for name in schema.classes) for each in ("selection_rate", "tpr", "fpr")
     )
-    compared += [
-        Compared("demographic_parity_difference", "Demographic parity difference, worst class", selection),
-        Compared("equalised_odds_difference", "Equalised odds difference, worst class", (*hits, *alarms)),
-        Compared("equal_opportunity_difference", "Equal opportunity difference (TPR), worst class", hits),
-    ]
-    return Measures(tuple(measured), tuple(compared), f"{decided}; rates of a class are of it against the rest")
+    compared = (
+        Compared("demographic_parity_difference", f"Demographic parity difference, worst {what}", selection),
+        Compared("equalised_odds_difference", f"Equalised odds difference, worst {what}", (*hits, *alarms)),
+        Compared("equal_opportunity_difference", f"Equal opportunity difference (TPR), worst {what}", hits),
+    )
+    return Measures((*found.measured, *measured), (*found.compared, *compared), found.decided)
 
 
 def _regression(schema: Schema, truth: Floats, prediction: Floats) -> Measures:

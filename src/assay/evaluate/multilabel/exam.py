@@ -51,13 +51,14 @@ def sit_labels(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Rows, list[Output], Assessment, Calibration | None]:
+) -> tuple[Rows, list[Output], NDArray[np.float32], Assessment, Calibration | None]:
     """Open the seal once and score every model, each with thresholds of its own from the validation rows.
 
     Without a test part the scores are on validation rows, and the ledger says so.
 
     Returns:
-        The rows that were scored, what each model answers, what is found, and how well probabilities are calibrated.
+        The rows that were scored, what each model answers, the raw outputs of the model (A, n, L), what is found, and
+        how well probabilities are calibrated.
     """
     assert model.head.thresholds is not None
     valid = split.valid
@@ -77,7 +78,7 @@ def sit_labels(
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values(seen.weight, (measure.id,))[measure.id], on_test, measure, ledger=ledger)
     calibration = label_calibration(model, rows, raw, answers, config, ledger) if config.calibration != "none" else None
-    return rows, outputs, found, calibration
+    return rows, outputs, raw, found, calibration
 
 
 def assess_labels(

@@ -5,9 +5,11 @@ import pytest
 
 from assay.data.decision import LIKELIEST, DecisionChoice, Rule
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.errors import ConfigError
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.decision.exam import decision_report, is_ordered
+from assay.evaluate.decision.exam import decided_again, decision_report
 from assay.evaluate.decision.metrics import class_distance, expected_cost, lift_at, quadratic_kappa
+from assay.evaluate.decision.order import check_order, is_ordered
 from assay.evaluate.decision.thresholds import choose_rule
 from assay.evaluate.metrics import f1, precision, recall
 
@@ -104,3 +106,77 @@ def test_rows_of_one_class_are_a_named_gap(truth):
         assert lift.method == "not defined: no row is positive"
     else:
         assert lift.value == pytest.approx(1.0)
+
+
+def test_costs_stand_beside_those_of_baselines_paired_by_rows():
+    truth, stated = rows(800)
+    config = CONFIG.model_copy(update={"costs": (1.0, 4.0)})
+    rule, choice = Rule((0.2,)), DecisionChoice("given", "", costs=((0, 1), (4, 0)))
+    never, own = np.zeros(800, np.int64), rule(stated)
+    made = decision_report(
+        schema(("no", "yes")),
+        truth,
+        stated,
+        None,
+        rule,
+        choice,
+        config,
+        seed=0,
+        rivals=[("never", never), ("same", own)],
+    )
+    idle, same = made.rivals
+    assert idle.cost == pytest.approx(4.0 * truth.mean())
+    apart = np.array([[0, 1], [4, 0]])[truth, own] - 4.0 * truth
+    assert idle.difference.value == pytest.approx(apart.mean())
+    half = 1.96 * apart.std(ddof=1) / np.sqrt(800)
+    assert idle.difference.high - idle.difference.low == pytest.approx(2 * half, rel=0.15)
+    assert (same.difference.value, same.difference.low, same.difference.high) == (0.0, 0.0, 0.0)
+    plain = decision_report(
+        schema(("no", "yes")), truth, stated, None, rule, choice, CONFIG, seed=0, rivals=[("never", never)]
+    )
+    assert plain.rivals == ()  # nobody said what errors cost
+
+
+def test_classes_have_the_order_that_was_given():
+    rng = np.random.default_rng(3)
+    names = ("high", "low", "medium")  # as they are sorted
+    truth = rng.integers(0, 3, 400)
+    stated = rng.dirichlet([1, 1, 1], 400) + 2 * np.eye(3)[truth]
+    stated /= stated.sum(1, keepdims=True)
+    config = CONFIG.model_copy(update={"order": ("low", "medium", "high")})
+    choice = DecisionChoice("likeliest", "the likeliest class is decided")
+    made = decision_report(schema(names), truth, stated, None, LIKELIEST, choice, config, seed=0)
+    kappa, distance = made.scores
+    place = np.array([2, 0, 1])
+    assert kappa.value == pytest.approx(quadratic_kappa(place[truth], place[stated.argmax(1)], 3))
+    assert distance.value == pytest.approx(class_distance(place[truth], place[stated.argmax(1)], 3))
+    assert made.order == ("low", "medium", "high")
+    assert decision_report(schema(names), truth, stated, None, LIKELIEST, choice, CONFIG, seed=0) is None
+
+
+@pytest.mark.parametrize(
+    ("order", "classes", "says"),
+    [
+        (("low", "high"), ("high", "low", "medium"), "it lacks 'medium'"),
+        (("low", "mid", "high"), ("high", "low", "medium"), "no class is 'mid'; it lacks 'medium'"),
+        (("a", "a", "b", "c"), ("a", "b", "c"), "a class is named twice"),
+        (("no", "yes"), ("no", "yes"), "the task is binary"),
+    ],
+)
+def test_an_order_that_is_none_is_refused(order, classes, says):
+    with pytest.raises(ConfigError, match=says):
+        check_order(order, schema(classes))
+
+
+def test_new_rows_are_judged_by_the_costs_and_the_order_of_the_run():
+    truth, stated = rows(500)
+    config = CONFIG.model_copy(update={"costs": (1.0, 4.0)})
+    rule, choice = Rule((0.2,)), DecisionChoice("cost", "by costs", costs=((0, 1), (4, 0)))
+    made = decision_report(schema(("no", "yes")), truth, stated, None, rule, choice, config, seed=0)
+    other, seen = rows(300, seed=7)
+    again = decided_again(made, schema(("no", "yes")), other, seen, None, rule, CONFIG, seed=0)
+    assert again.scores[0].value == pytest.approx(expected_cost(other, rule(seen), ((0, 1), (4, 0))))
+    assert (again.threshold, again.has_costs, again.aim) == (0.2, True, "cost")
+    free = decision_report(schema(("no", "yes")), truth, stated, None, rule, choice, CONFIG, seed=0)
+    again = decided_again(free, schema(("no", "yes")), other, seen, None, rule, CONFIG, seed=0)
+    assert [score.name for score in again.scores] == ["lift"]

@@ -13,7 +13,14 @@ from assay.data.rows import Rows
 from assay.data.schema import Hints, Task
 from assay.data.split import Split, SplitRecord
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair.examine import beyond_chance, examine_groups, fairness_of, write_group_verdicts
+from assay.evaluate.fair.examine import (
+    BY_LABEL,
+    beyond_chance,
+    examine_groups,
+    fairness_of,
+    giving,
+    write_group_verdicts,
+)
 from assay.evaluate.fair.groups import MISSING, learn_cuts
 from assay.ledger import Ledger, Outcome
 
@@ -287,8 +294,45 @@ def test_columns_that_new_rows_lack_are_named():
     assert [attribute.problem for attribute in found.attributes] == ["", "these rows do not have the column"]
 
 
-def test_labels_that_do_not_exclude_each_other_are_not_measured_and_it_is_said():
-    rows, schema = judged(people())
-    schema = schema.model_copy(update={"task": Task.MULTILABEL})
-    found = fairness_of(rows, schema, np.empty(0), CONFIG, cuts=(), part="test")
-    assert "any number of labels" in found.attributes[0].problem
+def topics(names, rows=600, seed=4):
+    """A table with a sensitive column and labels; the second label is missed in half of the rows of `b`."""
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["a", "b"], rows)
+    truth = rng.integers(0, 2, (rows, len(names)))
+    frame = pl.DataFrame({"sex": sex, "y": [[n for n, has in zip(names, row, strict=True) if has] for row in truth]})
+    answers = np.where(truth > 0, 0.8, 0.2)
+    missed = (sex == "b") & (truth[:, 1] > 0) & (rng.random(rows) < 0.5)
+    answers[missed, 1] = 0.1
+    schema = infer(
+        read(pl.DataFrame({"sex": sex, "y": rng.choice(names, rows)})), Hints(target="y", sensitive=("sex",))
+    )
+    schema = schema.model_copy(update={"task": Task.MULTILABEL, "classes": tuple(names)})
+    return Rows("test", frame.drop("y"), truth, None, np.arange(rows)), schema, answers, missed
+
+
+def test_each_label_is_compared_by_itself():
+    rows, schema, answers, missed = topics(["red", "green", "blue"])
+    found = fairness_of(
+        rows, schema, answers, CONFIG, cuts=(), part="test", decides=giving([0.5] * 3), decided=BY_LABEL
+    )
+    (attribute,) = found.attributes
+    a, b = attribute.groups
+    is_b, green = rows.cells["sex"].to_numpy() == "b", rows.target[:, 1] > 0
+    assert b.rates["tpr:green"].value == pytest.approx(1.0 - missed[is_b & green].mean())
+    assert b.rates["exact"].value == pytest.approx(1.0 - missed[is_b].mean())
+    assert b.rates["label_accuracy"].value == pytest.approx(1.0 - missed[is_b].mean() / 3.0)
+    assert b.rates["labels_had"].value == pytest.approx(rows.target[is_b].sum(1).mean())
+    assert (a.rates["tpr:green"].value, a.rates["exact"].value, a.rates["fpr:red"].value) == (1.0, 1.0, 0.0)
+    widest = gaps(attribute)["equalised_odds_difference"]
+    assert (widest.measure, widest.lowest, widest.highest) == ("tpr:green", "b", "a")
+    assert widest in beyond_chance(found, attribute)
+    assert gaps(attribute)["demographic_parity_difference"].measure.startswith("selection_rate:")
+
+
+def test_many_labels_have_no_rates_of_their_own():
+    rows, schema, answers, _ = topics([f"label {at}" for at in range(12)])
+    found = fairness_of(rows, schema, answers, CONFIG, cuts=(), part="test", decides=giving([0.5] * 12))
+    assert {measure.id for measure in found.measures} == {
+        "exact", "label_accuracy", "labels_had", "labels_given", "calibration",
+    }  # fmt: skip
+    assert "no rates of single labels" in found.decided

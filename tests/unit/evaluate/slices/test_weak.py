@@ -12,7 +12,8 @@ from assay.errors import ConfigError
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.judged import Judged
 from assay.evaluate.row_losses import Deciding
-from assay.evaluate.slices.weak import PRACTICE, check_slices, weak_slices
+from assay.evaluate.slices.named import check_slices
+from assay.evaluate.slices.weak import PRACTICE, weak_slices
 from assay.ledger import Ledger, Outcome
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from assay.compose.run_config import RunConfig
-from assay.data.rows import joined
+from assay.data.rows import Rows, joined, times
+from assay.data.schema import Schema
 from assay.data.split import units_of
+from assay.evaluate.forecast_scores import Blocks
 from assay.evaluate.metrics import metric as metric_named
 from assay.evaluate.record import Selection
 from assay.ledger import Ledger, Outcome, Verdict
@@ -38,8 +43,7 @@ def chosen(
         return None, None
     split, task = found.split, found.schema.task
     judged = split.valid if file.folds == 1 else joined(split.train, split.valid)
-    # Rows of one group are no more than one piece of evidence.
-    groups = None if found.schema.group is None else units_of(judged, found.schema, keep_duplicates=False)
+    groups = _pieces(judged, found.schema)
     measure, answers = metric_named(task, file.metric), directory / ANSWERS
     selection = selection_of_trials(
         answers, completed, len(tried) - len(completed), task, measure, groups=groups,
@@ -57,6 +61,18 @@ def chosen(
             why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
             mixture = mixture.model_copy(update={"is_taken": False, "why": why})
     return selection, mixture
+
+
+def _pieces(judged: Rows, schema: Schema) -> NDArray[np.int64] | None:
+    """The groups of rows that are no more than one piece of evidence, (n,); None where each row is one.
+
+    Windows whose origins are less than a horizon apart share steps: they are taken in stretches of that length.
+    """
+    if schema.windowing is not None:
+        steps, _ = schema.windowing.clock.steps(times(judged, schema, schema.windowing.origin))
+        blocks = Blocks.of(steps, schema.windowing.horizon)
+        return np.asarray(blocks.place // blocks.length, np.int64)
+    return None if schema.group is None else units_of(judged, schema, keep_duplicates=False)
 
 
 # Configurations -------------------------------------------------------------------------------------------------------

@@ -137,9 +137,10 @@ def _families(encoder: Encoder, split: Split, schema: Schema, config: RunConfig)
 def planned(found: Found, directory: Path, request: Request, search: Search, budget: Budget) -> StudyFile:
     """What the study will do: its space, folds, sampler and first settings."""
     config, schema = request.config, found.schema
-    if not metrics_of(schema.task):
-        raise ConfigError("settings are searched for classes, labels and single values",
-                          f"the task is {schema.task.value}", "Use `assay fit`.")  # fmt: skip
+    known = metrics_of(schema.task)
+    if schema.windowing is not None and (search.folds or 1) > 1:
+        raise ConfigError("a forecast is judged by what comes after its training part, not by folds",
+                          f"--folds is {search.folds}", "Leave it out.")  # fmt: skip
     listed, derived = _space(search, found, config)
     space = derived.space
     folds = search.folds or folds_for(found.rows, schema)
@@ -160,12 +161,12 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
                           "Give --trials 50, or --budget 10m.")  # fmt: skip
     starts = [] if listed else first_settings(space)
     # Thresholds of labels are chosen for a model that is trained: what they decide is not known in a search.
-    measure = search.metric or ("log_loss" if schema.is_multilabel else PRIMARY[schema.task])
-    chosen = next((each for each in metrics_of(schema.task) if each.id == measure), None)
+    measure = search.metric or ("log_loss" if schema.is_multilabel else PRIMARY.get(schema.task, known[0].id))
+    chosen = next((each for each in known if each.id == measure), None)
     if chosen is None:
-        known = ", ".join(each.id for each in metrics_of(schema.task))
+        named = ", ".join(each.id for each in known)
         raise ConfigError("trials are judged by a metric of their task", f"{measure!r} is none of {schema.task.value}",
-                          f"Choose one of {known}.")  # fmt: skip
+                          f"Choose one of {named}.")  # fmt: skip
     return StudyFile(
         name=directory.resolve().name, request=found.request, space=space, sampler=choice.kind, why=choice.reason,
         pruning=pruning, trials=search.trials, budget=config.budget, folds=folds, metric=chosen.id, label=chosen.label,

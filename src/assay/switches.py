@@ -136,6 +136,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "search.folds": f"its gain is in networks for all rows, which only an outer cross-validation sees; {_TWO_RUNS}",
         "search.bagging": f"members and weights change together; {_TWO_RUNS}",
         "train.mirroring": "it guards `train.augmentation`, and is measured there",
+        "search.forecast-ridge": f"practices of a forecast are not measured; {_TWO_RUNS}: ensemble.ridge=false",
         "search.views": "it chooses by validation rows whether there is a gain, and tells of it",
     }
 )

@@ -88,6 +88,7 @@ def tune(
     strict: bool = False,
     config: str | os.PathLike[str] | RunConfig | None = None,
     overrides: Sequence[str] = (),
+    horizon: int | None = None,
     watch: Watch | None = None,
     started: float | None = None,
 ) -> Tuned:
@@ -121,6 +122,7 @@ def tune(
         resume: the directory of a study to go on with; `trials`, `budget`, `fit_best`, `pick` and `address` may be
             given anew beside it, and all else stays.
         preset, config, overrides: as for `fit`; what they set is the same in all trials.
+        horizon: steps of the target that are forecast, as for `fit`; validation windows judge then, without folds.
         budget: of the whole, the final fit included; 5 minutes by default.
         seed: every random choice follows from it.
         strict: stop when the audit has serious findings.
@@ -146,10 +148,11 @@ def tune(
     if resume is not None:
         beside: dict[str, object] = {
             "out": out, "preset": preset, "seed": seed, "strict": strict, "config": config,
-            "KEY=VALUE": tuple(overrides),
+            "KEY=VALUE": tuple(overrides), "horizon": horizon,
         }  # fmt: skip
         return _go_on(Path(resume), named, said, beside, search, budget, watch, started)
     own = budget if budget is not None or preset is not None or config is not None else BUDGET
+    overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
     composed = resolve(config, preset, overrides, budget=own, seed=seed, strict=strict)
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(data, test, valid, with_table(composed, said), ())

@@ -114,7 +114,7 @@ def table_of_shops(steps=160, count=4, seed=0):
 def panel(tmp_path_factory):
     options = [
         "evaluate.bootstrap=400", "train.epochs=40", "train.lr=0.01", "model.members=1", "ensemble.recipes=[dlinear]",
-        "data.case=shop", "data.known=promotion", "data.window=21", "train.patience=40",
+        "data.case=shop", "data.known=promotion", "data.window=21", "train.patience=40", "ensemble.ridge=false",
     ]  # fmt: skip
     return assay.fit(
         table_of_shops(), "sold", time="day", horizon=7, out=tmp_path_factory.mktemp("panel") / "run", budget="none",
@@ -133,6 +133,7 @@ def test_many_series_with_columns_known_ahead(panel):
     assert scores["network"]["mase"] < 0.6 * scores["last season"]["mase"]
     assert report.forecast.series == 4
     assert "not in the order of time" in report.findings[0].what
+    assert verdicts(panel)["search.forecast-ridge"].outcome == "skipped"
 
 
 def test_each_series_is_forecast_with_what_is_known_ahead(panel):
@@ -150,6 +151,50 @@ def test_each_series_is_forecast_with_what_is_known_ahead(panel):
     assert 60 < one.min() < one.max() < 200  # the shop's level is 100
     with pytest.raises(DataError, match="'promotion' must be known for the 7 steps to come"):
         panel.predict(table)
+
+
+def driven(effect, *, steps=500, seed=0):
+    """A series that remembers its last two steps and is pushed by a column known ahead."""
+    rng = np.random.default_rng(seed)
+    pushed = rng.normal(size=steps)
+    value, noise = np.zeros(steps), 0.3 * rng.normal(size=steps)
+    for at in range(2, steps):
+        value[at] = 0.6 * value[at - 1] - 0.3 * value[at - 2] + noise[at]
+    value += effect(pushed)
+    dates = [date.fromordinal(date(2024, 1, 1).toordinal() + at) for at in range(steps)]
+    return pl.DataFrame({"day": dates, "pushed": pushed, "value": value})
+
+
+def fitted(frame, out):
+    options = ["evaluate.bootstrap=200", "train.epochs=15", "train.lr=0.01", "ensemble.recipes=[dlinear]",
+               "data.known=pushed", "data.window=12", "evaluate.baselines=linear"]  # fmt: skip
+    return assay.fit(frame, "value", time="day", horizon=4, out=out, budget="none", overrides=options)
+
+
+def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
+    run = fitted(driven(lambda pushed: 0.5 * pushed), tmp_path / "run")
+    report = run.report()
+    assert [(part.name, part.share) for part in report.training.parts] == [("ridge", 1.0)]
+    verdict = verdicts(run)["search.forecast-ridge"]
+    assert verdict.outcome == "warned"
+    assert "it answers alone, and you do not need a deep network here" in verdict.reason
+    network, linear = (values(model)["mae"] for model in report.scores)
+    assert network == pytest.approx(linear, rel=1e-5)
+    assert report.comparisons[0].difference.value == 0.0
+    assert run.bundle.verify() <= 1e-5
+
+
+def test_where_more_than_a_line_is_true_networks_are_taken(tmp_path):
+    run = fitted(driven(np.square), tmp_path / "run")
+    report = run.report()
+    (part,) = [part for part in report.training.parts if part.name == "dlinear"]
+    assert part.share > 0.7
+    verdict = verdicts(run)["search.forecast-ridge"]
+    assert verdict.outcome == "applied"
+    assert verdict.value > 0.3
+    assert "standard error" in verdict.reason
+    network, linear = (values(model)["mae"] for model in report.scores)
+    assert network < 0.7 * linear
 
 
 def test_files_that_follow_one_another(tmp_path):

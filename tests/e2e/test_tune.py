@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from assay.cli import main
 from assay.errors import ConfigError, DataError
 from assay.studies import open_study
 
+AIRLINE = Path(__file__).parents[1] / "fixtures" / "airline.csv"
 FIXED = ["model.name=mlp", "train.epochs=3", "train.threads=1", "ensemble.folds=1", "evaluate.baselines=majority"]
 
 
@@ -312,3 +314,25 @@ def test_labels_are_searched_by_their_log_loss(tmp_path):
     stated = np.where(truth > 0, answer, 1.0 - answer.astype(float))
     assert study.best.value == pytest.approx(-np.log(stated).mean(), rel=1e-5)
     assert study.file.selection.validation == pytest.approx(study.best.value)
+
+
+def test_a_forecast_is_searched_by_its_validation_windows(tmp_path, capsys):
+    """Origins after the training part judge; the windows of the test part are opened once, by the fit."""
+    out = tmp_path / "study"
+    command = ["tune", str(AIRLINE), "--target", "Passengers", "--time", "Month", "--horizon", "12", "--over",
+               "train.lr", "--trials", "3", "--budget", "none", "--no-ensemble", "--out", str(out), "--quiet",
+               "model.name=dlinear", "train.epochs=2", "train.threads=1", "evaluate.baselines=linear",
+               "evaluate.bootstrap=200"]  # fmt: skip
+    assert main(command) == 0
+    study = open_study(out)
+    assert (study.file.metric, study.file.folds, study.file.higher) == ("mae", 1, False)
+    assert study.states == {"complete": 3, "pruned": 0, "failed": 0}
+    assert np.load(out / "answers" / "0.npy").shape == (13, 12)
+    assert study.best.value == min(each.value for each in study.tried) <= study.default.value
+    assert study.file.selection.validation == pytest.approx(study.best.value)
+    report = study.run.report()
+    assert report.split.opened == 1
+    assert {part.name for part in report.training.parts} <= {"dlinear", "ridge"}
+    assert "MAE" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="not by folds"):
+        assay.tune(AIRLINE, "Passengers", time="Month", horizon=12, folds=3, trials=1, budget="none")

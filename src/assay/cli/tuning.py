@@ -146,6 +146,7 @@ def tune(
     weight: take.Weight = None,
     positive: take.Positive = None,
     task: take.TaskName = None,
+    horizon: take.Horizon = None,
     strict: take.Strict = False,
     seed: take.Seed = None,
     quiet: take.Quiet = False,
@@ -170,14 +171,14 @@ def tune(
             "space": space, "settings": settings, "storage": storage, "metric": metric, "folds": folds,
             "sampler": sampler, "prune": prune, "objective": objective, "jobs": jobs, "engine": engine,
             "ensemble": None if ensemble is None else "yes" if ensemble else "no",
-            "KEY=VALUE": [*extra, *(overrides or ())],
+            "KEY=VALUE": [*extra, *(overrides or ())], "horizon": horizon,
         }  # fmt: skip
         refuse_changes(read_study(resume), beside)
         found = _resume(resume, trials, budget, pick, address, fit_best, quiet=quiet, started=started)
     else:
         if budget is None and preset is None and config is None:
             budget = "5m"
-        flags = take.as_overrides(budget=budget, seed=seed, strict=strict)
+        flags = take.as_overrides(budget=budget, seed=seed, strict=strict, horizon=horizon)
         resolved = take.resolved(preset, config, [*flags, *extra, *(overrides or ())], given)
         if resolved.table.data is None:
             raise ConfigError("the table to learn from must be named", "no DATA was given",

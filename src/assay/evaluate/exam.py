@@ -320,6 +320,7 @@ _CALLED = {
     "trees": "boosted trees",
     "text linear": "linear model of texts",
     "rocket": "random convolutions",
+    "ridge": "linear forecast",
     "backbone": "head on a pretrained backbone",
 }
 _COUNTED = {
@@ -327,6 +328,7 @@ _COUNTED = {
     "text linear": ("linear models", "one linear model and no network"),
     "backbone": ("heads on a pretrained backbone", "one head on a pretrained backbone"),
     "rocket": ("heads on random convolutions", "one head on random convolutions"),
+    "ridge": ("linear forecasts", "one linear forecast and no network"),
 }
 
 

@@ -102,6 +102,9 @@ FORECAST_METRICS = (
     Metric("mse_standardised", "MSE (standardised)", False),
 )
 
+#: Those that settings can be judged by without the training part: means of what each window adds, and the root of one.
+SEARCHED_FORECAST_METRICS = FORECAST_METRICS[:2]
+
 #: The metrics that `Scorer` computes for each task, in the order they are shown.
 METRICS: dict[Task, tuple[Metric, ...]] = {
     Task.BINARY: _BINARY,
@@ -117,8 +120,9 @@ PRIMARY: dict[Task, str] = {
 
 
 def metrics_of(task: Task) -> tuple[Metric, ...]:
-    """The metrics of classes, labels or single values; none of forecasts."""
-    return LABEL_METRICS if task is Task.MULTILABEL else METRICS.get(task, ())
+    """The metrics that settings can be judged by."""
+    others = {Task.MULTILABEL: LABEL_METRICS, Task.FORECASTING: SEARCHED_FORECAST_METRICS}
+    return others[task] if task in others else METRICS[task]
 
 
 def metric(task: Task, name: str) -> Metric:
@@ -127,7 +131,7 @@ def metric(task: Task, name: str) -> Metric:
     Raises:
         KeyError: the task does not report it.
     """
-    for candidate in LABEL_METRICS if task is Task.MULTILABEL else METRICS[task]:
+    for candidate in metrics_of(task):
         if candidate.id == name:
             return candidate
     raise KeyError(name)

@@ -20,6 +20,7 @@ from assay.evaluate.intervals import bootstrap_interval, resamples, sample_count
 from assay.evaluate.metrics import Floats, Ints, Metric
 from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.record import Estimate, Selection
+from assay.evaluate.window_scorer import WindowScorer
 
 #: The scores of all settings, (S, b), for weights of the rows, (b, n).
 Scores = Callable[[Floats], Floats]
@@ -111,13 +112,13 @@ def best_of_answers(
         drawn = iter([np.concatenate(list(draws(rows, taken, seed, groups=groups, strata=strata)))])
         of_each = _one_after_another(task, truth, answers, list(sizes), measure)
         return _best_of(of_each, len(sizes), rows, measure, drawn, weight, units, left_out, confidence)
-    known = [np.asarray(each, np.float64) for each in answers if each is not None]
-    if task is Task.FORECASTING and known:
-        missed = np.stack([np.abs(each - truth) for each in known])
+    if task is Task.FORECASTING and sizes:
+        missed = [WindowScorer(truth, each).of_rows(measure.id) for each in answers if each is not None]
         return best_of_losses(
-            (missed**2 if measure.id == "rmse" else missed).mean(axis=2), measure, left_out=left_out, weight=weight,
-            groups=groups, confidence=confidence, samples=samples, seed=seed,
+            np.stack(missed), measure, left_out=left_out, weight=weight, groups=groups, confidence=confidence,
+            samples=samples, seed=seed,
         )  # fmt: skip
+    known = [np.asarray(each, np.float64) for each in answers if each is not None]
     scorers = [scorer_for(task, truth, each) for each in known]
     of_rows = [scorer.of_rows(measure.id) for scorer in scorers]
     added = [each for each in of_rows if each is not None]

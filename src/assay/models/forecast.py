@@ -77,6 +77,7 @@ class ForecastNetwork(Network):
 
     level: Literal["last", "mean"] = "mean"
     starts_at_prior = False
+    starts_fitted = True
 
     def __init__(self, members: int, windows: WindowLayout, layout: Layout) -> None:
         super().__init__(members)

@@ -137,6 +137,7 @@ class Network(nn.Module):
     is built. A member may hold several heads that share weights and are averaged as further answers (TabM's k).
 
     starts_at_prior: whether outputs are the prior itself right after `reset`, on any rows, or only near it.
+    starts_fitted: whether it starts as a model that was fitted already, which training has to be better than.
     rows_at_once: rows that bound the work space of one call without gradients.
     reads: places of the media (see `Encoded`) it is called with after the codes; most read none.
 
@@ -147,6 +148,7 @@ class Network(nn.Module):
 
     heads: int = 1
     starts_at_prior: bool = True
+    starts_fitted: bool = False
     rows_at_once: int = 8192
     reads: tuple[int, ...] = ()
 

@@ -60,7 +60,9 @@ def losses(report: Report) -> Picture:
     label = f"Training and validation loss over {len(epochs)} epochs, best epoch {training.best_epoch}"
     mark = Mark(float(training.best_epoch), f"kept: epoch {training.best_epoch}")
     svg = line_chart(label, series, Axis("epoch", whole=True), Axis("loss"), marks=[mark], size=(460, 320))
-    return Picture(svg, "Mean loss over rows, by epoch; the weights of the marked epoch are the model.")
+    kept = "the weights of the marked epoch are the model"
+    kept = kept if training.best_epoch else "none was better than the fitted weights that training began with"
+    return Picture(svg, f"Mean loss over rows, by epoch; {kept}.")
 
 
 def training_details(report: Report) -> tuple[Picture, ...]:

@@ -34,6 +34,7 @@ def beside_networks(report: Report) -> tuple[str, ...]:
         "trees": "Boosted trees give {} of the answer, as ensemble.trees=true allowed",
         "backbone": "A linear head on a frozen pretrained backbone gives {} of the answer",
         "rocket": "Random convolutions with a ridge head give {} of the answer",
+        "ridge": "A ridge regression of the window gives {} of the answer",
         "text linear": "A linear model of TF-IDF n-grams gives {} of the answer",
     }
     return tuple(f"{told[part.name].format(percent(part.share))}; {rest}." for part in others)

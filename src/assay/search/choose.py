@@ -14,6 +14,7 @@ from assay.data.schema import Schema
 from assay.evaluate.forecast.scores import Blocks
 from assay.evaluate.selection import draws
 from assay.search.combine import ROUNDS, Weighting, guarded_shares
+from assay.search.simple_first import simple_first, stretches
 from assay.search.stacking import Stacked, stacked_shares
 from assay.train.choice import Choice
 from assay.train.part import Part
@@ -44,6 +45,7 @@ def guarded(
     weight: Floats | None,
     schema: Schema,
     seed: int,
+    simple: int | None = None,
 ) -> Choice:
     """Greedy weights with as many steps as hold on rows that draws left out.
 
@@ -52,10 +54,12 @@ def guarded(
         answers: of each candidate to the rows of `judge`: probabilities (n, K), values (n,) or forecasts (n, H).
         weight: of the rows, (n,); rows without weight are not judged by.
         seed: of the draws.
+        simple: the candidate that answers alone unless the others clearly gain; see `simple_first.py`.
     """
     drawn = _drawn(judge, weight, schema, len(answers), seed)
     found = guarded_shares(answers, judge.target, weight, draws=drawn.weights, rows=drawn.rows)
-    return _choice(parts, owner, answers, judge, weight, drawn, found.shares, found.drawn, _greedy_way(found, drawn))
+    made = _choice(parts, owner, answers, judge, weight, drawn, found.shares, found.drawn, _greedy_way(found, drawn))
+    return made if simple is None else _simple_first(made, simple, judge, drawn, schema)
 
 
 def stacked(
@@ -66,13 +70,15 @@ def stacked(
     weight: Floats | None,
     schema: Schema,
     seed: int,
+    simple: int | None = None,
 ) -> Choice:
     """Shares of a regularised linear model of the answers, which what is said of the greedy ones stands beside."""
     drawn = _drawn(judge, weight, schema, len(answers), seed)
     found = stacked_shares(answers, judge.target, weight, draws=drawn.weights, rows=drawn.rows)
     greedy = guarded_shares(answers, judge.target, weight, draws=drawn.weights, rows=drawn.rows)
     way = _stacked_way(found, greedy, drawn)
-    return _choice(parts, owner, answers, judge, weight, drawn, found.shares, found.drawn, way)
+    made = _choice(parts, owner, answers, judge, weight, drawn, found.shares, found.drawn, way)
+    return made if simple is None else _simple_first(made, simple, judge, drawn, schema)
 
 
 def _choice(
@@ -90,6 +96,13 @@ def _choice(
         tuple(parts), np.asarray(owner, np.int64), np.stack([each.astype(np.float32) for each in answers]),
         judge.target, weight, shares, drawn.rows, drawn.weights == 0.0, by_draw, drawn.units, way,
     )  # fmt: skip
+
+
+def _simple_first(made: Choice, simple: int, judge: Rows, drawn: Draws, schema: Schema) -> Choice:
+    """The choice with the simplest candidate of a forecast alone, where the others do not clearly gain."""
+    assert schema.windowing is not None
+    steps, _ = schema.windowing.clock.steps(times(judge, schema, schema.windowing.origin))
+    return simple_first(made, simple, drawn.weights, stretches(steps, schema.windowing.horizon))
 
 
 def _drawn(judge: Rows, weight: Floats | None, schema: Schema, models: int, seed: int) -> Draws:

@@ -61,3 +61,8 @@ class EnsembleConfig(Record):
     text_linear: bool = Field(
         True, description="Let a linear model of TF-IDF n-grams join the networks where there are text columns."
     )
+    ridge: bool = Field(
+        True,
+        description="Let a ridge regression of the window answer a forecast unless networks gain over it clearly on "
+        "validation.",
+    )

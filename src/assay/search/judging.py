@@ -115,7 +115,7 @@ class Judge:
     def _answer(self, entry: Entry, fold: int) -> NDArray[Any] | None:
         """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,).
 
-        Those of labels are (n, L), each by itself.
+        Forecasts are (n, H). Those of labels are (n, L), each by itself.
         """
         outputs = [course.outputs for course in entry.courses.get(fold, ())]
         known = [each for each in outputs if each is not None]
@@ -130,7 +130,8 @@ class Judge:
         if self._schema.is_classification:
             return apply_temperature(raw, 1.0).astype(np.float32)
         units = self._units
-        return np.asarray(raw[:, :, 0].astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
+        raw = raw if self._schema.windowing is not None else raw[:, :, 0]
+        return np.asarray(raw.astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
 
 
 def _fold_of(folds: Folds) -> NDArray[np.int16]:

@@ -11,6 +11,7 @@ from assay.models.config import PICTURES, SERIES
 from assay.search.config import EnsembleConfig
 from assay.search.plan import Plan
 from assay.train.budget import Budget
+from assay.train.forecast_ridge import RIDGE
 from assay.train.model import Model, TrainedNetwork
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
@@ -167,6 +168,23 @@ def write_rocket(ledger: Ledger, whole: Model, lost: str) -> None:
         return
     reason = f"random convolutions with a ridge head have {share:.0%} of the answer"
     ledger.record("search.rocket", Outcome.APPLIED, reason, value=share)
+
+
+def write_forecast_ridge(ledger: Ledger, whole: Model) -> None:
+    """The verdict on the linear forecast: whether networks were taken, and what they gain over it on validation."""
+    practice, share = "search.forecast-ridge", sum(part.share for part in whole.parts if part.name == RIDGE)
+    choice = whole.choice
+    assert choice is not None
+    if all(part.name != RIDGE for part in choice.parts):
+        ledger.record(practice, Outcome.SKIPPED, "ensemble.ridge=false leaves it out")
+    elif choice.lead is None:
+        ledger.record(practice, Outcome.WARNED, "it answers alone: no network could be trained", value=0.0)
+    elif choice.lead.is_clear:
+        reason = f"{choice.lead.told()}: networks were taken, and the ridge forecast has {share:.0%} of the answer"
+        ledger.record(practice, Outcome.APPLIED, reason, value=choice.lead.gain / choice.lead.simple)
+    else:
+        reason = f"{choice.lead.told()}: it answers alone, and you do not need a deep network here"
+        ledger.record(practice, Outcome.WARNED, reason, value=choice.lead.gain / choice.lead.simple)
 
 
 def _count(members: int) -> str:

@@ -160,7 +160,7 @@ class TableObjective:
             raise ConfigError(
                 "settings must be judged by a metric of their task",
                 f"{metric!r} is none of {schema.task.value}",
-                f"Choose one of {known}." if known else "Search settings of classes or single values.",
+                f"Choose one of {known}.",
             )
         chosen = next(each for each in metrics_of(schema.task) if each.id == metric)
         folds = folds or folds_for(sum(map(len, rows)), schema)

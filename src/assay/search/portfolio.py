@@ -34,6 +34,7 @@ from assay.search.config import EnsembleConfig
 from assay.search.fair import with_groups
 from assay.search.model_verdicts import (
     write_augmentation,
+    write_forecast_ridge,
     write_model,
     write_rocket,
     write_text_linear,
@@ -50,6 +51,7 @@ from assay.search.views import SHARE_OF_VIEWS, choose_views
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples, folded
+from assay.train.forecast_ridge import RIDGE, train_forecast_ridge
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation, train_network
 from assay.train.rocket_head import ROCKET, train_rocket
@@ -116,6 +118,11 @@ def search(
     if found.places("windows"):
         more, lost_tuned = _or_why(lambda: _tune_text(found, train, seed, budget, watch, checkpoints))
         networks += more
+    if schema.windowing is not None and ensemble.ridge:
+        ridge = train_forecast_ridge(
+            found, split.train, schema, seed=seed, budget=budget, watch=Named(watch, RIDGE), threads=train.threads
+        )
+        networks.append(ridge)
     is_series = schema.windowing is None and bool(found.places("series"))
     if is_series:
         more, lost_rocket = _or_why(lambda: _fit_rocket(found, train, seed, budget, watch))
@@ -155,6 +162,8 @@ def search(
         write_tuned_text(ledger, whole, networks, lost_tuned)
     if is_series:
         write_rocket(ledger, whole, lost_rocket)
+    if schema.windowing is not None:
+        write_forecast_ridge(ledger, whole)
     return whole
 
 
@@ -320,9 +329,9 @@ def combine(
     temperatures = _temperatures(outputs, found, judge, weight, schema)
     answers = [_answer(c, temperatures[c.network], found, schema) for c in candidates]
     weigh = stacked if stacking and len(answers) > 1 else guarded
-    choice = weigh(
-        [each.part for each in networks], [c.network for c in candidates], answers, judge, weight, schema, seed
-    )
+    owner = [c.network for c in candidates]
+    simple = next((at for at, own in enumerate(owner) if networks[own].part.name == RIDGE), None)
+    choice = weigh([each.part for each in networks], owner, answers, judge, weight, schema, seed, simple)
     kept = [(c, share) for c, share in zip(candidates, choice.shares.tolist(), strict=True) if share > 0.0]
     return replace(_model(networks, kept, temperatures, found, judge, weight, schema, encoder), choice=choice)
 

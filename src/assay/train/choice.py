@@ -12,6 +12,37 @@ from assay.train.part import Part
 
 
 @dataclass(frozen=True)
+class Lead:
+    """What a mixture gains over the simplest of its candidates, in stretches of time one after another.
+
+    simple, mixed: mean squared errors. gain: the mean over the stretches of what it is lower by, and its standard
+    error; NaN where there are fewer than two.
+    """
+
+    simple: float
+    mixed: float
+    gain: float
+    error: float
+    stretches: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is larger than its standard error, by which it might be luck."""
+        return self.gain > max(self.error, 0.0)
+
+    def told(self) -> str:
+        """In words."""
+        if self.stretches < 2:
+            return "validation is too short to tell networks from the ridge forecast"
+        share, error = self.gain / self.simple, self.error / self.simple
+        verb = "lower" if share >= 0.0 else "higher"
+        return (
+            f"with networks the squared error is {abs(share):.1%} {verb} than that of the ridge forecast alone, with a "
+            f"standard error of {error:.1%} over {self.stretches} stretches of validation"
+        )
+
+
+@dataclass(frozen=True)
 class Choice:
     """The candidates of a model, the shares that validation gave them, and those of bootstrap draws of its rows.
 
@@ -24,6 +55,7 @@ class Choice:
     rows: which were drawn from, (m,). left: whether a draw left them out, (b, m). drawn: shares by each draw, (b, M).
     units: rows, or groups of rows, that are drawn as one.
     way: how the shares were found, in words.
+    lead: what the mixture gains over the simplest candidate, where there is one that has to be beaten.
     """
 
     parts: tuple[Part, ...]
@@ -37,6 +69,7 @@ class Choice:
     drawn: NDArray[np.float64]
     units: int
     way: str
+    lead: Lead | None = None
 
     def mixed(self, shares: NDArray[np.float64], rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """The answer of these shares, (M,), to all rows or to some."""

@@ -72,7 +72,8 @@ def part_of(
         extractor: from the array at `place` of the media to features.
         options: what to show of how it was made.
     """
-    trained = _trained(fitted, len(found.train), threads, seconds, score_name(found.targets))
+    losses, train_losses = [each.loss for each in fitted], [each.train_loss for each in fitted]
+    trained = fitted_at_once(losses, train_losses, len(found.train), threads, seconds, score_name(found.targets))
 
     def make(members: Sequence[int]) -> Network:
         return FeaturesWithHead(extractor, [fitted[member].head for member in members], (place,))
@@ -144,19 +145,21 @@ def first_loss(found: Examples, valid: Batch) -> float:
     return loss_of(prior, valid.target.numpy(), np.ones(len(valid)))
 
 
-def _trained(
-    fitted: Sequence[Fitted],
+def fitted_at_once(
+    losses: Sequence[float],
+    train_losses: Sequence[float],
     rows: int,
     threads: int,
     seconds: float,
     score: Literal["accuracy", "label accuracy", "R2"],
 ) -> Trained:
+    """The record of members that are fitted in closed form, by their losses on the rows that judge and on their own."""
     record = Epoch(
         epoch=1,
         step=1,
         seconds=seconds,
-        train_loss=float(np.mean([each.train_loss for each in fitted])),
-        valid_loss=float(np.mean([each.loss for each in fitted])),
+        train_loss=float(np.mean(train_losses)),
+        valid_loss=float(np.mean(losses)),
         valid_score=None,
         score_name=score,
         learning_rate=0.0,
@@ -164,7 +167,7 @@ def _trained(
         memory_mb=peak_memory_mb(),
     )
     return Trained(
-        epochs=(record,), best_epochs=(1,) * len(fitted), best_losses=tuple(each.loss for each in fitted), lost=(),
+        epochs=(record,), best_epochs=(1,) * len(losses), best_losses=tuple(losses), lost=(),
         steps=1, horizon=1, batch=rows, threads=threads, precision="float64", seconds=seconds,
         stopped="it is fitted in closed form", clipped=0.0, skipped=0, interrupted=False, limited_by_budget=False,
     )  # fmt: skip

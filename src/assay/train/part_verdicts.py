@@ -119,7 +119,10 @@ def _write_selection(ledger: Ledger, part: Part) -> None:
     reason = f"patience {config.patience} epochs; training ended after {len(trained.epochs)} because {trained.stopped}"
     ledger.record("train.early-stopping", Outcome.APPLIED, reason, value=len(trained.epochs))
     by = "validation loss" if config.select == "loss" else "error rate on validation rows"
-    reason = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)} by {by} (each member its own best)"
+    which = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)}"
+    if trained.epochs and not trained.best_epoch:
+        which = f"the fitted weights it started with: none of {len(trained.epochs)} epochs was better"
+    reason = f"{which} by {by} (each member its own best)"
     ledger.record("train.best-weights", Outcome.APPLIED, reason, value=trained.best_epoch)
 
 

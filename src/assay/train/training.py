@@ -105,6 +105,17 @@ class Training:
             if self.groups is not None:
                 self.groups.begin()  # the trial was counted
         self._opened = saved is not None and self.place > 0
+        if saved is None and self.network.starts_fitted:
+            self._judge_start()
+
+    def _judge_start(self) -> None:
+        """Make the weights before any training those of epoch 0, which the epochs to come have to be better than."""
+        outputs, rows = self._validation_outputs()
+        losses = member_losses(outputs, rows, heads=self.network.heads)
+        if bool(losses.isfinite().all()):
+            self.kept.look(self._judged(outputs, rows, losses), 0)
+            if self.hear is not None:
+                self.hear(outputs, self.kept.better)
 
     def _seed_epoch(self) -> None:
         """Every random choice of an epoch follows from the seed and its number."""
@@ -303,11 +314,7 @@ class Training:
         finite = losses.isfinite()
         if not bool(finite.any()):
             self._raise_divergence(float(losses[0]))
-        judged = losses
-        if self.config.select == "metric":  # ties of the error rate go to the lower loss
-            judged = member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
-        if self.groups is not None:
-            judged = self.groups.judged(outputs, rows)
+        judged = self._judged(outputs, rows, losses)
         score = (
             average_score(outputs[finite.repeat_interleave(self.network.heads)], rows)
             if bool(finite.all())
@@ -318,6 +325,14 @@ class Training:
         if self.hear is not None:
             self.hear(outputs, self.kept.better)
         return improved, float(losses[finite].mean()), score
+
+    def _judged(self, outputs: Tensor, rows: Batch, losses: Tensor) -> Tensor:
+        """What the best epoch of each member is chosen by, (M,), lower being better."""
+        if self.groups is not None:
+            return self.groups.judged(outputs, rows)
+        if self.config.select == "metric":  # ties of the error rate go to the lower loss
+            return member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
+        return losses
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
         """Outputs of all members for all validation rows, and those rows."""

@@ -74,6 +74,30 @@ def test_a_fit_learns_and_keeps_the_best_epoch(network, run, train, valid):
     assert (trained.skipped, trained.lost) == (0, ())
 
 
+def test_a_fitted_start_is_kept_where_no_epoch_is_better(network, run, train, valid):
+    spoilt, plain = network(), network()
+    run(plain, train, valid, epochs=8)  # a start that is good
+    with torch.no_grad():
+        for own, good in zip(spoilt.parameters(), plain.parameters(), strict=True):
+            own.copy_(good)
+    spoilt.starts_fitted = True
+    start = loss_of(spoilt, valid)
+    trained = run(spoilt, train, valid, epochs=3, lr=0.5, patience=2)
+    assert trained.best_epochs == (0,)
+    assert trained.best_losses == pytest.approx((start,))
+    assert weights(spoilt).equal(weights(plain))
+    assert (len(trained.epochs), trained.stopped) == (2, "the validation loss had not improved for 2 epochs")
+
+
+def test_a_start_that_epochs_better_is_left(network, run, train, valid):
+    made, other = network(), network()
+    made.starts_fitted = True
+    trained = run(made, train, valid, epochs=4)
+    assert trained.best_epochs[0] > 0
+    assert trained.best_losses == run(other, train, valid, epochs=4).best_losses
+    assert weights(made).equal(weights(other))
+
+
 def test_steps_are_told_between_epochs(network, run, train, valid, monkeypatch):
     monkeypatch.setattr("assay.train.training._TOLD_EVERY", 0.0)
     told = []

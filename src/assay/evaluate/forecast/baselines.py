@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from assay._imports import require
-from assay.data.rows import Rows, sample_of, times
+from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.data.steps import padded
 from assay.data.windowing import Windowing
-from assay.evaluate.baselines import CELLS, FittedBaseline, note_baselines
+from assay.evaluate.baselines import FittedBaseline, note_baselines
 from assay.evaluate.config import EvaluateConfig
 from assay.ledger import Ledger
-from assay.models.linear_start import PENALTIES, USUAL, ridges
+from assay.models.forecast_ridge import LinearForecast, sees_ahead
+from assay.train.forecast_ridge import taught
 
 Floats = NDArray[np.float64]
-
-#: Share of the training windows, the latest, by which the penalty is chosen.
-_HELD_OUT = 0.2
-#: Inputs of the linear model at most; beyond these it sees the window alone.
-_MOST_INPUTS = 2000
 
 
 def fit_forecast_baselines(
@@ -87,76 +82,30 @@ def _repeating(windowing: Windowing, season: int) -> FittedBaseline:
 # The linear model ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Window:
-    """Inputs and answers in the units of each window: measured from its last value, over its size."""
-
-    inputs: Floats
-    last: Floats
-    size: Floats
-
-
-class _Reader:
-    """Frames as the inputs of the linear model: the window, and what is known ahead where that is not too much."""
-
-    def __init__(self, windowing: Windowing, *, is_sized: bool) -> None:
-        self.windowing, self.is_sized = windowing, is_sized
-        ahead = len(windowing.known) * windowing.horizon
-        self.sees_ahead = ahead > 0 and ahead + windowing.length <= _MOST_INPUTS
-
-    def read(self, frame: pl.DataFrame) -> _Window:
-        windowing = self.windowing
-        history = history_of(frame, windowing)
-        last = history[:, -1:]
-        size = np.maximum(history.std(axis=1, keepdims=True), 1e-9 * np.abs(last) + 1e-300)
-        size = size if self.is_sized else np.ones_like(size)
-        inputs = (history - last) / size
-        inputs[:, -1] = 1.0 / size[:, 0]  # the last is the level: in its place the size, for a constant change
-        if not self.sees_ahead:
-            return _Window(inputs, last, size)
-        total = windowing.length + windowing.horizon
-        known = []
-        for channel in windowing.known:
-            steps = np.nan_to_num(padded(frame.get_column(channel.name), total)[0].astype(np.float64))
-            known.append(steps[:, windowing.length :] - steps[:, : windowing.length].mean(axis=1, keepdims=True))
-        return _Window(np.concatenate([inputs, *known], axis=1), last, size)
-
-
 def _fit_linear(train: Rows, schema: Schema, windowing: Windowing, seed: int) -> FittedBaseline:
-    """Ridge regression of all steps ahead on the window (Toner & Darlow, ICML 2024: what DLinear comes down to)."""
+    """Ridge regression of all steps ahead on the window, the same that stands beside networks in the model."""
     begun = time.monotonic()
-    width = windowing.length + windowing.horizon * (1 + len(windowing.known))
-    kept = sample_of(len(train), max(CELLS // width, 1000), seed)
-    rows = train if kept is None else train.at(kept)
-    steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
-    border = np.quantile(steps, 1.0 - _HELD_OUT)
-    judged, taught = steps > border, steps <= border - windowing.horizon
+    rows, steps = taught(train, schema, seed)
     frame = rows.frame
-    choices = []
-    for is_sized in (True, False):
-        reader = _Reader(windowing, is_sized=is_sized)
-        window = reader.read(frame)
-        aims = (rows.target - window.last) / window.size
-        errors = np.full(len(PENALTIES), np.inf)
-        if judged.any() and taught.sum() >= 2:
-            for place, weights in enumerate(ridges(window.inputs[taught], aims[taught])):
-                missed = (window.inputs[judged] @ weights - aims[judged]) * window.size[judged]
-                errors[place] = np.abs(missed).mean()
-        best = PENALTIES[int(errors.argmin())] if np.isfinite(errors).any() else USUAL
-        choices.append((float(errors.min()), best))
-    is_sized = choices[0][0] <= choices[1][0]
-    penalty = choices[0 if is_sized else 1][1]
-    reader = _Reader(windowing, is_sized=is_sized)
-    window = reader.read(frame)
-    aims = (rows.target - window.last) / window.size
-    weights = ridges(window.inputs, aims, (penalty,))[0]
+    fitted = LinearForecast.fit(history_of(frame, windowing), rows.target, steps, _known_ahead(frame, windowing))
 
     def answer(frame: pl.DataFrame) -> Floats:
-        found = reader.read(frame)
-        return np.asarray(found.inputs @ weights * found.size + found.last)
+        return fitted.answer(history_of(frame, windowing), _known_ahead(frame, windowing))
 
-    how = "over its deviation" if is_sized else "in its own units"
-    ahead = " and what is known ahead" if reader.sees_ahead else ""
+    how = "over its deviation" if fitted.is_sized else "in its own units"
+    ahead = "" if fitted.ahead is None else " and what is known ahead"
     told = f"ridge regression of all steps ahead on the window{ahead}, measured from its last value, {how}"
-    told += f", penalty {penalty:g} chosen by the latest of {len(rows):,} training windows"
+    told += f", penalty {fitted.penalty:g} chosen by the latest of {fitted.windows:,} training windows"
     return FittedBaseline("linear model", told, time.monotonic() - begun, answer)
+
+
+def _known_ahead(frame: pl.DataFrame, windowing: Windowing) -> Floats | None:
+    """The steps to come of what is known ahead, (n, K * H), from the means before; None where it is too much."""
+    if not sees_ahead(windowing.length, len(windowing.known) * windowing.horizon):
+        return None
+    known = []
+    for channel in windowing.known:
+        cells = frame.get_column(channel.name)
+        steps = np.nan_to_num(padded(cells, windowing.length + windowing.horizon)[0].astype(np.float64))
+        known.append(steps[:, windowing.length :] - steps[:, : windowing.length].mean(axis=1, keepdims=True))
+    return np.concatenate(known, axis=1)

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 #: Origins from which on there is an interval.
 _FEWEST_ORIGINS = 3
+#: Differences in the mean absolute error below this share of it are those of arithmetic in single precision.
+_TIE = 1e-6
 _NAMES = tuple(metric.id for metric in FORECAST_METRICS)
 
 
@@ -127,14 +129,20 @@ def forecast_test(
 ) -> PairedTest:
     """The first model's lead over the second in mean absolute error, over the same origins."""
     blocks = first.blocks
-    difference = second.values["mae"] - first.values["mae"]
+    least = _TIE * second.values["mae"]
+    difference = _without_ties(np.array(second.values["mae"] - first.values["mae"]), least).item()
     name = f"paired {blocks.method(samples)}"
     if blocks.count < _FEWEST_ORIGINS:
         reason = f"needs {_FEWEST_ORIGINS} origins"
         return PairedTest(Estimate(value=difference, method=f"not defined: {reason}"), 1.0, f"{name}: {reason}")
     weights = blocks.draws(samples, seed)
-    drawn = second(weights)["mae"] - first(weights)["mae"]
+    drawn = _without_ties(second(weights)["mae"] - first(weights)["mae"], least)
     low, high = bootstrap_interval(difference, drawn, max(blocks.independent, 2), confidence)
     behind, ahead = (drawn <= 0).sum() + 1, (drawn >= 0).sum() + 1
     p_value = min(1.0, 2 * float(min(behind, ahead)) / (len(drawn) + 1))
     return PairedTest(Estimate(value=difference, low=low, high=high, method=name), p_value, name)
+
+
+def _without_ties(differences: Floats, least: float) -> Floats:
+    """The differences, 0 where they are too small to be any."""
+    return np.where(np.abs(differences) <= least, 0.0, differences)

@@ -27,6 +27,7 @@ from assay.evaluate.metrics import (
     calibration_bins,
     ratio,
 )
+from assay.evaluate.window_scorer import WindowScorer
 
 #: The metrics that rank rows, which cost most.
 RANKED = ("auroc", "auprc")
@@ -157,8 +158,10 @@ class LabelScorer:
         return values
 
 
-def scorer_for(task: Task, truth: NDArray[Any], prediction: Floats) -> Scorer | LabelScorer:
+def scorer_for(task: Task, truth: NDArray[Any], prediction: Floats) -> Scorer | LabelScorer | WindowScorer:
     """The scorer of a task; labels are given from one half on: a model has thresholds, what is searched has none."""
     if task is Task.MULTILABEL:
         return LabelScorer(truth, prediction, np.full(prediction.shape[1], 0.5))
+    if task is Task.FORECASTING:
+        return WindowScorer(truth, prediction)
     return Scorer(task, truth, prediction)

@@ -63,3 +63,9 @@ def test_a_paired_test_sees_a_small_and_steady_difference():
     assert test.difference.low > 0
     assert test.p_value < 0.01
     assert forecast_test(first, first, confidence=0.95, samples=500, seed=0).p_value == 1.0
+
+
+def test_a_difference_of_arithmetic_is_none():
+    truth, hard = np.zeros((300, 5)), np.random.default_rng(0).normal(size=(300, 5))
+    test = forecast_test(scorer(truth, hard), scorer(truth, hard * (1.0 + 1e-8)), confidence=0.95, samples=500, seed=0)
+    assert (test.difference.value, test.difference.low, test.difference.high, test.p_value) == (0.0, 0.0, 0.0, 1.0)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.schema import Task
+from assay.evaluate.forecast.window_scorer import WindowScorer
 from assay.evaluate.intervals import bootstrap_interval, resamples, sample_count
 from assay.evaluate.metrics import Floats, Ints, Metric
 from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.record import Estimate, Selection
-from assay.evaluate.window_scorer import WindowScorer
 
 #: The scores of all settings, (S, b), for weights of the rows, (b, n).
 Scores = Callable[[Floats], Floats]

@@ -106,7 +106,8 @@ def _in_units(
 def _sizes(history: Floats) -> Floats:
     """The deviation of each window, (n, 1), above 0."""
     least = _LEAST_SHARE * np.abs(history[:, -1:]) + _LEAST_SIZE
-    return np.maximum(history.std(axis=1, keepdims=True), least)
+    sizes: Floats = np.maximum(history.std(axis=1, keepdims=True), least)
+    return sizes
 
 
 class ForecastRidge(Network):

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.evaluate.forecast_scores import Blocks
+from assay.evaluate.forecast.scores import Blocks
 from assay.train.choice import Choice, Lead
 
 Floats = NDArray[np.float64]

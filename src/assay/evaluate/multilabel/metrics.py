@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.schema import Task
+from assay.evaluate.forecast.window_scorer import WindowScorer
 from assay.evaluate.metrics import (
     ECE_BINS,
     LABEL_METRICS,
@@ -27,7 +28,6 @@ from assay.evaluate.metrics import (
     calibration_bins,
     ratio,
 )
-from assay.evaluate.window_scorer import WindowScorer
 
 #: The metrics that rank rows, which cost most.
 RANKED = ("auroc", "auprc")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assay.evaluate.window_scorer import WindowScorer
+from assay.evaluate.forecast.window_scorer import WindowScorer
 
 TRUTH = np.zeros((2, 2))
 ANSWER = np.array([[1.0, 3.0], [0.0, 2.0]])

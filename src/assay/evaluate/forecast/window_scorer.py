@@ -35,4 +35,5 @@ class WindowScorer:
 
     def of_rows(self, name: str) -> Floats:
         """What each window adds to a metric that is a mean over windows, or the root of one, (n,)."""
-        return self._each[name]
+        added: Floats = self._each[name]
+        return added

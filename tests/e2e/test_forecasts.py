@@ -153,26 +153,34 @@ def test_each_series_is_forecast_with_what_is_known_ahead(panel):
         panel.predict(table)
 
 
-def driven(effect, *, steps=500, seed=0):
-    """A series that remembers its last two steps and is pushed by a column known ahead."""
-    rng = np.random.default_rng(seed)
-    pushed = rng.normal(size=steps)
-    value, noise = np.zeros(steps), 0.3 * rng.normal(size=steps)
+def dated(**columns):
+    """A table with a day a row."""
+    days = len(next(iter(columns.values())))
+    return pl.DataFrame({"day": [date.fromordinal(date(2024, 1, 1).toordinal() + at) for at in range(days)]} | columns)
+
+
+def walking(steps=500):
+    """A random walk with a drift: no forecast is better than the last value and the drift."""
+    return dated(value=(0.1 + np.random.default_rng(7).normal(size=steps)).cumsum())
+
+
+def pushed(steps=500):
+    """A series that remembers its last two steps, and the square of a column known ahead."""
+    rng = np.random.default_rng(0)
+    push, value, noise = rng.normal(size=steps), np.zeros(steps), 0.3 * rng.normal(size=steps)
     for at in range(2, steps):
         value[at] = 0.6 * value[at - 1] - 0.3 * value[at - 2] + noise[at]
-    value += effect(pushed)
-    dates = [date.fromordinal(date(2024, 1, 1).toordinal() + at) for at in range(steps)]
-    return pl.DataFrame({"day": dates, "pushed": pushed, "value": value})
+    return dated(pushed=push, value=value + push**2)
 
 
-def fitted(frame, out):
+def fitted(frame, out, *more):
     options = ["evaluate.bootstrap=200", "train.epochs=15", "train.lr=0.01", "ensemble.recipes=[dlinear]",
-               "data.known=pushed", "data.window=12", "evaluate.baselines=linear"]  # fmt: skip
+               "data.window=12", "evaluate.baselines=linear", *more]  # fmt: skip
     return assay.fit(frame, "value", time="day", horizon=4, out=out, budget="none", overrides=options)
 
 
 def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
-    run = fitted(driven(lambda pushed: 0.5 * pushed), tmp_path / "run")
+    run = fitted(walking(), tmp_path / "run")
     report = run.report()
     assert [(part.name, part.share) for part in report.training.parts] == [("ridge", 1.0)]
     verdict = verdicts(run)["search.forecast-ridge"]
@@ -185,7 +193,7 @@ def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
 
 
 def test_where_more_than_a_line_is_true_networks_are_taken(tmp_path):
-    run = fitted(driven(np.square), tmp_path / "run")
+    run = fitted(pushed(), tmp_path / "run", "data.known=pushed")
     report = run.report()
     (part,) = [part for part in report.training.parts if part.name == "dlinear"]
     assert part.share > 0.7

@@ -34,6 +34,8 @@ class Lead:
         """In words."""
         if self.stretches < 2:
             return "validation is too short to tell networks from the ridge forecast"
+        if self.gain == 0.0:
+            return "validation gave networks no share beside the ridge forecast"
         share, error = self.gain / self.simple, self.error / self.simple
         verb = "lower" if share >= 0.0 else "higher"
         return (

@@ -22,6 +22,9 @@ def print_ablation(made: Ablation, console: Console, *, practices: bool = False)
     if made.effects:
         console.print()
         console.print(Padding(effects_table(made), (0, 0, 0, 1)), soft_wrap=False)
+        others = dict.fromkeys(effect.label for effect in made.effects if effect.label != made.label)
+        if others:
+            console.print(f" * in {', '.join(others)}")
         console.print()
     for line in (words.how(made), *(f"{note[:1].upper()}{note[1:]}." for note in made.notes)):
         console.print(plain(line))
@@ -39,11 +42,11 @@ def effects_table(made: Ablation) -> Table:
     """Practices down, what gains most first."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("practice", no_wrap=True)
-    for heading in ("gain", "p", f"in {made.proper_label}", "costs"):
+    for heading in ("gain", "p", f"in\n{made.proper_label}", "costs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table.add_column("verdict", min_width=len("measurable"))
     for effect in made.effects:
-        own = "" if effect.label == made.label else f" {effect.label}"
+        own = "" if effect.label == made.label else "*"
         is_sure = effect.verdict in ("helps", "hurts", "needed")
         table.add_row(
             Text(effect.practice, style="bold" if is_sure else ""),

@@ -103,22 +103,3 @@ def test_a_table_smaller_than_a_recipes_batch_needs_no_word_of_it(tmp_path):
     assert {part.name for part in run.report().training.parts} <= {"realmlp", "mlp"}
     answers = run.predict(frame.drop("y"))
     assert (answers["prediction"] == frame["y"]).mean() > 0.9
-
-
-def test_a_student_stands_in_the_place_of_the_ensemble(adult_small, tmp_path):
-    options = [*OPTIONS, "ensemble.recipes=mlp,perceptron", "ensemble.folds=2", "ensemble.distill=true"]
-    run = assay.fit(adult_small, "income", out=tmp_path / "run", budget="none", overrides=options)
-    report = run.report()
-    (part,) = report.training.parts
-    assert (part.name, part.members, part.share) == ("student", 1, 1.0)
-    verdict = next(each for each in report.ledger if each.practice == "search.distillation")
-    assert verdict.outcome in (Outcome.APPLIED, Outcome.WARNED)
-    assert f"of {part.parameters:,} parameters stands in the place of" in verdict.reason
-    assert report.parity.difference <= 1e-5
-    assert abs(verdict.value) < 0.2
-
-
-def test_a_student_is_of_tables_alone(tmp_path):
-    frame = pl.DataFrame({"x": np.arange(60.0), "y0": [0, 1] * 30, "y1": [1, 0, 0] * 20})
-    with pytest.raises(ConfigError, match="rows have several labels"):
-        assay.fit(frame, ["y0", "y1"], out=tmp_path / "run", overrides=["ensemble.distill=true"])

@@ -26,6 +26,8 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.contributions import contributions
 from assay.evaluate.decision_exam import decision_report
 from assay.evaluate.decision_record import DecisionReport
+from assay.evaluate.distilled import examine_student
+from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.fairness import Unlearned, Unmitigated, examine_groups
 from assay.evaluate.forecast_exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
@@ -52,7 +54,7 @@ class Exam:
 
     selection, leaderboard: None where it is not known what a model was chosen from. inspection: None of a forecast.
     coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
-    tested: what is kept of test rows.
+    tested: what is kept of test rows. distilled: of a network in the place of an ensemble, what is lost by that.
     """
 
     assessment: Assessment
@@ -65,6 +67,7 @@ class Exam:
     coverage: CoverageReport | None = None
     unusual: UnusualReport | None = None
     tested: KeptTest | None = None
+    distilled: Distillation | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -150,6 +153,9 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
+    distilled, board = examine_student(
+        model, split.valid, rows, answers, schema, board, config, is_sealed=split.test is not None, seed=seed
+    )
     other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
     groups = examine_groups(
         split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other, rule=model.head.rule,
@@ -169,7 +175,7 @@ def sit(
     )
     calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
     tested = None if split.test is None else tested_of(rows, answers, schema)
-    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested)
+    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, distilled)
 
 
 def _baseline_outputs(

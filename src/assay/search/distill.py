@@ -11,49 +11,56 @@ Letters: n rows, K classes, C of them that a row may stand for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from assay.data.batches import Batch, Resident
-from assay.data.rows import Rows
+from assay.data.encode import Encoded
+from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibrate import mixed_probabilities
-from assay.evaluate.label_metrics import scorer_for
-from assay.evaluate.metrics import PRIMARY, metric
-from assay.evaluate.selection import draws
+from assay.evaluate.distilled import student_of
+from assay.evaluate.distilled_record import in_words
 from assay.ledger import Ledger, Outcome
 from assay.models.config import TEXTS
 from assay.search.plan import Job, Plan
 from assay.train.budget import Budget
-from assay.train.examples import Examples, examples, relative
+from assay.train.examples import Examples, relative
+from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, train_network
 from assay.train.state import Checkpoints
 from assay.train.watch import Named, Watch
 
 Floats = NDArray[np.float64]
 
-STUDENT = "student"
+STUDENT, PRACTICE = "student", "search.distillation"
 #: The student's share of the time of a run; the weight of the classes beside the teacher's probabilities; the classes
-#: that a row may stand for.
-SHARE_OF_STUDENT, _HARD, _CLASSES = 0.25, 0.3, 3
-#: Draws of validation rows for the interval of what is lost, and rows that are drawn from at most.
-_DRAWS, _ROWS, _CONFIDENCE = 200, 5_000, 0.95
-
-
+#: that a row may stand for; rows that it learns from at most where they do not lie in memory.
+SHARE_OF_STUDENT, _HARD, _CLASSES, _ROWS = 0.25, 0.3, 3, 200_000
 #: The model of one network that was trained on these rows.
 Alone = Callable[[TrainedNetwork, Examples], Model]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Rows that the teacher was asked about: what they are, and what it says of them."""
+
+    inputs: Encoded
+    rows: Rows
+    told: Floats
 
 
 def distilled(
     teacher: Model,
     planned: Plan,
+    found: Examples,
     split: Split,
     schema: Schema,
     *,
@@ -64,81 +71,101 @@ def distilled(
     checkpoints: Checkpoints | None,
     alone: Alone,
 ) -> Model:
-    """One network in the place of the ensemble; the ensemble itself, with a warning, where none could be trained."""
+    """One network in the place of the ensemble, or the ensemble itself where no student could be trained.
+
+    Args:
+        found: the rows that the networks of the teacher learned from and were judged by.
+        alone: makes the student's model.
+    """
+    if teacher.members == 1:
+        ledger.record(PRACTICE, Outcome.SKIPPED, "the model is one network already")
+        return teacher
+    if any(part.trained.interrupted for part in teacher.parts):
+        ledger.record(PRACTICE, Outcome.WARNED, "the ensemble stands, for training was interrupted before a student's")
+        return teacher
+    job = _job_of(teacher, (*planned.jobs, *planned.spare))
+    if job is None:
+        ledger.record(PRACTICE, Outcome.WARNED, "the ensemble stands, for none of its parts is a network to learn as")
+        return teacher
+    own = one_split(found, split)
+    lesson = _lesson(own, _asked(teacher, own, split.train, schema, is_folded=bool(found.folds)), schema, job)
+    kept = None if checkpoints is None else checkpoints.within(STUDENT)
     try:
-        found, student = taught(
-            teacher, (*planned.jobs, *planned.spare), split, schema, folds=planned.folds, seed=seed, budget=budget,
-            watch=watch, checkpoints=checkpoints,
+        network = train_network(
+            replace(own, train=lesson), STUDENT, job.model, job.train, seed=seed, budget=budget,
+            watch=Named(watch, STUDENT), checkpoints=kept,
         )  # fmt: skip
     except (BudgetError, DivergenceError) as error:
-        reason = f"the ensemble stands, for no student could be trained: {error.came}"
-        ledger.record("search.distillation", Outcome.WARNED, reason)
+        ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for no student could be trained: {error.came}")
         return teacher
-    whole = alone(student, found)
-    write_distillation(ledger, teacher, whole, lost_by(teacher, whole, schema, seed=seed), schema)
-    return whole
+    student = replace(alone(network, own), teacher=teacher)
+    write_distillation(ledger, student, split, schema, seed=seed)
+    return student
 
 
-def taught(
-    teacher: Model,
-    jobs: Sequence[Job],
-    split: Split,
-    schema: Schema,
-    *,
-    folds: int,
-    seed: int,
-    budget: Budget,
-    watch: Watch,
-    checkpoints: Checkpoints | None,
-) -> tuple[Examples, TrainedNetwork]:
-    """The student's rows, and the student: one member of the family that has the largest share of the ensemble.
+def _job_of(teacher: Model, jobs: Sequence[Job]) -> Job | None:
+    """The student's network: one member of the family with the largest share of the ensemble.
 
-    Raises:
-        BudgetError, DivergenceError: it could not be trained.
+    What its training did about classes and how sure answers may be, the teacher's answers have in them.
     """
     shares = {part.name: part.share for part in teacher.parts}
-    able = [job for job in jobs if job.model.name not in TEXTS]
-    if not able:
-        raise BudgetError("a student must have a family", "no network of tables is in the model", "Leave it out.")
-    job = max(able, key=lambda each: shares.get(each.name, 0.0))
-    found = examples(teacher.encoder, split.train, split.valid, schema, seed=seed)
-    lesson = _lesson(found, split.train, answers(teacher, split.train, schema, folds=folds), schema)
-    model = job.model.model_copy(update={"members": 1})
-    own = None if checkpoints is None else checkpoints.within(STUDENT)
-    found = replace(found, train=Resident(lesson))
-    return found, train_network(
-        found, STUDENT, model, job.train, seed=seed, budget=budget, watch=Named(watch, STUDENT), checkpoints=own
-    )
+    if not jobs:
+        return None
+    job = max(jobs, key=lambda each: shares.get(each.name, 0.0))
+    train = job.train.model_copy(update={"balance": "none", "label_smoothing": 0.0})
+    return replace(job, model=job.model.model_copy(update={"members": 1}), train=train)
 
 
-def answers(teacher: Model, train: Rows, schema: Schema, *, folds: int) -> Floats:
-    """What the teacher says of the training rows: with folds, by networks that had not learned from them.
+def one_split(found: Examples, split: Split) -> Examples:
+    """The examples without their folds: training rows to learn from, validation rows to be judged by."""
+    if not found.folds:
+        return replace(found, bagged=False)
+    whole, rows = found.valid, len(split.train)
+    train = Batch(whole.inputs[:rows], whole.target[:rows], _weights(split.train))
+    valid = Batch(whole.inputs[rows:], whole.target[rows:], _weights(split.valid))
+    return replace(found, train=Resident(train), valid=valid, folds=0, bagged=False)
 
-    Probabilities (n, K), or values (n,) in the target's units.
-    """
+
+def _weights(rows: Rows) -> Tensor | None:
+    weight = relative(rows.weight)
+    return None if weight is None else torch.from_numpy(weight).float()
+
+
+# What the teacher says ------------------------------------------------------------------------------------------------
+
+
+def _asked(teacher: Model, found: Examples, train: Rows, schema: Schema, *, is_folded: bool) -> Taught:
+    """The teacher's answers to the training rows, or to many of them where they do not lie in memory."""
     assert teacher.choice is not None
-    if folds > 1:
-        return teacher.choice.mixed(teacher.choice.shares)[: len(train)]
-    raw = teacher.outputs_of(train)
+    if is_folded:
+        assert isinstance(found.train, Resident)
+        told = teacher.choice.mixed(teacher.choice.shares)[: len(train)]
+        return Taught(found.train.rows.inputs, train, told)
+    if isinstance(found.train, Resident):
+        inputs, rows = found.train.rows.inputs, train
+    else:
+        places = sample_of(len(train), _ROWS)
+        rows = train if places is None else train.at(places)
+        inputs = found.encoder.encode_rows(rows)
+    raw = predict(teacher.ensemble, inputs).numpy()
     if not schema.is_classification:
-        return teacher.in_units(raw)
+        return Taught(inputs, rows, teacher.in_units(raw))
     assert teacher.head.temperatures is not None
-    return np.asarray(mixed_probabilities(raw, teacher.head.temperatures, teacher.head.shares), np.float64)
+    stated = mixed_probabilities(raw, teacher.head.temperatures, teacher.head.shares)
+    return Taught(inputs, rows, np.asarray(stated, np.float64))
 
 
-def _lesson(found: Examples, train: Rows, told: Floats, schema: Schema) -> Batch:
-    """The rows that the student learns from."""
-    (whole,) = found.train.blocks(max(len(train), 1))
-    weight = relative(train.weight)
-    own = torch.ones(len(train)) if weight is None else torch.from_numpy(weight).float()
+def _lesson(found: Examples, taught: Taught, schema: Schema, job: Job) -> Resident:
+    """The rows that the student learns from; media that it does not read are not repeated with them."""
+    inputs = taught.inputs if job.model.name in TEXTS else taught.inputs.reading(())
+    own, target = _weights(taught.rows), taught.rows.target
     if not schema.is_classification:
-        values = torch.from_numpy((told - found.units.mean) / found.units.deviation).float()
-        target = _HARD * whole.target + (1.0 - _HARD) * values
-        return Batch(whole.inputs.reading(()), target, None if weight is None else own)
-    places, classes, shares = soft_rows(told, train.target)
-    taken = torch.from_numpy(places)
-    weights = torch.from_numpy(shares).float() * own[taken]
-    return Batch(whole.inputs.reading(())[taken], torch.from_numpy(classes), weights / weights.mean())
+        aims = _HARD * target + (1.0 - _HARD) * taught.told
+        return Resident(Batch(inputs, torch.from_numpy((aims - found.units.mean) / found.units.deviation).float(), own))
+    places, classes, shares = soft_rows(taught.told, target)
+    taken, weight = torch.from_numpy(places), torch.from_numpy(shares).float()
+    weight = weight if own is None else weight * own[taken]
+    return Resident(Batch(inputs[taken], torch.from_numpy(classes), weight / weight.mean()))
 
 
 def soft_rows(told: Floats, target: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
@@ -156,42 +183,9 @@ def soft_rows(told: Floats, target: NDArray[np.int64]) -> tuple[NDArray[np.int64
     return places, np.asarray(classes.ravel(), np.int64), np.asarray(shares.ravel(), np.float64)
 
 
-def lost_by(teacher: Model, student: Model, schema: Schema, *, seed: int) -> tuple[float, float, float]:
-    """What the student is worse by in the primary metric on validation rows, with a paired bootstrap interval.
-
-    Positive is worse, whatever the metric.
-    """
-    assert teacher.choice is not None
-    assert student.choice is not None
-    truth, answer = student.choice.target, student.choice.mixed(student.choice.shares)
-    other = teacher.choice.mixed(teacher.choice.shares)[-len(truth) :]  # with folds training rows come before
-    rng = np.random.default_rng(seed)
-    rows = np.arange(len(truth))
-    rows = rows if len(rows) <= _ROWS else np.sort(rng.choice(rows, _ROWS, replace=False))
-    weight = np.ones(len(rows)) if student.choice.weight is None else student.choice.weight[rows]
-    strata = np.asarray(truth[rows], np.int64) if schema.is_classification else None
-    measure = metric(schema.task, PRIMARY[schema.task])
-    sign = 1.0 if measure.higher_is_better else -1.0
-    drawn = np.concatenate([weight[None], np.concatenate(list(draws(len(rows), _DRAWS, seed, strata=strata))) * weight])
-    scorers = [scorer_for(schema.task, truth[rows], each[rows]) for each in (other, answer)]
-    both = [scorer(drawn, (measure.id,))[measure.id] for scorer in scorers]
-    worse = sign * (both[0] - both[1])
-    tail = (1.0 - _CONFIDENCE) / 2.0
-    low, high = np.nanquantile(worse[1:], (tail, 1.0 - tail))
-    return float(worse[0]), float(low), float(high)
-
-
-def write_distillation(
-    ledger: Ledger, teacher: Model, student: Model, found: tuple[float, float, float], schema: Schema
-) -> None:
-    """The verdict on the student that stands in the place of the ensemble."""
-    loss, low, high = found
-    label = metric(schema.task, PRIMARY[schema.task]).label
-    ratio = teacher.parameters / max(student.parameters, 1)
-    reason = (
-        f"one {student.parts[0].model.name} of {student.parameters:,} parameters stands in the place of "
-        f"{teacher.members} networks of {teacher.parameters:,} ({ratio:.1f} times as many); on validation rows it "
-        f"loses {loss:+.4f} {label} [{low:+.4f}, {high:+.4f}], paired"
-    )
-    outcome = Outcome.APPLIED if math.isnan(low) or low <= 0.0 else Outcome.WARNED
-    ledger.record("search.distillation", outcome, reason, value=loss)
+def write_distillation(ledger: Ledger, student: Model, split: Split, schema: Schema, *, seed: int) -> None:
+    """The verdict on the student: what it loses on validation rows, a warning where that is more than chance."""
+    found = student_of(student, split.valid, schema, seed=seed)
+    low, value = found.validation.low, found.validation.value
+    is_sure = low is not None and low > 0.0
+    ledger.record(PRACTICE, Outcome.WARNED if is_sure else Outcome.APPLIED, in_words(found), value=value)

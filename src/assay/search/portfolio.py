@@ -161,7 +161,7 @@ def search(
         write_rocket(ledger, whole, lost_rocket)
     if ensemble.distill:
         return distilled(
-            whole, planned, split, schema, seed=seed, budget=of_all, watch=watch, ledger=ledger,
+            whole, planned, found, split, schema, seed=seed, budget=of_all, watch=watch, ledger=ledger,
             checkpoints=checkpoints,
             alone=lambda made, rows: combine([made], rows, split.valid, schema, encoder, seed=seed),
         )  # fmt: skip

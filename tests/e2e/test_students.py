@@ -46,14 +46,16 @@ def texts():
     return pl.DataFrame({"said": said, "y": ["yes", "no"] * 100})
 
 
-@pytest.mark.parametrize("make", [binary, multiclass, regression, texts])
-@pytest.mark.parametrize("folds", [1, 2])
-def test_a_student_stands_in_the_place_of_the_ensemble(make, folds, tmp_path):
+# Without folds the greedy weights may leave one member, which no student would stand for.
+@pytest.mark.parametrize(
+    ("make", "folds", "more"),
+    [(binary, 2, []), (multiclass, 1, ["ensemble.stacking=true"]), (regression, 2, []), (texts, 2, [])],
+)
+def test_a_student_stands_in_the_place_of_the_ensemble(make, folds, more, tmp_path):
     frame = make()
     kinds = {"said": "text"} if "said" in frame.columns else None
-    run = assay.fit(
-        frame, "y", kinds=kinds, out=tmp_path / "run", budget="none", overrides=[*OPTIONS, f"ensemble.folds={folds}"]
-    )
+    options = [*OPTIONS, f"ensemble.folds={folds}", *more]
+    run = assay.fit(frame, "y", kinds=kinds, out=tmp_path / "run", budget="none", overrides=options)
     report = run.report()
     (part,) = report.training.parts
     assert (part.name, part.members, part.share) == ("student", 1, 1.0)
@@ -78,27 +80,19 @@ def test_a_student_stands_in_the_place_of_the_ensemble(make, folds, tmp_path):
     assert teacher.bytes == 4 * found.parameters or teacher.bytes > 4 * found.own_parameters
 
 
-def test_the_summary_and_the_page_say_what_is_lost(tmp_path, capsys):
-    table = tmp_path / "rows.csv"
-    binary().write_csv(table)
-    out = tmp_path / "run"
-    command = ["fit", str(table), "--target", "y", "--out", str(out), "--quiet", *OPTIONS, "ensemble.folds=2"]
-    assert main(command) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "Student One mlp of" in shown or "Student One perceptron of" in shown
-    assert "sealed test rows; loses" in shown
-    page = (out / "report.html").read_text("utf-8")
-    assert "stands in the place of" in page
-    assert "learned from, not saved" in page
-
-
-def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(tmp_path):
+def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(tmp_path, capsys):
     table = tmp_path / "rows.csv"
     binary().write_csv(table)
     options = [*OPTIONS, "ensemble.folds=2", "train.epochs=12", "train.patience=1000", "train.checkpoint_every=0"]
     whole = tmp_path / "whole"
     command = ["fit", str(table), "--target", "y", "--budget", "none", "--quiet", *options]
     assert main([*command, "--out", str(whole)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Student One " in shown
+    assert "sealed test rows; loses" in shown
+    page = (whole / "report.html").read_text("utf-8")
+    assert "stands in the place of" in page
+    assert "learned from, not saved" in page
 
     killed = tmp_path / "killed"
     code = f"from assay.cli import main; main({[*command, '--out', str(killed)]!r})"

@@ -230,9 +230,11 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         return found
     check_url(url)
     failures = require("sqlalchemy.exc", _PURPOSE)
+    # A connection for each time: between two groups of trials it would lie idle for minutes, and servers end such.
+    apart = {"poolclass": require("sqlalchemy.pool", _PURPOSE).NullPool}
     try:
         with quietly():
-            database: BaseStorage = optuna.storages.RDBStorage(url, heartbeat_interval=None)
+            database: BaseStorage = optuna.storages.RDBStorage(url, engine_kwargs=apart, heartbeat_interval=None)
     except (failures.SQLAlchemyError, ImportError, ValueError) as error:
         needs = "Install its driver with: pip install 'psycopg[binary]', and write postgresql+psycopg:// in the URL."
         raise ConfigError(

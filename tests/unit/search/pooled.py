@@ -99,6 +99,8 @@ def main(what, folder):
         pool = PoolExecutor(Waiting, 2, 2)
         for number in range(2):
             pool.submit([Trial(number, {}, number)], None, Budget(None))
+        for worker in pool._busy:
+            worker.line.recv()  # it is open
         print(*(worker.process.pid for worker in pool._busy), flush=True)
         pool.wait()
 

@@ -172,7 +172,7 @@ def check_model(config: RunConfig, model: object) -> None:
     network = [name for name in said if name not in recorded]
     several = asked_by_hand(config, "ensemble")
     network += ["ensemble.recipes"] * ("recipes" in several) + ["ensemble.folds"] * (config.ensemble.folds > 1)
-    network += ["ensemble.trees"] * config.ensemble.trees
+    network += ["ensemble.trees"] * config.ensemble.trees + ["ensemble.distill"] * config.ensemble.distill
     network += [f"ensemble.{name}" for name in ("backbone", "tuned_layers", "views") if name in several]
     if network:
         raise ConfigError(

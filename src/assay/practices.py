@@ -262,6 +262,8 @@ _ALL = (
               _GUIDE + ", Identifying bad search space boundaries", "parameters on an edge"),
     _practice("search.mixture", "search", "The best settings are combined where rows left out show that it pays.",
               "Caruana et al., Ensemble Selection (ICML 2004)", "score gained"),
+    _practice("search.distillation", "search", "A network that learned from the ensemble may stand in its place.",
+              "Hinton et al., Distilling the Knowledge in a Neural Network (2015)", "score lost"),
     # evaluation
     _practice("evaluate.contributions", "evaluate", "What each kind of column gives to the answers is measured.",
               "Fisher, Rudin & Dominici, All Models are Wrong (JMLR 2019)", "loss without it"),

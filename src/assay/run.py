@@ -314,6 +314,7 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
                 coverage=exam.coverage,
                 unusual=exam.unusual,
                 seal=seal,
+                distilled=exam.distilled,
                 leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
                 labels=found.labels,
                 inspection=with_curves(exam.inspection, curve, capacity),

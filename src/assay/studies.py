@@ -54,6 +54,7 @@ class StudyFile(Record):
     many flatters it by. `fits` tells that the best setting is trained into `run`; where there are several `goals` it is
     the trial `picked`, or the knee of the front. `combines` tells that the best settings may be trained as parts of one
     model, and `mixture` what came of that. `engine` is where trials are judged, `address` that of a Ray cluster.
+    `token` is drawn for each study, so that no other directory takes up its trials in a database.
     """
 
     format: int = 1
@@ -84,6 +85,7 @@ class StudyFile(Record):
     mixture: Mixture | None = None
     engine: Engine = "local"
     address: str | None = None
+    token: str = ""
 
     @property
     def seed(self) -> int:
@@ -96,6 +98,7 @@ class StudyFile(Record):
         config = self.request.config.model_copy(update={"budget": None})
         parts = [*self.request.identity(config).values(), self.space.to_json(), self.sampler, self.pruning]
         parts += [self.metric, str(self.folds), *self.request.versions.values(), *self.goals[1:]]
+        parts += [self.token] if self.token else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def proposer(self, own: Sequence[str] = ()) -> Proposer:

@@ -7,6 +7,7 @@ made here holds them but the split, of which only the other two parts are passed
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,7 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
         address=search.address, combines=len(goals) == 1 and search.ensemble is not False,
         starts=tuple(Start(setting=setting, origin=origin) for setting, origin in starts), listed=tuple(listed),
         epochs=_epochs(space, config, schema.task), notes=tuple(notes), fits=search.fits is not False,
+        token=secrets.token_hex(8),
     )  # fmt: skip
 
 

@@ -135,6 +135,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "search.recipes": "it is the choice of networks itself; `assay tune` and `assay bench` compare others",
         "search.folds": f"its gain is in networks for all rows, which only an outer cross-validation sees; {_TWO_RUNS}",
         "search.bagging": f"members and weights change together; {_TWO_RUNS}",
+        "search.distillation": f"its cost stands in the ledger with an interval; {_TWO_RUNS}",
         "train.mirroring": "it guards `train.augmentation`, and is measured there",
         "search.forecast-ridge": f"practices of a forecast are not measured; {_TWO_RUNS}: ensemble.ridge=false",
         "search.views": "it chooses by validation rows whether there is a gain, and tells of it",

@@ -18,11 +18,12 @@ from assay.report.study_page import draw_study
 from assay.request import Request, RequestFile, recalled, resolve, with_table, written
 from assay.run import carried_out, fit
 from assay.runs import Run
+from assay.search.answered import sweep
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
 from assay.search.pareto import goals_named, take
 from assay.search.ray_executor import RayExecutor, check_engine
 from assay.search.settings import OWN
-from assay.search.store import check_url
+from assay.search.store import check_free, check_url, reachable
 from assay.search.study import TOLD, Limits, Study
 from assay.studies import (
     ANSWERS,
@@ -163,6 +164,8 @@ def tune(
             "Leave it out here, and give it to `assay fit` with the best settings.",
         )  # fmt: skip
     with begun(None if out is None else Path(out), request.name) as (directory, notes):
+        if storage is not None:
+            check_free(storage, directory.resolve().name)
         for note in notes:
             watch.note(note)
         return _search(directory, request, written(request), search, None, watch, started)
@@ -203,8 +206,9 @@ def _check_together(search: Search) -> None:
     goals, prunes = goals_named(search.goals), search.prune not in (None, "none")
     apart = f"--jobs is {search.jobs}" if (search.jobs or 1) > 1 else ""
     apart = "--engine is ray" if search.engine == "ray" else apart
-    if apart and prunes:
-        raise ConfigError("a pruner compares the trials of one process", apart, "Leave out --prune or the other.")
+    if search.engine == "ray" and prunes:
+        raise ConfigError("a pruner must hear of every trial after each step", "--engine ray judges them far away",
+                          "Leave out --prune, or take --jobs on this machine.")  # fmt: skip
     if apart and "latency" in goals:
         raise ConfigError("latency is measured while nothing else runs", apart, "Leave out that, or latency.")
     if len(goals) > 1 and prunes:
@@ -316,17 +320,20 @@ def _run(
         write_whole(directory, STUDY, file.to_json())
         executor = ray
     elif file.jobs > 1:
+        sweep(directory / ANSWERS)
         maker = partial(made_again, request, file, directory / ANSWERS)
         executor = stack.enter_context(PoolExecutor(maker, file.jobs, free_cores()))
-    store = file.store(directory, begins=True, mend=True)
-    pruned = file.pruning != "none"
-    study = Study(objective, proposer, store, executor, seed=file.seed, prunes=pruned, goals=file.goals)
+    with reachable(file.storage):
+        store = file.store(directory, begins=True, mend=True)
+        pruned = file.pruning != "none"
+        study = Study(objective, proposer, store, executor, seed=file.seed, prunes=pruned, goals=file.goals)
     known = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
     objective.recall((trial, latency) for trial, latency in known if latency is not None)
     whole = budget.having_used(study.used)
     held = held_for_fit(whole) if file.fits and not math.isinf(whole.seconds) else 0.0
     try:
-        end = study.run(Limits(file.trials, whole.holding(held)), watch)
+        with reachable(file.storage):
+            end = study.run(Limits(file.trials, whole.holding(held)), watch)
     except BaseException as error:
         error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
         raise

@@ -28,6 +28,8 @@ from assay.evaluate.contributions import contributions
 from assay.evaluate.decision.exam import decision_report
 from assay.evaluate.decision.record import DecisionReport
 from assay.evaluate.decision.thresholds import choose_rule, note_decision
+from assay.evaluate.distilled import examine_student
+from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.fair.examine import Unlearned, Unmitigated, examine_groups
 from assay.evaluate.forecast.exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
@@ -54,7 +56,8 @@ class Exam:
 
     selection, leaderboard: None where it is not known what a model was chosen from. inspection: None of a forecast.
     coverage, unusual: of what the model carries beside its answers, None where it carries nothing or nothing is proven.
-    tested: what is kept of test rows. spread: of the score, by test rows and by training.
+    tested: what is kept of test rows. spread: of the score, by test rows and by training. distilled: what is lost by a
+    network in the place of an ensemble.
     """
 
     assessment: Assessment
@@ -68,6 +71,7 @@ class Exam:
     unusual: UnusualReport | None = None
     tested: KeptTest | None = None
     spread: Spread | None = None
+    distilled: Distillation | None = None
 
 
 #: Validation rows that a baseline's threshold is chosen on at most.
@@ -153,6 +157,9 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
+    distilled, board = examine_student(
+        model, split.valid, rows, answers, schema, board, config, is_sealed=split.test is not None, seed=seed
+    )
     other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
     groups = examine_groups(
         split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other, rule=model.head.rule,
@@ -175,7 +182,9 @@ def sit(
     decides = model.head.thresholds or ()
     tested = None if split.test is None else tested_of(rows, answers, schema, decides, model.head.costs)
     spread = _spread(model, split, rows, raw, schema, measure, found, config, seed, ledger)
-    return Exam(found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, spread)
+    return Exam(
+        found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, spread, distilled
+    )
 
 
 def _spread(

@@ -81,22 +81,33 @@ def leaderboard(
             name="the model", kind="ensemble", share=1.0, validation=selection.validation,
             validation_rows=selection.rows, corrected=selection.corrected, test=_on_test(whole, measure, sat),
             fit_seconds=model.seconds, predict_microseconds=1e6 * a_row,
-            bytes=sum(map(_bytes, _networks(model))),
+            bytes=bytes_of(model),
         )
     ]  # fmt: skip
     for place, part in enumerate(choice.parts):
         rows.append(_network_row(model, choice, place, part, schema, measure, sat, costs, rest, confidence))
     for baseline, scores in zip(baselines, sat.scores[1:], strict=True):
         rows.append(_baseline_row(baseline, scores, valid, measure, sat, judge_valid))
-    sign = -1.0 if measure.higher_is_better else 1.0
-    rows.sort(key=lambda row: sign * value if (value := _value(row)) is not None else np.inf)
     part_of = "test" if sat.is_sealed else "validation"
     timed = f"{sat.rows:,} raw {part_of} rows in batches, reading of cells included"
     if costs:
         timed += f"; what networks share of that was measured on {timed_rows:,} validation rows"
-    return Leaderboard(
-        metric=measure.id, label=measure.label, higher_is_better=measure.higher_is_better, timed=timed, rows=tuple(rows)
+    board = Leaderboard(
+        metric=measure.id, label=measure.label, higher_is_better=measure.higher_is_better, timed=timed, rows=()
     )
+    return ranked(board, rows)
+
+
+def ranked(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Leaderboard:
+    """The leaderboard of these rows, the best first."""
+    sign = -1.0 if board.higher_is_better else 1.0
+    in_order = sorted(rows, key=lambda row: sign * value if (value := _value(row)) is not None else np.inf)
+    return board.model_copy(update={"rows": tuple(in_order)})
+
+
+def bytes_of(model: Model) -> int:
+    """What the numbers of all networks take."""
+    return sum(map(_bytes, _networks(model)))
 
 
 def with_size(found: Leaderboard | None, size: int) -> Leaderboard | None:

@@ -11,6 +11,7 @@ from assay.data.split import SplitRecord
 from assay.evaluate.calibration.record import CalibrationLoss, NullTest
 from assay.evaluate.carried.record import CoverageReport, UnusualReport
 from assay.evaluate.decision.record import DecisionReport
+from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.estimate import Estimate as Estimate
 from assay.evaluate.fair.record import Fairness
 from assay.evaluate.inspection_record import Inspection
@@ -98,14 +99,14 @@ class Nested(Record):
 class LeaderboardRow(Record):
     """A network, baseline or the whole model of a run, in the primary metric and in what it costs.
 
-    kind: `ensemble` is the whole model. share: of the answer; None of what is no part of the model, 0 of what was
-    dropped from it. validation: on `validation_rows`; corrected: without what the choice flatters by. test: None where
-    it was not asked. predict_microseconds: for a row. bytes: of the parameters, or of the file of the whole; None of
-    what is not saved.
+    kind: `ensemble` is the whole model, `teacher` the ensemble in whose place it stands. share: of the answer; None of
+    what is no part of the model, 0 of what was dropped from it. validation: on `validation_rows`; corrected: without
+    what the choice flatters by. test: None where it was not asked. predict_microseconds: for a row. bytes: of the
+    parameters, or of the file of the whole; None of what has none.
     """
 
     name: str
-    kind: Literal["network", "linear", "trees", "baseline", "ensemble"]
+    kind: Literal["network", "linear", "trees", "baseline", "ensemble", "teacher"]
     share: float | None
     validation: float | None
     validation_rows: int
@@ -384,6 +385,7 @@ class Report(Record):
     seal: Seal | None = None
     labels: tuple[LabelScores, ...] = ()
     inspection: Inspection | None = None
+    distilled: Distillation | None = None
     fairness: Fairness | None = None
     parity: Parity
     seen: Seen | None = None

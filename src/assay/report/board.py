@@ -31,6 +31,7 @@ HEADS = (
     ("size", "Size"),
 )
 SCORES = ("validation", "corrected", "test")
+_KINDS = {"ensemble": "whole model", "teacher": "learned from, not saved"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def board(report: Report) -> tuple[BoardRow, ...]:
 def _row(row: LeaderboardRow, digits: int, places: Mapping[str, int]) -> BoardRow:
     return BoardRow(
         name=row.name,
-        kind="whole model" if row.kind == "ensemble" else row.kind,
+        kind=_KINDS.get(row.kind, row.kind),
         share=None if row.share is None else percent(row.share) if row.share else MISSING,
         validation=MISSING if row.validation is None else fixed(row.validation, digits),
         rows=counted(row.validation_rows, "row"),

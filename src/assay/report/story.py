@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.data.schema import Task
+from assay.evaluate.distilled_record import in_words
 from assay.evaluate.looks import told as told_of
 from assay.evaluate.record import Comparison, Estimate, ModelScores, Reference, Report, Score
 from assay.report.words import counted, decimals, fixed, number, p_value, percent, short
@@ -161,6 +162,14 @@ def chosen(report: Report) -> str:
     if report.split.test_rows and score is not None and score.estimate.value is not None:
         told += f"; {fixed(score.estimate.value, digits)} on {tested_on(report)}"
     return f"{told}."
+
+
+def student(report: Report) -> str:
+    """What stands in the place of an ensemble, and what it loses by that; nothing where no student does."""
+    if report.distilled is None:
+        return ""
+    told = in_words(report.distilled)
+    return f"{told[:1].upper()}{told[1:]} ({asked_level(report)} intervals, paired)."
 
 
 def nested(report: Report) -> str:

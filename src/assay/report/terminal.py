@@ -42,11 +42,14 @@ def summarise(report: Report, console: Console) -> None:
         if label_rows_left(report) or len(report.labels) > _MOST_LABELS:
             console.print(Text(" Labels with fewer rows are in the report.", "dim"))
     console.print()
-    if len(report.training.parts) > 1 and report.leaderboard is not None and console.width > _LINE:
+    several = len(report.training.parts) > 1 or report.distilled is not None
+    if several and report.leaderboard is not None and console.width > _LINE:
         console.print(Padding(leaderboard_table(report), (0, 0, 0, 1)), soft_wrap=False)
         console.print()
     if report.selection is not None:
         say(console, "Chosen", story.chosen(report))
+    if report.distilled is not None:
+        say(console, "Student", story.student(report))
     if report.nested is not None:
         say(console, "Nested", story.nested(report))
     for made in _told(report):
@@ -101,7 +104,8 @@ def leaderboard_table(report: Report, *, intervals: bool = False) -> Table:
     for heading in ("validation", "corrected", "test", *(() if intervals else ("fit", "us/row", "size"))):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in board(report):
-        share = "baseline" if row.share is None else "dropped" if row.share == MISSING else row.share
+        outside = "baseline" if row.kind == "baseline" else "not saved"
+        share = outside if row.share is None else "dropped" if row.share == MISSING else row.share
         name = short(row.name, 22) + ("" if row.kind == "whole model" else f", {share}")
         if intervals:
             cost = f"fit {row.fit}, {row.predict} us/row, {row.size}"

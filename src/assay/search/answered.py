@@ -85,6 +85,12 @@ def keep_answers(folder: Path, number: int, prediction: Array) -> None:
     _write(folder / f"{number}.npy", prediction)
 
 
+def sweep(folder: Path) -> None:
+    """Take away what processes that were killed left half written; nobody else may write there."""
+    for partial in folder.glob("*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def read_answer(folder: Path, number: int) -> Array:
     """What the trial of this number answered.
 

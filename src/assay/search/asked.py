@@ -40,6 +40,8 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
     """
     _check_networks(schema, model, ensemble)
     _check_pretrained(schema, ensemble)
+    if ensemble.distill:
+        _check_student(schema, train)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
     if not schema.is_classification and train.balance not in ("auto", "none"):
@@ -50,6 +52,19 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
             "the epoch of a multilabel model is chosen by its loss", "train.select=metric asks for another way",
             "Leave train.select out: until thresholds are chosen there is no share of right answers to go by.",
         )  # fmt: skip
+
+
+def _check_student(schema: Schema, train: TrainConfig) -> None:
+    """A student learns from probabilities of one class, or from values, of rows of a table, and nothing of groups."""
+    kinds = {column.kind for column in schema.features} & {Kind.IMAGE, Kind.SEQUENCE}
+    came = "the target is a forecast" if schema.windowing is not None else ""
+    came = came or ("rows have several labels" if schema.is_multilabel else "")
+    came = came or (f"there are columns of kind {', '.join(sorted(kinds))}" if kinds else "")
+    if not came and train.fairness != "none":
+        came = f"train.fairness={train.fairness} trains with an eye on groups, which the answers do not tell of"
+    if came:
+        raise ConfigError("a student learns from classes or single values of a table", came,
+                          "Leave ensemble.distill out.")  # fmt: skip
 
 
 def _check_networks(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -> None:

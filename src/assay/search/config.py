@@ -30,6 +30,11 @@ class EnsembleConfig(Record):
         description="Settings to train as parts of one model in place of recipes, each as one would type it: "
         "'model.name=mlp train.lr=0.002'; assay tune writes them.",
     )
+    distill: bool = Field(
+        False,
+        description="Train one network on what the ensemble answers and export it instead (tables of classes or single "
+        "values); what it loses is stated.",
+    )
     bagging: bool = Field(
         False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."
     )

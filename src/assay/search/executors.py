@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
+from assay.errors import AssayError, ConfigError
 from assay.search.trial import Objective, Outcome, Prune, Trial
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched, Watch
@@ -52,55 +60,161 @@ class LocalExecutor:
         return self._objective.judge(group, prune, budget, self._watch)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a worker is sent: a group, whether it is to ask what to prune, and when it must end (`time.monotonic`)."""
+
+    group: list[Trial]
+    asks: bool
+    ends: float
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What a worker asks of a pruner: see `trial.Prune`."""
+
+    number: int
+    step: int
+    value: float
+
+
+@dataclass
+class _Worker:
+    """A process, the way to it, what it is judging, and whether it could read the data."""
+
+    process: SpawnProcess
+    line: Connection
+    group: Sequence[Trial] = ()
+    prune: Prune | None = None
+    is_open: bool = False
+
+
 class PoolExecutor:
     """Judges in processes that are spawned, each with the objective it makes itself and its share of the threads.
 
-    A pruner sees the trials of this process alone, so there is none.
+    Pruners stay in this process, which alone knows all trials: workers ask it after each step. A worker that dies takes
+    its group with it, which is told as failed, and another is begun in its place.
     """
 
     def __init__(self, maker: Maker, jobs: int, threads: int) -> None:
-        """Spawn the processes.
+        """Nothing is begun before the first group.
 
         Args:
+            maker: makes the objective in a worker.
             jobs: processes.
             threads: of all of them together.
         """
         self.slots = jobs
-        self._running: set[Future[list[Outcome]]] = set()
-        each = max(threads // jobs, 1)
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_open, initargs=(maker, each))
+        self._maker, self._threads = maker, max(threads // jobs, 1)
+        self._free: list[_Worker] = []
+        self._busy: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for worker in (*self._free, *self._busy):
+            worker.process.kill()
+            worker.process.join()
+            worker.line.close()
 
     def submit(self, group: Sequence[Trial], prune: Prune | None, budget: Budget) -> None:
-        """Send a group to the next process that is free."""
-        assert prune is None
-        seconds = None if budget.seconds == float("inf") else budget.left
-        self._running.add(self._pool.submit(_judge, list(group), seconds))
+        """Send a group to a process that is free, or to one that is begun for it."""
+        worker = self._free.pop() if self._free else self._begun()
+        worker.group, worker.prune = group, prune
+        self._busy.append(worker)
+        with suppress(OSError):  # it has died meanwhile, which `wait` finds
+            worker.line.send(_Work(list(group), prune is not None, time.monotonic() + budget.left))
 
     def wait(self) -> list[Outcome]:
-        """The outcomes of the group that is done first."""
-        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        first = done.pop()
-        self._running.remove(first)
-        return first.result()
+        """The outcomes of the group that is done first; until then pruners are asked for the others.
+
+        Raises:
+            AssayError: a worker could not read the data.
+        """
+        while True:
+            ready = wait([worker.line for worker in self._busy])
+            for worker in [each for each in self._busy if each.line in ready]:
+                outcomes = self._heard(worker)
+                if outcomes is not None:
+                    self._busy.remove(worker)
+                    return outcomes
+
+    def _begun(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(self._maker, self._threads, theirs))
+        process.start()
+        theirs.close()  # so that the end of the process is the end of the line
+        return _Worker(process, ours)
+
+    def _heard(self, worker: _Worker) -> list[Outcome] | None:
+        """What comes of a message of a worker: its outcomes, once there are such."""
+        try:
+            said = worker.line.recv()
+            if isinstance(said, _Asking):
+                assert worker.prune is not None
+                worker.line.send(worker.prune(said.number, said.step, said.value))
+                return None
+        except (EOFError, OSError):
+            return self._lost(worker)
+        if isinstance(said, AssayError):
+            raise said
+        if said is None:
+            worker.is_open = True
+            return None
+        self._free.append(worker)
+        found: list[Outcome] = said
+        return found
+
+    def _lost(self, worker: _Worker) -> list[Outcome]:
+        """The outcomes of a worker that has died."""
+        worker.process.join()
+        worker.line.close()
+        code = worker.process.exitcode or 0
+        why = f"by signal {signal.Signals(-code).name}, often for want of memory" if code < 0 else f"with code {code}"
+        if not worker.is_open:
+            raise ConfigError(
+                "a worker process must be able to read the data and hold it beside the others", f"one ended {why}",
+                "Take fewer with --jobs, or none, which says more of what is wrong.",
+            )  # fmt: skip
+        return [Outcome(trial.number, "failed", reason=f"its worker process ended {why}") for trial in worker.group]
 
 
-_OBJECTIVE: list[Objective] = []
+# In a worker ----------------------------------------------------------------------------------------------------------
 
 
-def _open(maker: Maker, threads: int) -> None:
-    """In a worker: limit its threads and make its objective."""
+def _serve(maker: Maker, threads: int, line: Connection) -> None:
+    """Make the objective, then judge what comes until the other end is gone."""
     import torch
 
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # what `allowed_cores` goes by, so that none takes those of another
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    _OBJECTIVE[:] = [maker()]
+    try:
+        objective = maker()
+    except AssayError as error:
+        line.send(error)
+        return
+    line.send(None)
+
+    def ask(number: int, step: int, value: float) -> bool:
+        line.send(_Asking(number, step, value))
+        answer: bool = line.recv()
+        return answer
+
+    while True:
+        try:
+            work: _Work = line.recv()
+        except EOFError:
+            return
+        budget = Budget(work.ends - time.monotonic())
+        line.send(objective.judge(work.group, ask if work.asks else None, budget, Unwatched()))
 
 
-def _judge(group: Sequence[Trial], seconds: float | None) -> list[Outcome]:
-    return _OBJECTIVE[0].judge(group, None, Budget(seconds), Unwatched())
+def _end_with_parent() -> None:
+    """End at once when the parent does, however it does: nobody wants what would come of the work."""
+    parent: Any = multiprocessing.parent_process()
+    parent.join()
+    os._exit(1)

@@ -31,6 +31,7 @@ from assay.models.network import Network
 from assay.search.choose import guarded, stacked
 from assay.search.class_balance import with_balance
 from assay.search.config import EnsembleConfig
+from assay.search.distill import SHARE_OF_STUDENT, distilled
 from assay.search.fair import with_groups
 from assay.search.model_verdicts import (
     write_augmentation,
@@ -105,6 +106,9 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
+    of_all = budget
+    if ensemble.distill and not math.isinf(allowed):
+        budget = budget.holding(SHARE_OF_STUDENT * allowed)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
     found = with_groups(found, judge if planned.folds > 1 else split.train, judge, schema, train, ledger)
@@ -164,6 +168,12 @@ def search(
         write_rocket(ledger, whole, lost_rocket)
     if schema.windowing is not None:
         write_forecast_ridge(ledger, whole)
+    if ensemble.distill:
+        return distilled(
+            whole, planned, found, split, schema, seed=seed, budget=of_all, watch=watch, ledger=ledger,
+            checkpoints=checkpoints,
+            alone=lambda made, rows: combine([made], rows, split.valid, schema, encoder, seed=seed),
+        )  # fmt: skip
     return whole
 
 

@@ -54,8 +54,8 @@ class RayExecutor:
         self.slots = jobs or cores_of(self._ray)
         actor = self._ray.remote(_Worker)
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
-        kept = self._ray.put(maker)
-        self._free = [actor.options(**options).remote(kept) for _ in range(self.slots)]
+        self._maker = self._ray.put(maker)  # held, for an actor that is begun again reads it again
+        self._free = [actor.options(**options).remote(self._maker) for _ in range(self.slots)]
         self._running: dict[Any, Any] = {}
 
     def __enter__(self) -> Self:
@@ -143,6 +143,13 @@ def connected(address: str | None) -> ModuleType:
     try:
         # Its own log of workers would be mixed with ours; what fails is raised.
         ray.init(address=named, log_to_driver=False, configure_logging=False)
+    except ray.exceptions.AuthenticationError:
+        raise ConfigError(
+            "a Ray cluster must let this process in",
+            f"{named} asks for a token, as Ray does once one was made",
+            "Set RAY_AUTH_MODE=token here, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN; or begin "
+            "it with RAY_AUTH_MODE=disabled where nobody else can reach it.",
+        ) from None
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         raise _unreachable(named, _last_line(error)) from error
     return ray

@@ -8,8 +8,8 @@ and written again under the same number, with the same setting and seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,10 +118,12 @@ class Store:
                 self._study = storage.create_new_study([up if higher and g == "score" else down for g in goals], name)
             storage.set_study_user_attr(self._study, _STUDY, identity)
         known = storage.get_study_user_attrs(self._study).get(_STUDY)
-        if known != identity:
+        if known is None and begins and not storage.get_n_trials(self._study):  # killed before it was written down
+            storage.set_study_user_attr(self._study, _STUDY, identity)
+        elif known != identity:
             raise BundleError(
                 "a study must go on with the data, the space and the version it began with",
-                f"the storage has a study {name!r} of others",
+                f"the storage has a study {name!r} of others, or of another directory",
                 "Give the study another name with --out.",
             )
         self._ids: dict[int, int] = {}
@@ -181,6 +183,10 @@ class Store:
         for each in group[::-1]:
             self._close(each.number, each)
 
+    def let_go(self) -> None:
+        """Write no more: what was being written may have broken off, and is mended when the study goes on."""
+        self._ids.clear()
+
     def release(self) -> None:
         """Tell trials that there was no time for as failed; they are tried again when the study goes on."""
         for number in list(self._ids):
@@ -224,16 +230,53 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         return found
     check_url(url)
     failures = require("sqlalchemy.exc", _PURPOSE)
+    # A connection for each time: between two groups of trials it would lie idle for minutes, and servers end such.
+    apart = {"poolclass": require("sqlalchemy.pool", _PURPOSE).NullPool}
     try:
         with quietly():
-            database: BaseStorage = optuna.storages.RDBStorage(url, heartbeat_interval=None)
-    except (failures.SQLAlchemyError, ImportError) as error:
+            database: BaseStorage = optuna.storages.RDBStorage(url, engine_kwargs=apart, heartbeat_interval=None)
+    except (failures.SQLAlchemyError, ImportError, ValueError) as error:
+        needs = "Install its driver with: pip install 'psycopg[binary]', and write postgresql+psycopg:// in the URL."
         raise ConfigError(
             "the database of a study must be reachable",
             f"{_bare(url)!r} is not: {str(error).splitlines()[0]}",
-            "Check the URL, and that its driver is installed.",
+            needs if isinstance(error.__cause__ or error, ImportError) else "Check the URL, and that the server runs.",
         ) from None
     return database
+
+
+def check_free(url: str, name: str) -> None:
+    """Refuse a name that a database has a study of: two directories would take up each other's trials.
+
+    Raises:
+        ConfigError: it has one, or it is no database that can be reached.
+    """
+    storage = open_storage(url, Path(), mend=False)
+    with reachable(url):
+        names = [each.study_name for each in storage.get_all_studies()]
+    if name in names:
+        raise ConfigError("a study must have a name of its own in its storage", f"{_bare(url)!r} has a study {name!r}",
+                          "Go on with it by --resume and its directory, or name another with --out.")  # fmt: skip
+
+
+@contextmanager
+def reachable(url: str | None) -> Iterator[None]:
+    """Say in words that a database went away; what was written before is kept there.
+
+    Raises:
+        ConfigError: it is so.
+    """
+    if url is None:
+        yield
+        return
+    lost = require("optuna.exceptions", _PURPOSE).StorageInternalError
+    refused = require("sqlalchemy.exc", _PURPOSE).SQLAlchemyError
+    try:
+        yield
+    except (lost, refused) as error:
+        why = str(error.__cause__ or error).splitlines()[0]
+        raise ConfigError("the database of a study must stay reachable", f"{_bare(url)!r} is not any more: {why}",
+                          "Trials that were finished are kept there.") from None  # fmt: skip
 
 
 def check_url(url: str) -> None:

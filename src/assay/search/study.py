@@ -89,6 +89,9 @@ class Study:
                 if not open_round:
                     return "exhausted"
                 self._store.add(open_round)
+        except OSError:
+            self._store.let_go()
+            raise
         finally:
             self._store.release()
 

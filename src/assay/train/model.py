@@ -66,7 +66,7 @@ class Model:
 
     bands: intervals around forecasts. choice: what validation rows chose it from. calibrated, decided: which map of
     probabilities, and which way of deciding, these rows chose. regions: sets or intervals that hold the truth. outline:
-    of the training rows.
+    of the training rows. teacher: the ensemble that it learned from and stands in the place of.
     """
 
     encoder: Encoder
@@ -80,6 +80,7 @@ class Model:
     decided: DecisionChoice | None = None
     regions: Regions | None = None
     outline: Outline | None = None
+    teacher: Model | None = None
 
     @property
     def trained(self) -> Trained:
@@ -88,8 +89,9 @@ class Model:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, all networks together."""
-        return sum(part.trained.seconds for part in self.parts)
+        """Seconds of training, all networks together, and those of what they learned from."""
+        own = sum(part.trained.seconds for part in self.parts)
+        return own if self.teacher is None else own + self.teacher.seconds
 
     @property
     def parameters(self) -> int:

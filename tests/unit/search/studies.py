@@ -88,14 +88,14 @@ def formula(trial):
 
 
 def study(directory, objective, *, kind="tpe", space=SPACE, seed=3, pruning="none", listed=(), url=None, own=(),
-          goals=("score",)):  # fmt: skip
+          goals=("score",), name="formula"):  # fmt: skip
     starts = [] if kind == "list" else first_settings(space)
     proposer = Proposer(
         space, kind, seed=seed, higher=False, starts=starts, listed=listed, pruning=pruning, epochs=9, own=own,
         goals=goals,
     )  # fmt: skip
     storage = open_storage(url, directory, mend=True)
-    store = Store(storage, "formula", space, higher=False, identity="one", begins=True, goals=goals)
+    store = Store(storage, name, space, higher=False, identity="one", begins=True, goals=goals)
     executor = LocalExecutor(objective)
     return Study(objective, proposer, store, executor, seed=seed, prunes=pruning != "none", goals=goals)
 
@@ -121,19 +121,20 @@ def pooled(directory):
         made.run(Limits(16, Budget(None)), Unwatched())
 
 
-def main(directory, kind, space, pruning, trials, kill):
+def main(directory, kind, space, pruning, trials, kill, **where):
     def after(judged):
         if judged == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with locked(Path(directory)):
         objective = Formula(after=after, epochs=9 if pruning != "none" else 1)
-        made = study(Path(directory), objective, kind=kind, space=space, pruning=pruning)
+        made = study(Path(directory), objective, kind=kind, space=space, pruning=pruning, **where)
         made.run(Limits(trials, Budget(None)), Unwatched())
 
 
 if __name__ == "__main__" and len(sys.argv) == 2:
     pooled(sys.argv[1])
 elif __name__ == "__main__":
-    folder, of, which, by, count, last = sys.argv[1:]
-    main(folder, of, SPACE if which == "conditional" else PLAIN, by, int(count), int(last))
+    folder, of, which, by, count, last, *at = sys.argv[1:]
+    where = dict(zip(("url", "name"), at, strict=False))
+    main(folder, of, SPACE if which == "conditional" else PLAIN, by, int(count), int(last), **where)

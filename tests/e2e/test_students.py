@@ -1,0 +1,140 @@
+"""One network that learned from an ensemble and is exported in its place: tables of classes, of values, and texts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import assay
+from assay.cli import main
+from assay.errors import ConfigError
+from assay.ledger import Outcome
+from assay.runs import open_run
+
+OPTIONS = ["ensemble.distill=true", "ensemble.recipes=mlp,perceptron", "model.members=2", "train.epochs=3",
+           "train.threads=1", "evaluate.bootstrap=100", "evaluate.baselines=majority"]  # fmt: skip
+
+
+def numbers(rows=240):
+    x = np.random.default_rng(0).normal(size=(rows, 3))
+    return pl.DataFrame({f"x{at}": x[:, at] for at in range(3)})
+
+
+def binary():
+    frame = numbers()
+    return frame.with_columns(y=pl.when(pl.col("x0") + pl.col("x1") > 0).then(pl.lit("up")).otherwise(pl.lit("down")))
+
+
+def multiclass():
+    return numbers().with_columns(y="class " + (pl.col("x0") + 0.5).clip(0, 2.99).cast(int).cast(str))
+
+
+def regression():
+    return numbers().with_columns(y=100.0 + 7.0 * pl.col("x0") - pl.col("x1"))
+
+
+def texts():
+    words = [["good", "fine", "lovely"], ["bad", "poor", "sad"], ["a", "the", "of", "it", "film", "plot", "end"]]
+    draw = np.random.default_rng(1)
+    said = [" ".join(draw.choice(words[at % 2], 2).tolist() + draw.choice(words[2], 6).tolist()) for at in range(200)]
+    return pl.DataFrame({"said": said, "y": ["yes", "no"] * 100})
+
+
+# Without folds the greedy weights may leave one member, which no student would stand for.
+@pytest.mark.parametrize(
+    ("make", "folds", "more"),
+    [(binary, 2, []), (multiclass, 1, ["ensemble.stacking=true"]), (regression, 2, []), (texts, 2, [])],
+)
+def test_a_student_stands_in_the_place_of_the_ensemble(make, folds, more, tmp_path):
+    frame = make()
+    kinds = {"said": "text"} if "said" in frame.columns else None
+    options = [*OPTIONS, f"ensemble.folds={folds}", *more]
+    run = assay.fit(frame, "y", kinds=kinds, out=tmp_path / "run", budget="none", overrides=options)
+    report = run.report()
+    (part,) = report.training.parts
+    assert (part.name, part.members, part.share) == ("student", 1, 1.0)
+    assert report.parity.difference <= 1e-4
+    assert run.predict(frame.drop("y").head(5)).height == 5
+
+    found = report.distilled
+    assert found.networks >= 2
+    assert found.own_parameters == report.training.parameters < found.parameters
+    assert (found.validation_rows, found.test_rows) == (report.split.valid_rows, report.split.test_rows)
+    verdict = next(each for each in report.ledger if each.practice == "search.distillation")
+    assert verdict.outcome in (Outcome.APPLIED, Outcome.WARNED)
+    assert verdict.value == pytest.approx(found.validation.value)
+    assert f"loses {found.validation.value:.4f}" in verdict.reason
+
+    rows = {row.kind: row for row in report.leaderboard.rows}
+    teacher, own = rows["teacher"], rows["ensemble"]
+    sign = 1.0 if report.leaderboard.higher_is_better else -1.0
+    assert sign * (teacher.test.value - own.test.value) == pytest.approx(found.test.value, abs=1e-9)
+    assert found.test.low <= found.test.value <= found.test.high
+    assert own.fit_seconds > teacher.fit_seconds > 0.0
+    assert teacher.bytes == 4 * found.parameters or teacher.bytes > 4 * found.own_parameters
+
+
+def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(tmp_path, capsys):
+    table = tmp_path / "rows.csv"
+    binary().write_csv(table)
+    options = [*OPTIONS, "ensemble.folds=2", "train.epochs=12", "train.patience=1000", "train.checkpoint_every=0"]
+    whole = tmp_path / "whole"
+    command = ["fit", str(table), "--target", "y", "--budget", "none", "--quiet", *options]
+    assert main([*command, "--out", str(whole)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Student One " in shown
+    assert "sealed test rows; loses" in shown
+    page = (whole / "report.html").read_text("utf-8")
+    assert "stands in the place of" in page
+    assert "learned from, not saved" in page
+
+    killed = tmp_path / "killed"
+    code = f"from assay.cli import main; main({[*command, '--out', str(killed)]!r})"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(3000):
+            if len([*tmp_path.glob(".killed*/checkpoints/student/step-*")]) or child.poll() is not None:
+                break
+            time.sleep(0.02)
+        os.kill(child.pid, signal.SIGKILL)
+    finally:
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+    assert not (killed / "model").exists()
+    assert main(["fit", "--resume", str(killed), "--quiet"]) == 0
+    one, other = (open_run(path) for path in (whole, killed))
+    assert weights(whole) == weights(killed)
+    assert one.report().distilled.test == other.report().distilled.test
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model" / "weights.safetensors").read_bytes()
+
+
+def test_a_model_that_is_one_network_already_is_left_as_it_is(tmp_path):
+    options = [*OPTIONS[:1], *OPTIONS[3:], "model.name=mlp", "model.members=1", "ensemble.folds=1"]
+    report = assay.fit(binary(), "y", out=tmp_path / "run", budget="none", overrides=options).report()
+    verdict = next(each for each in report.ledger if each.practice == "search.distillation")
+    assert (verdict.outcome, verdict.reason) == (Outcome.SKIPPED, "the model is one network already")
+    assert report.distilled is None
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "said"),
+    [
+        (["y0", "y1"], {}, "rows have several labels"),
+        ("y0", {"overrides": ["train.fairness=reweigh"], "sensitive": ["g"]}, "train.fairness=reweigh trains with"),
+    ],
+)
+def test_what_a_student_cannot_learn_is_refused_before_anything_is_trained(tmp_path, target, more, said):
+    frame = pl.DataFrame({"x": np.arange(60.0), "g": ["a", "b", "c"] * 20, "y0": [0, 1] * 30, "y1": [1, 0, 0] * 20})
+    options = ["ensemble.distill=true", *more.pop("overrides", [])]
+    with pytest.raises(ConfigError, match=said):
+        assay.fit(frame, target, out=tmp_path / "run", overrides=options, **more)
+    assert not (tmp_path / "run").exists()

@@ -20,7 +20,7 @@ from assay.ledger import Ledger
 from assay.models.foreign import feature_names
 from assay.models.opening import is_factory
 from assay.request import Request, resolve, with_table
-from assay.runs import read_tables
+from assay.sources import read_tables
 from assay.train.foreign import Own, check_options, open_own
 from assay.workspace import scratch
 

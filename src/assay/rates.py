@@ -19,9 +19,9 @@ from assay.report.rate_chart import rate, rate_caption, rate_chart
 from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
-from assay.runs import read_tables, seal_tables
 from assay.search.asked import reads_words
 from assay.search.rates import find_rates
+from assay.sources import read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.device import using_threads
 from assay.train.rate_curve import STEPS, RateCurve

@@ -17,8 +17,9 @@ from assay.models.timm_network import check_name
 from assay.outer import outer_estimate
 from assay.own import check_model
 from assay.request import Request, remembered, resolve, with_slices, with_table
-from assay.runs import Run, seal_tables
+from assay.runs import Run
 from assay.search.several import check_settings
+from assay.sources import seal_tables
 from assay.stages import at_work, audit, baselines_of, encode, read_sources, settle, sit_exam, train
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched, Watch

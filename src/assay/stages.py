@@ -38,13 +38,13 @@ from assay.outer import outer_folds
 from assay.own import open_given
 from assay.provenance import Stopwatch
 from assay.request import Request, RequestFile, begin, recognised
-from assay.runs import Tables, read_tables
 from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.reweighed import judged_of
 from assay.search.texts import TextPlan
+from assay.sources import Tables, read_tables
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig

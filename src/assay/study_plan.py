@@ -27,7 +27,6 @@ from assay.evaluate.metrics import PRIMARY, metrics_of
 from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
-from assay.runs import read_tables, seal_tables
 from assay.search.config import EnsembleConfig
 from assay.search.objective import TableObjective, folds_for
 from assay.search.pareto import goals_named
@@ -36,6 +35,7 @@ from assay.search.pruners import axis_of, pruning_named
 from assay.search.samplers import Choice, check_grid, choose
 from assay.search.space import FAMILY, Setting, Space
 from assay.search.starts import first_settings
+from assay.sources import read_tables, seal_tables
 from assay.studies import Start, StudyFile
 from assay.train.budget import Budget
 from assay.train.recipes import RECIPES

@@ -17,10 +17,9 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
 from assay.compose.run_config import RunConfig
-from assay.data.audit import Audit, examine
+from assay.data.audit import Audit
 from assay.data.forecasting import all_windows
 from assay.data.labelled import as_in, with_label_column
-from assay.data.picture_tables import open_pictures
 from assay.data.read import Table
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Schema
@@ -32,7 +31,7 @@ from assay.evaluate.record import ModelScores, Report
 from assay.evaluate.slices.named import check_columns, check_slices
 from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger
-from assay.sources import folded_as, placed_table, read_if_given, read_tables
+from assay.sources import audit_tables, decoded, folded_as, placed_table, read_if_given, read_tables
 from assay.workspace import refuse_unfinished, scratch, staged
 
 
@@ -101,20 +100,14 @@ def audit(
         AuditError: `strict` and there are serious findings.
     """
     settings, ledger = (config or RunConfig()).data, Ledger()
+    checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
+    settings = settings.model_copy(update={"audit": checks})
     with scratch() as folder:
         spill = settings.spill(folder)
         read_in = read_tables(data, valid, test, hints or Hints(target=target), settings, ledger, spill)
-        schema = read_in.schema
-        pictures = open_pictures(read_in.tables, schema, folder, longest=settings.encode.picture_side)
-        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
-        table = read_in.data
-        checks = settings.audit.model_copy(update={"strict": settings.audit.strict or strict})
-        share = settings.split.limited(settings.split.test, table.frame.height)
-        found = examine(
-            table, schema, checks, ledger, valid=read_in.valid, test=read_in.test, test_share=share,
-            more=(*read_in.checked, *(() if pictures is None else pictures.checked)),
-        )  # fmt: skip
-    return schema, found, ledger
+        read_in, _ = decoded(read_in, settings, folder)
+        found = audit_tables(read_in, settings, ledger)
+    return read_in.schema, found, ledger
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from assay.data.audit import Audit, examine
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
 from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
@@ -17,7 +19,8 @@ from assay.data.forecasting import WindowTables, read_windows
 from assay.data.infer import infer
 from assay.data.labelled import check_labels, find_labels, with_label_column
 from assay.data.picture_reader import placed
-from assay.data.picture_tables import is_pictures, read_picture_tables
+from assay.data.picture_store import Progress
+from assay.data.picture_tables import Pictures, is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
 from assay.data.schema import Hints, Kind, Schema
 from assay.data.split import Split, seal
@@ -30,7 +33,7 @@ class Tables:
     """What a run is made from: the main table and those beside it, series folded, and the schema of all of them.
 
     The `source` of a table tells of it as it was read, before it was folded. `checked` is what was found about the
-    classes of a source of pictures, or about the series of a forecast; of one the tables hold `windows`.
+    classes and files of pictures, or about the series of a forecast, of which the tables hold `windows`.
     """
 
     data: Table
@@ -91,6 +94,38 @@ def read_tables(
     note_series(raw, folding, config, hints.target, ledger)
     note_reading(schema, table, ledger)
     return _with_places(Tables(table, others[0], others[1], schema, checked), (data, valid, test))
+
+
+def decoded(
+    sources: Tables, config: DataConfig, folder: Path, progress: Progress | None = None
+) -> tuple[Tables, Pictures | None]:
+    """The tables without the rows of damaged pictures, and the pictures in `folder`, or None where there are none.
+
+    Raises:
+        DataError: several columns have pictures, or not one can be read.
+        OSError: there is no room on the disk.
+    """
+    pictures = open_pictures(
+        sources.tables, sources.schema, folder, longest=config.encode.picture_side, progress=progress
+    )
+    if pictures is None:
+        return sources, None
+    whole = sources.replaced(pictures.tables)
+    return replace(whole, checked=(*whole.checked, *pictures.checked)), pictures
+
+
+def audit_tables(sources: Tables, config: DataConfig, ledger: Ledger) -> Audit:
+    """What the audit finds in the tables, with what was found when they were read.
+
+    Raises:
+        DataError: the data cannot be used.
+        AuditError: there are serious findings, and the configuration is strict.
+    """
+    share = config.split.limited(config.split.test, sources.data.frame.height)
+    return examine(
+        sources.data, sources.schema, config.audit, ledger, valid=sources.valid, test=sources.test, test_share=share,
+        more=sources.checked,
+    )  # fmt: skip
 
 
 def seal_tables(tables: Tables, config: SplitConfig, *, seed: int, ledger: Ledger) -> Split:

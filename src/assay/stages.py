@@ -12,10 +12,10 @@ import polars as pl
 from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, curve_seconds, seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig, flat
-from assay.data.audit import Audit, examine
+from assay.data.audit import Audit
 from assay.data.encode import Encoder, note_lengths
 from assay.data.findings import Finding
-from assay.data.picture_tables import Pictures, open_pictures
+from assay.data.picture_tables import Pictures
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.data.stored import Spill
@@ -44,7 +44,7 @@ from assay.search.own import search_own
 from assay.search.portfolio import search
 from assay.search.reweighed import judged_of
 from assay.search.texts import TextPlan
-from assay.sources import Tables, read_tables
+from assay.sources import Tables, audit_tables, decoded, read_tables
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -220,16 +220,8 @@ def audit(job: Job, sources: Tables, known: RequestFile) -> Data:
         DataError: the data cannot be used.
         AuditError: there are serious findings, and the run is strict.
     """
-    options = job.config.data
-    side = options.encode.picture_side
-    pictures = open_pictures(sources.tables, sources.schema, job.folder, longest=side, progress=job.watch.steps)
-    sources = sources if pictures is None else sources.replaced(pictures.tables)
-    found = examine(
-        sources.data, sources.schema, options.audit, job.ledger, valid=sources.valid, test=sources.test,
-        test_share=options.split.limited(options.split.test, sources.data.frame.height),
-        more=(*sources.checked, *(() if pictures is None else pictures.checked)),
-    )  # fmt: skip
-    return Data(known, sources, pictures, found)
+    sources, pictures = decoded(sources, job.config.data, job.folder, job.watch.steps)
+    return Data(known, sources, pictures, audit_tables(sources, job.config.data, job.ledger))
 
 
 def encode(job: Job, data: Data, split: Split) -> Ready:

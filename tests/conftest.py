@@ -6,8 +6,10 @@ import importlib
 import json
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -46,6 +48,37 @@ def nothing_left_behind():
     changed = {name for name in variables.keys() | now.keys() if variables.get(name) != now.get(name)}
     assert not alive, f"the test left threads running: {alive}"
     assert not changed, f"the test left environment variables changed: {sorted(changed)}"
+
+
+@pytest.fixture(autouse=True)
+def translations_are_read_once():
+    """torch's exporter parses the source of its 500 translations for every export, two seconds each time.
+
+    Within a process they are the same, so from the second test that exports on they are remembered.
+    """
+    registration = sys.modules.get("torch.onnx._internal.exporter._registration")
+    if registration is not None:
+        _remember_translations(registration)
+
+
+def _remember_translations(registration: ModuleType) -> None:
+    """Give every export a copy of one table, to which it may add its own."""
+    registry = registration.ONNXRegistry
+    read = registry.from_torchlib
+    if getattr(read, "is_remembered", False):
+        return
+    tables = {}
+
+    def from_torchlib(opset_version=registration._constants.TORCHLIB_OPSET):
+        if opset_version not in tables:
+            tables[opset_version] = read(opset_version=opset_version)
+        copy = registry()
+        copy._opset_version = opset_version
+        copy.functions = {name: list(found) for name, found in tables[opset_version].functions.items()}
+        return copy
+
+    from_torchlib.is_remembered = True
+    registry.from_torchlib = staticmethod(from_torchlib)
 
 
 @pytest.fixture(scope="session")

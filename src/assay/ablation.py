@@ -23,7 +23,6 @@ from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig, parse_budget, to_yaml
 from assay.data.config import EncodeConfig
 from assay.data.encode import Encoder
-from assay.data.picture_tables import open_pictures
 from assay.data.rows import Rows, joined, sample_of
 from assay.errors import BundleError, ConfigError, DataError
 from assay.evaluate.earned import ABLATION, Ablation, Measured, Unmeasured, told_apart
@@ -36,10 +35,10 @@ from assay.practices import PRACTICES
 from assay.report.ablation_page import draw_ablation
 from assay.report.page import draw_page
 from assay.request import Request
-from assay.runs import read_tables, seal_tables
 from assay.search.ablation_design import Design, asked_practices, designed
 from assay.search.ablation_effects import Asked, computed_effect, measured_by, trained_effect
 from assay.search.ablation_trials import Fit, Fold, Trials
+from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.device import using_threads
 from assay.train.watch import Unwatched, Watch
@@ -211,8 +210,7 @@ def _rows(request: Request, report: Report, folder: Path) -> tuple[Rows, Fit]:
             f"{report.source.rows:,})",
             "Put the file back as it was, name the right one with --data, or fit anew.",
         )
-    pictures = open_pictures(sources.tables, sources.schema, folder, longest=config.data.encode.picture_side)
-    sources = sources if pictures is None else sources.replaced(pictures.tables)
+    sources, pictures = decoded(sources, config.data, folder)
     split = seal_tables(sources, config.data.split, seed=config.seed, ledger=ledger)
     if split.record.sealed_sha256 != report.split.sealed_sha256:
         raise DataError(

@@ -11,7 +11,6 @@ from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
 from assay.data.names import encoded_names
-from assay.data.picture_tables import open_pictures
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema, Task
 from assay.data.split import seal
@@ -20,7 +19,7 @@ from assay.ledger import Ledger
 from assay.models.foreign import feature_names
 from assay.models.opening import is_factory
 from assay.request import Request, resolve, with_table
-from assay.runs import read_tables
+from assay.sources import decoded, read_tables
 from assay.train.foreign import Own, check_options, open_own
 from assay.workspace import scratch
 
@@ -99,8 +98,7 @@ def describe_inputs(
     options, ledger = request.config.data, Ledger()
     read_in = read_tables(data, valid, test, request.hints, options, ledger)
     with scratch() as folder:
-        pictures = open_pictures(read_in.tables, read_in.schema, folder, longest=options.encode.picture_side)
-        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
+        read_in, pictures = decoded(read_in, options, folder)
         schema, parts = read_in.schema, {"valid": read_in.valid, "test": read_in.test}
         split = seal(read_in.data, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)
         encoder = Encoder.fit(split.train, schema, options.encode, ledger, pictures=pictures)

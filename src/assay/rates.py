@@ -9,7 +9,6 @@ from typing import Any
 
 from assay.compose.run_config import RunConfig
 from assay.data.encode import Encoder
-from assay.data.picture_tables import open_pictures
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError
 from assay.ledger import Ledger
@@ -19,9 +18,9 @@ from assay.report.rate_chart import rate, rate_caption, rate_chart
 from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
-from assay.runs import read_tables, seal_tables
 from assay.search.asked import reads_words
 from assay.search.rates import find_rates
+from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.device import using_threads
 from assay.train.rate_curve import STEPS, RateCurve
@@ -162,10 +161,7 @@ def _find(request: Request, steps: int, low: float | None, high: float | None, w
         watch.stage("read")
         read_in = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
         schema = read_in.schema
-        pictures = open_pictures(
-            read_in.tables, schema, folder, longest=config.data.encode.picture_side, progress=watch.steps
-        )
-        read_in = read_in if pictures is None else read_in.replaced(pictures.tables)
+        read_in, pictures = decoded(read_in, config.data, folder, watch.steps)
         watch.stage("split")
         split = seal_tables(read_in, config.data.split, seed=config.seed, ledger=ledger)
         watch.stage("encode")

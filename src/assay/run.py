@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from assay._memory import keep_freed_memory
-from assay.apportion import baseline_seconds, curve_seconds, seconds_after_training, text_plan
-from assay.bundle.export import export, note_bundle
 from assay.bundle.load import load
-from assay.bundle.manifest import CARD, CONFIG, DATASHEET, MODEL, OUTLINE, PAGE, REFERENCE, REPORT, SCHEMA
-from assay.bundle.write import write_manifest
-from assay.compose.run_config import RunConfig, flat, to_yaml
-from assay.data.audit import examine
-from assay.data.encode import Encoder, note_lengths
-from assay.data.picture_tables import open_pictures
-from assay.data.profile import profile
+from assay.compose.run_config import RunConfig
 from assay.data.schema import Kind, Task
-from assay.data.split import Split
-from assay.doctor.in_fit import write_training
-from assay.evaluate.baselines import fit_baselines
-from assay.evaluate.capacity_curve import capacity_curve
-from assay.evaluate.carried.carry import carry, check_carried
-from assay.evaluate.decision.thresholds import check_decisions
-from assay.evaluate.exam import calibrate, sit, validation_answers
-from assay.evaluate.forecast.baselines import fit_forecast_baselines
-from assay.evaluate.kept import Kept, keep
-from assay.evaluate.label_errors import find_label_errors
-from assay.evaluate.leaderboard import with_size
-from assay.evaluate.learning_curve import learning_curve, with_curves
-from assay.evaluate.looks import note_looks, seal_of, surer
-from assay.evaluate.record import Reference, Report, TrainedPart, Training
-from assay.evaluate.seen import see
-from assay.evaluate.slices.named import check_slices
-from assay.ledger import Ledger
-from assay.models.reading import inputs_of
+from assay.documents import report_of, save_model, write_documents
+from assay.evaluate.record import Reference, Report
 from assay.models.timm_network import check_name
-from assay.outer import outer_estimate, outer_folds
-from assay.own import check_model, open_given
-from assay.provenance import Stopwatch, provenance
-from assay.report.batch_page import BATCH, draw_batch
-from assay.report.card import draw_card
-from assay.report.datasheet import draw_datasheet
-from assay.report.page import draw_page
-from assay.request import Request, begin, recognised, remembered, resolve, with_slices, with_table
-from assay.runs import Run, read_tables, seal_tables
-from assay.search.asked import check_asked
-from assay.search.fair import TWIN, check_fairness, with_and_without
-from assay.search.own import search_own
-from assay.search.portfolio import search
-from assay.search.reweighed import judged_of
+from assay.outer import outer_estimate
+from assay.own import check_model
+from assay.request import Request, remembered, resolve, with_slices, with_table
+from assay.runs import Run
 from assay.search.several import check_settings
-from assay.track.tracked import Tracked
+from assay.sources import seal_tables
+from assay.stages import at_work, audit, baselines_of, encode, read_sources, settle, sit_exam, train
 from assay.train.budget import Budget
-from assay.train.config import TrainConfig
-from assay.train.device import free_cores, using_threads
-from assay.train.model import Model
-from assay.train.part import Part
-from assay.train.state import Checkpoints, note_resumable
-from assay.train.watch import Named, Recorder, Unwatched, Watch
-from assay.workspace import Workspace, opened, reopened, scratch
-
-#: Validation rows on which the saved model is compared with the trained one, fewer where a text encoder or a network of
-#: pictures answers them.
-_PROBE_ROWS, _PROBE_FEW = 200, 40
+from assay.train.watch import Unwatched, Watch
+from assay.workspace import Workspace, opened, reopened
 
 
 def fit(
@@ -176,229 +132,31 @@ def carried_out(
 
 def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> Report:
     """The paragraph: data flows down the page, everything is written into the run's directory."""
-    for note in (*work.notes, *begin(work, request)):
-        watch.note(note)
-    config, ledger, seed = request.config, Ledger(request.verdicts), request.config.seed
-    tracked = Tracked(watch, config.track, work.final, flat(config), work.directory / "tracking.log")
-    keep_freed_memory()
-    clock = Stopwatch(tracked)
-    stage = clock.stage
-    with tracked, using_threads(config.train.threads) as threads, scratch(work.directory) as folder:
-        spill = config.data.spill(folder)
-        with stage("read"):
-            sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
-            known, schema = recognised(work, sources.given), sources.schema
-            check_decisions(schema, config.evaluate)
-            if request.model is None:
-                check_asked(schema, config.model, config.train, config.ensemble)
-            check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
-            check_carried(schema, config.evaluate)
-            folds = outer_folds(request, schema)
-            check_slices(config.evaluate.slices, schema)
-        with stage("audit"):
-            side = config.data.encode.picture_side
-            pictures = open_pictures(sources.tables, schema, folder, longest=side, progress=tracked.steps)
-            sources = sources if pictures is None else sources.replaced(pictures.tables)
-            table, valid, test = sources.data, sources.valid, sources.test
-            share = config.data.split.limited(config.data.split.test, table.frame.height)
-            audit = examine(
-                table, schema, config.data.audit, ledger, valid=valid, test=test, test_share=share,
-                more=(*sources.checked, *(() if pictures is None else pictures.checked)),
-            )  # fmt: skip
-        with stage("split"):
-            split = seal_tables(sources, config.data.split, seed=seed, ledger=ledger)
-        with stage("encode"):
-            texts = text_plan(request, split, schema, budget, ledger)
-            encoder = Encoder.fit(
-                split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures,
-                words=texts.words, tell=tracked.steps, tunes=texts.tunes,
-            )  # fmt: skip
-            own, config = open_given(request.model, encoder, split.train, schema, config)
-        with stage("baselines"):
-            after = seconds_after_training(split, schema, config, budget, texts, encoder) + (
-                0.0 if own is None else own.saving
-            )
-            fit_those = fit_baselines if schema.windowing is None else fit_forecast_baselines
-            baselines = fit_those(
-                split.train, schema, config.evaluate, seed=seed, seconds=baseline_seconds(budget, after),
-                threads=free_cores(), ledger=ledger,
-            )  # fmt: skip
-        with stage("train"):
-            tracked.start()
-            every = config.train.checkpoint_every
-            checkpoints = Checkpoints(work.checkpoints, known.identity(config), every, tell=watch.note)
-            whole, recorder = budget.having_used(known.used).holding(after), Recorder(tracked, work.metrics)
-            left = whole.part(1.0 / (1 + folds)) if folds else whole
-            without: Model | None = None
-            if own is not None:
-                model = search_own(
-                    own, encoder, split, schema, config.train, bagging=config.ensemble.bagging,
-                    stacking=config.ensemble.stacking, seed=seed, budget=left, watch=recorder, ledger=ledger,
-                    checkpoints=checkpoints, spill=spill,
-                )  # fmt: skip
-            else:
-
-                def trained(options: TrainConfig, time: Budget, notes: Ledger, kept: Checkpoints | None) -> Model:
-                    is_twin = options.fairness != config.train.fairness
-                    return search(
-                        encoder, split, schema, config.model, options, config.ensemble, dealing=config.data.split,
-                        seed=seed, budget=time, watch=Named(recorder, TWIN) if is_twin else recorder, ledger=notes,
-                        checkpoints=kept, spill=spill,
-                    )  # fmt: skip
-
-                model, without = with_and_without(trained, config.train, left, ledger, checkpoints)
-            recorder.flush()
-            is_slow = texts.frozen is not None or pictures is not None
-            write_training(ledger, model, None if is_slow else next(split.valid.blocks(_PROBE_ROWS)))
-            note_lengths(encoder, ledger)
-            note_resumable(ledger, checkpoints, [again.step for again in known.resumed])
-        with stage("calibrate"):
-            model = calibrate(model, split.valid, config.evaluate, schema, ledger)
-            doubted = find_label_errors(model, split, schema, ledger)
-            curve = learning_curve(
-                encoder, split, schema, config.evaluate, is_own=own is not None,
-                budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
-            )  # fmt: skip
-            capacity = capacity_curve(
-                encoder, split, schema, config.evaluate, is_own=own is not None,
-                budget=whole.holding(-curve_seconds(config, budget)), seed=seed, ledger=ledger,
-            )  # fmt: skip
-            twin = None if without is None else calibrate(without, split.valid, config.evaluate, schema, Ledger())
-            model = carry(
-                model, validation_answers(model), split, schema, config.evaluate, seed=seed, ledger=ledger
-            )  # fmt: skip
-        outer = outer_estimate(request, split, schema, pictures, whole, spill, model, ledger, tracked)
-        with stage("evaluate"):
-            seal = seal_of(
-                work.final, split.plan.sealed_sha256, flat(config), table.source.sha256, config.evaluate.confidence,
-                is_exact=not any(part.trained.limited_by_budget for part in model.parts),
-            )  # fmt: skip
-            sure = surer(config.evaluate, seal)
-            exam = sit(model, baselines, split, schema, sure, seed=seed, ledger=ledger, without=twin)
-            found = exam.assessment
-            note_looks(seal, ledger)
-            keep(work.directory, Kept(exam.tested, judged_of(model, split, schema)))
-        with stage("save"):
-            bundle = work.directory / "model"
-            bundle.mkdir()
-            probe = next(split.valid.blocks(_PROBE_FEW if is_slow else _PROBE_ROWS))
-            parity, outputs = export(encoder, model.ensemble, model.head, schema, probe, bundle)
-            note_bundle(parity, bundle, ledger)
-        with stage("report"):
-            tracked.settle(ledger)
-            report = Report(
-                name=work.final.name,
-                command=request.command,
-                config=flat(config),
-                source=table.source,
-                table_schema=schema,
-                findings=(*audit.findings, *doubted),
-                split=split.record,
-                primary=found.primary,
-                scores=found.scores,
-                comparisons=found.comparisons,
-                references=request.references,
-                advice=found.advice,
-                training=_training(model),
-                confusion=found.confusion,
-                roc=found.roc,
-                precision_recall=found.precision_recall,
-                calibration=exam.calibration,
-                decision=exam.decision,
-                residuals=found.residuals,
-                contributions=exam.contributions,
-                forecast=found.forecast,
-                selection=exam.selection,
-                nested=outer,
-                spread=exam.spread,
-                coverage=exam.coverage,
-                unusual=exam.unusual,
-                seal=seal,
-                distilled=exam.distilled,
-                leaderboard=with_size(exam.leaderboard, (bundle / MODEL).stat().st_size),
-                labels=found.labels,
-                inspection=with_curves(exam.inspection, curve, capacity),
-                fairness=found.fairness,
-                parity=parity,
-                seen=see(model, split, schema, seed=seed),
-                ledger=tuple(ledger.close()),
-                provenance=provenance(clock, seed=seed, threads=threads, started=known.started, resumed=known.resumed),
-            )
-            _write(work.directory, report, model, split, outputs, config)
-            tracked.finish(report)
+    with at_work(request, work, watch, budget) as job:
+        with job.stage("read"):
+            sources, known = read_sources(job)
+        with job.stage("audit"):
+            data = audit(job, sources, known)
+        with job.stage("split"):
+            split = seal_tables(data.sources, request.config.data.split, seed=job.seed, ledger=job.ledger)
+        with job.stage("encode"):
+            ready = encode(job, data, split)
+        with job.stage("baselines"):
+            baselines = baselines_of(job, ready)
+        with job.stage("train"):
+            trained = train(job, ready)
+        with job.stage("calibrate"):
+            found = settle(job, ready, trained)
+        outer = outer_estimate(
+            request, split, data.schema, data.pictures, trained.budget, job.spill, found.model, job.ledger, job.watch
+        )
+        with job.stage("evaluate"):
+            tested = sit_exam(job, ready, found, baselines)
+        with job.stage("save"):
+            saved = save_model(job, ready, found.model)
+        with job.stage("report"):
+            job.watch.settle(job.ledger)
+            report = report_of(job, ready, found, outer, tested, saved)
+            write_documents(job, ready, found.model, report, saved)
+            job.watch.finish(report)
     return report
-
-
-def _training(model: Model) -> Training:
-    trained = model.trained
-    return Training(
-        epochs=trained.epochs,
-        best_epoch=trained.best_epoch,
-        steps=trained.steps,
-        seconds=model.seconds,
-        stopped=trained.stopped,
-        parameters=model.parameters,
-        members=model.members,
-        interrupted=trained.interrupted,
-        parts=tuple(_part(part) for part in model.parts),
-    )
-
-
-def _part(part: Part) -> TrainedPart:
-    trained = part.trained
-    model = part.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-    train = part.train.model_dump(mode="json", exclude_defaults=True)
-    options = {f"model.{key}": value for key, value in model.items()}
-    for key, value in train.items():
-        inner = value if isinstance(value, dict) else None
-        options |= {f"train.{key}": value} if inner is None else {f"train.{key}.{k}": v for k, v in inner.items()}
-    return TrainedPart(
-        name=part.name,
-        share=part.share,
-        members=part.members,
-        parameters=part.parameters,
-        epochs=len(trained.epochs),
-        best_epoch=trained.best_epoch,
-        valid_loss=min(trained.best_losses),
-        seconds=trained.seconds,
-        stopped=trained.stopped,
-        is_network=part.is_network,
-        rates=part.rates,
-        options=dict(part.options)
-        if part.options is not None
-        else {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in options.items()},
-    )
-
-
-def _write(
-    directory: Path, report: Report, model: Model, split: Split, outputs: tuple[str, str | None], config: RunConfig
-) -> None:
-    """The documents of the run, and the manifest that closes the bundle."""
-    bundle, schema = directory / "model", report.table_schema
-    inputs = inputs_of(model.encoder, model.ensemble)
-    documents = {
-        SCHEMA: schema.to_json(),
-        CONFIG: to_yaml(config),
-        REFERENCE: profile(split.train, inputs, len(schema.classes)).to_json(),
-        REPORT: report.to_json(),
-        PAGE: draw_page(report),
-        CARD: draw_card(report),
-        DATASHEET: draw_datasheet(report),
-    } | ({} if model.outline is None else {OUTLINE: model.outline.model_dump_json() + "\n"})
-    for name, text in documents.items():
-        (bundle / name).write_text(text, encoding="utf-8")
-    write_manifest(
-        bundle,
-        schema,
-        inputs,
-        outputs,
-        report.source.sha256,
-        report.provenance,
-        model.bands,
-        model.head.thresholds or (),
-        model.head.costs,
-        model.regions,
-    )
-    for name in (REPORT, PAGE, CONFIG):
-        shutil.copyfile(bundle / name, directory / name)
-    (directory / BATCH).write_text(draw_batch(report), encoding="utf-8")

@@ -17,9 +17,7 @@ from assay.compose.asking import Asked, asked_in, asked_over
 from assay.compose.files import read_yaml
 from assay.compose.run_config import RunConfig
 from assay.compose.searching import Derived, derive_space
-from assay.data.audit import examine
 from assay.data.encode import Encoder
-from assay.data.picture_tables import open_pictures
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.errors import ConfigError
@@ -27,7 +25,6 @@ from assay.evaluate.metrics import PRIMARY, metrics_of
 from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
-from assay.runs import read_tables, seal_tables
 from assay.search.config import EnsembleConfig
 from assay.search.objective import TableObjective, folds_for
 from assay.search.pareto import goals_named
@@ -36,6 +33,7 @@ from assay.search.pruners import axis_of, pruning_named
 from assay.search.samplers import Choice, check_grid, choose
 from assay.search.space import FAMILY, Setting, Space
 from assay.search.starts import first_settings
+from assay.sources import audit_tables, decoded, read_tables, seal_tables
 from assay.studies import Start, StudyFile
 from assay.train.budget import Budget
 from assay.train.recipes import RECIPES
@@ -105,13 +103,8 @@ def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, w
     sources = read_tables(request.data, request.valid, request.test, request.hints, config.data, ledger, spill)
     known, schema = summed(file, sources.given), sources.schema
     watch.stage("audit")
-    pictures = open_pictures(sources.tables, schema, folder, longest=config.data.encode.picture_side)
-    sources = sources if pictures is None else sources.replaced(pictures.tables)
-    share = config.data.split.limited(config.data.split.test, sources.data.frame.height)
-    examine(
-        sources.data, schema, config.data.audit, ledger, valid=sources.valid, test=sources.test, test_share=share,
-        more=(*sources.checked, *(() if pictures is None else pictures.checked)),
-    )  # fmt: skip
+    sources, pictures = decoded(sources, config.data, folder)
+    audit_tables(sources, config.data, ledger)
     watch.stage("split")
     split = seal_tables(sources, config.data.split, seed=config.seed, ledger=ledger)
     watch.stage("encode")

@@ -19,7 +19,7 @@ from assay.errors import ConfigError
 from assay.ledger import Ledger
 from assay.provenance import Stopwatch
 from assay.report.synth_page import draw_quality
-from assay.runs import read_tables
+from assay.sources import read_tables
 from assay.synth.config import checked
 from assay.synth.make import make
 from assay.synth.record import Quality

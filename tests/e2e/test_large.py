@@ -15,6 +15,9 @@ QUICK = [
     "evaluate.baselines=majority",
     "ensemble.folds=1",
 ]
+#: Two kinds of networks, and a single one where no number of it is looked at.
+TWO = [*QUICK, "ensemble.recipes=realmlp,mlp", "model.members=2"]
+ONE = [*QUICK, "model.name=mlp", "model.members=1"]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def runs(adult_small, tmp_path_factory):
     adult_small.write_parquet(folder / "rows.parquet")
     return [
         assay.fit(folder / "rows.parquet", "income", out=folder / f"of-{memory}" / "run", budget="none",
-                  overrides=[*QUICK, f"data.memory={memory}"])
+                  overrides=[*TWO, f"data.memory={memory}"])
         for memory in (1000, 0)
     ]  # fmt: skip
 
@@ -68,7 +71,7 @@ class Interrupts(Unwatched):
 @pytest.mark.parametrize("stage", ["split", "calibrate"])
 def test_an_interrupt_leaves_no_files(adult_small, tmp_path, stage):
     adult_small.write_parquet(tmp_path / "rows.parquet")
-    options = {"overrides": [*QUICK, "data.memory=0"], "watch": Interrupts(stage)}
+    options = {"overrides": [*ONE, "data.memory=0"], "watch": Interrupts(stage)}
     with pytest.raises(KeyboardInterrupt):
         assay.fit(tmp_path / "rows.parquet", "income", out=tmp_path / "run", **options)
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())

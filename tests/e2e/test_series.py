@@ -103,7 +103,7 @@ def test_rows_of_steps_are_cases_with_one_answer_each(tmp_path):
     frame = pl.DataFrame(
         {"patient": case, "t": step, "a": values.ravel(), "b": rng.normal(size=2400), "kind": names[case]}
     ).sample(fraction=1.0, shuffle=True, seed=0)
-    options = [*FAST, "data.case=patient", "data.step=t"]
+    options = [*FAST, "model.name=fcn", "data.case=patient", "data.step=t"]
     run = assay.fit(frame, "kind", out=tmp_path / "run", budget="none", overrides=options)
     split = run.report().split
     assert split.train_rows + split.valid_rows + split.test_rows == 60
@@ -121,7 +121,7 @@ def test_rows_at_uneven_times_are_brought_to_steps_and_answered_raw(tmp_path):
         values = np.sin(2 * np.pi * times / (5.0 if kind == "fast" else 20.0)) + 0.1 * rng.normal(size=40)
         frames.append(pl.DataFrame({"who": who, "at": times, "pulse": values, "kind": kind}))
     frame = pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=0)
-    options = [*FAST, "data.case=who", "data.step=at"]
+    options = [*FAST, "model.name=fcn", "data.case=who", "data.step=at"]
     run = assay.fit(frame, "kind", out=tmp_path / "run", budget="none", overrides=options)
     assert [item.name for item in run.bundle.manifest.inputs] == ["pulse", "at distance"]
     assert verdicts(run)["data.times"].outcome == "applied"
@@ -137,6 +137,7 @@ def test_rows_at_uneven_times_are_brought_to_steps_and_answered_raw(tmp_path):
 def test_a_regression_of_series(tmp_path):
     values, names = waves()
     frame = pl.DataFrame({"pulse": values.tolist(), "y": 100.0 + 10.0 * (names == "fast")})
-    run = assay.fit(frame, "y", task="regression", out=tmp_path / "run", budget="none", overrides=FAST)
+    options = [*FAST, "model.name=fcn"]
+    run = assay.fit(frame, "y", task="regression", out=tmp_path / "run", budget="none", overrides=options)
     scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
     assert scores["r2"] > 0.5

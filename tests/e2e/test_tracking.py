@@ -10,7 +10,10 @@ from tensorboard.plugins.hparams.metadata import parse_session_start_info_plugin
 import assay
 from assay.ledger import Outcome
 
-SMALL = ["track.project=census", "track.wait=600", "train.epochs=3", "evaluate.baselines=majority"]
+SMALL = [
+    "track.project=census", "track.wait=600", "train.epochs=3", "evaluate.baselines=majority", "model.members=1",
+    "ensemble.recipes=mlp,perceptron", "ensemble.folds=1",
+]  # fmt: skip
 
 
 def fit_to(trackers, data, folder):

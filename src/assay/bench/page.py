@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from assay.bench.compare import Mean, by_place
 from assay.bench.report import BenchReport
-from assay.report.charts import Dot, difference_map, interval_chart
+from assay.report.charts import Dot, interval_chart
+from assay.report.matrix_charts import difference_map
 from assay.report.page import environment
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis

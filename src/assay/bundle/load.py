@@ -15,7 +15,8 @@ import polars as pl
 
 from assay.bundle.carried import carried_columns, check_carried, set_separator
 from assay.bundle.forecast import forecast_table
-from assay.bundle.manifest import MODEL, OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
+from assay.bundle.manifest import OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
+from assay.bundle.session import VALUES, check_signature, open_session
 from assay.data import columns
 from assay.data.decision import Rule
 from assay.data.folding import fold, unread
@@ -27,7 +28,6 @@ from assay.data.inputs import (
     cells_of,
     check_columns,
     feed,
-    input_names,
     is_numeric,
     matrices,
     views_of,
@@ -51,12 +51,6 @@ TOLERANCE = 1e-5
 EXPECTED = f"{RESERVED}expected:"
 #: Rows that are answered at once, and of texts, whose arrays are many times larger.
 _BLOCK, _TEXT_BLOCK = 16_384, 64
-#: Kinds whose cells are not read as one number each.
-_NOT_NUMBERS = (Kind.CATEGORY, Kind.TEXT, Kind.SEQUENCE)
-
-
-#: Tasks whose answers are numbers of the target.
-_VALUES = (Task.REGRESSION, Task.FORECASTING)
 
 
 class UnreadCellsWarning(UserWarning):
@@ -79,67 +73,10 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Bundle:
         directory = inner
     manifest = read_manifest(directory)
     check_files(directory, manifest)
-    session = _session(directory, threads)
-    _check_signature(session, manifest)
+    session = open_session(directory, threads)
+    check_signature(session, manifest)
     tokenizer = Tokenizer(directory / TOKENIZER) if any(item.window for item in manifest.inputs) else None
     return Bundle(directory, manifest, Schema.read(directory / SCHEMA), session, tokenizer)
-
-
-def _session(directory: Path, threads: int | None) -> onnxruntime.InferenceSession:
-    """An onnxruntime session on the CPU; anything but a sound ONNX file is refused."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Idle threads must not spin: a server shares its cores.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Weights in other files are refused; onnxruntime would look for them in the working directory.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    model = (directory / MODEL).read_bytes()
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
-        raise BundleError(
-            f"{MODEL} must be an ONNX model",
-            f"onnxruntime refuses it ({str(error).splitlines()[0][:200]})",
-            "Do not use this bundle: the file is not what assay saved.",
-        ) from None
-
-
-_STATE = onnxruntime.capi.onnxruntime_pybind11_state
-_ORT_ERRORS = (
-    _STATE.Fail, _STATE.InvalidProtobuf, _STATE.InvalidGraph, _STATE.InvalidArgument, _STATE.NotImplemented,
-    _STATE.NoSuchFile, _STATE.RuntimeException,
-)  # fmt: skip
-
-
-def _check_signature(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
-    """Raise BundleError unless the model takes and gives what the manifest says."""
-    inputs = set(input_names(manifest.inputs))
-    outputs = {name for name in (manifest.output_prediction, manifest.output_probability) if name is not None}
-    found = {node.name: node.shape for node in session.get_outputs()}
-    classes = found.get(manifest.output_probability or "", [0, 0])[-1]
-    if (
-        {node.name for node in session.get_inputs()} != inputs
-        or found.keys() != outputs
-        or (manifest.task not in _VALUES) != (manifest.output_probability is not None)
-        or classes != len(manifest.classes)
-        or not _decides(manifest)
-    ):
-        raise BundleError(
-            f"{MODEL} must take the inputs and give the outputs that manifest.json names",
-            "they differ",
-            "Do not use this bundle: its files do not belong together.",
-        )
-
-
-def _decides(manifest: Manifest) -> bool:
-    """Whether thresholds and costs suit the classes."""
-    classes = len(manifest.classes)
-    allowed = {Task.MULTILABEL: (classes,), Task.BINARY: (0, 1)}.get(manifest.task, (0,))
-    sides = {len(manifest.costs), *map(len, manifest.costs)}
-    costly = manifest.task is Task.MULTICLASS and sides == {classes}
-    return len(manifest.thresholds) in allowed and (costly or not manifest.costs)
 
 
 class Bundle:
@@ -429,7 +366,7 @@ def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task
     A value below the median one is measured by the median, so that values near zero do not blow up.
     """
     distance = np.abs(answers.astype(np.float64) - expected)
-    if task in _VALUES:
+    if task in VALUES:
         scale = np.abs(expected)
         typical = float(np.median(scale)) if scale.size else 1.0
         distance = distance / np.maximum(scale, max(typical, 1e-12))

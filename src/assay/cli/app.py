@@ -65,7 +65,7 @@ _VERBS = {
     "predict": _Verb("using", "Answer the rows of a table."),
     "evaluate": _Verb("using", "Score a model on new rows with known answers."),
     "audit": _Verb("inspecting", "Look for what would make the numbers wrong."),
-    "show": _Verb("using", "Show what a run found."),
+    "show": _Verb("showing", "Show what a run found."),
     "mistakes": _Verb("mistaking", "List what a run got wrong, and labels to check."),
     "compare": _Verb("using", "Put several runs side by side."),
     "ablate": _Verb("ablating", "Measure what each practice of a run earned."),

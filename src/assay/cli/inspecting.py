@@ -105,7 +105,7 @@ def init(
     from assay.compose.starter import starter
     from assay.data.config import DataConfig
     from assay.ledger import Ledger
-    from assay.runs import read_tables
+    from assay.sources import read_tables
 
     text = starter(table, read_tables(data, None, None, table.hints(), DataConfig(), Ledger()).schema)
     if out == "-":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assay.data.picture_files import Places, seen_from
+from assay.data.picture_places import Places, seen_from
 from assay.data.picture_store import PictureStore
 from assay.data.pictures import Damaged, Facts, Fault, PictureFormat, decode, look
 from assay.errors import DataError

@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from assay.data.picture_files import Places
+from assay.data.picture_places import Places
 from assay.data.pictures import Damaged, Fault, Picture, PictureFormat, decode, read_file
 from assay.errors import BundleError, DataError
 from assay.records import Record

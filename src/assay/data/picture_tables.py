@@ -22,7 +22,8 @@ from assay.data.checks_pictures import (
     shortcuts,
 )
 from assay.data.findings import Checked, Finding
-from assay.data.picture_files import ENDINGS, LABEL, Places, read_pictures
+from assay.data.picture_files import ENDINGS, read_pictures
+from assay.data.picture_places import LABEL, Places
 from assay.data.picture_reader import PictureReader, looks_of
 from assay.data.picture_store import Progress, store_pictures
 from assay.data.pictures import Damaged, PictureFormat, read_file, suggest

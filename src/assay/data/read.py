@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import glob
-import gzip
 import hashlib
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO
 
 import polars as pl
 
 from assay._imports import require
 from assay.data.columnar import kept, read_columnar
 from assay.data.columns import as_category
+from assay.data.containers import CONTAINERS, ENDINGS, File, ending_of, unpacked
 from assay.data.delimited import DELIMITER_NAMES, detect_encoding, read_delimited, write_utf8
 from assay.data.frames import from_object, from_records, hash_of_cells, tidy
 from assay.data.stored import Frame, Spill, Stored, is_full, store
 from assay.errors import DataError, nearest
 from assay.records import Record
-
-_DELIMITED: Final = (".csv", ".tsv", ".tab", ".txt", ".psv", ".data", ".dat", "")
-_Format = Literal["delimited text", "parquet", "arrow", "json lines", "excel"]
-_ENDINGS: Final[dict[str, _Format]] = {
-    **dict.fromkeys(_DELIMITED, "delimited text"),
-    **dict.fromkeys((".parquet", ".pq"), "parquet"),
-    **dict.fromkeys((".arrow", ".feather", ".ipc"), "arrow"),
-    **dict.fromkeys((".jsonl", ".ndjson"), "json lines"),
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
-}
-_CONTAINERS: Final = (".gz", ".zst", ".zip")
-_CHUNK: Final = 1 << 22
 
 
 class Source(Record):
@@ -59,15 +45,6 @@ class Table:
 
     frame: Frame
     source: Source
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file to parse: where its plain bytes lie, the user's name for it, and its ending without a container's."""
-
-    path: Path
-    name: str
-    ending: str
 
 
 def read(source: object, *, sheet: str | None = None, spill: Spill | None = None) -> Table:
@@ -213,7 +190,7 @@ def _read_file(path: Path, sheet: str | None, spill: Spill | None) -> Table:
     _check_readable(path)
     try:
         with tempfile.TemporaryDirectory(prefix="assay-read-") as folder:
-            file = _unpacked(path, Path(folder))
+            file = unpacked(path, Path(folder))
             return _parse(file, Path(folder), sheet, _sha256(path), spill)
     except OSError as error:
         if is_full(error):
@@ -243,9 +220,9 @@ def _check_readable(path: Path) -> None:
         raise DataError(f"{path} must exist", came, do.replace("Valid names", "The folder holds"))
     if not path.is_file():
         raise DataError("the data must be a file", f"{path} is none", "Save the data to a file first.")
-    ending = _ending(path.name)
-    if ending not in _ENDINGS:
-        known = ", ".join(dict.fromkeys([*filter(None, _ENDINGS), *_CONTAINERS]))
+    ending = ending_of(path.name)
+    if ending not in ENDINGS:
+        known = ", ".join(dict.fromkeys([*filter(None, ENDINGS), *CONTAINERS]))
         raise DataError(
             f"a data file must end in one of {known}", f"this is {path.name!r}", "Convert or rename the file."
         )
@@ -253,90 +230,14 @@ def _check_readable(path: Path) -> None:
         raise DataError(f"{path.name} must hold a header and rows", "it is empty", "Check the path or export it anew.")
 
 
-def _ending(name: str) -> str:
-    """The ending in small letters, without that of a container."""
-    path = Path(name.casefold())
-    return Path(path.stem).suffix if path.suffix in _CONTAINERS else path.suffix
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _unpacked(path: Path, folder: Path) -> _File:
-    """The file out of its container, if it is in one.
-
-    Raises:
-        DataError: the container is damaged, or holds several files.
-    """
-    container = path.suffix.casefold()
-    plain = folder / "unpacked"
-    try:
-        if container == ".gz":
-            with gzip.open(path) as packed:
-                _copy(packed, plain)
-        elif container == ".zst":
-            _unpack_zst(path, plain)
-        elif container == ".zip":
-            return _unpack_zip(path, plain)
-        else:
-            return _File(path, path.name, _ending(path.name))
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path.name} must be a whole {container} file", f"it is damaged ({error})", "Copy or download it anew."
-        ) from None
-    return _File(plain, path.name, _ending(path.name))
-
-
-def _copy(packed: gzip.GzipFile | IO[bytes], plain: Path) -> None:
-    with plain.open("wb") as out:
-        while chunk := packed.read(_CHUNK):
-            out.write(chunk)
-
-
-def _unpack_zst(path: Path, plain: Path) -> None:
-    """Polars brings a decoder of Zstandard; read as whole lines, its text comes out unchanged."""
-    try:
-        lines = pl.read_csv(
-            path,
-            has_header=False,
-            separator="\x1f",
-            quote_char=None,
-            schema={"line": pl.String},
-            empty_string_is_null=False,
-            truncate_ragged_lines=True,
-        )
-    except OSError as error:  # what the decoder raises on damaged data
-        raise pl.exceptions.ComputeError(str(error)) from None
-    lines.write_csv(plain, include_header=False, quote_style="never", null_value="")
-
-
-def _unpack_zip(path: Path, plain: Path) -> _File:
-    with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
-        if len(members) != 1:
-            names = ", ".join(repr(member.filename) for member in members[:5]) or "nothing"
-            raise DataError(
-                f"{path.name} must hold one file", f"it holds {len(members)}: {names}", "Unpack it and name the file."
-            )
-        member = members[0]
-        ending = _ending(member.filename)
-        if member.flag_bits & 1 or ending not in _ENDINGS:
-            what = "is encrypted" if member.flag_bits & 1 else "has an unknown ending"
-            raise DataError(
-                f"{path.name} must hold a table",
-                f"its file {member.filename!r} {what}",
-                "Unpack it and convert the file.",
-            )
-        with archive.open(member) as packed:
-            _copy(packed, plain)
-    return _File(plain, path.name, ending)
-
-
-def _parse(file: _File, folder: Path, sheet: str | None, sha256: str, spill: Spill | None) -> Table:
+def _parse(file: File, folder: Path, sheet: str | None, sha256: str, spill: Spill | None) -> Table:
     """The table of an unpacked file."""
-    kind = _ENDINGS[file.ending]
+    kind = ENDINGS[file.ending]
     if kind == "delimited text":
         return _parse_text(file, folder, sha256, spill)
     notes: list[str] = []
@@ -363,7 +264,7 @@ def _parse(file: _File, folder: Path, sheet: str | None, sha256: str, spill: Spi
     return Table(frame, record)
 
 
-def _parse_text(file: _File, folder: Path, sha256: str, spill: Spill | None) -> Table:
+def _parse_text(file: File, folder: Path, sha256: str, spill: Spill | None) -> Table:
     with file.path.open("rb") as raw:
         encoding = detect_encoding(raw, file.name)
         if not encoding.startswith("utf-8"):
@@ -391,7 +292,7 @@ def _parse_text(file: _File, folder: Path, sha256: str, spill: Spill | None) -> 
     return Table(frame, record)
 
 
-def _parse_json_lines(file: _File) -> pl.DataFrame:
+def _parse_json_lines(file: File) -> pl.DataFrame:
     """JSON lines through Polars, or where it cannot, line by line, to tell the broken line or to join mixed types."""
     try:
         return pl.read_ndjson(file.path, infer_schema_length=None)
@@ -418,7 +319,7 @@ def _broken_json(name: str, number: int, came: str) -> DataError:
     )
 
 
-def _parse_excel(file: _File, sheet: str | None, notes: list[str]) -> pl.DataFrame:
+def _parse_excel(file: File, sheet: str | None, notes: list[str]) -> pl.DataFrame:
     fastexcel = require("fastexcel", "reading Excel files")
     try:
         book = fastexcel.read_excel(str(file.path))

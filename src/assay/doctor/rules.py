@@ -57,7 +57,7 @@ _BEFORE: Stage = "before"
 _START: Stage = "at the start"
 _DURING: Stage = "during"
 _AFTER: Stage = "after"
-_PASS, _FORWARD, _STEPS, _RUN = "one pass over the rows", "a forward pass", "a few steps", "the short training"
+_PASS, _FORWARD, _RUN = "one pass over the rows", "a forward pass", "the short training"
 
 
 def _rule(

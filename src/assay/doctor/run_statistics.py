@@ -31,16 +31,6 @@ def jump(norms: Sequence[float]) -> float:
     return largest
 
 
-def share_left(losses: Sequence[float]) -> float:
-    """The mean of the last fifth of the losses as a share of the mean of the first few; 1 without any."""
-    if not losses:
-        return 1.0
-    tail = max(len(losses) // 5, 1)
-    first = float(np.mean(losses[: max(min(tail, 5), 1)]))
-    last = float(np.mean(losses[-tail:]))
-    return last / first if first > 0 else 1.0
-
-
 def rise(losses: Sequence[float], errors: Sequence[float], train: Sequence[float]) -> float:
     """How far the last validation loss is above the least, as a share of it; 0 where that is chance.
 

@@ -127,12 +127,6 @@ def how(made: Ablation) -> str:
     return " ".join(told)
 
 
-def short_note(made: Ablation) -> str:
-    """A line for the summary of a run."""
-    measured = counted(len(made.effects), "practice")
-    return f"{measured} measured. {headline(made)}"
-
-
 def scores(effect: Effect) -> str:
     """The scores with and without: 0.9123 against 0.9101."""
     if effect.with_score is None or effect.without_score is None:

@@ -100,8 +100,9 @@ def script() -> str:
     return "".join((folder / name).read_text("utf-8") for name in ("parts.js", "page.js"))
 
 
+@cache
 def environment() -> Environment:
-    """Where the pages' templates are, with what they may call.
+    """Where the pages' templates are, with what they may call; they are compiled once in a process.
 
     Raises:
         MissingExtraError: jinja2 is not installed.

@@ -15,13 +15,13 @@ from assay.report.charts import (
     Part,
     Series,
     bar_chart,
-    heat_map,
     interval_chart,
     line_chart,
     reliability_chart,
     scatter_chart,
     strip_chart,
 )
+from assay.report.matrix_charts import heat_map
 from assay.report.rate_chart import rate_caption, rate_chart
 from assay.report.story import label_of, level, references_for, score_of
 from assay.report.ticks import Axis

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from assay.report import synth_words as words
-from assay.report.charts import Dot, difference_map, interval_chart
+from assay.report.charts import Dot, interval_chart
+from assay.report.matrix_charts import difference_map
 from assay.report.page import SIGNS, environment
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis

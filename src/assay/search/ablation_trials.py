@@ -63,6 +63,16 @@ class Fold:
     pieces: dict[Setting, Piece] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Dealt:
+    """The fold at `place` of the dealing `repeat`, from 0 both: `learned` rows train, the rows of `judge` judge."""
+
+    repeat: int
+    place: int
+    learned: Rows
+    judge: Rows
+
+
 def setting(encode: EncodeConfig, options: Mapping[str, Value]) -> Setting:
     """The key of a setting within its fold."""
     return encode, json.dumps(dict(options), sort_keys=True)
@@ -106,46 +116,46 @@ class Trials:
                 learned = self._rows.at(np.flatnonzero(dealt.learns[place]), "train")
                 judge = self._rows.at(np.flatnonzero(dealt.judged[place]), "valid")
                 fold = Fold(judge.target, judge.weight, len(learned))
-                self._train(fold, learned, judge, repeat, place)
+                self._train(fold, Dealt(repeat, place, learned, judge))
                 if fold.pieces:
                     found.append(fold)
                 if self.ended:
                     return found
         return found
 
-    def _train(self, fold: Fold, learned: Rows, judge: Rows, repeat: int, place: int) -> None:
+    def _train(self, fold: Fold, dealt: Dealt) -> None:
         """Train what is not done yet, one encoding after another."""
         for number, (encode, options) in enumerate(self.design.settings.items()):
             wanted = {setting(encode, each): each for each in options}
-            if repeat == place == number == 0:
+            if dealt.repeat == dealt.place == number == 0:
                 wanted[ALONE] = {}  # the one with everything by itself, once, for what it costs
             undone = {}
             for key, each in wanted.items():
-                done = _read(self._path(repeat, place, encode, each, alone=key is ALONE))
+                done = _read(self._path(dealt, encode, each, alone=key is ALONE))
                 if done is None:
                     undone[key] = each
                 else:
                     fold.pieces[key] = done
             if undone:
-                self._train_encoded(fold, learned, judge, encode, undone, repeat, place)
+                self._train_encoded(fold, dealt, encode, undone)
             if self.ended:
                 return
 
     def _train_encoded(
-        self, fold: Fold, learned: Rows, judge: Rows, encode: EncodeConfig, undone: Mapping[Setting, dict[str, Value]],
-        repeat: int, place: int,
-    ) -> None:  # fmt: skip
+        self, fold: Fold, dealt: Dealt, encode: EncodeConfig, undone: Mapping[Setting, dict[str, Value]]
+    ) -> None:
         """Train settings of one encoding, those of one shape at once, and keep what comes of each group."""
         if self.budget.left <= 0.0:
             self.ended = True
             return
+        seed = self._seed + dealt.repeat
         with tempfile.TemporaryDirectory(prefix=".fold-", dir=self.folder) as answers:
             objective = TableObjective.open(
-                self._fit(learned, encode), (learned, judge), self.schema, self.design.model, self.design.train,
-                self._dealing, 1, self._metric, self._seed + repeat, Path(answers), keeps_last=True,
+                self._fit(dealt.learned, encode), (dealt.learned, dealt.judge), self.schema, self.design.model,
+                self.design.train, self._dealing, 1, self._metric, seed, Path(answers), keeps_last=True,
             )  # fmt: skip
             keys = list(undone)
-            trials = [Trial(at, each, self._seed + repeat) for at, each in enumerate(undone.values())]
+            trials = [Trial(at, each, seed) for at, each in enumerate(undone.values())]
             groups = objective.groups([trial for trial in trials if keys[trial.number] is not ALONE])
             groups += [[trial] for trial in trials if keys[trial.number] is ALONE]
             for group in groups:
@@ -161,16 +171,14 @@ class Trials:
                     key = keys[trial.number]
                     seconds = worked * (outcome.seconds / shares if shares else 1.0 / len(group))
                     piece = _piece(outcome, Path(answers), seconds, alone=len(group) == 1)
-                    _write(self._path(repeat, place, encode, trial.options, alone=key is ALONE), piece)
+                    _write(self._path(dealt, encode, trial.options, alone=key is ALONE), piece)
                     fold.pieces[key] = piece
 
-    def _path(
-        self, repeat: int, place: int, encode: EncodeConfig, options: Mapping[str, Value], *, alone: bool
-    ) -> Path:
+    def _path(self, dealt: Dealt, encode: EncodeConfig, options: Mapping[str, Value], *, alone: bool) -> Path:
         """The file of a setting, called after all that its answers follow from."""
         design = self.design
         parts = [
-            self._identity, str(design.rows), str(design.folds), str(repeat), str(place), str(alone),
+            self._identity, str(design.rows), str(design.folds), str(dealt.repeat), str(dealt.place), str(alone),
             encode.model_dump_json(), json.dumps(dict(options), sort_keys=True),
             design.model.model_dump_json(exclude_unset=True), design.train.model_dump_json(exclude_unset=True),
         ]  # fmt: skip

@@ -15,7 +15,8 @@ from assay.data.steps import padded
 from assay.data.stored import Spill, Stored
 from assay.errors import ConfigError, DataError
 from assay.ledger import Ledger, Outcome
-from assay.runs import audit, read_tables
+from assay.runs import audit
+from assay.sources import read_tables
 
 REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "sequence"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the shared data sets are not here")

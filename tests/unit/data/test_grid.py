@@ -12,7 +12,8 @@ from assay.data.grid import Grid, find_grid, placed, unevenness
 from assay.data.schema import Hints
 from assay.errors import DataError
 from assay.ledger import Ledger, Outcome
-from assay.runs import audit, read_tables
+from assay.runs import audit
+from assay.sources import read_tables
 
 CASE = DataConfig(case="who", step="t")
 

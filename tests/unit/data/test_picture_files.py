@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from assay.data.findings import Severity
-from assay.data.picture_files import Places, read_pictures, seen_from
+from assay.data.picture_files import read_pictures
+from assay.data.picture_places import Places, seen_from
 from assay.data.pictures import Damaged, Fault, Picture, PictureFormat, decode
 from assay.errors import DataError
 
@@ -190,7 +191,7 @@ def test_a_damaged_member_is_a_reason(tmp_path):
 
 
 def test_a_member_that_unpacks_to_too_much_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("assay.data.picture_files.MOST_BYTES", 1000)
+    monkeypatch.setattr("assay.data.picture_places.MOST_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/1.png", bytes(100_000))
     with Places() as places:

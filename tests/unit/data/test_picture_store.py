@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from assay.data.picture_files import Places
+from assay.data.picture_places import Places
 from assay.data.picture_store import open_store, store_pictures
 from assay.data.pictures import Fault, PictureFormat, decode
 from assay.errors import BundleError, DataError

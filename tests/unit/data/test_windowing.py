@@ -12,7 +12,7 @@ from assay.data.schema import Hints, Schema, Task
 from assay.data.windowing import measured, panel_of, scales_of
 from assay.errors import ConfigError, DataError
 from assay.ledger import Ledger
-from assay.runs import read_tables
+from assay.sources import read_tables
 
 
 def line(steps=40, **more):

@@ -10,7 +10,7 @@ from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.evaluate.baselines import fit_baselines
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.metrics import accuracy, auroc, r2
+from assay.evaluate.plain_metrics import accuracy, auroc, r2
 from assay.ledger import Ledger, Outcome
 
 KINDS = {"size": Kind.NUMBER, "shop": Kind.CATEGORY, "sold": Kind.BOOLEAN, "day": Kind.DATETIME, "note": Kind.TEXT}

@@ -7,7 +7,8 @@ from hypothesis import settings as how
 from hypothesis import strategies as some
 
 from assay.data.schema import Task
-from assay.evaluate.metrics import FORECAST_METRICS, Metric, auroc, metric
+from assay.evaluate.metrics import FORECAST_METRICS, Metric, metric
+from assay.evaluate.plain_metrics import auroc
 from assay.evaluate.selection import best_of_answers, best_of_losses, corrected, draws
 
 ACCURACY = metric(Task.BINARY, "accuracy")

@@ -17,13 +17,13 @@ from assay.report.charts import (
     Part,
     Series,
     bar_chart,
-    heat_map,
     interval_chart,
     line_chart,
     reliability_chart,
     scatter_chart,
     strip_chart,
 )
+from assay.report.matrix_charts import heat_map
 from assay.report.ticks import Axis
 
 NAN, INF = math.nan, math.inf

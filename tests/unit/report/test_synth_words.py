@@ -3,7 +3,7 @@
 import pytest
 
 from assay.evaluate.record import Estimate
-from assay.report.charts import difference_map
+from assay.report.matrix_charts import difference_map
 from assay.report.synth_words import copying, likeness, telling, usefulness
 from assay.synth.record import Closeness, Detection, Generation, Membership, PairFidelity, Quality, Utility
 

@@ -5,8 +5,8 @@ import pytest
 
 from assay.data.schema import Task
 from assay.evaluate.kept import Judged
-from assay.evaluate.metrics import log_loss
 from assay.evaluate.multilabel.metrics import scorer_for
+from assay.evaluate.plain_metrics import log_loss
 from assay.search.reweighed import without
 from assay.switches import SWITCHES, Switch
 

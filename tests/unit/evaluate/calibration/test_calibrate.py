@@ -17,7 +17,7 @@ from assay.evaluate.calibration.calibrate import (
     reliability_bins,
 )
 from assay.evaluate.intervals import wilson
-from assay.evaluate.metrics import ece, log_loss
+from assay.evaluate.plain_metrics import ece, log_loss
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
 from assay.models.calibration import CalibrationChoice, CalibrationMap, KindLoss

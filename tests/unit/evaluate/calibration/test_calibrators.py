@@ -18,7 +18,7 @@ from assay.evaluate.calibration.calibrators import (
     fit_vector,
     out_of_fold_losses,
 )
-from assay.evaluate.metrics import log_loss
+from assay.evaluate.plain_metrics import log_loss
 
 
 def of_two(honest, state, rows=20_000, seed=0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assay.evaluate.calibration.reliability import in_words, note_reliability, null_tests, smooth_ece
-from assay.evaluate.metrics import ece
+from assay.evaluate.plain_metrics import ece
 from assay.ledger import Ledger, Outcome
 
 

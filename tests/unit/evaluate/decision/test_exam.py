@@ -11,7 +11,7 @@ from assay.evaluate.decision.exam import decided_again, decision_report
 from assay.evaluate.decision.metrics import class_distance, expected_cost, lift_at, quadratic_kappa
 from assay.evaluate.decision.order import check_order, is_ordered
 from assay.evaluate.decision.thresholds import choose_rule
-from assay.evaluate.metrics import f1, precision, recall
+from assay.evaluate.plain_metrics import f1, precision, recall
 
 
 def schema(classes, dtype="string"):

@@ -52,6 +52,7 @@ from assay.runs import Run, read_tables, seal_tables
 from assay.search.asked import check_asked
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
+from assay.search.pretrained import check_backbone
 from assay.search.portfolio import search
 from assay.search.reweighed import judged_of
 from assay.search.several import check_settings
@@ -148,6 +149,7 @@ def fit(
         check_settings(composed.ensemble.settings)
         if "timm" in (composed.model.name, *composed.ensemble.recipes):
             check_name(composed.model.timm)
+        check_backbone(composed.ensemble)
         request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
         place = opened(None if out is None else Path(out), request.name)
     else:

@@ -240,6 +240,29 @@ def test_a_backbone_is_named_with_its_sum_and_trained_further(tmp_path):
     assert run.report().parity.difference <= 1e-5
 
 
+def test_a_backbone_is_read_from_a_file_of_the_users_own(tmp_path):
+    timm, safetensors = pytest.importorskip("timm"), pytest.importorskip("safetensors.torch")
+    torch.manual_seed(0)
+    file = tmp_path / "own.safetensors"
+    safetensors.save_file(timm.create_model("test_resnet").state_dict(), file)
+    folder = draw(tmp_path / "photos", count=20, damaged=False)
+    options = [
+        "evaluate.bootstrap=100", "evaluate.baselines=majority", "ensemble.tuned_layers=0", "model.augment=none",
+        "model.width=8", "train.epochs=1", "ensemble.views=none", f"ensemble.backbone_weights={file}",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="backbone must name the network that ensemble.backbone_weights is of"):
+        assay.fit(folder, out=tmp_path / "run", overrides=options)
+    with pytest.raises(ConfigError, match=r"weights must be of test_vit|pictures of any size"):
+        assay.fit(folder, out=tmp_path / "run", overrides=[*options, "ensemble.backbone=test_vit"])
+    named = [*options, "ensemble.backbone=test_resnet"]
+    run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=named)
+    assert "frozen test_resnet from the file own.safetensors, unknown" in verdicts(run)["search.backbone"].reason
+    assert run.report().parity.difference <= 1e-5
+    table = pl.DataFrame({"x": range(40), "y": ["a", "b"] * 20})
+    with pytest.raises(ConfigError, match=r"ensemble.backbone=test_resnet reads pictures"):
+        assay.fit(table, "y", out=tmp_path / "table", overrides=named[-2:])
+
+
 @pytest.mark.parametrize("made", ["empty", "one class"])
 def test_folders_that_teach_nothing_are_refused(made, tmp_path):
     (tmp_path / "photos").mkdir()

@@ -105,6 +105,9 @@ def _check_pretrained(schema: Schema, ensemble: EnsembleConfig) -> None:
         if has_pictures and not has_texts and ensemble.backbone == "none":
             must = f"{said} trains a pretrained network of pictures further, so there must be one"
             raise ConfigError(must, "ensemble.backbone=none leaves it out", "Leave one of the two out.")
+    if ensemble.backbone not in ("auto", "none") and not has_pictures:
+        must = f"ensemble.backbone={ensemble.backbone} reads pictures, so there must be some"
+        raise ConfigError(must, came, "Leave it out.")
     if ensemble.views in ("mirror", "shifts") and not has_pictures:
         must = f"ensemble.views={ensemble.views} shows a network a picture in several ways, so there must be pictures"
         raise ConfigError(must, came, "Leave it out.")

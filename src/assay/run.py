@@ -49,11 +49,11 @@ from assay.report.datasheet import draw_datasheet
 from assay.report.page import draw_page
 from assay.request import Request, begin, recognised, remembered, resolve, with_slices, with_table
 from assay.runs import Run, read_tables, seal_tables
-from assay.search.asked import check_asked
+from assay.search.asked import check_asked, check_training
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
-from assay.search.pretrained import check_backbone
 from assay.search.portfolio import search
+from assay.search.pretrained import check_backbone
 from assay.search.reweighed import judged_of
 from assay.search.several import check_settings
 from assay.track.tracked import Tracked
@@ -193,6 +193,8 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             check_decisions(schema, config.evaluate)
             if request.model is None:
                 check_asked(schema, config.model, config.train, config.ensemble)
+            else:
+                check_training(schema, config.train)
             check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
             check_carried(schema, config.evaluate)
             folds = outer_folds(request, schema)

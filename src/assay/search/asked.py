@@ -44,6 +44,15 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
         _check_student(schema, train)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
+    check_training(schema, train)
+
+
+def check_training(schema: Schema, train: TrainConfig) -> None:
+    """Refuse options of training that do nothing for the target.
+
+    Raises:
+        ConfigError: one was given.
+    """
     if not schema.is_classification and train.balance not in ("auto", "none"):
         came = f"train.balance={train.balance} was given, and the target is a {schema.task.value}"
         raise ConfigError("classes can be balanced where a row has one", came, "Leave it out.")

@@ -6,8 +6,6 @@ is there. Nothing is unpacked to disk.
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
 import struct
 import threading
@@ -17,32 +15,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from assay.data.findings import Finding, Severity, count_of, named
+from assay.data.picture_arrays import (
+    BETWEEN,
+    IMAGE,
+    LABEL,
+    PARTS,
+    ArrayTables,
+    array_at,
+    is_idx,
+    of_arrays,
+    of_idx,
+    of_idx_folder,
+    pixels_of,
+)
+from assay.data.picture_arrays import ENDINGS as ARRAYS
 from assay.data.pictures import MOST_BYTES, Damaged, Fault
 from assay.errors import DataError
 
 #: Endings of the files that are taken for pictures.
 ENDINGS: Final = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-#: The columns of a table of pictures.
-IMAGE, LABEL = "image", "label"
-#: What parts are called as folders, as files and in arrays.
-_PARTS: Final = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing", "t10k"), "test"),
-}
-_BETWEEN: Final = "::"
 _CLUTTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-#: What arrays of pictures and of labels are called.
-_IMAGES: Final = ("images", "image", "x", "data", "pictures")
-_LABELS: Final = ("labels", "label", "y", "targets", "target")
-#: The types of idx files: LeCun, The MNIST database, "File formats".
-_IDX_TYPES: Final = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _EXPECTED = (
     "Give a folder (or a .zip) with a folder of pictures for each class, if you like within train, valid and test; "
     "or a table with a column of paths and one of labels."
@@ -77,21 +75,31 @@ def read_pictures(source: str | Path) -> PictureTables:
         raise DataError(f"{path} must exist", "there is no such file or folder", "Check the path.")
     try:
         if path.is_dir():
-            return _idx_folder(path) or _laid_out(_files_of(path), path.name, lambda name: str(path / name), "folder")
+            made = of_idx_folder(path)
+            if made is not None:
+                return _of_arrays(made, path.name)
+            return _laid_out(_files_of(path), path.name, lambda name: str(path / name), "folder")
         ending = path.suffix.casefold()
         if ending == ".zip":
             return _laid_out(
-                _members_of(path), path.name, lambda name: f"{path}{_BETWEEN}{name}", "zip archive of folders"
+                _members_of(path), path.name, lambda name: f"{path}{BETWEEN}{name}", "zip archive of folders"
             )
-        if ending in (".npy", ".npz"):
-            return _of_arrays(path)
-        if _is_idx(path.name):
-            return _of_idx(path)
+        if ending in ARRAYS:
+            return _of_arrays(of_arrays(path), path.name)
+        if is_idx(path.name):
+            return _of_arrays(of_idx(path), path.name)
     except OSError as error:
         raise DataError(f"{path} must be readable", str(error.strerror or error), "Check its permissions.") from None
     raise DataError(
-        "pictures must come as a folder, a .zip, .npy, .npz or idx files", f"this is {path.name!r}", _EXPECTED
+        "pictures must come as a folder, a .zip, .npy, .npz, .safetensors or idx files",
+        f"this is {path.name!r}",
+        _EXPECTED,
     )
+
+
+def _of_arrays(made: ArrayTables, name: str) -> PictureTables:
+    findings = _class_findings(made.frames, name) if made.has_classes else ()
+    return PictureTables(made.frames, made.kind, made.notes, findings)
 
 
 # Folders and archives
@@ -219,7 +227,7 @@ def _root(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _part(folder: str) -> str | None:
-    return _PARTS.get(folder.casefold())
+    return PARTS.get(folder.casefold())
 
 
 def _parts_of(paths: Sequence[tuple[str, ...]], depth: int, name: str) -> dict[str, str] | None:
@@ -306,178 +314,6 @@ def _class_findings(frames: dict[str, pl.DataFrame], name: str, empty: Sequence[
     return tuple(found)
 
 
-# Arrays
-
-
-def _of_arrays(path: Path) -> PictureTables:
-    """Tables of a .npy array, with labels in a file beside it if there is one, or of the arrays of a .npz."""
-    if path.suffix.casefold() == ".npy":
-        images = _loaded(path)
-        _check_images(images, path.name)
-        beside = [path.with_name(path.name.replace(one, other)) for one, other in zip(_IMAGES, _LABELS, strict=True)]
-        labels = next((_loaded(other) for other in beside if other != path and other.is_file()), None)
-        frames = {"data": _table(f"{path}{_BETWEEN}", len(images), labels, path.name)}
-        return PictureTables(frames, "NumPy array", (), _class_findings(frames, path.name))
-    archive = _loaded(path)
-    roles = _roles(archive.files)
-    frames = {}
-    for part in ("data", "train", "valid", "test"):
-        if (part, "images") in roles:
-            key = roles[part, "images"]
-            images = _member(archive, key, path.name)
-            _check_images(images, f"{key!r} of {path.name}")
-            labels = _member(archive, roles[part, "labels"], path.name) if (part, "labels") in roles else None
-            frames[part] = _table(f"{path}{_BETWEEN}{key}{_BETWEEN}", len(images), labels, path.name)
-    if not frames or ("data" in frames and len(frames) > 1) or ("data" not in frames and "train" not in frames):
-        raise DataError(
-            f"{path.name} must hold images and labels, or train_images and train_labels and so on",
-            f"it holds {', '.join(map(repr, archive.files[:8])) or 'nothing'}",
-            "Name the arrays so: images or x, labels or y, with train, valid and test before or behind.",
-        )
-    return PictureTables(frames, "NumPy arrays", (), _class_findings(frames, path.name))
-
-
-def _roles(names: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Which array is what: `x_train` and `train_images` are the images of the training part."""
-    roles: dict[tuple[str, str], str] = {}
-    for name in names:
-        words = name.casefold().split("_")
-        part = next((_PARTS[word] for word in words if word in _PARTS), "data")
-        rest = [word for word in words if word not in _PARTS]
-        if len(rest) == 1:
-            kind = "images" if rest[0] in _IMAGES else "labels" if rest[0] in _LABELS else None
-            if kind is not None:
-                roles.setdefault((part, kind), name)
-    return roles
-
-
-def _loaded(path: Path) -> Any:  # noqa: ANN401  # an array, or an archive of them
-    try:
-        return np.load(path, mmap_mode="r" if path.suffix.casefold() == ".npy" else None, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
-        raise DataError(
-            f"{path.name} must be a whole file of NumPy arrays of numbers",
-            f"it cannot be read ({error})",
-            "Save it anew with numpy.save or numpy.savez; arrays of objects hold pickles, which are never opened.",
-        ) from None
-
-
-def _member(archive: Any, key: str, name: str) -> np.ndarray:  # noqa: ANN401  # NumPy's NpzFile
-    try:
-        return np.asarray(archive[key])
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
-        raise DataError(
-            f"the array {key!r} of {name} must be whole and of numbers",
-            f"it cannot be read ({error})",
-            "Save it anew with numpy.savez; arrays of objects hold pickles, which are never opened.",
-        ) from None
-
-
-def _check_images(images: np.ndarray, name: str) -> None:
-    if images.ndim not in (3, 4) or len(images) == 0 or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
-        raise DataError(
-            f"{name} must have the shape (pictures, height, width) or (pictures, height, width, 1, 3 or 4 channels)",
-            f"it has {images.shape}",
-            "If channels come first, move them: numpy.moveaxis(images, 1, -1).",
-        )
-    if images.dtype not in (np.uint8, np.uint16):
-        raise DataError(
-            f"{name} must hold uint8 or uint16",
-            f"it holds {images.dtype}",
-            "Scale it: (255 * images).round().astype('uint8') if its values run from 0 to 1.",
-        )
-
-
-def _table(before: str, count: int, labels: np.ndarray | None, name: str) -> pl.DataFrame:
-    frame = pl.DataFrame({IMAGE: [f"{before}{row}" for row in range(count)]}, schema={IMAGE: pl.String})
-    if labels is None:
-        return frame
-    labels = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if labels.shape != (count,):
-        raise DataError(
-            f"{name} must hold a label for each picture",
-            f"it has {count:,} pictures and labels of shape {labels.shape}",
-            "Give labels of shape (pictures,).",
-        )
-    return frame.with_columns(pl.Series(LABEL, np.ascontiguousarray(labels)).cast(pl.String))
-
-
-# idx files
-
-
-def _is_idx(name: str) -> bool:
-    plain = name.casefold().removesuffix(".gz")
-    return plain.endswith(("-ubyte", ".idx")) or "-idx" in plain
-
-
-def _idx_folder(folder: Path) -> PictureTables | None:
-    """The tables of a folder of idx files, None where there are none."""
-    images = sorted(path for path in folder.iterdir() if _is_idx(path.name) and "images" in path.name.casefold())
-    parts: dict[str, Path] = {}
-    for path in images:
-        word = path.name.casefold().partition("-")[0]
-        parts.setdefault(_PARTS.get(word, "data"), path)
-    if not parts:
-        return None
-    if "train" not in parts and len(parts) > 1:
-        raise DataError(
-            f"{folder.name} must hold training pictures",
-            f"it holds {', '.join(path.name for path in images)}",
-            _EXPECTED,
-        )
-    order = [part for part in ("train", "valid", "test", "data") if part in parts]
-    frames: dict[str, pl.DataFrame] = {part: _idx_table(parts[part]) for part in order}
-    if list(frames) == ["test"]:
-        frames = {"data": frames["test"]}
-    return PictureTables(frames, "idx files", (), _class_findings(frames, folder.name))
-
-
-def _of_idx(path: Path) -> PictureTables:
-    frames = {"data": _idx_table(path)}
-    return PictureTables(frames, "idx file", (), _class_findings(frames, path.name))
-
-
-def _idx_table(path: Path) -> pl.DataFrame:
-    images = _read_idx(path)
-    _check_images(images, path.name)
-    name = path.name
-    for one, other in (("images", "labels"), ("idx3", "idx1")):
-        name = name.replace(one, other)
-    beside = [path.with_name(name), path.with_name(name.removesuffix(".gz")), path.with_name(f"{name}.gz")]
-    labels = next((_read_idx(other) for other in beside if other != path and other.is_file()), None)
-    return _table(f"{path}{_BETWEEN}", len(images), labels, path.name)
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    """The array of an idx file, plain or within .gz; no more is read than its header says."""
-    try:
-        with gzip.open(path) if path.suffix.casefold() == ".gz" else path.open("rb") as file:
-            zero, kind, axes = struct.unpack(">HBB", file.read(4))
-            if zero != 0 or kind not in _IDX_TYPES or not 1 <= axes <= 4:
-                raise ValueError("it does not begin as an idx file")
-            shape = struct.unpack(f">{axes}I", file.read(4 * axes))
-            dtype = np.dtype(_IDX_TYPES[kind])
-            size = math.prod(shape) * dtype.itemsize
-            plain = path.suffix.casefold() != ".gz"
-            if plain and path.stat().st_size - 4 - 4 * axes != size:
-                raise ValueError(f"its header says {size:,} bytes and {path.stat().st_size - 4 - 4 * axes:,} follow")
-            if plain:
-                return np.memmap(path, dtype, "r", offset=4 + 4 * axes, shape=shape)
-            # The header may claim any size, so room is made as data comes.
-            data = bytearray()
-            while len(data) < size and (piece := file.read(min(1 << 22, size - len(data)))):
-                data += piece
-            if len(data) != size or file.read(1):
-                raise ValueError(
-                    f"its header says {size:,} bytes and {'more' if len(data) == size else len(data)} follow"
-                )
-            return np.frombuffer(data, dtype).reshape(shape)
-    except (ValueError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path.name} must be a whole idx file", f"it cannot be read ({error})", "Download it anew."
-        ) from None
-
-
 # Places
 
 
@@ -510,7 +346,7 @@ class Places:
 
     def get(self, place: str) -> Fetched:
         """What `pictures.decode` takes: the bytes, path or pixels at a place, or why there is nothing."""
-        container, between, member = place.partition(_BETWEEN)
+        container, between, member = place.partition(BETWEEN)
         try:
             if not between or Path(place).exists():
                 return Path(place)
@@ -524,7 +360,7 @@ class Places:
 
     def stamp(self, place: str) -> str:
         """What changes when the file at a place does: size and time of change, of a zip member its checksum."""
-        container, between, member = place.partition(_BETWEEN)
+        container, between, member = place.partition(BETWEEN)
         try:
             if between and container.casefold().endswith(".zip") and not Path(place).exists():
                 info = self._archive(container).getinfo(member)
@@ -554,16 +390,9 @@ class Places:
             return self._archives[container]
 
     def _array(self, container: str, member: str) -> np.ndarray:
-        key, _, row = member.rpartition(_BETWEEN)
-        name = f"{container}{_BETWEEN}{key}"
+        key, _, row = member.rpartition(BETWEEN)
+        name = f"{container}{BETWEEN}{key}"
         with self._lock:
             if name not in self._arrays:
-                path = Path(container)
-                if path.suffix.casefold() == ".npy":
-                    self._arrays[name] = _loaded(path)
-                elif path.suffix.casefold() == ".npz":
-                    with _loaded(path) as archive:
-                        self._arrays[name] = _member(archive, key, path.name)
-                else:
-                    self._arrays[name] = _read_idx(path)
-            return np.asarray(self._arrays[name][int(row)])
+                self._arrays[name] = array_at(Path(container), key)
+            return pixels_of(np.asarray(self._arrays[name][int(row)]))

@@ -36,6 +36,7 @@ _ENDINGS: Final[dict[str, _Format]] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
 }
 _CONTAINERS: Final = (".gz", ".zst", ".zip")
+_PICKLED: Final = (".pt", ".pth", ".pkl", ".pickle", ".joblib")
 _CHUNK: Final = 1 << 22
 
 
@@ -246,9 +247,10 @@ def _check_readable(path: Path) -> None:
     ending = _ending(path.name)
     if ending not in _ENDINGS:
         known = ", ".join(dict.fromkeys([*filter(None, _ENDINGS), *_CONTAINERS]))
-        raise DataError(
-            f"a data file must end in one of {known}", f"this is {path.name!r}", "Convert or rename the file."
-        )
+        do = "Convert or rename the file."
+        if ending in _PICKLED:
+            do = "It may hold a pickle, which may run code: save tensors with safetensors.torch, and tables as Parquet."
+        raise DataError(f"a data file must end in one of {known}", f"this is {path.name!r}", do)
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} must hold a header and rows", "it is empty", "Check the path or export it anew.")
 

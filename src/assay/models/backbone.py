@@ -145,12 +145,12 @@ class Enlarged(nn.Module):
         return found
 
 
-def open_backbone(said: str, weights: str = "", *, stages: int = 2) -> tuple[Backbone, Provenance]:
+def open_backbone(said: str, weights: str | None = None, *, stages: int = 2) -> tuple[Backbone, Provenance]:
     """The network that `ensemble.backbone` names: `resnet18`, or `hf:resnet18`, which allows the network.
 
-    weights: a .safetensors file, or nothing. For stages and errors see `load_backbone`.
+    weights: a .safetensors file, or None. For stages and errors see `load_backbone`.
     """
-    path = Path(weights) if weights else None
+    path = None if weights is None else Path(weights)
     return load_backbone(said.removeprefix(HUB), weights=path, hub=said.startswith(HUB), stages=stages)
 
 
@@ -180,8 +180,8 @@ def load_backbone(
         raise ConfigError(
             "a backbone must take pictures of any size",
             f"{name} takes those of {settings['input_size'][-1]} pixels alone",
-            "Take one of convolutions, such as resnet18, mobilenetv3_small_050 or convnext_atto; model.name=timm trains "
-            "transformers from random weights.",
+            "Take one of convolutions, such as resnet18 or convnext_atto; model.name=timm trains others from random "
+            "weights.",
         )
     licence = str(settings.get("license") or "unknown")
     if weights is not None:

@@ -76,7 +76,7 @@ def check_backbone(ensemble: EnsembleConfig) -> None:
         MissingExtraError: timm is not installed.
     """
     name, file = ensemble.backbone, ensemble.backbone_weights
-    if file and (name in ("auto", "none") or name.startswith(HUB)):
+    if file is not None and (name in ("auto", "none") or name.startswith(HUB)):
         raise ConfigError(
             "ensemble.backbone must name the network that ensemble.backbone_weights is of",
             f"it is {name}",
@@ -119,8 +119,9 @@ def _fit_head(given: Pretraining, budget: Budget) -> BackboneHead | None:
         name = PACKAGED
     try:
         head = train_backbone_head(
-            given.found, name, given.ensemble.backbone_weights, mirror=given.mirror, budget=budget.part(_SHARE_OF_FEATURES),
-            watch=Named(given.watch, BACKBONE), threads=given.train.threads, checkpoints=given.checkpoints,
+            given.found, name, given.ensemble.backbone_weights, mirror=given.mirror,
+            budget=budget.part(_SHARE_OF_FEATURES), watch=Named(given.watch, BACKBONE), threads=given.train.threads,
+            checkpoints=given.checkpoints,
         )  # fmt: skip
     except BudgetError as error:
         ledger.record(_FEATURES, Outcome.SKIPPED, error.came)

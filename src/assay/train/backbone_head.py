@@ -70,7 +70,7 @@ class BackboneHead:
 def train_backbone_head(
     found: Examples,
     name: str,
-    file: str = "",
+    file: str | None = None,
     *,
     mirror: bool,
     budget: Budget,

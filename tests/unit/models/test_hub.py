@@ -13,7 +13,7 @@ from assay.errors import ConfigError
 from assay.models.backbone import open_backbone
 from assay.models.weights import open_text_encoder
 
-client = pytest.importorskip("huggingface_hub")
+client, constants = (pytest.importorskip(name) for name in ("huggingface_hub", "huggingface_hub.constants"))
 
 OLD, NEW = "0" * 39 + "a", "1" * 39 + "b"
 
@@ -82,12 +82,10 @@ def hub(monkeypatch, tmp_path):
     address = f"http://127.0.0.1:{server.server_port}"
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(client.constants, "ENDPOINT", address)
-    monkeypatch.setattr(
-        client.constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(client.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(client.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     yield made
     server.shutdown()
     server.server_close()
@@ -141,7 +139,7 @@ def test_what_the_hub_does_not_give_is_told_with_what_to_do(hub, encoder):
     assert not any("pytorch_model.bin" in asked for asked in hub.asked)
     hub.put("org/gated", NEW, encoder, called=["main"])
     hub.closed.add("org/gated")
-    with pytest.raises(ConfigError, match="the hub must give config.json of org/gated, but it did not"):
+    with pytest.raises(ConfigError, match=r"the hub must give config.json of org/gated, but it did not"):
         open_text_encoder("hf:org/gated")
 
 
@@ -162,7 +160,7 @@ def test_a_network_of_pictures_is_downloaded_where_its_name_allows_it(hub):
     repository = network.pretrained_cfg["hf_hub_id"]
     content = save(network.state_dict())
     hub.put(repository, NEW, {"model.safetensors": content}, called=["main"])
-    with pytest.raises(ConfigError, match="Or allow the hub: ensemble.backbone=hf:test_resnet"):
+    with pytest.raises(ConfigError, match=r"Or allow the hub: ensemble.backbone=hf:test_resnet"):
         open_backbone("test_resnet")
     assert hub.asked == []
     found, provenance = open_backbone("hf:test_resnet")
@@ -177,5 +175,5 @@ def test_weights_that_the_hub_lacks_or_has_of_another_network_are_told(hub):
     with pytest.raises(ConfigError, match=r"the hub must give model.safetensors of test_resnet.*backbone_weights"):
         open_backbone("hf:test_resnet")
     hub.put(repository, NEW, {"model.safetensors": save({"a": torch.zeros(1)})}, called=["main"])
-    with pytest.raises(ConfigError, match="weights must be of test_resnet, but model.safetensors lacks"):
+    with pytest.raises(ConfigError, match=r"weights must be of test_resnet, but model.safetensors lacks"):
         open_backbone("hf:test_resnet")

@@ -108,7 +108,7 @@ def ranked(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Leaderboard:
 
 def bytes_of(model: Model) -> int:
     """What the numbers of all networks take."""
-    return sum(map(_bytes, _networks(model)))
+    return sum(map(_bytes, networks_of(model)))
 
 
 def with_size(found: Leaderboard | None, size: int) -> Leaderboard | None:

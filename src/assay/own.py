@@ -34,6 +34,7 @@ class ModelInputs:
     classes: of the target, in the order of the logits; empty for values.
     pictures: channels, height and width of each row's picture, float32 of 0 to 1; empty where there is none. Rows of
         pictures alone have no matrix, and the model is given the pictures.
+    has_labels: whether the classes are labels of which a row has any number.
     """
 
     features: tuple[str, ...]
@@ -42,6 +43,7 @@ class ModelInputs:
     codes: Mapping[str, tuple[str, ...]]
     classes: tuple[str, ...]
     pictures: tuple[int, ...] = ()
+    has_labels: bool = False
 
     @property
     def inputs(self) -> int:
@@ -50,7 +52,7 @@ class ModelInputs:
 
     @property
     def outputs(self) -> int:
-        """Logits a row (of two classes one will do), or 1 for values."""
+        """Logits a row (of two classes one will do), one for each label, or 1 for values."""
         return len(self.classes) or 1
 
     def __str__(self) -> str:
@@ -61,6 +63,9 @@ class ModelInputs:
         given = "; and ".join(parts)
         if not self.classes:
             return f"given {given}; to return: one standardised value a row, (rows, 1) or (rows,)"
+        if self.has_labels:
+            labels = ", ".join(self.classes)
+            return f"given {given}; to return: a logit for each label, {labels}, (rows, {len(self.classes)})"
         single = ", or one logit for the second, (rows, 1) or (rows,)" if len(self.classes) == 2 else ""
         classes = ", ".join(self.classes)
         return f"given {given}; to return: logits of {classes}, (rows, {len(self.classes)}){single}"
@@ -105,7 +110,9 @@ def describe_inputs(
     names, layout = encoded_names(encoder), encoder.layout
     shape = tuple(int(size) for place in layout.places("pictures") for size in layout.media[place].shape)
     classes = tuple(schema.classes)
-    return ModelInputs(feature_names(names), names.numbers, names.extras, dict(names.codes), classes, shape)
+    return ModelInputs(
+        feature_names(names), names.numbers, names.extras, dict(names.codes), classes, shape, schema.is_multilabel
+    )
 
 
 def open_given(
@@ -118,12 +125,6 @@ def open_given(
     """
     if model is None:
         return None, config
-    if schema.is_multilabel:
-        raise ConfigError(
-            "a model of your own answers with one class or number a row",
-            f"the target {schema.target!r} holds several labels ({schema.task_reason})",
-            "Leave the choice of the network to assay, or fit one label at a time.",
-        )
     if encoder.layout.places("series"):
         raise ConfigError(
             "a model of your own is given numbers, categories, texts and a picture",

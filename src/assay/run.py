@@ -18,6 +18,7 @@ from assay.outer import outer_estimate
 from assay.own import check_model
 from assay.request import Request, remembered, resolve, with_slices, with_table
 from assay.runs import Run
+from assay.search.pretrained import check_backbone
 from assay.search.several import check_settings
 from assay.sources import seal_tables
 from assay.stages import at_work, audit, baselines_of, encode, read_sources, settle, sit_exam, train
@@ -104,6 +105,7 @@ def fit(
         check_settings(composed.ensemble.settings)
         if "timm" in (composed.model.name, *composed.ensemble.recipes):
             check_name(composed.model.timm)
+        check_backbone(composed.ensemble)
         request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
         place = opened(None if out is None else Path(out), request.name)
     else:

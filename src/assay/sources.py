@@ -18,7 +18,7 @@ from assay.data.forecast_split import seal_windows
 from assay.data.forecasting import WindowTables, read_windows
 from assay.data.infer import infer
 from assay.data.labelled import check_labels, find_labels, with_label_column
-from assay.data.picture_reader import placed
+from assay.data.picture_reader import placed, placed_in_files
 from assay.data.picture_store import Progress
 from assay.data.picture_tables import Pictures, is_pictures, open_pictures, read_picture_tables
 from assay.data.read import Table, read
@@ -161,9 +161,11 @@ def _with_places(tables: Tables, given: tuple[Any, Any, Any]) -> Tables:
 def placed_table(source: Any, table: Table, schema: Schema) -> Table:  # noqa: ANN401
     """The table with the paths of its pictures as seen from where it lies; those of a source of pictures are whole."""
     names = [column.name for column in schema.columns if column.kind is Kind.IMAGE]
-    if not names or is_pictures(source) or not isinstance(table.frame, pl.DataFrame):
+    if not names or is_pictures(source):
         return table
-    return replace(table, frame=placed(table.frame, names, source))
+    frame = table.frame
+    place = placed_in_files(frame, names, source) if isinstance(frame, Stored) else placed(frame, names, source)
+    return replace(table, frame=place)
 
 
 def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # noqa: ANN401

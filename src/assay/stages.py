@@ -38,7 +38,7 @@ from assay.outer import outer_folds
 from assay.own import open_given
 from assay.provenance import Stopwatch
 from assay.request import Request, RequestFile, begin, recognised
-from assay.search.asked import check_asked
+from assay.search.asked import check_asked, check_training
 from assay.search.fair import TWIN, check_fairness, with_and_without
 from assay.search.own import search_own
 from assay.search.portfolio import search
@@ -206,6 +206,8 @@ def read_sources(job: Job) -> tuple[Tables, RequestFile]:
     check_decisions(schema, config.evaluate)
     if request.model is None:
         check_asked(schema, config.model, config.train, config.ensemble)
+    else:
+        check_training(schema, config.train)
     check_fairness(schema, config.train, config.ensemble, config.evaluate, is_own=request.model is not None)
     check_carried(schema, config.evaluate)
     outer_folds(request, schema)

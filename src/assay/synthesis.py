@@ -81,7 +81,7 @@ def synthesise(
         out: a new directory; by default the next `runs/<name>-synthetic-<n>`.
         format: `csv` or `parquet`.
         kinds: kinds of columns, overruling what is inferred.
-        task: `binary`, `multiclass` or `regression`, overruling what is inferred.
+        task: `binary`, `multiclass`, `multilabel` or `regression`, overruling what is inferred.
         drop: columns to leave out.
         budget: seconds, or `60s`, `10m`, `none`; by default none.
         seed: every random choice follows from it.
@@ -101,12 +101,6 @@ def synthesise(
         with stopwatch.stage("read"):
             settings = DataConfig(series="none")
             table = read_tables(data, None, None, hints, settings, Ledger(), settings.spill(between))
-        if table.schema.is_multilabel:
-            raise ConfigError(
-                "rows that are made have one class or number to predict",
-                f"the target {hints.target!r} holds several labels a row ({table.schema.task_reason})",
-                "Say --task multiclass if its cells are classes, or name another target.",
-            )
         quality = make(
             table.data, table.schema, config, folder=folder, scratch=between, watch=stopwatch.watch,
             stage=stopwatch.stage, begun=begun, threads=free_cores(),

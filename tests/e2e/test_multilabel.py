@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from torch import nn
 
 import assay
 from assay.bundle.load import load
@@ -54,6 +55,25 @@ def test_it_learns_the_labels(run):
     assert found["network"]["f1_micro"].value > found["label shares"]["f1_micro"].value
     assert all(score.low <= score.value <= score.high for score in found["network"].values())
     assert report.primary == "f1_micro"
+
+
+def test_networks_and_baselines_stand_on_a_leaderboard(run, capsys):
+    from assay.cli.app import main
+
+    report = run.report()
+    board = {row.name: row for row in report.leaderboard.rows}
+    assert {"the model", "mlp", "text linear", "trees", "label shares", "linear model"} <= set(board)
+    assert (report.leaderboard.metric, report.leaderboard.rows[0].kind != "baseline") == ("f1_micro", True)
+    in_model = [row for row in board.values() if row.share]
+    assert all(row.test.value > 0.6 and row.predict_microseconds > 0 for row in in_model)
+    whole = next(score.estimate for score in report.scores[0].scores if score.name == "f1_micro")
+    assert board["the model"].test == whole
+    if len(report.training.parts) == 1:  # a network alone is the whole model, thresholds included
+        assert in_model[-1].test.value == whole.value
+    assert report.selection.corrected.value <= report.selection.validation
+    assert "thresholds are not chosen anew" in verdicts(run)["evaluate.selection-bias"].reason
+    assert main(["show", str(run.directory), "--leaderboard"]) == 0
+    assert "label shares" in capsys.readouterr().out
 
 
 def test_the_closer_look_serves_several_labels(run):
@@ -153,14 +173,37 @@ def test_joined_words_and_columns_are_the_same_task(films, tmp_path):
     assert {score.name for score in evaluate(second.directory, wide, sealed=True).scores[0].scores} >= {"hamming_loss"}
 
 
-@pytest.mark.parametrize(
-    ("more", "match"),
-    [({"overrides": ["train.select=metric", *FAST]}, "chosen by its loss"), ({"model": object}, "model of your own")],
-)
-def test_what_has_no_meaning_for_labels_is_refused(films, tmp_path, more, match):
-    options = {"overrides": ["evaluate.baselines=majority"], **more}
-    with pytest.raises(ConfigError, match=match):
-        assay.fit(films, "genres", out=tmp_path / "run", budget="none", **options)
+@pytest.mark.parametrize("model", [None, nn.Linear])
+def test_what_has_no_meaning_for_labels_is_refused(films, tmp_path, model):
+    options = ["evaluate.baselines=majority", "train.select=metric"]
+    with pytest.raises(ConfigError, match="chosen by its loss"):
+        assay.fit(films, "genres", model=model, out=tmp_path / "run", budget="none", overrides=options)
+
+
+def test_a_model_of_the_users_own_answers_with_a_logit_for_each_label(films, tmp_path):
+    wide = films.select(
+        "minutes",
+        *(pl.col("plot").str.contains(word).alias(word) for word in ("tears", "laughs", "soldiers")),
+        "genres",
+    )
+    given = assay.describe_inputs(wide, "genres")
+    assert (given.outputs, given.has_labels) == (4, True)
+    assert str(given).endswith("to return: a logit for each label, drama, funny, long, war, (rows, 4)")
+    options = ["train.epochs=12", "train.lr=0.02", "evaluate.bootstrap=100", "evaluate.baselines=majority"]
+    with pytest.raises(ConfigError, match=r"the sigmoid of each label itself.* but the module ends in Sigmoid"):
+        assay.fit(
+            wide, "genres", model=lambda inputs, outputs: nn.Sequential(nn.Linear(inputs, outputs), nn.Sigmoid()),
+            out=tmp_path / "run", overrides=options,
+        )  # fmt: skip
+
+    def perceptron(inputs, outputs):
+        return nn.Sequential(nn.Linear(inputs, 16), nn.ReLU(), nn.Linear(16, outputs))
+
+    run = assay.fit(wide, "genres", model=perceptron, out=tmp_path / "run", budget="none", overrides=options)
+    scores = {score.name: score.estimate.value for score in run.report().scores[0].scores}
+    assert scores["f1_micro"] > 0.9
+    assert run.report().parity.difference <= 1e-5
+    assert run.predict(wide.head(3)).columns == ["prediction", *(f"probability_{label}" for label in LABELS)]
 
 
 def test_a_table_of_pictures_has_labels(tmp_path):

@@ -64,6 +64,28 @@ def test_it_learns_the_classes_of_the_folders(run):
     assert all(part.name.startswith("cnn") for part in report.training.parts)
 
 
+def test_paths_bytes_and_pixels_have_one_answer(run, folder):
+    paths = [folder / "left" / "000.png", folder / "right" / "001.png"]
+    pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
+    expected = run.predict(pl.DataFrame({"image": [str(path) for path in paths]}))
+    as_bytes = [path.read_bytes() for path in paths]
+    several = [
+        paths, as_bytes, pixels, list(pixels), torch.from_numpy(pixels), np.moveaxis(pixels, 3, 1), pixels / 255.0,
+        pl.DataFrame({"image": as_bytes}), {"image": as_bytes}, {"image": pixels, "other": [1, 2]},
+        [{"image": content} for content in as_bytes], [{"image": pixels[0]}, {"image": pixels[1], "other": 1}],
+        [str(paths[0]), as_bytes[1]],
+    ]  # fmt: skip
+    assert all(run.predict(given).equals(expected) for given in several)
+    alone = run.predict([paths[0]])  # apart from the others by the last bit
+    assert all(run.predict(given).equals(alone) for given in (as_bytes[0], pixels[0], str(paths[0])))
+    with pytest.raises(DataError, match=r"1 of 2 cannot: row 2: its bytes are none of PNG"):
+        run.predict([as_bytes[0], b"no picture"])
+    with pytest.raises(DataError, match=r"the shape \(height, width\), .*they have \(5, 5, 5\)"):
+        run.predict(np.zeros((2, 5, 5, 5), np.uint8))
+    with pytest.raises(DataError, match=r"'image' has 2 and the others have 1"):
+        run.predict({"image": pixels, "other": [1]})
+
+
 def test_damaged_files_are_named_and_left_out(run):
     (finding,) = (f for f in run.report().findings if f.check == "audit.picture-files")
     assert finding.count == 2
@@ -238,6 +260,64 @@ def test_a_backbone_is_named_with_its_sum_and_trained_further(tmp_path):
     assert parts.get("backbone", 0.0) + parts.get("tuned backbone", 0.0) > 0.5
     assert "its last layer was trained for 12 epochs" in verdicts(run)["search.backbone-tuning"].reason
     assert run.report().parity.difference <= 1e-5
+
+
+def test_a_backbone_is_read_from_a_file_of_the_users_own(tmp_path):
+    timm, safetensors = pytest.importorskip("timm"), pytest.importorskip("safetensors.torch")
+    torch.manual_seed(0)
+    file = tmp_path / "own.safetensors"
+    safetensors.save_file(timm.create_model("test_resnet").state_dict(), file)
+    folder = draw(tmp_path / "photos", count=20, damaged=False)
+    options = [
+        "evaluate.bootstrap=100", "evaluate.baselines=majority", "ensemble.tuned_layers=0", "model.augment=none",
+        "model.width=8", "train.epochs=1", "ensemble.views=none", f"ensemble.backbone_weights={file}",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"backbone must name the network that ensemble.backbone_weights is of"):
+        assay.fit(folder, out=tmp_path / "run", overrides=options)
+    with pytest.raises(ConfigError, match=r"weights must be of test_vit|pictures of any size"):
+        assay.fit(folder, out=tmp_path / "run", overrides=[*options, "ensemble.backbone=test_vit"])
+    named = [*options, "ensemble.backbone=test_resnet"]
+    run = assay.fit(folder, out=tmp_path / "run", budget="none", overrides=named)
+    assert "frozen test_resnet from the file own.safetensors, unknown" in verdicts(run)["search.backbone"].reason
+    assert run.report().parity.difference <= 1e-5
+    table = pl.DataFrame({"x": [0.5 * (at * 7 % 11) for at in range(40)], "y": ["a", "b"] * 20})
+    with pytest.raises(ConfigError, match=r"ensemble.backbone=test_resnet reads pictures"):
+        assay.fit(table, "y", out=tmp_path / "table", overrides=named[-2:])
+
+
+def test_tables_of_paths_lie_in_files_and_are_seen_from_their_folders(tmp_path):
+    folder = draw(tmp_path / "photos", count=30)
+    rng = np.random.default_rng(0)
+
+    def write(table, paths):
+        rows = {
+            "photo": [os.path.relpath(path, table.parent) for path in paths],
+            "grams": rng.normal(size=len(paths)).tolist(),
+            "side": [path.parent.name for path in paths],
+        }
+        table.parent.mkdir(exist_ok=True)
+        pl.DataFrame(rows).write_csv(table)
+        return table
+
+    paths = sorted(folder.glob("*/*.png"))
+    train = write(tmp_path / "here" / "train.csv", [path for at, path in enumerate(paths) if at % 4])
+    test = write(tmp_path / "there" / "test.csv", paths[::4])
+    options = ["train.epochs=3", *ONCE[1:], "evaluate.baselines=majority"]
+    runs = [
+        assay.fit(
+            train, "side", test=test, out=tmp_path / name, budget="none", overrides=[*options, f"data.memory={memory}"]
+        )
+        for name, memory in (("files", 0), ("memory", 1000))
+    ]  # fmt: skip
+    assert verdicts(runs[0])["data.memory"].outcome == "applied"
+    (finding,) = (f for f in runs[0].report().findings if f.check == "audit.picture-files")
+    assert finding.count == 2
+    one, other = (run.directory / "model" / "weights.safetensors" for run in runs)
+    assert one.read_bytes() == other.read_bytes()
+    assert runs[0].report().split == runs[1].report().split
+    sound = write(tmp_path / "there" / "sound.csv", paths[:4])
+    answers = [run.predict(sound) for run in runs]
+    assert answers[0].equals(answers[1])
 
 
 @pytest.mark.parametrize("made", ["empty", "one class"])

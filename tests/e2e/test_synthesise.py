@@ -112,3 +112,34 @@ def test_json_is_one_object(people, tmp_path, capsys):
     assert found["task"] == "regression"
     assert found["made"]["method"] == "copula"
     assert found["made"]["chosen"].startswith("auto: fewer than 2,000 rows")
+
+
+@pytest.mark.parametrize("form", ["joined", "columns"])
+def test_rows_with_several_labels_are_written_as_they_came(tmp_path, form):
+    rng = np.random.default_rng(0)
+    minutes = rng.normal(100.0, 30.0, 300).round(1)
+    war, long = rng.random(300) < 0.4, minutes > 110
+    frame = pl.DataFrame({"minutes": minutes, "war": war.astype(int), "long": long.astype(int)})
+    if form == "joined":
+        words = [
+            "|".join(name for name, has in (("long", a), ("war", b)) if has) for a, b in zip(long, war, strict=True)
+        ]
+        frame = frame.select("minutes", pl.Series("genres", words))
+    frame.write_csv(tmp_path / "films.csv")
+    target = "genres" if form == "joined" else "war,long"
+    options = ["--target", target, "-n", "200", "--method", "copula", "--out", str(tmp_path / "made"), "--quiet"]
+    options += ["--task", "multilabel"]
+    assert main(["synthesise", str(tmp_path / "films.csv"), *options]) == 0
+    quality = json.loads((tmp_path / "made" / "quality.json").read_text())
+    made = pl.read_csv(tmp_path / "made" / "synthetic.csv").with_columns(pl.col(pl.String).fill_null(""))
+    assert set(made.columns) == set(frame.columns)
+    if form == "joined":
+        made = made.with_columns(long=pl.col("genres").str.contains("long"), war=pl.col("genres").str.contains("war"))
+        assert set(made["genres"]) == {"", "long", "war", "long|war"}
+    assert (
+        made.filter(made["long"].cast(bool))["minutes"].mean() > made.filter(~made["long"].cast(bool))["minutes"].mean()
+    )
+    assert quality["task"] == "multilabel"
+    assert quality["utility"]["metric"] == "f1_micro"
+    assert quality["utility"]["real"]["value"] > 0.5
+    assert {column["name"].rpartition(": ")[2] for column in quality["columns"]} == {"minutes", "long", "war"}

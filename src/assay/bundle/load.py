@@ -16,6 +16,7 @@ import polars as pl
 from assay.bundle.carried import carried_columns, check_carried, set_separator
 from assay.bundle.forecast import forecast_table
 from assay.bundle.manifest import OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, check_files, read_manifest
+from assay.bundle.pictures import picture_rows
 from assay.bundle.session import VALUES, check_signature, open_session
 from assay.data import columns
 from assay.data.decision import Rule
@@ -34,9 +35,6 @@ from assay.data.inputs import (
 )
 from assay.data.outline import Outline, Placed
 from assay.data.outline import joined as joined_places
-from assay.data.picture_files import ENDINGS, read_pictures
-from assay.data.picture_reader import placed
-from assay.data.picture_tables import is_pictures
 from assay.data.read import read
 from assay.data.schema import Kind, Schema, Task
 from assay.data.tokens import Tokenizer
@@ -129,16 +127,13 @@ class Bundle:
 
         Where the model was trained on series whose steps were columns or rows of their own, `data` is folded in the
         same way first, unless its cells are series already: of a table with a row for each step there is then one
-        answer a case, in the order in which the cases first occur.
+        answer a case, in the order in which the cases first occur. A forecast takes the rows up to now and answers with
+        the steps after the last known target of each series.
 
         Args:
-            data: a path (of pictures also a folder, an archive or a picture), a Polars, pandas or Arrow frame, a dict
-                of columns, a list of dicts. Columns are found by name; others than the model's are ignored.
-
-        A forecast takes the rows up to now and answers with the steps after the last known target of each series.
-
-        Args:
-            data: the rows.
+            data: a path, a Polars, pandas or Arrow frame, a dict of columns, a list of dicts. Columns are found by
+                name; others than the model's are ignored. Of pictures also a folder, an archive or a picture, bytes,
+                pixels (H, W, C) or (n, H, W, C), or a list of these; cells may be paths, bytes or pixels.
             sets: add `set`, for classes: a list of those that hold the truth at `evaluate.coverage`, likeliest first.
             intervals: add `lower` and `upper`, for values; a forecast has them in any case.
             unusual: add `unusual`, whether the row is unlike the training rows, `unusual_score`, its distance from them
@@ -310,27 +305,13 @@ def _labels(manifest: Manifest) -> pl.Series:
 
 def _frame_of(data: Any, names: list[str]) -> pl.DataFrame:  # noqa: ANN401
     """The raw rows in a path or an object; unlike `read`, no rows are allowed and nothing is hashed."""
+    if names:
+        return picture_rows(data, *names)
     if isinstance(data, str | os.PathLike):
-        if names:
-            return _pictures_of(data, names)
         frame = read(data).frame
         assert isinstance(frame, pl.DataFrame)  # without a place to put it, a table is in memory
         return frame
     return tidy(from_object(data, [])[0], [])
-
-
-def _pictures_of(source: str | os.PathLike[str], names: list[str]) -> pl.DataFrame:
-    """The rows of a table with pictures, of a folder or an archive of them, or of one picture."""
-    (name,) = names
-    path = Path(source)
-    if path.suffix.casefold() in ENDINGS and path.is_file():
-        return pl.DataFrame({name: [str(path)]})
-    if not is_pictures(source):
-        frame = read(source).frame
-        assert isinstance(frame, pl.DataFrame)
-        return placed(frame, names, source)
-    parts = read_pictures(path).parts.values()
-    return pl.concat([frame.select(pl.col("image").alias(name)) for frame in parts])
 
 
 def _judge_unread(series: pl.Series, unread: int, item: Input, in_training: int) -> None:

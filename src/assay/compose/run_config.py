@@ -111,7 +111,7 @@ class TableConfig(Record):
 
 def _label_of(source: str) -> str | None:
     """The column of labels where the source is one of pictures; folders and archives of pictures name their classes."""
-    from assay.data.picture_places import LABEL  # Polars and NumPy, which the help does without
+    from assay.data.picture_arrays import LABEL  # Polars and NumPy, which the help does without
     from assay.data.picture_tables import is_pictures
 
     return LABEL if is_pictures(source) else None

@@ -27,6 +27,8 @@ MOST_PAIRS = 50_000_000
 FLAT, BLACK, WHITE = 6.0, 16.0, 239.0
 #: How many times the usual area a picture is odd from, or the usual shape.
 ODD_AREA, ODD_SHAPE = 4.0, 2.0
+#: Damaged pictures that a finding names.
+_NAMED_DAMAGED = 20
 #: AUROC of a single property from which it is noted, from which it is a warning, and from which it is serious.
 TOLD, TELLING, GIVEN_AWAY = 0.7, 0.8, 0.95
 #: The same for brightness and the like, which what is shown may well decide.
@@ -286,10 +288,11 @@ def damaged(view: PictureView) -> Checked:
         return Checked(practice, f"all {len(view.store):,} pictures could be read", 0.0)
     faults = facts["fault"].drop_nulls().value_counts(sort=True)
     counts = ", ".join(f"{count:,} {fault}" for fault, count in faults.iter_rows())
-    first = view.store.index.damaged[0]
-    what = f"{count_of(len(rows), 'picture')} of {len(view.store):,} could not be read: {counts}; "
-    what += f"first {first.place!r}: {first.reason}"
-    do = "Repair or remove these files: training sees black pictures in their place if their rows are kept."
+    known = view.store.index.damaged[:_NAMED_DAMAGED]
+    named = "; ".join(f"{each.place!r}: {each.reason}" for each in known)
+    more = f"; and {len(rows) - len(known):,} more" if len(rows) > len(known) else ""
+    what = f"{count_of(len(rows), 'picture')} of {len(view.store):,} could not be read ({counts}): {named}{more}"
+    do = "Repair these files; their rows are left out."
     severity = Severity.SERIOUS if len(rows) >= MANY_COPIES * len(view.store) else Severity.WARNING
     finding = Finding(
         check=practice, severity=severity, what=what, do=do, count=len(rows), columns=("image",), rows=first_rows(rows)

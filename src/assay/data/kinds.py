@@ -417,14 +417,14 @@ def _settle_day_or_month(words: _Words, fit: _Fit) -> tuple[_Fit, str | None]:
 
 def _hinted(series: pl.Series, distinct: int, hint: Kind, decimal: str | None) -> Column:
     """The column under the kind that the user gives it, if its cells allow that."""
-    if hint is Kind.IMAGE:
-        raise DataError(
-            "a column of a table must be a number, category, boolean, datetime, text, sequence, id or constant",
-            f"{series.name!r} is given as {hint.value}",
-            "Give another kind.",
-        )
     if is_series(series.dtype):
         return _hinted_lists(series, distinct, hint)
+    if hint is Kind.IMAGE and series.dtype != pl.String:
+        raise DataError(
+            f"the column {series.name!r}, given as image, must hold the path of a picture in each cell",
+            f"it is of type {series.dtype}",
+            "Give another kind.",
+        )
     if hint is Kind.SEQUENCE:
         raise DataError(
             f"the column {series.name!r}, given as sequence, must hold a list of numbers in each cell",

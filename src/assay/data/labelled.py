@@ -154,6 +154,9 @@ def check_labels(table: Table, schema: Schema) -> tuple[Checked, ...]:
     told = f"{len(schema.classes)} labels, {float(known.sum(1).mean()) if len(known) else 0.0:.2f} a row"
     bare = int((known.sum(1) == 0).sum())
     notes = [f"{bare:,} rows have none"]
+    is_single = all(labels is None or len(labels) < 2 for labels in cells.sets)
+    if is_single:
+        notes.append("no row has several, so that classes, of which a row has one, would say as much")
     if labelling.left_out:
         rare = ", ".join(f"{name!r} ({rows})" for name, rows in list(labelling.left_out.items())[:8])
         more = f" and {len(labelling.left_out) - 8} more" if len(labelling.left_out) > 8 else ""
@@ -168,9 +171,9 @@ def check_labels(table: Table, schema: Schema) -> tuple[Checked, ...]:
     what = f"{schema.task_reason}: {told}; {'; '.join(notes)}"
     finding = Finding(
         check=PRACTICE,
-        severity=Severity.WARNING if labelling.left_out or everywhere else Severity.NOTE,
+        severity=Severity.WARNING if labelling.left_out or everywhere or is_single else Severity.NOTE,
         what=what,
-        do=_how_to_overrule(labelling),
+        do=_if_classes(labelling) if is_single else _how_to_overrule(labelling),
         count=len(schema.classes),
         columns=(schema.target,),
     )
@@ -178,6 +181,18 @@ def check_labels(table: Table, schema: Schema) -> tuple[Checked, ...]:
     rare_rows = list(cells.strangers(schema.classes).values())
     rows = np.unique(np.concatenate(rare_rows)) + 1 if rare_rows else None
     return (Checked(PRACTICE, what, float(len(schema.classes)), (finding,), outcome=outcome, rows=rows),)
+
+
+def _if_classes(labelling: Labelling) -> str:
+    """What to do where no row has more than one label."""
+    if labelling.form == "columns":
+        return "If a row can have one alone, write its name into one column and fit that."
+    if labelling.form == "lists":
+        return "If a row can have one alone, write it as a word and say --task multiclass."
+    return (
+        "If a row can have one alone, say --task multiclass; if labels stand together in a cell with another sign "
+        "between them, name it, as in data.labels='/'."
+    )
 
 
 def _how_to_overrule(labelling: Labelling) -> str:

@@ -17,13 +17,27 @@ from typing import Final
 import polars as pl
 
 from assay.data.findings import Finding, Severity, count_of, named
-from assay.data.picture_arrays import idx_folder, is_idx, of_arrays, of_idx
-from assay.data.picture_places import BETWEEN, EXPECTED, IMAGE, LABEL, PARTS
+from assay.data.picture_arrays import (
+    BETWEEN,
+    IMAGE,
+    LABEL,
+    PARTS,
+    ArrayTables,
+    is_idx,
+    of_arrays,
+    of_idx,
+    of_idx_folder,
+)
+from assay.data.picture_arrays import ENDINGS as ARRAYS
 from assay.errors import DataError
 
 #: Endings of the files that are taken for pictures.
 ENDINGS: Final = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 _CLUTTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_EXPECTED = (
+    "Give a folder (or a .zip) with a folder of pictures for each class, if you like within train, valid and test; "
+    "or a table with a column of paths and one of labels."
+)
 
 
 @dataclass(frozen=True)
@@ -52,30 +66,31 @@ def read_pictures(source: str | Path) -> PictureTables:
         raise DataError(f"{path} must exist", "there is no such file or folder", "Check the path.")
     try:
         if path.is_dir():
-            frames = idx_folder(path)
-            if frames is not None:
-                return _of_parts(frames, "idx files", path.name)
+            made = of_idx_folder(path)
+            if made is not None:
+                return _of_arrays(made, path.name)
             return _laid_out(_files_of(path), path.name, lambda name: str(path / name), "folder")
         ending = path.suffix.casefold()
         if ending == ".zip":
             return _laid_out(
                 _members_of(path), path.name, lambda name: f"{path}{BETWEEN}{name}", "zip archive of folders"
             )
-        if ending in (".npy", ".npz"):
-            kind = "NumPy array" if ending == ".npy" else "NumPy arrays"
-            return _of_parts(of_arrays(path), kind, path.name)
+        if ending in ARRAYS:
+            return _of_arrays(of_arrays(path), path.name)
         if is_idx(path.name):
-            return _of_parts({"data": of_idx(path)}, "idx file", path.name)
+            return _of_arrays(of_idx(path), path.name)
     except OSError as error:
         raise DataError(f"{path} must be readable", str(error.strerror or error), "Check its permissions.") from None
     raise DataError(
-        "pictures must come as a folder, a .zip, .npy, .npz or idx files", f"this is {path.name!r}", EXPECTED
+        "pictures must come as a folder, a .zip, .npy, .npz, .safetensors or idx files",
+        f"this is {path.name!r}",
+        _EXPECTED,
     )
 
 
-def _of_parts(frames: dict[str, pl.DataFrame], kind: str, name: str) -> PictureTables:
-    """The tables of arrays."""
-    return PictureTables(frames, kind, (), _class_findings(frames, name))
+def _of_arrays(made: ArrayTables, name: str) -> PictureTables:
+    findings = _class_findings(made.frames, name) if made.has_classes else ()
+    return PictureTables(made.frames, made.kind, made.notes, findings)
 
 
 # Folders and archives
@@ -131,7 +146,7 @@ def _laid_out(listed: _Listed, name: str, place: Callable[[str], str], kind: str
     if not pictures:
         endings = Counter(PurePosixPath(file).suffix.casefold() or "none" for file in listed.files)
         came = f"it holds {count_of(len(listed.files), 'file')}" + (f": {named(endings)}" if endings else "")
-        raise DataError(f"{name} must hold pictures ({', '.join(sorted(ENDINGS))})", came, EXPECTED)
+        raise DataError(f"{name} must hold pictures ({', '.join(sorted(ENDINGS))})", came, _EXPECTED)
     folders = [PurePosixPath(folder).parts for folder in listed.folders if not _is_hidden(folder)]
     paths = [PurePosixPath(picture).parts for picture in pictures]
     root = _root(paths)
@@ -143,7 +158,7 @@ def _laid_out(listed: _Listed, name: str, place: Callable[[str], str], kind: str
             f"{count_of(loose, 'picture')} of {len(paths):,} lie beside no class, such as {paths[0][-1]!r}"
             if loose == len(paths)
             else f"{count_of(loose, 'picture')} of {len(paths):,} lie beside the folders of classes",
-            EXPECTED,
+            _EXPECTED,
         )
     parts = _parts_of(paths, depth, name)
     labels_at = depth if parts is None else depth + 1
@@ -221,14 +236,14 @@ def _parts_of(paths: Sequence[tuple[str, ...]], depth: int, name: str) -> dict[s
         raise DataError(
             f"beside the folder of training pictures, {name} must hold validation and test ones only",
             f"there is also {', '.join(map(repr, others[:5]))}",
-            f"Move it away. {EXPECTED}",
+            f"Move it away. {_EXPECTED}",
         )
     flat = sorted({path[depth] for path in paths if len(path) == depth + 2})
     if flat:
         raise DataError(
             "every picture of a part must lie in the folder of its class",
             f"some lie in {flat[0]!r} itself",
-            EXPECTED,
+            _EXPECTED,
         )
     if len(set(found.values())) < len(found):
         raise DataError(f"{name} must hold each part once", f"there are {', '.join(found)}", "Join these folders.")
@@ -271,7 +286,7 @@ def _class_findings(frames: dict[str, pl.DataFrame], name: str, empty: Sequence[
         raise DataError(
             f"{name} must hold two classes or more",
             f"all {len(frames[learned]):,} pictures are of {next(iter(counts[learned]))!r}",
-            EXPECTED,
+            _EXPECTED,
         )
     single = sorted(str(label) for label, count in counts[learned].items() if count == 1)
     if single:

@@ -6,38 +6,18 @@ is there. Nothing is unpacked to disk.
 
 from __future__ import annotations
 
-import gzip
-import math
-import struct
 import threading
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
+from assay.data.picture_arrays import BETWEEN, array_at, pixels_of
 from assay.data.pictures import MOST_BYTES, Damaged, Fault
 from assay.errors import DataError
-
-#: The columns of a table of pictures.
-IMAGE, LABEL = "image", "label"
-#: What parts are called as folders, as files and in arrays.
-PARTS: Final = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing", "t10k"), "test"),
-}
-#: What stands between a container and the place within it.
-BETWEEN: Final = "::"
-#: What to do where pictures come in another way.
-EXPECTED = (
-    "Give a folder (or a .zip) with a folder of pictures for each class, if you like within train, valid and test; "
-    "or a table with a column of paths and one of labels."
-)
-#: The types of idx files: LeCun, The MNIST database, "File formats".
-_IDX_TYPES: Final = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 Fetched: TypeAlias = "bytes | Path | np.ndarray | Damaged"
 
@@ -119,81 +99,5 @@ class Places:
         name = f"{container}{BETWEEN}{key}"
         with self._lock:
             if name not in self._arrays:
-                path = Path(container)
-                if path.suffix.casefold() == ".npy":
-                    self._arrays[name] = opened_array(path)
-                elif path.suffix.casefold() == ".npz":
-                    with opened_array(path) as archive:
-                        self._arrays[name] = array_of(archive, key, path.name)
-                else:
-                    self._arrays[name] = read_idx(path)
-            return np.asarray(self._arrays[name][int(row)])
-
-
-# Arrays
-
-
-def opened_array(path: Path) -> Any:  # noqa: ANN401  # an array, or an archive of them
-    """The array of a .npy, mapped, or the archive of a .npz.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    try:
-        return np.load(path, mmap_mode="r" if path.suffix.casefold() == ".npy" else None, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
-        raise DataError(
-            f"{path.name} must be a whole file of NumPy arrays of numbers",
-            f"it cannot be read ({error})",
-            "Save it anew with numpy.save or numpy.savez; arrays of objects hold pickles, which are never opened.",
-        ) from None
-
-
-def array_of(archive: Any, key: str, name: str) -> np.ndarray:  # noqa: ANN401  # NumPy's NpzFile
-    """An array of a .npz that is called `name`.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    try:
-        return np.asarray(archive[key])
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
-        raise DataError(
-            f"the array {key!r} of {name} must be whole and of numbers",
-            f"it cannot be read ({error})",
-            "Save it anew with numpy.savez; arrays of objects hold pickles, which are never opened.",
-        ) from None
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """The array of an idx file, plain or within .gz; no more is read than its header says.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    try:
-        with gzip.open(path) if path.suffix.casefold() == ".gz" else path.open("rb") as file:
-            zero, kind, axes = struct.unpack(">HBB", file.read(4))
-            if zero != 0 or kind not in _IDX_TYPES or not 1 <= axes <= 4:
-                raise ValueError("it does not begin as an idx file")
-            shape = struct.unpack(f">{axes}I", file.read(4 * axes))
-            dtype = np.dtype(_IDX_TYPES[kind])
-            size = math.prod(shape) * dtype.itemsize
-            plain = path.suffix.casefold() != ".gz"
-            if plain and path.stat().st_size - 4 - 4 * axes != size:
-                raise ValueError(f"its header says {size:,} bytes and {path.stat().st_size - 4 - 4 * axes:,} follow")
-            if plain:
-                return np.memmap(path, dtype, "r", offset=4 + 4 * axes, shape=shape)
-            # The header may claim any size, so room is made as data comes.
-            data = bytearray()
-            while len(data) < size and (piece := file.read(min(1 << 22, size - len(data)))):
-                data += piece
-            if len(data) != size or file.read(1):
-                raise ValueError(
-                    f"its header says {size:,} bytes and {'more' if len(data) == size else len(data)} follow"
-                )
-            return np.frombuffer(data, dtype).reshape(shape)
-    except (ValueError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path.name} must be a whole idx file", f"it cannot be read ({error})", "Download it anew."
-        ) from None
+                self._arrays[name] = array_at(Path(container), key)
+            return pixels_of(np.asarray(self._arrays[name][int(row)]))

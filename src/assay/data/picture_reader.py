@@ -14,6 +14,7 @@ import polars as pl
 from assay.data.picture_places import Places, seen_from
 from assay.data.picture_store import PictureStore
 from assay.data.pictures import Damaged, Facts, Fault, PictureFormat, decode, look
+from assay.data.stored import Stored
 from assay.errors import DataError
 
 #: Damaged pictures that an error names, and pictures that a format is chosen by.
@@ -107,3 +108,11 @@ def placed(frame: pl.DataFrame, names: Sequence[str], source: object) -> pl.Data
         return frame
     folder = Path(source).parent
     return frame.with_columns([seen_from(folder, frame[name]).alias(name) for name in names if name in frame.columns])
+
+
+def placed_in_files(table: Stored, names: Sequence[str], source: object) -> Stored:
+    """The same for a table in files, whose cells are written anew."""
+    if isinstance(source, str | os.PathLike):
+        for name in names:
+            table = table.replacing(seen_from(Path(source).parent, table[name]))
+    return table

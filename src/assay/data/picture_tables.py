@@ -22,17 +22,18 @@ from assay.data.checks_pictures import (
     shortcuts,
 )
 from assay.data.findings import Checked, Finding
+from assay.data.picture_arrays import ENDINGS as ARRAYS
+from assay.data.picture_arrays import LABEL
 from assay.data.picture_files import ENDINGS, read_pictures
-from assay.data.picture_places import LABEL, Places
+from assay.data.picture_places import Places
 from assay.data.picture_reader import PictureReader, looks_of
 from assay.data.picture_store import Progress, store_pictures
 from assay.data.pictures import Damaged, PictureFormat, read_file, suggest
 from assay.data.read import Source, Table
 from assay.data.schema import Kind, Schema
+from assay.data.stored import Frame, Stored
 from assay.data.target import target_values
 from assay.errors import DataError
-
-_ARRAYS = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def is_pictures(source: object) -> bool:
     if path.is_dir():
         return True
     name = path.name.casefold()
-    if name.endswith(_ARRAYS) or "idx3-ubyte" in name or "idx1-ubyte" in name:
+    if name.endswith(ARRAYS) or "idx3-ubyte" in name or "idx1-ubyte" in name:
         return path.is_file()
     if not name.endswith(".zip") or not path.is_file():
         return False
@@ -136,9 +137,9 @@ def open_pictures(
             "Leave all but one out with --drop.",
         )  # fmt: skip
     (column,) = names
-    frames = {part: _in_memory(table) for part, table in tables.items()}
-    places = pl.concat([frame.get_column(column).cast(pl.String) for frame in frames.values()])
-    looks = looks_of(frames[next(iter(frames))].get_column(column).to_list())
+    frames = {part: table.frame for part, table in tables.items()}
+    places = pl.concat([frame[column].cast(pl.String) for frame in frames.values()])
+    looks = looks_of(frames[next(iter(frames))][column].to_list())
     if not looks:
         raise DataError(
             "pictures must be files that can be read", f"of those that column {column!r} names, none looked at can be",
@@ -155,7 +156,7 @@ def open_pictures(
     checked = tuple(check(view) for check in checks)
     sound = np.split(store.sound, np.cumsum(sizes)[:-1])
     kept = {
-        name: replace(tables[name], frame=frame.filter(pl.Series(own)))
+        name: tables[name] if own.all() else replace(tables[name], frame=_of_rows(frame, own))
         for (name, frame), own in zip(frames.items(), sound, strict=True)
     }
     return Pictures(
@@ -163,16 +164,11 @@ def open_pictures(
     )  # fmt: skip
 
 
-def _in_memory(table: Table) -> pl.DataFrame:
-    if not isinstance(table.frame, pl.DataFrame):
-        raise DataError(
-            "a table with pictures must fit into memory", f"{table.source.name} lies in files",
-            "Allow more with data.memory; the pictures themselves lie in a file anyway.",
-        )  # fmt: skip
-    return table.frame
+def _of_rows(frame: Frame, kept: np.ndarray) -> Frame:
+    return frame.filtered(kept) if isinstance(frame, Stored) else frame.filter(pl.Series(kept))
 
 
-def _labels(frame: pl.DataFrame, schema: Schema) -> np.ndarray:
+def _labels(frame: Frame, schema: Schema) -> np.ndarray:
     """Class positions, -1 where unknown and for values."""
     if not schema.is_classification:
         return np.full(frame.height, -1)

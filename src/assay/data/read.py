@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import polars as pl
 
@@ -23,6 +23,9 @@ from assay.data.frames import from_object, from_records, hash_of_cells, tidy
 from assay.data.stored import Frame, Spill, Stored, is_full, store
 from assay.errors import DataError, nearest
 from assay.records import Record
+
+#: Endings of files that may hold a pickle, which is never opened.
+_PICKLED: Final = (".pt", ".pth", ".pkl", ".pickle", ".joblib")
 
 
 class Source(Record):
@@ -223,9 +226,10 @@ def _check_readable(path: Path) -> None:
     ending = ending_of(path.name)
     if ending not in ENDINGS:
         known = ", ".join(dict.fromkeys([*filter(None, ENDINGS), *CONTAINERS]))
-        raise DataError(
-            f"a data file must end in one of {known}", f"this is {path.name!r}", "Convert or rename the file."
-        )
+        do = "Convert or rename the file."
+        if ending in _PICKLED:
+            do = "It may hold a pickle, which may run code: save tensors with safetensors.torch, and tables as Parquet."
+        raise DataError(f"a data file must end in one of {known}", f"this is {path.name!r}", do)
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} must hold a header and rows", "it is empty", "Check the path or export it anew.")
 

@@ -92,6 +92,32 @@ class Stored:
         """The same rows with more columns, of strings that are all missing."""
         return replace(self, schema={**self.schema, **{name: pl.String() for name in names}})
 
+    def replacing(self, series: pl.Series) -> Stored:
+        """The same rows with other cells in the column of this name; those before stay in their file.
+
+        Raises:
+            OSError: there is no room.
+        """
+        number = 1 + max((int(path.stem) for path in self.folder.iterdir()), default=-1)
+        _write(series, self.folder / str(number))
+        holes = self.holes - {series.name}
+        if series.null_count() and series.dtype not in _UNEVEN:
+            holes |= {series.name}
+        return replace(
+            self, schema={**self.schema, series.name: series.dtype}, places={**self.places, series.name: number},
+            holes=holes,
+        )  # fmt: skip
+
+    def filtered(self, kept: np.ndarray) -> Stored:
+        """The rows that are kept, bool (n,), in files of their own within the same folder; the table before is removed.
+
+        Raises:
+            OSError: there is no room.
+        """
+        made = store((self[name].filter(pl.Series(kept)) for name in self.schema), self.folder.parent)
+        self.remove()
+        return made
+
     def remove(self) -> None:
         """Remove its files."""
         shutil.rmtree(self.folder)

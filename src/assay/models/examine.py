@@ -77,13 +77,15 @@ def refuse_probabilities(network: ForeignNetwork, rows: Encoded) -> None:
     answers = network.ask(given).reshape(len(rows), -1)
     if network.outputs == 1 or bool((answers == answers[:1]).all()):
         return
-    if network.single:
+    if network.single or network.has_labels:
         further = _further(given)
         is_share = _within(answers) and further is not None and _within(network.ask(further))
     else:
         is_share = _within(answers) and _are_zero(answers.sum(1) - 1.0)
-    if is_share or (not network.single and _are_zero(answers.logsumexp(1))):
-        raise _is_probability(f"its answers on the first rows are {'' if is_share else 'logarithms of '}probabilities")
+    is_logarithm = not (network.single or network.has_labels) and _are_zero(answers.logsumexp(1))
+    if is_share or is_logarithm:
+        came = f"its answers on the first rows are {'' if is_share else 'logarithms of '}probabilities"
+        raise _is_probability(network, came)
 
 
 def _within(answers: Tensor) -> bool:
@@ -102,9 +104,10 @@ def _further(given: Tensor | dict[str, Tensor]) -> Tensor | dict[str, Tensor] | 
     return moved if any(part.is_floating_point() and part.numel() for part in given.values()) else None
 
 
-def _is_probability(came: str) -> ConfigError:
+def _is_probability(network: ForeignNetwork, came: str) -> ConfigError:
+    taken = "sigmoid of each label" if network.has_labels else "softmax"
     return ConfigError(
-        "a classifier must return logits: assay takes the softmax itself, in training as in the saved model",
+        f"a classifier must return logits: assay takes the {taken} itself, in training as in the saved model",
         came,
         "Remove the last softmax or sigmoid.",
     )
@@ -177,7 +180,7 @@ def _check_last_layer(network: ForeignNetwork) -> None:
             f"Remove the last {name}.",
         )
     if network.outputs > 1 and isinstance(last, _BOUNDED):
-        raise _is_probability(f"the module ends in {name}")
+        raise _is_probability(network, f"the module ends in {name}")
 
 
 def _check_finite(answers: Tensor) -> None:

@@ -78,13 +78,15 @@ class ForeignNetwork(Network):
     The module takes the matrix of features, or the arrays whose names its `forward` has; of rows that are a picture
     each and nothing else it takes the pictures, float32 (n, D, H, W) of 0 to 1. It answers with logits (n, classes),
     one logit (n, 1) or (n,) of two classes, or values (n, 1) or (n,); of two classes the first gets the logit 0, which
-    gives the same probabilities.
+    gives the same probabilities. Of labels, of which a row has any number, there is a logit each, (n, labels).
 
     takes: names of the arrays it asks for; empty for the matrix of features, or for pictures alone.
     single: whether it answers with one number a row; None until it has answered rows.
     """
 
-    def __init__(self, module: nn.Module, layout: Layout, outputs: int, takes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, module: nn.Module, layout: Layout, outputs: int, takes: Sequence[str] = (), *, has_labels: bool = False
+    ) -> None:
         super().__init__(members=1)
         self.only_pictures = not takes and is_of_pictures(layout)
         self.features = None if takes or self.only_pictures else FeatureMatrix(layout)
@@ -92,7 +94,8 @@ class ForeignNetwork(Network):
             self.reads, self.rows_at_once = layout.places("pictures"), _PICTURES_AT_ONCE
         self.module = module
         self.layout, self.outputs, self.takes = layout, outputs, tuple(takes)
-        self.single: bool | None = True if outputs == 1 else None
+        self.has_labels = has_labels
+        self.single: bool | None = True if outputs == 1 else False if has_labels else None
         self._places: list[tuple[nn.Module, str, Tensor]] = []
 
     def forward(self, numbers: Tensor, extras: Tensor, codes: Tensor, *media: Tensor) -> Tensor:
@@ -162,6 +165,8 @@ class ForeignNetwork(Network):
         """The answer it must give, in words."""
         if self.outputs == 1:
             return "one number a row, of shape (rows, 1) or (rows,)"
+        if self.has_labels:
+            return f"a logit for each of the {self.outputs} labels, of shape (rows, {self.outputs})"
         one = ", or one logit, of shape (rows, 1) or (rows,)" if self.outputs == 2 else ""
         return f"a logit for each of the {self.outputs} classes, of shape (rows, {self.outputs}){one}"
 

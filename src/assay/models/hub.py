@@ -6,11 +6,11 @@ What is in the hub's cache on this machine is taken from there, without the netw
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from assay._imports import require
 from assay.errors import ConfigError
@@ -54,10 +54,11 @@ def commit_of(path: Path) -> str:
 def _check_reachable(address: str, of: str, do: str) -> None:
     """Find out in seconds what the hub's own client finds out after minutes of attempts."""
     parts = urlsplit(address)
-    if os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme}_proxy".upper()):
-        return  # the proxy is asked, not the hub
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    asked = parts if proxy is None else urlsplit(proxy)
+    port = asked.port or (443 if asked.scheme == "https" else 80)
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE).close()
+        socket.create_connection((asked.hostname or "", port), timeout=_PATIENCE).close()
     except OSError as error:
-        raise ConfigError(f"the hub must be within reach for the weights of {of}", f"it is not ({error})", do) from None
+        came = f"it is not ({error})" if proxy is None else f"the proxy {asked.hostname}:{port} is not ({error})"
+        raise ConfigError(f"the hub must be within reach for the weights of {of}", came, do) from None

@@ -35,7 +35,7 @@ class KerasModule(nn.Module):
     shown: its layers in words. notes: what of it has no effect here.
     """
 
-    def __init__(self, model: Any, inputs: int, outputs: int) -> None:  # noqa: ANN401  # Keras has no types
+    def __init__(self, model: Any, inputs: int, outputs: int, *, has_labels: bool = False) -> None:  # noqa: ANN401  # Keras has no types
         """Build the model for `inputs` features.
 
         Raises:
@@ -51,7 +51,7 @@ class KerasModule(nn.Module):
         compiled = bool(getattr(model, "compiled", False))
         self.notes = ("what Keras's compile() was told has no effect: loss and optimiser are assay's",) * compiled
         if self._end is not None:
-            _check_end(self._end[2], model.output_shape[-1], outputs)
+            _check_end(self._end[2], model.output_shape[-1], outputs, has_labels=has_labels)
             self.notes += (f"its last activation, {self._end[2]}, is taken off for logits, and is in the saved model",)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -145,18 +145,21 @@ def _is_a(layer: object, name: str) -> bool:
     return any(base.__name__ == name for base in type(layer).__mro__)
 
 
-def _check_end(name: str, units: int, outputs: int) -> None:
+def _check_end(name: str, units: int, outputs: int, *, has_labels: bool) -> None:
     if outputs == 1:
         raise ConfigError(
             "a model for values must be able to give any number: the target is standardised",
             f"the Keras model ends in {name}",
             "Give its last layer no activation.",
         )
-    fits = units == 1 and outputs == 2 if name in _SIGMOID else units == outputs
+    if has_labels:
+        fits, of, wanted = name in _SIGMOID and units == outputs, "labels", f"a sigmoid of {outputs} units"
+    else:
+        fits, of = units == 1 and outputs == 2 if name in _SIGMOID else units == outputs, "classes"
+        wanted = f"{'a sigmoid of one unit, ' if outputs == 2 else ''}a softmax of {outputs} units"
     if not fits:
-        sigmoid = "a sigmoid of one unit, " if outputs == 2 else ""
         raise ConfigError(
-            f"a Keras model for {outputs} classes must end in {sigmoid}a softmax of {outputs} units or no activation",
+            f"a Keras model for {outputs} {of} must end in {wanted} or no activation",
             f"it ends in a {name} of {units} unit{'s' * (units != 1)}",
             "Change its last layer.",
         )

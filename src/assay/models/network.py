@@ -140,6 +140,7 @@ class Network(nn.Module):
     starts_fitted: whether it starts as a model that was fitted already, which training has to be better than.
     rows_at_once: rows that bound the work space of one call without gradients.
     reads: places of the media (see `Encoded`) it is called with after the codes; most read none.
+    shown: what the report says of it beside its name.
 
     Shapes:
         numbers (n, N) float32, extras (n, X) float32, codes (n, C) int32 or int64; media as their `View` says.
@@ -151,6 +152,7 @@ class Network(nn.Module):
     starts_fitted: bool = False
     rows_at_once: int = 8192
     reads: tuple[int, ...] = ()
+    shown: str = ""
 
     def __init__(self, members: int) -> None:
         super().__init__()

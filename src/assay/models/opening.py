@@ -57,8 +57,10 @@ def is_factory(given: object) -> bool:
     )
 
 
-def open_model(given: object, sizes: Sizes) -> Opened:
+def open_model(given: object, sizes: Sizes, *, has_labels: bool = False) -> Opened:
     """The module that `model=` stands for.
+
+    has_labels: whether its outputs are labels of which a row has any number.
 
     Raises:
         ConfigError: it is nothing that can be trained here, or its factory raised.
@@ -66,7 +68,7 @@ def open_model(given: object, sizes: Sizes) -> Opened:
     model: Any = _made(given, sizes) if is_factory(given) else given
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps; the exporter takes the module inside
     if is_keras(model):
-        module = KerasModule(model, sizes.inputs, sizes.outputs)
+        module = KerasModule(model, sizes.inputs, sizes.outputs, has_labels=has_labels)
         return Opened(module, "keras", (), given_name(model), module.shown[:_SHOWN], module.notes)
     if not isinstance(model, nn.Module):
         raise ConfigError(

@@ -24,6 +24,8 @@ from assay.models.picture_network import PictureNetwork
 _MULTIPLE = 32
 #: Pictures that one call without gradients takes; training pictures that the normalisation is fitted to at most.
 _AT_ONCE, _FITTED_TO = 64, 4000
+#: The side of a map that VGG's fully connected layers are made for, and how often VGG halves a picture.
+_MAP, _HALVED = 7, 32
 #: Near names that are shown for an unknown one.
 _NEAR = 5
 
@@ -33,6 +35,8 @@ class TimmNetwork(PictureNetwork):
 
     Pixels are normalised by the mean and deviation of each channel of training pictures. Networks of one input size, as
     vision transformers are, get pictures enlarged to the next multiple of 32; all others take pictures as they are.
+    VGG's two fully connected layers, nine tenths of its numbers, are made for maps of 7 by 7: of pictures that are too
+    small for these the mean over the map is taken instead, as in networks since (Lin et al., Network in network, 2014).
     See `PictureNetwork` for shapes.
     """
 
@@ -57,6 +61,7 @@ class TimmNetwork(PictureNetwork):
             self.size = (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE)
         self.rows_at_once = _AT_ONCE
         self.module = self._made(0)
+        self.shown = name + (" without its fully connected layers, for which pictures are too small" * self._is_short)
         with torch.inference_mode():
             self.module.eval()
             features = self._checked(pixels[:2])
@@ -72,7 +77,14 @@ class TimmNetwork(PictureNetwork):
             made: nn.Module = timm.create_model(
                 self.name, pretrained=False, num_classes=0, in_chans=self.channels, **size
             )
+        if self._is_short:
+            made.pre_logits = nn.Identity()
         return made
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether it is a VGG whose fully connected layers would get a map that is smaller than theirs."""
+        return self.name.startswith("vgg") and min(self.size) < _MAP * _HALVED
 
     def _checked(self, pixels: Tensor) -> int:
         """How many features come out.

@@ -44,6 +44,15 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
         _check_student(schema, train)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
+    check_training(schema, train)
+
+
+def check_training(schema: Schema, train: TrainConfig) -> None:
+    """Refuse options of training that do nothing for the target.
+
+    Raises:
+        ConfigError: one was given.
+    """
     if not schema.is_classification and train.balance not in ("auto", "none"):
         came = f"train.balance={train.balance} was given, and the target is a {schema.task.value}"
         raise ConfigError("classes can be balanced where a row has one", came, "Leave it out.")
@@ -105,6 +114,9 @@ def _check_pretrained(schema: Schema, ensemble: EnsembleConfig) -> None:
         if has_pictures and not has_texts and ensemble.backbone == "none":
             must = f"{said} trains a pretrained network of pictures further, so there must be one"
             raise ConfigError(must, "ensemble.backbone=none leaves it out", "Leave one of the two out.")
+    if ensemble.backbone not in ("auto", "none") and not has_pictures:
+        must = f"ensemble.backbone={ensemble.backbone} reads pictures, so there must be some"
+        raise ConfigError(must, came, "Leave it out.")
     if ensemble.views in ("mirror", "shifts") and not has_pictures:
         must = f"ensemble.views={ensemble.views} shows a network a picture in several ways, so there must be pictures"
         raise ConfigError(must, came, "Leave it out.")

@@ -51,7 +51,10 @@ class EnsembleConfig(Record):
     backbone: str = Field(
         "auto",
         description="Network of pictures with pretrained weights whose features a linear head weighs: a name of timm, "
-        "none, or auto for the one that a package brings.",
+        "hf:NAME to allow its download from the hub, none, or auto for the one that a package brings.",
+    )
+    backbone_weights: str | None = Field(
+        None, description="A .safetensors file of the weights of the network that ensemble.backbone names."
     )
     tuned_layers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         "auto",

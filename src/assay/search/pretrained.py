@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assay.data.batches import Resident
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.ledger import Ledger, Outcome
-from assay.models.backbone import PACKAGE, PACKAGED
+from assay.models.backbone import HUB, PACKAGE, PACKAGED, open_backbone
 from assay.models.backbone_tuned import depths
 from assay.search.config import EnsembleConfig
 from assay.search.model_verdicts import passes, trained_layers
@@ -68,6 +68,24 @@ class _Further:
     told: str
 
 
+def check_backbone(ensemble: EnsembleConfig) -> None:
+    """Open the pretrained network that was asked for, so that what is wrong with it is told before data are read.
+
+    Raises:
+        ConfigError: there is no such network, its weights cannot be had, or they are of another one.
+        MissingExtraError: timm is not installed.
+    """
+    name, file = ensemble.backbone, ensemble.backbone_weights
+    if file is not None and (name in ("auto", "none") or name.startswith(HUB)):
+        raise ConfigError(
+            "ensemble.backbone must name the network that ensemble.backbone_weights is of",
+            f"it is {name}",
+            f"Name it as timm does, as in ensemble.backbone=resnet18 ensemble.backbone_weights={file}.",
+        )
+    if name not in ("auto", "none"):
+        open_backbone(name, file)
+
+
 def train_backbones(given: Pretraining, budget: Budget) -> tuple[list[TrainedNetwork], float]:
     """A linear head on a pretrained network of pictures, and that network trained further, as the time allows.
 
@@ -101,8 +119,9 @@ def _fit_head(given: Pretraining, budget: Budget) -> BackboneHead | None:
         name = PACKAGED
     try:
         head = train_backbone_head(
-            given.found, name, mirror=given.mirror, budget=budget.part(_SHARE_OF_FEATURES),
-            watch=Named(given.watch, BACKBONE), threads=given.train.threads, checkpoints=given.checkpoints,
+            given.found, name, given.ensemble.backbone_weights, mirror=given.mirror,
+            budget=budget.part(_SHARE_OF_FEATURES), watch=Named(given.watch, BACKBONE), threads=given.train.threads,
+            checkpoints=given.checkpoints,
         )  # fmt: skip
     except BudgetError as error:
         ledger.record(_FEATURES, Outcome.SKIPPED, error.came)

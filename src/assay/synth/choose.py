@@ -64,9 +64,10 @@ def fitted(
 
         return Tvae.fit(block, layout, seed=config.seed, seconds=seconds, tell=tell)
     if not schema.is_classification:
+        what = "holds several labels a row" if schema.is_multilabel else "is a number"
         raise ConfigError(
             f"{method} adds rows to small classes",
-            f"the target {schema.target!r} is a number ({schema.task_reason})",
+            f"the target {schema.target!r} {what} ({schema.task_reason})",
             "Take --method copula or tvae, or say --task multiclass if its values are classes.",
         )
     rng = np.random.default_rng([config.seed, 2])

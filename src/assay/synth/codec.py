@@ -17,6 +17,7 @@ from assay.errors import DataError
 from assay.synth.block import Block, Layout
 from assay.synth.forms import CodeForm, DateForm, NumberForm
 from assay.synth.ids import IdForm, id_form
+from assay.synth.labels import LabelForm
 
 #: Kinds whose cells are made of more than a value: they are refused, not sampled.
 REFUSED = (Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE)
@@ -28,6 +29,7 @@ class Codec:
 
     columns: those that are written, in the order of the table, by name.
     left_out: columns that are not written, each with the reason.
+    labels: how a target of several labels is taken apart, into coded columns of its own; None of other tasks.
     """
 
     columns: Mapping[str, Column]
@@ -37,6 +39,7 @@ class Codec:
     ids: Mapping[str, IdForm]
     left_out: Mapping[str, str]
     layout: Layout
+    labels: LabelForm | None = None
 
     @classmethod
     def fit(cls, frame: pl.DataFrame, schema: Schema, rows: int, rng: np.random.Generator) -> Codec:
@@ -53,6 +56,7 @@ class Codec:
         """
         kept = {column.name: column for column in schema.columns if column.name not in schema.dropped}
         _refuse(kept)
+        labels = LabelForm.of(schema, frame.columns)
         values: dict[str, NumberForm | DateForm] = {}
         coded: dict[str, CodeForm] = {}
         ids: dict[str, IdForm] = {}
@@ -64,25 +68,43 @@ class Codec:
                     left_out[name] = made
                 else:
                     ids[name] = made
+            elif labels is not None and name == schema.target:
+                spread = labels.spread(frame.select(name))
+                coded |= {label: CodeForm.of(spread[label]) for label in labels.names}
             elif (form := _form_of_values(frame[name], column)) is not None:
                 values[name] = form
             else:
                 coded[name] = CodeForm.of(frame[name])
         written = {name: column for name, column in kept.items() if name not in left_out}
-        kind, forms = ("number", list(values)) if schema.target in values else ("code", list(coded))
+        target = schema.target if labels is None else _most_even(labels, coded)
+        kind, forms = ("number", list(values)) if target in values else ("code", list(coded))
         sizes = tuple(len(form.cells) for form in coded.values())
         dtypes = {name: frame[name].dtype for name in written}
-        layout = Layout(tuple(values), tuple(coded), sizes, (kind, forms.index(schema.target)))
-        return cls(written, dtypes, values, coded, ids, left_out, layout)
+        if labels is not None:
+            dtypes |= {label: pl.Int8() for label in labels.names}
+        layout = Layout(tuple(values), tuple(coded), sizes, (kind, forms.index(target)))
+        return cls(written, dtypes, values, coded, ids, left_out, layout, labels)
 
     @property
     def described(self) -> list[str]:
         """The columns by which rows are alike or not: all that are written but names of rows."""
         return [name for name in self.columns if name not in self.ids]
 
+    @property
+    def shown(self) -> Mapping[str, Column]:
+        """The columns that are written, each label of a target of several in the place of that target."""
+        if self.labels is None:
+            return self.columns
+        found: dict[str, Column] = {}
+        for name, column in self.columns.items():
+            found |= self.labels.columns if name == self.labels.target else {name: column}
+        return found
+
     def read(self, frame: pl.DataFrame) -> Block:
         """The rows of a table of the same columns as a block."""
         rows = frame.height
+        if self.labels is not None:
+            frame = self.labels.spread(frame)
         numbers = [form.read(frame[name], self.columns[name]) for name, form in self.values.items()]
         codes = [form.read(frame[name]) for name, form in self.coded.items()]
         return Block(
@@ -99,7 +121,19 @@ class Codec:
             made[name] = coded.write(name, block.codes[:, at], self.dtypes[name])
         for name, names in self.ids.items():
             made[name] = names.write(name, first, len(block))
+        if self.labels is not None:
+            parted = pl.DataFrame([made[name] for name in self.labels.names])
+            made[self.labels.target] = self.labels.joined(parted)
         return pl.DataFrame([made[name] for name in self.columns])
+
+    def as_given(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows that `write` gave as the user's table has them."""
+        return frame if self.labels is None else self.labels.as_given(frame)
+
+
+def _most_even(labels: LabelForm, coded: Mapping[str, CodeForm]) -> str:
+    """The label that the most even share of the rows has: it stands for the target where one column must."""
+    return max(labels.names, key=lambda name: int(coded[name].rows.min()) if len(coded[name].rows) > 1 else 0)
 
 
 def _form_of_values(cells: pl.Series, column: Column) -> NumberForm | DateForm | None:

@@ -22,7 +22,7 @@ def column_fidelity(real: Block, synthetic: Block, held_back: Block, codec: Code
     for at, name in enumerate(codec.layout.numbers):
         a, b, c = (block.numbers[:, at] for block in (real, synthetic, held_back))
         found[name] = ColumnFidelity(
-            name=name, kind=codec.columns[name].kind, measure="KS",
+            name=name, kind=codec.shown[name].kind, measure="KS",
             distance=kolmogorov_smirnov(a, b), held_back=kolmogorov_smirnov(a, c),
             missing_real=float(np.isnan(a).mean()), missing_synthetic=float(np.isnan(b).mean()),
         )  # fmt: skip
@@ -31,11 +31,11 @@ def column_fidelity(real: Block, synthetic: Block, held_back: Block, codec: Code
         sides = (real, synthetic, held_back)
         a, b, c = (np.bincount(block.codes[:, at], minlength=size + 1) / len(block) for block in sides)
         found[name] = ColumnFidelity(
-            name=name, kind=codec.columns[name].kind, measure="TV", distance=total_variation(a, b),
+            name=name, kind=codec.shown[name].kind, measure="TV", distance=total_variation(a, b),
             held_back=total_variation(a, c), missing_real=float(a[:size][form.missing].sum()),
             missing_synthetic=float(b[:size][form.missing].sum()),
         )  # fmt: skip
-    return tuple(found[name] for name in codec.columns if name in found)
+    return tuple(found[name] for name in codec.shown if name in found)
 
 
 def kolmogorov_smirnov(first: Floats, second: Floats) -> float:
@@ -55,7 +55,7 @@ def total_variation(first: Floats, second: Floats) -> float:
 
 def pair_fidelity(real: Block, synthetic: Block, held_back: Block, codec: Codec) -> PairFidelity:
     """The associations of all pairs of columns, of the first `MOST_PAIRED` columns of a wide table."""
-    order = {name: at for at, name in enumerate(codec.columns)}
+    order = {name: at for at, name in enumerate(codec.shown)}
     names = sorted([*codec.layout.numbers, *codec.layout.codes], key=order.__getitem__)[:MOST_PAIRED]
     if len(names) < 2:
         return PairFidelity()

@@ -103,9 +103,12 @@ def like(target: Ints, wanted: Ints, seed: int) -> Ints:
 def _notes(codec: Codec, target: str) -> tuple[str, ...]:
     """What the user should know of the columns: names left out, and categories that may stand for one person."""
     notes = [f"{name!r} is left out: {why}" for name, why in codec.left_out.items()]
+    rare = () if codec.labels is None else codec.labels.labelling.left_out
+    if rare:
+        notes.append(f"labels of too few rows to learn from are never given: {', '.join(map(repr, list(rare)[:8]))}")
     for name, form in codec.coded.items():
         single = int((form.rows[~form.missing] == 1).sum())
-        if single and codec.columns[name].kind is Kind.CATEGORY and name != target:
+        if single and codec.shown[name].kind is Kind.CATEGORY and name != target:
             noun = "category stands" if single == 1 else "categories stand"
             notes.append(
                 f"{single:,} {noun} in a single row of {name!r} and may be written as they are: leave the column out "

@@ -57,12 +57,13 @@ def write(
             kept.append(frame.head(TESTED - first))
         wanted = frame.head(max(config.rows - first, 0))
         found += copies.among(wanted.select(codec.described))
+        given = codec.as_given(wanted)
         if config.file == "csv":
             with path.open("ab") as stream:
-                wanted.write_csv(stream, include_header=first == 0)
+                given.write_csv(stream, include_header=first == 0)
         else:
             pieces.append(scratch / f"{first}.parquet")
-            wanted.write_parquet(pieces[-1])
+            given.write_parquet(pieces[-1])
         tell(min(first + BLOCK, config.rows), config.rows)
     if pieces:
         pl.scan_parquet(pieces).sink_parquet(path)

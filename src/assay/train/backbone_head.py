@@ -17,7 +17,7 @@ from torch import Tensor
 from assay._imports import require
 from assay.data.batches import Batch, Resident
 from assay.errors import BudgetError
-from assay.models.backbone import Backbone, Enlarged, Provenance, features_of, load_backbone
+from assay.models.backbone import Backbone, Enlarged, Provenance, features_of, open_backbone
 from assay.models.linear_head import LinearHead
 from assay.train.budget import Budget
 from assay.train.closed_head import fit_heads, part_of
@@ -70,6 +70,7 @@ class BackboneHead:
 def train_backbone_head(
     found: Examples,
     name: str,
+    file: str | None = None,
     *,
     mirror: bool,
     budget: Budget,
@@ -83,6 +84,7 @@ def train_backbone_head(
 
     Args:
         found: rows in memory, with pictures.
+        name, file: see `open_backbone`.
         mirror: whether features are the mean of a picture's and its mirror image's.
         threads: of the processor; 0 for as many as are free.
         checkpoints: where the side of the pictures is kept.
@@ -94,7 +96,7 @@ def train_backbone_head(
     """
     (place,) = found.places("pictures")
     began = budget.clock()
-    backbone, provenance = load_backbone(name, stages=_STAGES)
+    backbone, provenance = open_backbone(name, file, stages=_STAGES)
     backbone.mirror = mirror
     threads = threads or free_cores()
     train, valid = _pictures(found, place)

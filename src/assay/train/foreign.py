@@ -86,13 +86,13 @@ def open_own(
         )
     rows = encoder.encode(train.at(np.arange(min(ROWS, len(train)))).frame)
     networks: list[ForeignNetwork] = []
-    outputs = len(schema.classes) if schema.is_classification else 1
+    outputs = len(schema.classes) if schema.has_probabilities else 1
     layout = encoder.layout
     sizes = _sizes(layout, outputs)
     with isolated_randomness():
         for place in range(members):
             seed_all(seed + place)
-            opened = open_model(given, sizes)
+            opened = open_model(given, sizes, has_labels=schema.is_multilabel)
             if any(opened.module is network.module for network in networks):
                 raise ConfigError(
                     "a factory must make a new model each time",
@@ -100,7 +100,7 @@ def open_own(
                     "Make the model inside the function.",
                 )
             _check_pictures(opened, layout)
-            network = ForeignNetwork(opened.module, layout, outputs, opened.takes)
+            network = ForeignNetwork(opened.module, layout, outputs, opened.takes, has_labels=schema.is_multilabel)
             network.reset([seed + place], torch.zeros(outputs))
             examined = examine(network, rows)
             networks.append(network)

@@ -17,6 +17,7 @@ from assay.errors import AssayError, ConfigError
 from assay.models.foreign import ForeignNetwork, raised
 from assay.models.quoting import form
 from assay.train.flat import Flat
+from assay.train.losses import are_labels
 from assay.train.pace import Pace
 from assay.train.torch_optimiser import TorchOptimiser, configured
 from assay.train.watch import Epoch
@@ -199,15 +200,16 @@ class OwnSteps:
         """
         inputs = rows.inputs
         given = self.network.inputs(inputs.numbers, inputs.extras, inputs.codes, *inputs.media)
+        target = rows.target.float() if are_labels(rows.target) else rows.target  # as binary cross-entropies take it
         try:
             with warnings.catch_warnings():
                 if self._is_first:  # (n, 1) against (n,) would be compared each with each, and train on nonsense
                     warnings.filterwarnings("error", message="Using a target size")
-                found = self.module.training_step((given, rows.target), place)
+                found = self.module.training_step((given, target), place)
         except AssayError:
             raise
         except Exception as error:
-            raise raised("training_step", {"x": given, "y": rows.target}, error) from error
+            raise raised("training_step", {"x": given, "y": target}, error) from error
         self._is_first = False
         self.network.settle_buffers()
         return _loss_of(found)

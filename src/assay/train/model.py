@@ -249,8 +249,9 @@ def train_network(
     moved(network, "cpu")
     changes = "" if policy is None else policy.told()
     part = Part(
-        name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates, changes=changes
-    )
+        name, model, start.config, trained, len(start.seeds), network.parameter_count, rates=rates, changes=changes,
+        shown=network.shown,
+    )  # fmt: skip
     return TrainedNetwork(network, part, start.first_loss, start.make)
 
 

@@ -17,7 +17,8 @@ Setting = str | int | float | bool | None
 class Part:
     """One network of a model with its members: how it was made and trained, and its share of the answer.
 
-    shown: a module of the user's own in its own words, shortened. brings: the optimiser it brought along.
+    shown: a network of timm, or a module of the user's own in its own words, shortened. brings: the optimiser that it
+        brought along.
     is_network: false for boosted trees and linear models, of which `model` and `train` say nothing.
     options: what to show instead of those two.
     rates: its range test, where one was asked for.

@@ -168,8 +168,9 @@ def test_damaged_files_are_named(tmp_path):
     (found,) = answer.findings
     assert found.rows == (4, 7)
     assert found.severity is Severity.SERIOUS
-    assert "2 pictures of 20 could not be read: 1 " in found.what
+    assert "2 pictures of 20 could not be read (1 " in found.what
     assert "3.png': it has no bytes" in found.what
+    assert "6.png': its bytes are none of" in found.what
 
 
 # Shortcuts

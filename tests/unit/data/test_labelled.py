@@ -140,3 +140,25 @@ def test_the_audit_says_what_was_taken_and_how_to_overrule_it():
     assert checked.rows.tolist() == [5]
     assert checked.outcome == "warned"
     assert check_labels(made, schema.model_copy(update={"labelling": None})) == ()
+
+
+@pytest.mark.parametrize(
+    ("genres", "do"),
+    [
+        (["a", "b"] * 4, "if labels stand together in a cell with another sign between them, name it"),
+        (['["a"]', '["b"]', "[]"] * 3, "write it as a word and say --task multiclass"),
+    ],
+)
+def test_one_label_a_row_is_asked_about(genres, do):
+    made, schema = schema_of(movies(genres), task="multilabel")
+    (checked,) = check_labels(made, schema)
+    assert checked.outcome == "warned"
+    assert "no row has several, so that classes, of which a row has one, would say as much" in checked.reason
+    assert do in checked.findings[0].do
+    several, other = schema_of(movies(["a|b", "b|a", "a", "b"] * 3))
+    assert check_labels(several, other)[0].outcome == "applied"
+
+
+def test_columns_of_which_a_row_has_one_are_asked_about():
+    made, schema = schema_of(table({"x": [1, 2] * 3, "a": [0, 1] * 3, "b": [1, 0] * 3}), target="a,b")
+    assert "write its name into one column" in check_labels(made, schema)[0].findings[0].do

@@ -238,9 +238,12 @@ def test_arrays_of_parts(tmp_path, name):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": images().astype(np.float32)}, "must hold uint8 or uint16, but it holds float32"),
-        ({"images": images(6, (3, 5, 5))}, r"channels\), but it has \(6, 3, 5, 5\)"),
+        ({"images": images().astype(np.float32)}, "uint8, uint16, or values of 0 to 1, but it holds float32 from 0 to"),
+        ({"images": np.full((6, 4, 4), np.nan)}, "but it holds float64 from nan to nan"),
+        ({"images": images().astype(np.int64)}, "but it holds int64"),
+        ({"images": images(6, (5, 5, 5))}, r"behind the pictures, but it has \(6, 5, 5, 5\)"),
         ({"images": images(), "labels": np.zeros(5)}, "6 pictures and labels of shape"),
+        ({"images": images(), "labels": np.full((6, 2), 3)}, r"labels\) of 0 and 1 where a picture has several"),
         ({"images": images(), "labels": np.zeros(6)}, "two classes or more"),
         ({"a": images()}, "but it holds 'a'"),
         ({"images": np.array([None])}, "cannot be read"),
@@ -250,6 +253,49 @@ def test_other_arrays_are_told(tmp_path, arrays, message):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(DataError, match=message):
         read_pictures(tmp_path / "x.npz")
+
+
+def test_values_of_0_to_1_and_channels_that_come_first_are_brought_to_pixels(tmp_path):
+    pixels = images(6, (5, 5, 3))
+    np.savez(tmp_path / "x.npz", images=np.moveaxis(pixels, 3, 1) / np.float32(255.0), labels=[0, 1] * 3)
+    found = read_pictures(tmp_path / "x.npz")
+    assert found.notes == ("channels that come first were moved to the end", "values of 0 to 1 were scaled to 8 bits")
+    with Places() as places:
+        assert np.array_equal(places.get(found.parts["data"]["image"][2]), pixels[2])
+
+
+def test_tensors_of_torch_come_as_safetensors(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    pixels, labels = images(6, (3, 5, 5)), np.array([0, 1] * 3)
+    numpy.save_file({"train_images": pixels, "train_labels": labels, "spare": labels}, tmp_path / "x.safetensors")
+    found = read_pictures(tmp_path / "x.safetensors")
+    assert (list(found.parts), found.kind) == (["train"], "safetensors")
+    assert found.parts["train"]["label"].to_list() == ["0", "1"] * 3
+    with Places() as places:
+        assert np.array_equal(places.get(found.parts["train"]["image"][5]), np.moveaxis(pixels[5], 0, -1))
+    (tmp_path / "y.safetensors").write_bytes(b"\x80\x02 a pickle")
+    with pytest.raises(DataError, match=r"must be a whole .safetensors file"):
+        read_pictures(tmp_path / "y.safetensors")
+
+
+def test_labels_may_be_values_or_several(tmp_path):
+    values = np.linspace(-1.0, 1.0, 6)
+    np.savez(tmp_path / "x.npz", train_x=images(), train_y=values, test_x=images(), test_y=values + 0.01)
+    found = read_pictures(tmp_path / "x.npz")
+    assert found.parts["train"]["label"].cast(float).to_list() == values.tolist()
+    assert found.findings == ()  # values that the training part has not are no unknown classes
+    np.savez(tmp_path / "y.npz", x=images(), y=np.array([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1]]))
+    found = read_pictures(tmp_path / "y.npz")
+    assert found.parts["data"]["label"].to_list()[:4] == ['["0"]', '["1"]', '["0", "1"]', "[]"]
+    assert found.findings == ()
+
+
+@pytest.mark.parametrize(("name", "other"), [("x.npz", "npy"), ("x.npy", "npz")])
+def test_an_array_file_called_otherwise_is_told(tmp_path, name, other):
+    with (tmp_path / name).open("wb") as file:
+        np.save(file, images()) if other == "npy" else np.savez(file, images=images())
+    with pytest.raises(DataError, match=f"its bytes are those of a .{other} file"):
+        read_pictures(tmp_path / name)
 
 
 def test_an_array_file_of_objects_or_nothing_is_refused(tmp_path):

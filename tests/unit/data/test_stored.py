@@ -52,6 +52,19 @@ def test_rows_are_those_of_the_frame(tmp_path_factory, rows, cut):
         assert cells_at(stored, name, places).equals(cells_at(FRAME, name, places), null_equal=True)
 
 
+def test_cells_are_replaced_and_rows_left_out(stored):
+    holes = pl.Series("x", [None, *range(1, N)], dtype=pl.Int64)
+    words = pl.Series("word", [f"w{i}" for i in range(N)])
+    changed = stored.replacing(holes).replacing(words)
+    expected = FRAME.with_columns(holes, words)
+    assert gather(changed, slice(0, N)).equals(expected)
+    assert gather(stored, slice(0, N)).equals(FRAME)  # what was there stays as it was
+    kept = np.arange(N) % 3 != 1
+    few = changed.filtered(kept)
+    assert gather(few, slice(0, few.height)).equals(expected.filter(pl.Series(kept)))
+    assert not stored.folder.exists()
+
+
 def test_some_columns_and_empty_ones(stored):
     few = stored.select(["word", "x"]).with_empty(["gone"])
     assert few.columns == ["word", "x", "gone"]

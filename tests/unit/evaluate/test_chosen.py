@@ -58,6 +58,23 @@ def test_forecasts_are_scored_by_their_mean_absolute_error():
     assert found.corrected.value == pytest.approx(2.0)
 
 
+def test_labels_are_given_from_thresholds_of_their_own():
+    # The first ranks every label right, though never above one half; the second gets the last two rows wrong.
+    right = [[0.4, 0.1], [0.1, 0.4], [0.4, 0.4], [0.1, 0.1]]
+    wrong = [*right[:2], [0.1, 0.1], [0.4, 0.4]]
+    target = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.int8)
+    choice = _choice([right, wrong], target, [1, 0], [[False, False, True, True]], [[0, 1]])
+    measure = metric(Task.MULTILABEL, "f1_micro")
+    found = selection_of(choice, Task.MULTILABEL, measure, 1.0, 0.95)
+    assert found.flattery == pytest.approx(1.0)  # on the rows left out the second gives what is not, and not what is
+    assert alone(choice, 0, Task.MULTILABEL, measure, 0.95)[0] == pytest.approx(1.0)
+    assert alone(choice, 1, Task.MULTILABEL, measure, 0.95)[0] == pytest.approx(2 / 3)  # gives all: 4 of 8
+    ledger = Ledger()
+    note_selection(found, choice, None, ledger)
+    verdict = next(each for each in ledger.close() if each.practice == "evaluate.selection-bias")
+    assert "epochs, temperatures and thresholds are not chosen anew" in verdict.reason
+
+
 def test_a_network_alone_has_its_own_shares_and_one_without_any_equal_ones():
     choice = _choice(
         [[2, 2], [4, 4], [8, 8]], np.zeros(2), [0.25, 0.75, 0.0], [[True, False]], [[0.0, 0.0, 1.0]], owner=[0, 0, 1]

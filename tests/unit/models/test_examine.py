@@ -271,3 +271,31 @@ def test_what_cannot_be_exported_is_refused_before_it_is_trained(answer):
     error = refused(From(answer))
     assert error.came.startswith(("torch.export raised ", "in eval mode", "row 1"))
     assert "torch.where" in error.do or "eval mode" in error.do
+
+
+# Labels of which a row has any number
+
+
+def of_labels(module, outputs=2):
+    made = ForeignNetwork(module, LAYOUT, outputs, has_labels=True)
+    made.reset([0], torch.zeros(outputs))
+    return made
+
+
+def test_labels_have_a_logit_each_and_may_sum_to_anything():
+    made = of_labels(perceptron(2))
+    assert examine(made, rows_of()).fewest_rows == 1
+    assert made.single is False
+    normalised = From(lambda own, rows: functional.log_softmax(own.linear(rows), dim=1))
+    examine(of_labels(normalised), rows_of())  # odd, and as good a logit as any
+
+
+@pytest.mark.parametrize("end", [functional.sigmoid, lambda found: found.softmax(1)])
+def test_probabilities_of_labels_are_refused(end):
+    with pytest.raises(ConfigError, match=r"takes the sigmoid of each label itself.* the first rows are probabilities"):
+        examine(of_labels(From(lambda own, rows: end(own.linear(rows)))), rows_of())
+
+
+def test_one_logit_for_two_labels_is_refused():
+    with pytest.raises(ConfigError, match=r"a logit for each of the 2 labels, of shape \(rows, 2\), but for 40 rows"):
+        examine(of_labels(perceptron(1)), rows_of())

@@ -83,6 +83,17 @@ def test_a_functional_model_is_opened_at_its_output(keras):
     torch.testing.assert_close(found.sigmoid(), torch.as_tensor(model(ROWS, training=False)).detach())
 
 
+def test_labels_end_in_sigmoids(keras, sequential):
+    model = sequential(keras.layers.Dense(3, activation="sigmoid"))
+    found = logits(KerasModule(model, inputs=4, outputs=3, has_labels=True))
+    torch.testing.assert_close(found.sigmoid(), torch.as_tensor(model(ROWS, training=False)).detach())
+    other = sequential(keras.layers.Dense(3, activation="softmax"))
+    with pytest.raises(
+        ConfigError, match=r"for 3 labels must end in a sigmoid of 3 units or no activation, but .*softmax"
+    ):
+        KerasModule(other, inputs=4, outputs=3, has_labels=True)
+
+
 def test_a_model_without_a_last_activation_is_left_alone(keras, sequential):
     module = KerasModule(sequential(keras.layers.Dense(3)), inputs=4, outputs=3)
     assert module.notes == ()

@@ -107,3 +107,11 @@ def test_the_onnx_file_gives_the_networks_answers():
     with torch.no_grad():
         expected = net(*rows).numpy()
     assert np.abs(session.run(None, feeds)[0] - expected).max() < 1e-4
+
+
+def test_vgg_goes_without_layers_that_are_made_for_larger_pictures():
+    short = network("vgg11")
+    assert short.parameter_count < 10_000_000  # 128 million with them
+    assert short.shown == "vgg11 without its fully connected layers, for which pictures are too small"
+    assert short.eval()(*beside(2), pictures(2)).shape == (1, 2, 3)
+    assert network().shown == SMALL

@@ -92,6 +92,14 @@ def test_a_hub_out_of_reach_is_told_in_seconds(hub):
         open_text_encoder("hf:org/tiny")
 
 
+def test_a_proxy_out_of_reach_is_told_without_what_is_secret(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://hub.invalid")
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"within reach .*, but the proxy 127.0.0.1:9 is not \(") as caught:
+        open_text_encoder("hf:org/tiny")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_hub_that_is_switched_off_is_not_asked(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match="HF_HUB_OFFLINE switches downloads off"):

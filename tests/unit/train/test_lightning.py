@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -478,3 +479,20 @@ def test_a_schedule_must_be_given_as_lightning_takes_it(schedule, came):
 @pytest.mark.parametrize("given", ["adam", {"lr_scheduler": 1}, 3])
 def test_what_is_no_optimiser_is_refused(given):
     assert refused(lambda: configured(given)).must.startswith("configure_optimizers must return an optimiser")
+
+
+def test_labels_are_given_as_binary_cross_entropies_take_them():
+    class Labels(nn.Linear):
+        def training_step(self, batch, batch_idx):
+            return functional.binary_cross_entropy_with_logits(self(batch[0]), batch[1])
+
+        def configure_optimizers(self):
+            return None
+
+    rows = batch_of(0)
+    target = torch.stack([rows.target == 1, rows.inputs.numbers[:, 0] > 0], dim=1).to(torch.uint8)
+    network = ForeignNetwork(Labels(4, 2), LAYOUT, 2, has_labels=True)
+    network.reset([0], torch.zeros(2))
+    found = OwnSteps(network).losses(replace(rows, target=target), 0)
+    expected = functional.binary_cross_entropy_with_logits(network.module(rows.inputs.numbers), target.float())
+    assert found.item() == expected.item()

@@ -144,7 +144,7 @@ def sit_forecast(
     )  # fmt: skip
     note_selection(selection, model.choice, None if split.test is None else on_test, ledger)
     sat = Sat(
-        made.scores, raw, len(rows), split.test is not None, lambda prediction: judge(judged, prediction)
+        made.scores, raw, len(rows), split.test is not None, lambda prediction, _: judge(judged, prediction)
     )  # fmt: skip
     board = leaderboard(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,

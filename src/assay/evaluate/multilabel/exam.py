@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -41,6 +42,22 @@ from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
 
+@dataclass(frozen=True)
+class LabelExam:
+    """What was asked and found.
+
+    rows: that were scored. raw: outputs of the model's networks, (A, n, L). outputs: what each model answers.
+    found: the scores. calibration: how good probabilities are. validation: the model's score on validation rows.
+    """
+
+    rows: Rows
+    raw: NDArray[np.float32]
+    outputs: list[Output]
+    found: Assessment
+    calibration: Calibration | None
+    validation: float
+
+
 def sit_labels(
     model: Model,
     described: str,
@@ -51,14 +68,10 @@ def sit_labels(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Rows, list[Output], NDArray[np.float32], Assessment, Calibration | None]:
+) -> LabelExam:
     """Open the seal once and score every model, each with thresholds of its own from the validation rows.
 
     Without a test part the scores are on validation rows, and the ledger says so.
-
-    Returns:
-        The rows that were scored, what each model answers, the raw outputs of the model (A, n, L), what is found, and
-        how well probabilities are calibrated.
     """
     assert model.head.thresholds is not None
     valid = split.valid
@@ -76,9 +89,10 @@ def sit_labels(
     seen = model.validation
     scorer = LabelScorer(seen.target, validation_labels(model), thresholds[0])
     on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
-    note_gap(scorer.values(seen.weight, (measure.id,))[measure.id], on_test, measure, ledger=ledger)
+    validation = scorer.values(seen.weight, (measure.id,))[measure.id]
+    note_gap(validation, on_test, measure, ledger=ledger)
     calibration = label_calibration(model, rows, raw, answers, config, ledger) if config.calibration != "none" else None
-    return rows, outputs, raw, found, calibration
+    return LabelExam(rows, raw, outputs, found, calibration, validation)
 
 
 def assess_labels(
@@ -151,13 +165,14 @@ def label_estimates(
     samples: int = 1000,
     seed: int = 0,
     classes: Sequence[str] = (),
+    only: Collection[str] | None = None,
 ) -> dict[str, Estimate]:
-    """Every metric with a bootstrap interval of the rows, in the order of `LABEL_METRICS`.
+    """Every metric (those in `only`) with a bootstrap interval of the rows, in the order of `LABEL_METRICS`.
 
     What ranks the rows for each label takes fewer samples; the method says over how many labels an average is, where
     these are not all of them.
     """
-    values = scorer.values(weight)
+    values = scorer.values(weight, only)
     ranked = {name for name in values if name.startswith(RANKED)}
     costs = {True: 2.0 * scorer.classes, False: max(1.0, scorer.classes / 8)}
     found: dict[str, Estimate] = {}
@@ -176,7 +191,7 @@ def label_estimates(
         if name not in found:
             method = "no interval from one row"
             found[name] = Estimate(value=value, method=method) if np.isfinite(value) else undefined(_reason(name))
-    return {m.id: found[m.id] for m in LABEL_METRICS}
+    return {m.id: found[m.id] for m in LABEL_METRICS if m.id in found}
 
 
 def _over(scorer: LabelScorer, weight: Floats | None, name: str, classes: Sequence[str]) -> str:

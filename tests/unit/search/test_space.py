@@ -113,5 +113,5 @@ def test_a_parameter_that_never_has_a_meaning_is_refused():
     with pytest.raises(ConfigError, match=r"train\.momentum has none in this space: it is there only if"):
         space(only, MOMENTUM).check()
     # What a range may hold between the points of its grid is not known from these.
-    between = MOMENTUM.model_copy(update={"conditions": ("train.lr == 0.005",)})
+    between = Parameter(name="m", key="train.momentum", low=0.5, high=0.99, conditions=("train.lr == 0.005",))
     space(LR, between).check()

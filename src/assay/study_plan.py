@@ -138,6 +138,9 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     listed, derived = _space(search, found, config)
     space = derived.space
     folds = search.folds or folds_for(found.rows, schema)
+    if folds > found.rows:
+        raise ConfigError("--folds must leave each fold a row", f"{folds:,} are asked of {found.rows:,} rows",
+                          "Give --folds 5, or leave it out.")  # fmt: skip
     pruning, goals = pruning_named(search.prune or "none", folds), goals_named(search.goals)
     seconds = _for_trials(budget)
     a_trial = _guess(found, space, folds)

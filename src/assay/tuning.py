@@ -20,6 +20,7 @@ from assay.run import carried_out, fit
 from assay.runs import Run
 from assay.search.answered import sweep
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
+from assay.search.objective import TableObjective
 from assay.search.pareto import goals_named, take
 from assay.search.ray_executor import RayExecutor, check_engine
 from assay.search.settings import OWN
@@ -288,9 +289,10 @@ def _search(
                 file = planned(found, directory, request, search, budget)
             for note in file.notes:
                 watch.note(note)
+            objective = objective_of(found, file, request.config, directory / ANSWERS)  # which may refuse folds
             write_whole(directory, STUDY, file.to_json())
             watch.stage("search")
-            file = _run(directory, request, found, file, budget, watch, stack)
+            file = _run(directory, request, found, objective, file, budget, watch, stack)
     tuned = open_study(directory)
     _write(tuned)
     if tuned.best is None:
@@ -307,10 +309,10 @@ def _search(
 
 
 def _run(
-    directory: Path, request: Request, found: Found, file: StudyFile, budget: Budget, watch: Watch, stack: ExitStack
-) -> StudyFile:
+    directory: Path, request: Request, found: Found, objective: TableObjective, file: StudyFile, budget: Budget,
+    watch: Watch, stack: ExitStack,
+) -> StudyFile:  # fmt: skip
     """Try settings until an end is reached, and note which."""
-    objective = objective_of(found, file, request.config, directory / ANSWERS)
     proposer = file.proposer(tuple(OWN))
     executor: Executor = LocalExecutor(objective)
     if file.engine == "ray":

@@ -208,6 +208,7 @@ def test_a_frame_is_given_again(table, tmp_path):
         (["--objective", "score,size", "--ensemble"], "an ensemble is for the score alone"),
         (["--objective", "score,size", "--sampler", "cmaes", "--over", "train.lr,train.weight_decay"],
          "searches for one thing"),
+        (["--folds", "9999"], "--folds must leave each fold a row"),
         (["--pick", "3"], "can be picked when there are trials"),
         (["--engine", "spark"], "an engine must be local or ray"),
         (["--engine", "ray", "--prune", "asha"], "judges them far away"),

@@ -70,6 +70,8 @@ def asked_in(file: YamlFile) -> tuple[list[Asked], list[tuple[str, str]]]:
             "one of them is not",
             "Example: constraints: ['model.width * model.layers <= 1024']",
         )
+    if not parameters and not rules:
+        raise ConfigError(f"the parameters of {file.path.name} must name options to search", "there are none", _EXAMPLE)
     found = [_from_file(key, said, file) for key, said in parameters.items()]
     return found, [(str(rule), f"a constraint in {file.place('constraints')}") for rule in rules]
 

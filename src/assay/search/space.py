@@ -202,6 +202,26 @@ class Space(Record):
                 f"none of its grid does: {'; '.join(self.constraints)}",
                 "Widen a range or loosen a constraint.",
             )
+        self._check_conditions()
+
+    def _check_conditions(self) -> None:
+        """Refuse a parameter that has no meaning in any setting, where conditions speak of choices alone."""
+        ranges = {each.key for each in self.parameters if not each.is_finite}
+        waiting = {
+            each.name: each for each in self.parameters
+            if each.conditions and not any(name in ranges for rule in each.expressions for name in rule.names)
+        }  # fmt: skip
+        for at, setting in enumerate(self.grid()):
+            if not waiting or at == MOST_POINTS:
+                return
+            for name in self.by_name(setting):
+                waiting.pop(name, None)
+        for each in waiting.values():
+            raise ConfigError(
+                "each parameter must have a meaning in some setting",
+                f"{each.name} has none in this space: it is there only if {' and '.join(each.conditions)}",
+                "Widen what the condition speaks of, or leave the parameter out.",
+            )
 
 
 def same(setting: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

@@ -239,7 +239,7 @@ def open_storage(url: str | None, directory: Path, *, mend: bool) -> BaseStorage
         needs = "Install its driver with: pip install 'psycopg[binary]', and write postgresql+psycopg:// in the URL."
         raise ConfigError(
             "the database of a study must be reachable",
-            f"{_bare(url)!r} is not: {str(error).splitlines()[0]}",
+            f"{_bare(url)!r} is not: {str(error).splitlines()[0].rstrip('.')}",
             needs if isinstance(error.__cause__ or error, ImportError) else "Check the URL, and that the server runs.",
         ) from None
     return database

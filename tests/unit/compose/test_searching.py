@@ -173,6 +173,7 @@ constraints:
     ("text", "said"),
     [
         ("[1]", "must hold `parameters:`"),
+        ("parameters: {}", "must name options to search, but there are none"),
         ("parametres: {}", "line 1 of space.yaml has 'parametres'"),
         ("parameters: [train.lr]", "must be a mapping"),
         ("parameters: {train.lr: {low: 0.1}}", "must have low and high, or choices"),

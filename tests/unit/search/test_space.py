@@ -105,3 +105,13 @@ def test_a_logarithmic_step_is_a_factor():
     points = LR.points()
     steps = [math.log(b / a) for a, b in pairwise(points)]
     assert steps == pytest.approx([steps[0]] * 4, rel=1e-9)
+
+
+def test_a_parameter_that_never_has_a_meaning_is_refused():
+    space(WORD, MOMENTUM).check()
+    only = WORD.model_copy(update={"choices": ("adamw", "adam")})
+    with pytest.raises(ConfigError, match=r"train\.momentum has none in this space: it is there only if"):
+        space(only, MOMENTUM).check()
+    # What a range may hold between the points of its grid is not known from these.
+    between = Parameter(name="m", key="train.momentum", low=0.5, high=0.99, conditions=("train.lr == 0.005",))
+    space(LR, between).check()

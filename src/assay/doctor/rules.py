@@ -210,7 +210,7 @@ _ALL = (
     _rule("run.rate-high", _DURING, _W, "The learning rate is too high.", "loss that a tenth of it would save, as a "
           "share of the first", 0.08, _COCKPIT + "; Smith (WACV 2017)", "Divide the learning rate by 3 to 10, or warm "
           "up.", "two short trainings"),
-    _rule("run.rate-low", _DURING, _W, "The learning rate is too low.", "fall of the loss as a share of that at ten "
+    _rule("run.rate-low", _DURING, _N, "The learning rate is too low.", "fall of the loss as a share of that at ten "
           "times the rate", 0.15, _COCKPIT + "; Smith (WACV 2017)", "Multiply the learning rate by 3 to 10; "
           "`assay lr-find` does so for tables.", "two short trainings", below=True),
     _rule("run.spikes", _DURING, _W, "The gradient jumps.", "largest jump, in medians of the last 100", 100.0,

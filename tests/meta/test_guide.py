@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay import errors
 from assay.data.columns import MISSING_SPELLINGS, NUMERIC_MISSING_SPELLINGS
-from assay.data.read import _ENDINGS
+from assay.data.containers import ENDINGS
 from assay.data.schema import FEATURE_KINDS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
@@ -22,7 +22,7 @@ def test_the_missing_spellings_are_those_of_the_code():
 def test_every_ending_that_is_read_is_listed():
     section = (GUIDE / "data.md").read_text(encoding="utf-8").partition("## Kinds")[0]
     rows = "".join(line.partition(" | ")[0] for line in section.splitlines() if line.startswith("| `."))
-    assert set(re.findall(r"`(\.\w+)`", rows)) == set(_ENDINGS) - {""}
+    assert set(re.findall(r"`(\.\w+)`", rows)) == set(ENDINGS) - {""}
 
 
 def test_every_kind_a_network_takes_is_explained():

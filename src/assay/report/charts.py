@@ -32,6 +32,7 @@ from assay.report.words import counted, fixed, short, visible
 
 HEIGHT = 300
 _MOST_POINTS = 240
+_FEW_DOTS = 60  # up to which they are drawn larger
 _MARK_LINE = 14  # height of the word of a mark, in px
 
 
@@ -314,7 +315,8 @@ def scatter_chart(
         body.append(line_from(plot.px(wide[0]), plot.py(wide[0]), plot.px(wide[1]), plot.py(wide[1]), "chance"))
     if level and high[0] <= 0 <= high[1]:
         body.append(line_from(plot.left, plot.py(0), plot.right, plot.py(0), "chance"))
-    dots = "".join(f'<circle cx="{plot.px(a):.1f}" cy="{plot.py(b):.1f}" r="2.2"/>' for a, b in known)
+    radius = 2.2 if len(known) > _FEW_DOTS else 3.5
+    dots = "".join(f'<circle cx="{plot.px(a):.1f}" cy="{plot.py(b):.1f}" r="{radius}"/>' for a, b in known)
     over = [_path(each, plot) + _alone(each, plot) for each in lines]
     return drawing(label, WIDTH, 340, [*body, f'<g class="cloud">{dots}</g>', *over], told=_plot_told(plot, x, y))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from assay.report.ticks import Axis, labels_on, tick_labels, ticks
+from assay.report.ticks import Axis, labels_on, tick_labels, ticks, whole_ticks
 from assay.report.words import short, visible
 
 WIDTH = 460
@@ -104,7 +104,7 @@ def axes(plot: Plot, x: Axis, y: Axis, height: float) -> list[str]:
         at = plot.py(value)
         parts.append(line_from(plot.left, at, plot.right, at, "grid"))
         parts.append(words_at(plot.left - 6, at + 4, text, "axis", "end"))
-    columns = [value for value in fitting_ticks(plot) if not (x.whole or x.powers) or value == round(value)]
+    columns = whole_ticks(x, *plot.x, fitting_ticks(plot))
     for value, text in zip(columns, labels_on(x, columns), strict=True):
         parts.append(line_from(plot.px(value), plot.bottom, plot.px(value), plot.bottom + 4, "rule"))
         parts.append(words_at(plot.px(value), plot.bottom + 17, text, "axis", "middle"))

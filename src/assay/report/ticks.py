@@ -15,7 +15,8 @@ Number = float | None
 class Axis:
     """A named axis; without `low` and `high` it spans the values. A `whole` one counts: no ticks between integers.
 
-    Of an axis of `powers` the values are exponents: its ticks are whole ones, labelled as powers of ten.
+    Of an axis of `powers` the values are exponents: its ticks are whole ones, labelled as powers of ten, or where it
+    spans too little 1, 2 and 5 times such.
     """
 
     label: str
@@ -47,9 +48,25 @@ def tick_labels(values: Sequence[float]) -> tuple[str, ...]:
     return tuple(fixed(value, places) for value in values)
 
 
+def whole_ticks(axis: Axis, low: float, high: float, values: Sequence[float]) -> tuple[float, ...]:
+    """What of `values` an axis in [low, high] can have; the ticks within a power of ten where it spans hardly one."""
+    if not (axis.whole or axis.powers):
+        return tuple(values)
+    whole = tuple(value for value in values if value == round(value))
+    if not axis.powers or len(whole) > 1:
+        return whole
+    powers = range(math.floor(low), math.floor(high) + 1)
+    within = (power + math.log10(step) for power in powers for step in (1, 2, 5))
+    return tuple(value for value in within if low <= value <= high)
+
+
 def labels_on(axis: Axis, values: Sequence[float]) -> tuple[str, ...]:
     """The values as the ticks of an axis are labelled."""
-    return tuple(power_of_ten(round(value)) for value in values) if axis.powers else tick_labels(values)
+    if not axis.powers:
+        return tick_labels(values)
+    if all(value == round(value) for value in values):
+        return tuple(power_of_ten(round(value)) for value in values)
+    return tuple(number(10.0**value, 1) for value in values)
 
 
 def _places(value: float) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.report.ticks import Axis, finite, span, tick_labels, ticks
+from assay.report.ticks import Axis, finite, labels_on, span, tick_labels, ticks, whole_ticks
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,17 @@ def test_span_has_a_margin_keeps_given_ends_and_is_never_empty():
 
 def test_finite_leaves_out_what_is_not_a_number():
     assert finite([1, None, math.nan, math.inf, 2.5]) == [1.0, 2.5]
+
+
+def test_an_axis_of_powers_has_ticks_within_one_where_it_spans_hardly_one():
+    axis = Axis("rate", powers=True)
+    wide = whole_ticks(axis, -3.2, -0.8, ticks(-3.2, -0.8, 6))
+    assert (wide, labels_on(axis, wide)) == ((-3.0, -2.0, -1.0), ("10⁻³", "10⁻²", "10⁻¹"))
+    narrow = whole_ticks(axis, math.log10(0.06), math.log10(0.6), ticks(math.log10(0.06), math.log10(0.6), 6))
+    assert labels_on(axis, narrow) == ("0.1", "0.2", "0.5")
+    assert [10**value for value in narrow] == pytest.approx([0.1, 0.2, 0.5])
+
+
+def test_an_axis_that_counts_has_whole_ticks():
+    assert whole_ticks(Axis("epoch", whole=True), 0.0, 2.0, (0.0, 0.5, 1.0, 1.5, 2.0)) == (0.0, 1.0, 2.0)
+    assert whole_ticks(Axis("loss"), 0.0, 1.0, (0.0, 0.5, 1.0)) == (0.0, 0.5, 1.0)

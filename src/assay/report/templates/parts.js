@@ -80,8 +80,10 @@ function drawAxes(group, plot) {
     line(plot.left, y, plot.right, y, "grid");
     text(plot.left - 6, y + 4, "end", "axis", label);
   });
-  const columns = fittingTicks(plot).filter((value) => !(plot.whole || plot.powers) || value === Math.round(value));
-  const labels = plot.powers ? columns.map(raised) : tickLabels(columns);
+  const columns = wholeTicks(plot, fittingTicks(plot));
+  const isWhole = columns.every((value) => value === Math.round(value));
+  const ofPowers = () => columns.map((value) => (isWhole ? raised(value) : short(10 ** value, 1)));
+  const labels = plot.powers ? ofPowers() : tickLabels(columns);
   labels.forEach((label, at) => {
     const x = across(plot, columns[at]);
     line(x, plot.bottom, x, plot.bottom + 4, "rule");
@@ -91,6 +93,19 @@ function drawAxes(group, plot) {
   text((plot.left + plot.right) / 2, plot.bottom + 34, "middle", "name", plot.names[0]);
   const middle = (plot.top + plot.bottom) / 2;
   text(12, middle, "middle", "name", plot.names[1], { transform: `rotate(-90 12 ${middle})` });
+}
+
+// What of the values an axis can have; the ticks within a power of ten where it spans hardly one.
+function wholeTicks(plot, values) {
+  if (!plot.whole && !plot.powers) return values;
+  const whole = values.filter((value) => value === Math.round(value));
+  if (!plot.powers || whole.length > 1) return whole;
+  const [low, high] = plot.x;
+  const within = [];
+  for (let power = Math.floor(low); power <= Math.floor(high); power += 1) {
+    within.push(...[1, 2, 5].map((step) => power + Math.log10(step)));
+  }
+  return within.filter((value) => value >= low && value <= high);
 }
 
 function fittingTicks(plot) {

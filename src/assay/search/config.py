@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from assay.models.config import Family
 from assay.records import Record
@@ -74,3 +74,8 @@ class EnsembleConfig(Record):
         description="Let a ridge regression of the window answer a forecast unless networks gain over it clearly on "
         "validation.",
     )
+
+    @field_validator("backbone_weights", mode="after")
+    @classmethod
+    def _none_is_no_file(cls, value: str | None) -> str | None:
+        return None if value is not None and value.casefold() == "none" else value

@@ -33,6 +33,7 @@ from assay.search.space import Setting, Space
 from assay.search.store import Store, Tried, open_storage
 from assay.search.study import TOLD, End
 from assay.search.trial import Goal
+from assay.workspace import missing_parents, remove_with_parents
 
 STUDIES = Path("studies")
 STUDY, TRIALS, PAGE, ANSWERS, RUN = "study.json", "trials.parquet", "report.html", "answers", "run"
@@ -252,14 +253,13 @@ def begun(out: Path | None, name: str) -> Iterator[tuple[Path, list[str]]]:
             f"Go on with `assay tune --resume {out}`, or name another." if is_study(out) else "Name another with --out."
         )
         raise ConfigError("the directory of a study must not exist yet", f"{str(out)!r} is already there", do)
+    made = missing_parents(out)
     try:
         with locked(out) as notes:
             yield out, notes
     finally:
         if out.is_dir() and not is_study(out):
-            for path in sorted(out.rglob("*"), reverse=True):
-                path.rmdir() if path.is_dir() else path.unlink()
-            out.rmdir()
+            remove_with_parents(out, made)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def staged(final: Path) -> Iterator[Path]:
         ConfigError: the directory exists already, or cannot be made.
     """
     _refuse_taken(final)
-    made = _missing_parents(final)
+    made = missing_parents(final)
     staging = final.with_name(f".{final.name}.partial-{os.getpid()}")
     try:
         try:
@@ -74,7 +74,7 @@ def staged(final: Path) -> Iterator[Path]:
         yield staging
         _take_name(staging, final)
     except BaseException:
-        _remove(staging, made)
+        remove_with_parents(staging, made)
         raise
 
 
@@ -238,7 +238,7 @@ def _unfinished_before(name: str) -> list[str]:
     return [f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} unfinished: {how_to_resume(Path(there[-1]))}"]
 
 
-def _missing_parents(path: Path) -> list[Path]:
+def missing_parents(path: Path) -> list[Path]:
     """The directories above `path` that do not exist yet, the innermost first."""
     return [parent for parent in path.parents if not parent.exists()]
 
@@ -252,13 +252,13 @@ def _claimed(out: Path | None, name: str) -> tuple[Path, list[Path]]:
     while True:
         final = next_run(name) if out is None else out
         _refuse_taken(final)
-        made = _missing_parents(final)
+        made = missing_parents(final)
         try:
             partial_of(final).mkdir(parents=True, exist_ok=out is not None)
         except OSError as error:
             if out is None and isinstance(error, FileExistsError) and partial_of(final).is_dir():
                 continue  # another run took the number meanwhile
-            _remove(partial_of(final), made)
+            remove_with_parents(partial_of(final), made)
             raise _not_writable(final, error) from None
         return final, made
 
@@ -313,7 +313,7 @@ def _held(workspace: Workspace, made: list[Path]) -> Iterator[Workspace]:
             if not isinstance(error, CheckpointError):  # there is nothing whole to go on from
                 error.add_note(f"What was trained is kept: {how_to_resume(final)}.")
         else:
-            _remove(directory, made)
+            remove_with_parents(directory, made)
         raise
 
 
@@ -332,7 +332,8 @@ def _forget(final: Path) -> None:
             (final / name).unlink()
 
 
-def _remove(directory: Path, made: list[Path]) -> None:
+def remove_with_parents(directory: Path, made: list[Path]) -> None:
+    """Remove a directory, and those above it that were made for it and are empty."""
     shutil.rmtree(directory, ignore_errors=True)
     for parent in made:
         with suppress(OSError):  # not made, or another run uses it

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+
+from assay._imports import require
 
 Floats = NDArray[np.floating]
 Doubles = NDArray[np.float64]
@@ -144,7 +145,8 @@ def fit_scale(decisions: Floats, codes: NDArray[np.integer], weights: Floats | N
         chances = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
         return float(-weight @ (targets * chances).sum(axis=1))
 
-    return float(np.exp(minimize_scalar(loss, bounds=_SCALES, method="bounded", options={"xatol": 1e-6}).x))
+    optimize = require("scipy.optimize", "a ridge")
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=_SCALES, method="bounded", options={"xatol": 1e-6}).x))
 
 
 def fit_sigmoids(

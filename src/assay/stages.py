@@ -304,13 +304,14 @@ def settle(job: Job, ready: Ready, trained: Trained) -> Calibrated:
     split, schema, config, ledger = ready.split, ready.schema, ready.config.evaluate, job.ledger
     model = calibrate(trained.model, split.valid, config, schema, ledger)
     doubted = find_label_errors(model, split, schema, ledger)
+    for_curves = trained.budget.holding(-curve_seconds(ready.config, job.budget))
     curve = learning_curve(
         ready.encoder, split, schema, config, is_own=ready.own is not None,
-        budget=trained.budget.holding(-curve_seconds(ready.config, job.budget)), seed=job.seed, ledger=ledger,
+        budget=for_curves, seed=job.seed, ledger=ledger,
     )  # fmt: skip
     capacity = capacity_curve(
         ready.encoder, split, schema, config, is_own=ready.own is not None,
-        budget=trained.budget.holding(-curve_seconds(ready.config, job.budget)), seed=job.seed, ledger=ledger,
+        budget=for_curves, seed=job.seed, ledger=ledger,
     )  # fmt: skip
     without = trained.without
     twin = None if without is None else calibrate(without, split.valid, config, schema, Ledger())

@@ -6,12 +6,16 @@ from assay.errors import ConfigError
 from assay.studies import begun
 
 
+def refused(directory):
+    (directory / "answers").mkdir()
+    (directory / "answers" / "0.npy").write_bytes(b"0")
+    raise ConfigError("no", "no", "no")
+
+
 def test_a_study_that_is_refused_takes_its_new_parents_with_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="no"), begun(None, "data") as (directory, _):
-        (directory / "answers").mkdir()
-        (directory / "answers" / "0.npy").write_bytes(b"0")
-        raise ConfigError("no", "no", "no")
+        refused(directory)
     assert list(tmp_path.iterdir()) == []
 
 

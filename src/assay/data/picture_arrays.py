@@ -43,6 +43,8 @@ _IDX_TYPES: Final = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">
 #: Whole numbers that are taken for classes, if there are no more of them; and numbers that are looked at in one go.
 _CLASSES, _AT_ONCE = 20, 1 << 24
 _CHANNELS = (1, 3, 4)
+#: What NumPy raises on a file that is damaged, or that holds pickles.
+_DAMAGED: Final = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401  # an array, or an archive of th
         if isinstance(found, np.ndarray) is not single:
             raise ValueError(f"its bytes are those of a {'.npz' if single else '.npy'} file")
         return found
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{path.name} must be a whole file of NumPy arrays of numbers",
             f"it cannot be read ({error})",
@@ -250,7 +252,7 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401  # an array, or an archive of th
 def _member(archive: Any, key: str, name: str) -> np.ndarray:  # noqa: ANN401  # NumPy's NpzFile
     try:
         return np.asarray(archive[key])
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"the array {key!r} of {name} must be whole and of numbers",
             f"it cannot be read ({error})",

@@ -125,9 +125,9 @@ def plan(
         return _plan_series(rows, steps, schema, model, train, ensemble, seconds)
     if reads_words(model, ensemble):
         return _plan_words(rows, schema, model, train, ensemble)
-    hears_little = not has_encoder and all(column.kind is Kind.TEXT for column in schema.features)
+    hears_little = not has_encoder and is_text(schema)
     names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
-    twice = _is_mixed(schema) and not hears_little and "reads_texts" not in model.model_fields_set
+    twice = _has_texts(schema) and not is_text(schema) and "reads_texts" not in model.model_fields_set
     twice = twice and asked(model, ensemble) is None
     shares = {name: _SHARES.get(name, 1.0) for name in names}
     if "mlp" in shares and schema.task is not Task.BINARY:
@@ -154,9 +154,13 @@ def plan(
     return Plan(tuple(jobs), folds, reason, why)
 
 
-def _is_mixed(schema: Schema) -> bool:
-    """Whether rows have texts and something else."""
-    return {column.kind is Kind.TEXT for column in schema.features} == {True, False}
+def is_text(schema: Schema) -> bool:
+    """Whether rows are texts alone."""
+    return all(column.kind is Kind.TEXT for column in schema.features)
+
+
+def _has_texts(schema: Schema) -> bool:
+    return any(column.kind is Kind.TEXT for column in schema.features)
 
 
 def _without_texts(job: Job) -> Job:
@@ -169,8 +173,7 @@ def _without_texts(job: Job) -> Job:
 
 def suits_words(words: float, schema: Schema, seconds: float) -> bool:
     """Whether rows are texts alone and there is the time for enough passes over so many words, of all folds."""
-    is_text = all(column.kind is Kind.TEXT for column in schema.features)
-    return is_text and words * _A_WORD * _PASSES_OF_TEXTS <= _SHARE_OF_TEXTS * seconds
+    return is_text(schema) and words * _A_WORD * _PASSES_OF_TEXTS <= _SHARE_OF_TEXTS * seconds
 
 
 def _plan_pictures(rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig) -> Plan:
@@ -319,8 +322,7 @@ def _useless_of_rows(name: str, model: ModelConfig, train: TrainConfig, schema: 
     of_pictures = model.augment not in ("auto", "none", *AUGMENT_SERIES)
     found = {
         "model.augment": (name in PICTURES and model.augment in AUGMENT_SERIES) or (name in SERIES and of_pictures),
-        "model.reads_texts": "reads_texts" in model.model_fields_set
-        and all(column.kind is not Kind.TEXT for column in schema.features),
+        "model.reads_texts": "reads_texts" in model.model_fields_set and not _has_texts(schema),
         "train.pictures": name not in PICTURES and bool(train.pictures.model_fields_set),
         "train.series": name not in SERIES and bool(train.series.model_fields_set),
         "train.cutmix": name not in PICTURES and train.cutmix > 0.0,

@@ -28,7 +28,7 @@ from assay.models.text_tuned import SplitEncoder
 from assay.models.weights import MINILM, OpenedText, open_text_encoder, packaged_text_encoder
 from assay.search.asked import reads_only_words, reads_words
 from assay.search.config import EnsembleConfig
-from assay.search.plan import suits_words
+from assay.search.plan import is_text, suits_words
 from assay.train.budget import Budget
 from assay.train.device import free_cores
 
@@ -235,7 +235,7 @@ def _encoder(
         )
     frozen = _frozen(opened, opened.encoder, config)
     pace = _pace(frozen, train, names)
-    share = _SHARE_ALONE if all(column.kind is Kind.TEXT for column in schema.features) else _SHARE
+    share = _SHARE_ALONE if is_text(schema) else _SHARE
     frozen.most = config.text_windows or _windows(pace, rows, config.text_window, share * budget.left)
     a_row = pace.seconds(frozen.most * config.text_window)
     seconds = rows * a_row
@@ -272,7 +272,7 @@ def _folds_pay(train: int, schema: Schema) -> str:
     """Why networks of folds on an encoder as it is are worth more than one that is trained further, or nothing."""
     if train < _FEW:
         return f"{train:,} training rows are few for that, and folds are worth more"
-    if train < _MANY and any(column.kind is not Kind.TEXT for column in schema.features):
+    if train < _MANY and not is_text(schema):
         return "rows have other columns, for which folds are worth more"
     return ""
 

@@ -1,7 +1,7 @@
 """AutoGluon on one table, in a process and an environment of its own; prints a line of JSON.
 
-Run by `autogluon.py`. `fit` trains within a limit and writes what is needed to answer; `answer` opens that in a fresh
-process, answers the test rows and times it. It imports nothing of assay. AutoGluon reads the tables as its own
+Run by `beside_autogluon.py`. `fit` trains within a limit and writes what is needed to answer; `answer` opens that in a
+fresh process, answers the test rows and times it. It imports nothing of assay. AutoGluon reads the tables as its own
 documentation has it, by `TabularDataset`, with its own choice of types.
 """
 

@@ -159,7 +159,9 @@ def main() -> None:
     made.add_argument("--seconds", type=int, default=300, help="limit of each fit (default: 300)")
     made.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME", help="these tables alone")
     made.add_argument("--autogluon-python", type=Path, metavar="PATH", help="interpreter that has AutoGluon")
-    made.add_argument("--resume", type=Path, default=HERE / "autogluon.jsonl", metavar="FILE", help="a line a fit")
+    made.add_argument(
+        "--resume", type=Path, default=HERE / "beside_autogluon.jsonl", metavar="FILE", help="a line a fit"
+    )
     chosen = made.parse_args()
     heading("Beside AutoGluon", small=chosen.small)
     by_name = {data.name: data for data in ALL}

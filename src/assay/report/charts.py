@@ -226,8 +226,10 @@ def interval_chart(
     if not any(finite((row.value,)) for row in rows):
         return empty(label, width)
     far = _far(rows)
-    shown = [v for row in rows if row is not far for v in (row.value, row.low, row.high)]
-    low, high = span([*shown, rule], axis, 0.08)
+    low, high = _reach(rows, far, rule, axis)
+    if far is not None and low <= (far.value or 0.0) <= high:  # the intervals of the others reach as far
+        far = None
+        low, high = _reach(rows, far, rule, axis)
     names = [short(row.label, letters) for row in rows]
     values = _aligned([row.value for row in rows])
     left, right = 14 + max(map(len, names)) * 7.0, width - 20 - max(map(len, values)) * 7.0
@@ -246,6 +248,12 @@ def interval_chart(
         body += [words_at(0, middle + 4, name, strong), _dot(row, plot, middle, row is far)]
         body.append(words_at(width, middle + 4, text, strong, "end"))
     return drawing(label, width, plot.bottom + 42, body)
+
+
+def _reach(rows: Sequence[Dot], far: Dot | None, rule: float | None, axis: Axis) -> tuple[float, float]:
+    """The ends of an axis that shows every row but the one far away."""
+    shown = [v for row in rows if row is not far for v in (row.value, row.low, row.high)]
+    return span([*shown, rule], axis, 0.08)
 
 
 def _aligned(values: Sequence[Number]) -> list[str]:

@@ -79,7 +79,8 @@ def _difference(at: tuple[float, float, float], value: float, first: str, second
     """A cell at (x, y, side); a small one tells its number when pointed at."""
     x, y, side = at
     place = f'x="{x:.1f}" y="{y:.1f}" width="{side - 2:.1f}" height="{side - 2:.1f}" rx="2"'
-    strength = 0.9 * math.sqrt(min(abs(value), 1.0))  # the root lets small differences show
+    # As in a confusion matrix: the number stays readable, and the root lets small differences show.
+    strength = 0.55 * math.sqrt(min(abs(value), 1.0))
     box = f'<rect {place} class="cell"/><rect {place} class="{"more" if value > 0 else "less"}" '
     box += f'fill-opacity="{strength:.3f}"/>'
     if side >= 34:

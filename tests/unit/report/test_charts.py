@@ -154,6 +154,8 @@ def test_one_far_value_becomes_an_arrow_and_keeps_its_number():
     assert "0.5000" in shown
     near = [Dot("net", 0.7, kind="network"), Dot("majority", 0.5), Dot("trees", 0.9)]
     assert "far off the scale" not in texts(interval_chart("l", near, Axis("AUROC")))
+    ranks = [Dot("a", 1.5, 1.0, 2.0, "network"), Dot("b", 1.5, 1.0, 2.0), Dot("c", 3.0, 3.0, 3.0)]
+    assert "far off the scale" not in texts(interval_chart("l", ranks, Axis("mean rank", low=1.0, high=3.0)))
 
 
 def test_a_row_without_a_value_says_so():

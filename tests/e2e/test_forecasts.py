@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import assay
+from assay.cli import main
 from assay.errors import ConfigError, DataError
 from assay.runs import evaluate
 
@@ -192,17 +193,61 @@ def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
     assert run.bundle.verify() <= 1e-5
 
 
-def test_where_more_than_a_line_is_true_networks_are_taken(tmp_path):
-    run = fitted(pushed(), tmp_path / "run", "data.known=pushed")
-    report = run.report()
+@pytest.fixture(scope="module")
+def curved(tmp_path_factory):
+    return fitted(pushed(), tmp_path_factory.mktemp("curved") / "run", "data.known=pushed")
+
+
+def test_where_more_than_a_line_is_true_networks_are_taken(curved):
+    report = curved.report()
     (part,) = [part for part in report.training.parts if part.name == "dlinear"]
     assert part.share > 0.7
-    verdict = verdicts(run)["search.forecast-ridge"]
+    verdict = verdicts(curved)["search.forecast-ridge"]
     assert verdict.outcome == "applied"
     assert verdict.value > 0.3
     assert "standard error" in verdict.reason
     network, linear = (values(model)["mae"] for model in report.scores)
     assert network < 0.7 * linear
+
+
+def test_a_network_is_told_apart_from_what_is_simpler_over_origins(curved):
+    report = curved.report()
+    (against,) = report.comparisons
+    assert (against.against, against.verdict) == ("linear model", "better")
+    assert against.test == "Diebold-Mariano (HLN) of 47 origins, lag 3"
+    assert against.difference.low > 0.0
+    assert "beats every baseline" in report.advice
+    assert against.test in verdicts(curved)["evaluate.paired-test"].reason
+
+
+def test_windows_that_are_no_two_stretches_tell_nothing_apart(airline):
+    report = airline.report()
+    assert {each.verdict for each in report.comparisons} == {"not distinguishable"}
+    assert report.advice.startswith("13 test windows are too few to tell the network from what is simpler")
+    assert verdicts(airline)["evaluate.paired-test"].outcome == "warned"
+
+
+def test_runs_are_compared_on_the_windows_that_both_forecast(curved, airline, tmp_path, capsys):
+    """Without the column that decides, and from more steps before: other windows, but the same steps are forecast."""
+    other = fitted(pushed(), tmp_path / "run", "data.window=16", "train.epochs=1")
+    names = [str(other.directory), str(curved.directory)]
+    assert curved.report().split.sealed_sha256 != other.report().split.sealed_sha256
+    page = tmp_path / "compared.html"
+    assert main(["compare", *names, "--html", str(page), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["same_test_rows"] is True
+    (family,) = found["families"]
+    assert (family["metric"], family["rows"], family["unit"]) == ("mae", 47, "test window")
+    (pair,) = family["pairs"]
+    assert (pair["first"], pair["second"], pair["verdict"]) == (names[1], names[0], "better")
+    networks = [values(run.report().scores[0])["mae"] for run in (other, curved)]
+    assert pair["difference"]["value"] == pytest.approx(networks[0] - networks[1])
+    assert "better than every other run on 47 test windows" in page.read_text()
+    assert main(["compare", *names]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Diebold-Mariano (HLN) of 47 origins, lag 3; p-values are Holm's over 1 on the same 47 test windows." in told
+    assert main(["compare", names[0], str(airline.directory)]) == 0
+    assert "those of different test windows are not paired" in " ".join(capsys.readouterr().out.split())
 
 
 def test_files_that_follow_one_another(tmp_path):

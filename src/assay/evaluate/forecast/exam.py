@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -18,16 +19,20 @@ from assay.data.windowing import scales_of
 from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of
-from assay.evaluate.compare import advice, comparisons
+from assay.evaluate.compare import advice, comparisons, score_text
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast.baselines import history_of
+from assay.evaluate.forecast.paired import Overlap
 from assay.evaluate.forecast.scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.kept import KeptTest
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
+from assay.evaluate.looks import row_hashes
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import (
     BandCoverage,
+    Comparison,
     Estimate,
     ForecastPicture,
     ForecastReport,
@@ -54,7 +59,7 @@ class Judged:
     """Windows with what judges forecasts of them.
 
     truth: (n, H). history: (n, L). steps: of the origins, (n,). names: of their series. naive, deviation: see
-    `ForecastScorer`.
+    `ForecastScorer`. overlap: which of them share steps.
     """
 
     truth: Floats
@@ -63,6 +68,11 @@ class Judged:
     names: tuple[str, ...]
     naive: Floats
     deviation: Floats
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """Which of the windows share steps."""
+        return Overlap.of(self.steps, self.names, self.truth.shape[1])
 
     @classmethod
     def of(cls, rows: Rows, schema: Schema) -> Judged:
@@ -77,6 +87,20 @@ class Judged:
             names = [name or "" for name in as_category(rows.column(windowing.case)).to_list()]
         naive, deviation = scales_of(names, windowing, history)
         return cls(rows.target, history, steps, tuple(names), naive, deviation)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What came of the exam of forecasts.
+
+    tested: what is kept of the test windows; None without a test part. selection, leaderboard: None where it is not
+    known what the model was chosen from.
+    """
+
+    assessment: Assessment
+    tested: KeptTest | None
+    selection: Selection | None = None
+    leaderboard: Leaderboard | None = None
 
 
 def with_bands(model: Model, valid: Rows, schema: Schema, config: EvaluateConfig) -> Model:
@@ -106,7 +130,7 @@ def sit_forecast(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Assessment, Selection | None, Leaderboard | None]:
+) -> Sitting:
     """Open the seal once, score every model on the windows of the test part, and measure the intervals.
 
     Without a test part the scores are on validation windows, and the ledger says so.
@@ -131,8 +155,9 @@ def sit_forecast(
     measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
+    tested = None if split.test is None else _kept(rows, judged, answers, schema)
     if model.choice is None:
-        return made, None, None
+        return Sitting(made, tested)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
         blocks = Blocks.of(windows.steps, windows.truth.shape[1])
@@ -150,7 +175,14 @@ def sit_forecast(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
-    return made, selection, board
+    return Sitting(made, tested, selection, board)
+
+
+def _kept(rows: Rows, judged: Judged, answers: Floats, schema: Schema) -> KeptTest:
+    """What is kept of the test windows."""
+    return KeptTest(
+        judged.truth, answers, None, row_hashes(rows, schema), judged.overlap.series, steps=judged.steps
+    )  # fmt: skip
 
 
 def assess_forecasts(
@@ -186,14 +218,11 @@ def assess_forecasts(
         ForecastScorer(judged.truth, output.prediction, judged.naive, judged.deviation, blocks) for output in outputs
     ]
     scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
-    tests = [
-        forecast_test(scorers[0], other, confidence=config.confidence, samples=config.bootstrap, seed=seed)
-        for other in scorers[1:]
-    ]
+    tests = [forecast_test(scorers[0], other, judged.overlap, config.confidence) for other in scorers[1:]]
     names = [output.name for output in outputs[1:]]
     compared = comparisons(Task.FORECASTING, names, tests, config.confidence)
     coverage = None if bands is None else _covered(judged, outputs[0].prediction, bands, calibration)
-    _record(ledger, judged, blocks, scores, compared_names=names, coverage=coverage, confidence=config.confidence)
+    _record(ledger, judged, blocks, scores, compared=compared, coverage=coverage, confidence=config.confidence)
     report = ForecastReport(
         origins=blocks.count,
         series=len(set(judged.names)),
@@ -208,13 +237,26 @@ def assess_forecasts(
         scores=scores,
         primary=FORECAST_METRICS[0].id,
         comparisons=compared,
-        advice=advice(scores, compared, len(judged.truth)),
+        advice=_advice(scores, compared, judged),
         confusion=(),
         roc=(),
         precision_recall=(),
         reliability=(),
         residuals=residuals(judged.truth.ravel(), outputs[0].prediction.ravel(), seed),
         forecast=report,
+    )
+
+
+def _advice(scores: Sequence[ModelScores], compared: Sequence[Comparison], judged: Judged) -> str:
+    """Whether the network is worth having, or that so few windows cannot say it."""
+    if judged.overlap.is_enough or not compared:
+        return advice(scores, compared, len(judged.truth), "window")
+    own, *rivals = (score_text(model, compared[0].metric) for model in scores)
+    of_all = ", ".join(f"{value} of the {each.against}" for value, each in zip(rivals, compared, strict=True))
+    return (
+        f"{len(judged.truth):,} test windows are too few to tell the network from what is simpler, for they are no two "
+        f"stretches of {judged.overlap.horizon} steps: {FORECAST_METRICS[0].label} {own} against {of_all}. More steps "
+        "would tell, or more of them in the test (data.split.test)."
     )
 
 
@@ -284,7 +326,7 @@ def _record(
     blocks: Blocks,
     scores: Sequence[ModelScores],
     *,
-    compared_names: Sequence[str],
+    compared: Sequence[Comparison],
     coverage: BandCoverage | None,
     confidence: float,
 ) -> None:
@@ -301,9 +343,11 @@ def _record(
     reason = f"{len(bounded)} of {len(scores[0].scores)} scores have a {confidence:.0%} interval: {method}"
     reason += f"; without: {', '.join(bare)}" if bare else ""
     ledger.record("evaluate.intervals", Outcome.WARNED if bare else Outcome.APPLIED, reason, value=len(bounded))
-    if compared_names:
-        reason = f"paired block bootstrap of the mean absolute error against {', '.join(compared_names)}"
-        ledger.record("evaluate.paired-test", Outcome.APPLIED, reason, value=len(compared_names))
+    if compared:
+        against = f"of the mean absolute error against {', '.join(each.against for each in compared)}"
+        reason = f"{compared[0].test}, {against}"
+        outcome = Outcome.APPLIED if judged.overlap.is_enough else Outcome.WARNED
+        ledger.record("evaluate.paired-test", outcome, reason, value=len(compared))
     else:
         ledger.record("evaluate.paired-test", Outcome.NOT_APPLICABLE, "there is no baseline to compare with")
     reason = "a forecast of values has no probabilities; its intervals are judged by their coverage"

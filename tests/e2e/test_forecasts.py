@@ -220,6 +220,26 @@ def test_a_network_is_told_apart_from_what_is_simpler_over_origins(curved):
     assert against.test in verdicts(curved)["evaluate.paired-test"].reason
 
 
+def test_parts_of_the_steps_are_set_beside_all_others(curved, capsys):
+    found = curved.report().forecast.slices
+    families = {family.name: family.slices for family in found.families}
+    assert set(families) == {"steps ahead", "day of the week", "month", "level before"}
+    assert (found.loss, found.tested_on, found.candidates) == ("absolute error", 4 * 47, 16)
+    assert len(families["day of the week"]) == 7
+    first = families["steps ahead"][0]
+    assert (first.condition, first.rows) == ("step <= 1", 47)
+    assert first.loss == pytest.approx(curved.report().forecast.by_step[0].mae[0], rel=1e-6)
+    assert verdicts(curved)["evaluate.slices"].outcome in ("passed", "warned")
+    page = (curved.directory / "report.html").read_text()
+    assert "Where it is weak" in page
+    assert "By day of the week" in page
+    pushed().write_csv(curved.directory.parent / "new.csv")
+    asked = ["evaluate", str(curved.directory), str(curved.directory.parent / "new.csv"), "--slice"]
+    assert main([*asked, "step > 2 & pushed > 1"]) == 0
+    assert "step > 2 & pushed > 1: " in " ".join(capsys.readouterr().out.split())
+    assert main([*asked, "hour > 2"]) == 2
+
+
 def test_windows_that_are_no_two_stretches_tell_nothing_apart(airline):
     report = airline.report()
     assert {each.verdict for each in report.comparisons} == {"not distinguishable"}

@@ -108,7 +108,7 @@ def evaluate(
 
         take.console().print(f"{line(found.coverage, 'row')}.")
     if found.slices is not None:
-        _print_slices(found.slices)
+        _print_slices(found.slices, "row" if found.forecast is None else "step")
 
 
 def _print_decisions(found: DecisionReport) -> None:
@@ -122,12 +122,12 @@ def _print_decisions(found: DecisionReport) -> None:
         take.console().print(f"The positive class is decided from a probability of {found.threshold:.3g} on.")
 
 
-def _print_slices(found: Slices) -> None:
-    """A sentence for each slice that was named."""
+def _print_slices(found: Slices, row: str) -> None:
+    """A sentence for each slice that was named; `row` is what is in one."""
     from assay.report.slices_page import line
 
     for each in found.named:
-        take.console().print(line(each, found, "row"))
+        take.console().print(line(each, found, row))
 
 
 def _note(text: str) -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.bands import Bands
-from assay.data.columns import as_category
-from assay.data.rows import Rows, times
+from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
-from assay.data.windowing import scales_of
 from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of
@@ -23,8 +20,9 @@ from assay.evaluate.compare import advice, comparisons, score_text
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast.baselines import history_of
-from assay.evaluate.forecast.paired import Overlap
+from assay.evaluate.forecast.judged import Judged
 from assay.evaluate.forecast.scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.forecast.slices import forecast_slices, note_slices, weak_series
 from assay.evaluate.kept import KeptTest
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
 from assay.evaluate.looks import row_hashes
@@ -41,6 +39,7 @@ from assay.evaluate.record import (
     ModelScores,
     Selection,
 )
+from assay.evaluate.slices.named import check_slices
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
@@ -52,41 +51,6 @@ _PICTURES = 4
 _SHOWN = 2
 #: How far the coverage may be from the one asked for before it is warned of.
 _FAR = 0.05
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Windows with what judges forecasts of them.
-
-    truth: (n, H). history: (n, L). steps: of the origins, (n,). names: of their series. naive, deviation: see
-    `ForecastScorer`. overlap: which of them share steps.
-    """
-
-    truth: Floats
-    history: Floats
-    steps: NDArray[np.int64]
-    names: tuple[str, ...]
-    naive: Floats
-    deviation: Floats
-
-    @cached_property
-    def overlap(self) -> Overlap:
-        """Which of the windows share steps."""
-        return Overlap.of(self.steps, self.names, self.truth.shape[1])
-
-    @classmethod
-    def of(cls, rows: Rows, schema: Schema) -> Judged:
-        """What judges forecasts of these windows."""
-        windowing = schema.windowing
-        assert windowing is not None
-        history = np.concatenate([history_of(block, windowing) for block in rows.blocks()])
-        steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
-        if windowing.case is None:
-            names = [""] * len(rows)
-        else:
-            names = [name or "" for name in as_category(rows.column(windowing.case)).to_list()]
-        naive, deviation = scales_of(names, windowing, history)
-        return cls(rows.target, history, steps, tuple(names), naive, deviation)
 
 
 @dataclass(frozen=True)
@@ -156,6 +120,10 @@ def sit_forecast(
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
     tested = None if split.test is None else _kept(rows, judged, answers, schema)
+    made = _with_slices(
+        made, rows, judged, answers, schema, config, doubted=weak_series(valid, _validation_answers(model)),
+        ledger=ledger,
+    )  # fmt: skip
     if model.choice is None:
         return Sitting(made, tested)
 
@@ -176,6 +144,20 @@ def sit_forecast(
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
     return Sitting(made, tested, selection, board)
+
+
+def _with_slices(
+    made: Assessment, rows: Rows, judged: Judged, answers: Floats, schema: Schema, config: EvaluateConfig, *,
+    doubted: Sequence[str], ledger: Ledger,
+) -> Assessment:  # fmt: skip
+    """The assessment with where the forecasts are weak."""
+    found = forecast_slices(
+        rows, judged, answers, schema, check_slices(config.slices, schema), doubted=doubted,
+        confidence=config.confidence,
+    )  # fmt: skip
+    note_slices(found, ledger)
+    assert made.forecast is not None
+    return replace(made, forecast=made.forecast.model_copy(update={"slices": found}))
 
 
 def _kept(rows: Rows, judged: Judged, answers: Floats, schema: Schema) -> KeptTest:
@@ -249,7 +231,7 @@ def assess_forecasts(
 
 def _advice(scores: Sequence[ModelScores], compared: Sequence[Comparison], judged: Judged) -> str:
     """Whether the network is worth having, or that so few windows cannot say it."""
-    if judged.overlap.is_enough or not compared:
+    if judged.overlap.support.is_enough or not compared:
         return advice(scores, compared, len(judged.truth), "window")
     own, *rivals = (score_text(model, compared[0].metric) for model in scores)
     of_all = ", ".join(f"{value} of the {each.against}" for value, each in zip(rivals, compared, strict=True))
@@ -346,7 +328,7 @@ def _record(
     if compared:
         against = f"of the mean absolute error against {', '.join(each.against for each in compared)}"
         reason = f"{compared[0].test}, {against}"
-        outcome = Outcome.APPLIED if judged.overlap.is_enough else Outcome.WARNED
+        outcome = Outcome.APPLIED if judged.overlap.support.is_enough else Outcome.WARNED
         ledger.record("evaluate.paired-test", outcome, reason, value=len(compared))
     else:
         ledger.record("evaluate.paired-test", Outcome.NOT_APPLICABLE, "there is no baseline to compare with")

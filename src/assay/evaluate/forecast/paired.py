@@ -6,8 +6,8 @@ J. of Forecasting 1997): what makes up for few origins, and Student's t. Two mor
 of the paper finds a lead where there is none in 10 to 40 cases of 100 (`docs/decisions/forecasting.md`):
 
 - The variance is the larger of the truncated sum, which may be negative, and the one with Bartlett's weights.
-- t has the degrees of freedom of the stretches of origins that share no step. At a horizon of 1 these are all origins,
-  and the test is that of the paper.
+- t has as many degrees of freedom as there are stretches of origins that share no step, less one. At a horizon of 1
+  these are all origins, and the test is that of the paper.
 
 Several series at one origin are one witness, whatever they have in common (Driscoll & Kraay, Review of Economics and
 Statistics 1998). Of many series the lead must hold over these as well, as the clusters of a robust variance (Cameron &
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,29 @@ from assay.evaluate.estimate import Estimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 #: Stretches of origins that a test over time needs, and those from which on it must agree with a test over series.
 FEWEST_STRETCHES, _TELLING_STRETCHES = 2, 5
 #: Differences below this share of the loss are those of arithmetic in single precision.
 _TIE = 1e-6
+
+
+@dataclass(frozen=True)
+class Support:
+    """What windows are worth as witnesses: stretches of origins that share no step, and series."""
+
+    stretches: int
+    series: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether anything can be tested by them."""
+        return self.stretches >= FEWEST_STRETCHES or self.series >= FEW_CLUSTERS
+
+    def common(self, other: Support) -> Support:
+        """The lesser of both, of a difference between windows and others."""
+        return Support(min(self.stretches, other.stretches), min(self.series, other.series))
 
 
 @dataclass(frozen=True)
@@ -65,19 +84,22 @@ class Overlap:
         return -(-self.horizon // max(apart, 1))
 
     @property
-    def stretches(self) -> int:
-        """Stretches of origins that share no step."""
-        return len(self.origins) // self.reach
-
-    @property
-    def is_enough(self) -> bool:
-        """Whether two forecasts can be told apart by windows like these."""
-        return self.stretches >= FEWEST_STRETCHES or self.clusters >= FEW_CLUSTERS
-
-    @property
     def clusters(self) -> int:
         """Series."""
         return int(self.series.max(initial=-1)) + 1
+
+    @cached_property
+    def support(self) -> Support:
+        """What all windows are worth as witnesses."""
+        return Support(len(self.origins) // self.reach, self.clusters)
+
+    def support_of(self, windows: Bools) -> Support:
+        """What some windows are worth, (n,)."""
+        origins = self.origins[np.unique(self.place[windows])]
+        stretches, at = 0, 0
+        while at < len(origins):
+            stretches, at = stretches + 1, int(np.searchsorted(origins, origins[at] + self.horizon))
+        return Support(min(stretches, self.support.stretches), len(np.unique(self.series[windows])))
 
     def over_time(self, pulls: Floats) -> Floats:
         """What the windows of each origin add up to, (T,)."""
@@ -110,19 +132,19 @@ def lead_test(lead: Floats, overlap: Overlap, confidence: float) -> PairedTest:
     The difference is the mean lead, positive where the first forecast is better; p is two-sided.
     """
     value = float(lead.mean())
-    return pulled_test(value, (lead - value) / len(lead), overlap, confidence)
+    return pulled_test(value, (lead - value) / len(lead), overlap, overlap.support, confidence)
 
 
-def pulled_test(value: float, pulls: Floats, overlap: Overlap, confidence: float) -> PairedTest:
+def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float) -> PairedTest:
     """Whether a value that every window pulls at, such as a difference of two means, is other than 0.
 
     Args:
         value: what is tested.
         pulls: how far each window moves it, (n,), which sum to 0: of a mean, the window's own less it, over n.
-        overlap: of the windows.
+        overlap: of the windows. support: of those that the value is of.
         confidence: of the interval.
     """
-    found = _sureness(pulls, overlap)
+    found = _sureness(pulls, overlap, support)
     if not found:
         why = f"needs {FEWEST_STRETCHES} stretches of origins that share no step, or {FEW_CLUSTERS} series"
         return PairedTest(Estimate(value=value, method=f"not defined: {why}"), 1.0, f"Diebold-Mariano: it {why}")
@@ -142,26 +164,26 @@ def pulled_test(value: float, pulls: Floats, overlap: Overlap, confidence: float
     return PairedTest(estimate, min(p_value, 1.0), name)
 
 
-def _sureness(pulls: Floats, overlap: Overlap) -> list[_Sureness]:
+def _sureness(pulls: Floats, overlap: Overlap, support: Support) -> list[_Sureness]:
     """The errors that a value must exceed: over time, over many series, or over both; none where nothing is known."""
     found = []
-    is_many = overlap.clusters >= FEW_CLUSTERS
-    if overlap.stretches >= (_TELLING_STRETCHES if is_many else FEWEST_STRETCHES):
-        found.append(_over_time(overlap.over_time(pulls), overlap))
+    is_many = support.series >= FEW_CLUSTERS
+    if support.stretches >= (_TELLING_STRETCHES if is_many else FEWEST_STRETCHES):
+        found.append(_over_time(overlap.over_time(pulls), overlap, support))
     if is_many:
         each, count = overlap.over_series(pulls), overlap.clusters
         error = float(np.sqrt((each**2).sum() * count / (count - 1)))
-        found.append(_Sureness(error, count - 1, f"Student's t of {count:,} series"))
+        found.append(_Sureness(error, support.series - 1, f"Student's t of {count:,} series"))
     return found
 
 
-def _over_time(pulls: Floats, overlap: Overlap) -> _Sureness:
+def _over_time(pulls: Floats, overlap: Overlap, support: Support) -> _Sureness:
     """Diebold & Mariano's standard error with the correction for few origins."""
     count, reach = len(pulls), overlap.reach
     few = (count + 1 - 2 * reach + reach * (reach - 1) / count) / count
     error = float(np.sqrt(long_run(pulls, overlap.origins, overlap.horizon) / few))
     told = f"Diebold-Mariano (HLN) of {count:,} origins, lag {reach - 1}"
-    return _Sureness(error, overlap.stretches - 1, told)
+    return _Sureness(error, support.stretches - 1, told)
 
 
 def long_run(pulls: Floats, origins: Ints, horizon: int) -> float:

@@ -61,16 +61,28 @@ def test_a_variance_is_never_negative():
 
 
 def test_stretches_share_no_step():
-    assert (overlap(13, 12).stretches, overlap(24, 12).stretches, overlap(25, 12, apart=5).stretches) == (1, 2, 8)
-    assert overlap(7, 3, apart=10).stretches == 7
-    assert (overlap(1, 3).stretches, overlap(1, 3).reach) == (0, 3)
+    def stretches(*given, **more):
+        return overlap(*given, **more).support.stretches
+
+    assert (stretches(13, 12), stretches(24, 12), stretches(25, 12, apart=5)) == (1, 2, 8)
+    assert (stretches(7, 3, apart=10), stretches(1, 3), overlap(1, 3).reach) == (7, 0, 3)
+
+
+def test_some_windows_are_worth_the_stretches_they_lie_in():
+    windows = overlap(60, 3, series=2)
+    month = np.zeros(120, bool)
+    month[10:16] = True  # six origins of the first series
+    assert (windows.support_of(month).stretches, windows.support_of(month).series) == (2, 1)
+    assert windows.support_of(np.ones(120, bool)) == windows.support
+    assert windows.support_of(~month) == windows.support
+    assert windows.support_of(np.zeros(120, bool)).stretches == 0
 
 
 def test_less_than_two_stretches_tell_nothing():
     found = lead_test(np.full(13, 5.0) + np.arange(13), overlap(13, 12), 0.95)
     assert (found.difference.value, found.difference.low, found.p_value) == (11.0, None, 1.0)
     assert "needs 2 stretches of origins that share no step" in found.test
-    assert not overlap(13, 12).is_enough
+    assert not overlap(13, 12).support.is_enough
 
 
 @pytest.mark.parametrize(("count", "horizon"), [(24, 12), (60, 12), (200, 24), (50, 4)])

@@ -220,6 +220,19 @@ def test_a_network_is_told_apart_from_what_is_simpler_over_origins(curved):
     assert against.test in verdicts(curved)["evaluate.paired-test"].reason
 
 
+def test_the_chance_of_training_is_told_apart_from_that_of_the_windows(curved, airline):
+    found = curved.report().spread
+    (part,) = found.parts
+    assert (found.metric, part.name) == ("mae", "dlinear")
+    assert 0.0 < part.lowest <= part.mean <= part.highest
+    assert 0.0 < found.train_error < found.test_error
+    score = curved.report().scores[0].scores[0].estimate
+    assert found.both.low <= score.low < score.high <= found.both.high
+    assert "Two chances in the score" in (curved.directory / "report.html").read_text()
+    assert "with other test rows" in verdicts(curved)["evaluate.training-spread"].reason
+    assert verdicts(airline)["evaluate.training-spread"].outcome in ("passed", "skipped")
+
+
 def test_parts_of_the_steps_are_set_beside_all_others(curved, capsys):
     found = curved.report().forecast.slices
     families = {family.name: family.slices for family in found.families}

@@ -40,6 +40,8 @@ from assay.evaluate.record import (
     Selection,
 )
 from assay.evaluate.slices.named import check_slices
+from assay.evaluate.spread import spread_on_test
+from assay.evaluate.spread_record import Spread
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
@@ -57,12 +59,14 @@ _FAR = 0.05
 class Sitting:
     """What came of the exam of forecasts.
 
-    tested: what is kept of the test windows; None without a test part. selection, leaderboard: None where it is not
-    known what the model was chosen from.
+    tested: what is kept of the test windows; None without a test part. spread: of the score, by test windows and by
+    training; None where no part has two members. selection, leaderboard: None where it is not known what the model was
+    chosen from.
     """
 
     assessment: Assessment
     tested: KeptTest | None
+    spread: Spread | None
     selection: Selection | None = None
     leaderboard: Leaderboard | None = None
 
@@ -124,8 +128,12 @@ def sit_forecast(
         made, rows, judged, answers, schema, config, doubted=weak_series(valid, _validation_answers(model)),
         ledger=ledger,
     )  # fmt: skip
+    spread = spread_on_test(
+        model, rows, raw, schema, on_test, measure, with_folds=False, confidence=config.confidence, seed=seed,
+        ledger=ledger,
+    )  # fmt: skip
     if model.choice is None:
-        return Sitting(made, tested)
+        return Sitting(made, tested, spread)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
         blocks = Blocks.of(windows.steps, windows.truth.shape[1])
@@ -143,7 +151,7 @@ def sit_forecast(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
-    return Sitting(made, tested, selection, board)
+    return Sitting(made, tested, spread, selection, board)
 
 
 def _with_slices(

@@ -31,8 +31,8 @@ def sentence(report: Report) -> str:
     digits = story.places(report, found.metric)
     row = "rows" if report.forecast is None else "windows"
     told = (
-        f"Other test {row} would move {found.label} by {number(found.test_error, 2)} (standard error), {found.differ} by "
-        f"{number(found.train_error, 2)}."
+        f"Other test {row} would move {found.label} by {number(found.test_error, 2)} (standard error), {found.differ} "
+        f"by {number(found.train_error, 2)}."
     )
     if found.both.low is not None and found.both.value is not None:
         told += (

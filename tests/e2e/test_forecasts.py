@@ -174,9 +174,9 @@ def pushed(steps=500):
     return dated(pushed=push, value=value + push**2)
 
 
-def fitted(frame, out, *more):
+def fitted(frame, out, *more, window=12):
     options = ["evaluate.bootstrap=200", "train.epochs=15", "train.lr=0.01", "ensemble.recipes=[dlinear]",
-               "data.window=12", "evaluate.baselines=linear", *more]  # fmt: skip
+               f"data.window={window}", "evaluate.baselines=linear", *more]  # fmt: skip
     return assay.fit(frame, "value", time="day", horizon=4, out=out, budget="none", overrides=options)
 
 
@@ -195,7 +195,8 @@ def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
 
 @pytest.fixture(scope="module")
 def curved(tmp_path_factory):
-    return fitted(pushed(), tmp_path_factory.mktemp("curved") / "run", "data.known=pushed")
+    out = tmp_path_factory.mktemp("curved") / "run"
+    return fitted(pushed(), out, "data.known=pushed", "model.members=4", "ensemble.bagging=true")
 
 
 def test_where_more_than_a_line_is_true_networks_are_taken(curved):
@@ -261,8 +262,8 @@ def test_windows_that_are_no_two_stretches_tell_nothing_apart(airline):
 
 
 def test_runs_are_compared_on_the_windows_that_both_forecast(curved, airline, tmp_path, capsys):
-    """Without the column that decides, and from more steps before: other windows, but the same steps are forecast."""
-    other = fitted(pushed(), tmp_path / "run", "data.window=16", "train.epochs=1")
+    """One without what is known ahead, and from more steps before: other windows, but the same steps are forecast."""
+    other = fitted(pushed(), tmp_path / "run", window=16)
     names = [str(other.directory), str(curved.directory)]
     assert curved.report().split.sealed_sha256 != other.report().split.sealed_sha256
     page = tmp_path / "compared.html"
@@ -272,10 +273,11 @@ def test_runs_are_compared_on_the_windows_that_both_forecast(curved, airline, tm
     (family,) = found["families"]
     assert (family["metric"], family["rows"], family["unit"]) == ("mae", 47, "test window")
     (pair,) = family["pairs"]
-    assert (pair["first"], pair["second"], pair["verdict"]) == (names[1], names[0], "better")
+    assert (pair["first"], pair["second"], pair["verdict"]) == (names[1], names[0], "not distinguishable")
     networks = [values(run.report().scores[0])["mae"] for run in (other, curved)]
     assert pair["difference"]["value"] == pytest.approx(networks[0] - networks[1])
-    assert "better than every other run on 47 test windows" in page.read_text()
+    assert pair["difference"]["low"] < 0.0 < pair["difference"]["high"]
+    assert "47 test windows cannot tell these 2 runs apart" in page.read_text()
     assert main(["compare", *names]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "Diebold-Mariano (HLN) of 47 origins, lag 3; p-values are Holm's over 1 on the same 47 test windows." in told

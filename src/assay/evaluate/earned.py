@@ -39,8 +39,9 @@ class Effect(Record):
     way: whether networks were trained anew, or kept answers computed anew. without: what was done in its place.
     gain: in `metric`, positive where the practice helped, whichever way the metric goes; None where training without it
         failed, and `reason` says how. p_value: after Holm over all practices that were measured.
-    by_rows: the same gain by a paired bootstrap over the rows, which leaves out how trainings vary.
-    proper: the gain in log loss (classes) or MAE (numbers), as `proper_label` says.
+    by_rows: the same gain by a paired bootstrap over the rows, of forecasts by the Diebold-Mariano test over origins:
+        both leave out how trainings vary.
+    proper: the gain in log loss (classes), MAE (numbers) or RMSE (forecasts), as `proper_label` says.
     seconds: of processor time that the practice costs, on one network and one fold; below zero where it saves some.
         passes: likewise, over the rows.
     pairs: folds, over all seeds; 0 where the rows of validation were the pairs.
@@ -112,7 +113,7 @@ def ablation_of(directory: Path) -> Ablation | None:
 
 @dataclass(frozen=True)
 class Arms:
-    """Answers with and without a practice for the same rows of a fold, probabilities (n, K) or values (n,).
+    """Answers with and without a practice for the same rows of a fold: probabilities (n, K), values (n,) or (n, H).
 
     ratio: rows that judge for each that was learned from. seconds, passes: with and without.
     """

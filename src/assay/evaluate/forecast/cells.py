@@ -118,12 +118,12 @@ def _counted(judged: Judged, windowing: Windowing) -> dict[str, pl.Series]:
 
 def levels(judged: Judged, windowing: Windowing) -> Floats:
     """The mean of the last season before each forecast, (n,), NaN where all of it is missing."""
-    last = judged.history[:, -min(windowing.season, windowing.length) :]
+    last: Floats = judged.history[:, -min(windowing.season, windowing.length) :]
     known = np.isfinite(last)
     count = known.sum(axis=1)
     found = np.divide(np.where(known, last, 0.0).sum(axis=1), count, out=np.full(len(last), np.nan), where=count > 0)
     if windowing.case is None:
-        return found
+        return np.asarray(found, np.float64)
     scales = [
         windowing.scale_of(name) or measured(history, windowing.season)
         for name, history in zip(judged.names, judged.history, strict=True)

@@ -44,10 +44,16 @@ class Judged:
         windowing = schema.windowing
         assert windowing is not None
         history = np.concatenate([history_of(block, windowing) for block in rows.blocks()])
-        steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
-        if windowing.case is None:
-            names = [""] * len(rows)
-        else:
-            names = [name or "" for name in as_category(rows.column(windowing.case)).to_list()]
+        steps, names = origins_of(rows, schema)
         naive, deviation = scales_of(names, windowing, history)
-        return cls(rows.target, history, steps, tuple(names), naive, deviation)
+        return cls(rows.target, history, steps, names, naive, deviation)
+
+
+def origins_of(rows: Rows, schema: Schema) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The steps of the origins of windows, (n,), and the names of their series."""
+    windowing = schema.windowing
+    assert windowing is not None
+    steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
+    if windowing.case is None:
+        return steps, ("",) * len(rows)
+    return steps, tuple(name or "" for name in as_category(rows.column(windowing.case)).to_list())

@@ -21,7 +21,7 @@ from assay.evaluate.compare import PairedTest, holm
 from assay.evaluate.estimate import Estimate
 from assay.evaluate.forecast.cells import HOUR, LEVEL, MONTH, STEP, WEEKDAY, WEEKDAYS, cell_schema, cells_of
 from assay.evaluate.forecast.judged import Judged
-from assay.evaluate.forecast.paired import Overlap, pulled_test
+from assay.evaluate.forecast.paired import Overlap, Support, pulled_test
 from assay.evaluate.inspection_record import STEPS_AHEAD, Slice, SliceFamily, Slices, SliceVerdict
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.slices.conditions import Clause, Condition, rounded, written
@@ -149,7 +149,7 @@ class _Tested:
             return PairedTest(Estimate(value=None, method="not defined: all steps are on one side"), 1.0, "")
         mean, others = float(loss[inside].mean()), float(loss[~inside].mean())
         pulls = np.where(inside, (loss - mean) / within, (others - loss) / rest).sum(axis=1)
-        support = self.overlap.support_of(inside.any(axis=1)).common(self.overlap.support_of((~inside).any(axis=1)))
+        support = self._support(inside).common(self._support(~inside))
         return pulled_test(mean - others, pulls, self.overlap, support, self.confidence)
 
     def _slice(self, condition: Condition, inside: Bools, difference: Estimate, p_value: float | None) -> Slice:
@@ -163,6 +163,9 @@ class _Tested:
             score=self._score(inside), score_rest=_mean(self.missed[~inside]), verdict=verdict,
         )  # fmt: skip
 
+    def _support(self, inside: Bools) -> Support:
+        return self.overlap.support_of(np.asarray(inside.any(axis=1)))
+
     def _score(self, inside: Bools) -> Estimate | None:
         """The mean absolute error of these steps, in units of the target."""
         steps = int(inside.sum())
@@ -170,7 +173,7 @@ class _Tested:
             return None
         value = float(self.missed[inside].mean())
         pulls = np.where(inside, (self.missed - value) / steps, 0.0).sum(axis=1)
-        support = self.overlap.support_of(inside.any(axis=1))
+        support = self._support(inside)
         found = pulled_test(value, pulls, self.overlap, support, self.confidence).difference
         return found if found.low is None else found.model_copy(update={"low": max(found.low, 0.0)})
 

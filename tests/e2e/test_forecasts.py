@@ -254,6 +254,25 @@ def test_parts_of_the_steps_are_set_beside_all_others(curved, capsys):
     assert main([*asked, "hour > 2"]) == 2
 
 
+def test_practices_of_a_forecast_are_ablated_on_a_backtest(curved, capsys):
+    practices = ["train.clipping", "train.best-weights", "search.ensemble"]
+    made = assay.ablate(curved.directory, pushed(), practices=practices, budget="none", seeds=2)
+    assert (made.network, made.label, made.proper_label, made.folds) == ("dlinear", "MAE", "RMSE", 5)
+    effects = {effect.practice: effect for effect in made.effects}
+    assert effects.keys() == {"train.clipping", "train.best-weights"}
+    best = effects["train.best-weights"]
+    assert best.gain.method == "mean of 5 folds, corrected t"  # of two seeds, which judge the same blocks
+    assert best.gain.value == pytest.approx(best.without_score - best.with_score)
+    assert best.by_rows.method == "Diebold-Mariano (HLN) of 216 origins, lag 3"
+    assert best.by_rows.low <= best.by_rows.value <= best.by_rows.high
+    (left,) = made.unmeasured
+    assert (left.practice, "share their steps" in left.reason) == ("search.ensemble", True)
+    assert any("those of a backtest" in note for note in made.notes)
+    assert "train.best-weights" in (curved.directory / "ablation.html").read_text()
+    assert main(["show", str(curved.directory), "--ablation"]) == 0
+    assert "folds are those of a backtest" in " ".join(capsys.readouterr().out.lower().split())
+
+
 def test_windows_that_are_no_two_stretches_tell_nothing_apart(airline):
     report = airline.report()
     assert {each.verdict for each in report.comparisons} == {"not distinguishable"}

@@ -130,7 +130,7 @@ def _arms(off: Off, fold: Fold, own: Piece, other: Piece) -> Arms:
     assert own.answers is not None
     assert other.answers is not None
     ratio = len(fold.truth) / fold.learned
-    return Arms(fold.truth, fold.weight, own.answers, other.answers, ratio, (own.passes, other.passes))
+    return Arms(fold.truth, fold.weight, own.answers, other.answers, ratio, (own.passes, other.passes), fold.block)
 
 
 def _by_origins(folds: Sequence[Fold], arms: Sequence[Arms], confidence: float) -> Estimate:

@@ -58,13 +58,15 @@ class Piece:
 class Fold:
     """A fold of one seed: the rows that judge, and the networks that were trained by the others.
 
-    steps, names: of windows of forecasts, the origins, (n,), and their series; None of rows that are none.
+    block: its place where all seeds judge the same rows. steps, names: of windows of forecasts, the origins, (n,), and
+    their series; None of rows that are none.
     """
 
     truth: NDArray[np.generic]
     weight: Floats | None
     learned: int
     pieces: dict[Setting, Piece] = field(default_factory=dict)
+    block: int | None = None
     steps: NDArray[np.int64] | None = None
     names: tuple[str, ...] = ()
 
@@ -123,6 +125,7 @@ class Trials:
                 judge = self._rows.at(np.flatnonzero(dealt.judged[place]), "valid")
                 fold = Fold(judge.target, judge.weight, len(learned))
                 if self.schema.windowing is not None:
+                    fold.block = place
                     fold.steps, fold.names = origins_of(judge, self.schema)
                 self._train(fold, Dealt(repeat, place, learned, judge))
                 if fold.pieces:

@@ -255,12 +255,11 @@ def note_slices(found: Slices, ledger: Ledger) -> None:
     told = (
         f"{found.candidates:,} parts of {found.tested_on:,} forecast steps ({_and(found)}) were set beside all others"
     )
-    weak = [
-        each for family in found.families if family.name != STEPS_AHEAD for each in family.slices
-        if each.verdict == "weaker"
-    ]  # fmt: skip
+    every = [(family.name, each) for family in found.families for each in family.slices if each.verdict == "weaker"]
+    weak = [each for name, each in every if name != STEPS_AHEAD]
     if not weak:
-        ledger.record(PRACTICE, Outcome.PASSED, f"{told}: none is weaker beyond chance, but for later steps", value=0.0)
+        later = ", but for steps further ahead" if every else ""
+        ledger.record(PRACTICE, Outcome.PASSED, f"{told}: none is weaker beyond chance{later}", value=0.0)
         return
     figures = "; ".join(
         f"{each.condition} ({found.loss} {each.loss:.3g} against {each.loss_rest:.3g})" for each in weak

@@ -27,7 +27,7 @@ from assay.data.rows import Rows, joined, sample_of
 from assay.errors import BundleError, ConfigError, DataError
 from assay.evaluate.earned import ABLATION, Ablation, Measured, Unmeasured, told_apart
 from assay.evaluate.kept import kept_of
-from assay.evaluate.metrics import metric, metrics_of
+from assay.evaluate.metrics import metric
 from assay.evaluate.record import Report
 from assay.ledger import Ledger
 from assay.locking import locked
@@ -68,7 +68,8 @@ def ablate(
 
     Networks of the family with the largest share are trained anew on folds of the training and validation rows, with
     everything and without each practice; settings of one shape are members of one network, and pairs share rows and
-    seeds. Weights, parts and temperatures are fitted anew to answers that the run kept. Test rows stay sealed.
+    seeds. Folds of forecasts are those of a backtest: blocks in time, judged by networks of what was over before.
+    Weights, parts and temperatures are fitted anew to answers that the run kept. Test rows stay sealed.
 
     Killed or out of time, it goes on where it was when it is asked for again.
 
@@ -84,8 +85,8 @@ def ablate(
 
     Raises:
         BundleError: there is no such run, or it is not finished.
-        ConfigError: a practice cannot be measured, or the task is one for which none can.
-        DataError: the table is not the one that the run was made from.
+        ConfigError: a practice cannot be measured.
+        DataError: the table is not the one that the run was made from, or its series are too short for a backtest.
     """
     directory, watch = Path(run), watch or Unwatched()
     asked = asked_practices(practices)
@@ -128,7 +129,7 @@ def _opened(directory: Path) -> tuple[Report, RunConfig]:
     """The report and the configuration of a run whose practices can be measured.
 
     Raises:
-        BundleError: it is no finished run. ConfigError: of a task for which none can.
+        BundleError: it is no finished run.
     """
     refuse_unfinished(directory)
     came = ""
@@ -141,10 +142,6 @@ def _opened(directory: Path) -> tuple[Report, RunConfig]:
     if came:
         raise BundleError(f"{str(directory)!r} must be the directory of a finished run", came, "Check the path.")
     report = Report.read(directory / REPORT)
-    task = report.table_schema.task
-    if not metrics_of(task) or report.table_schema.windowing is not None:
-        raise ConfigError("practices are measured for classes, labels and single values", "the run is a forecast",
-                          "Fit twice, with and without a practice, and `assay compare` the runs.")  # fmt: skip
     return report, compose(None, directory / CONFIG)
 
 

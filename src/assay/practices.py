@@ -272,7 +272,7 @@ _ALL = (
     _practice("evaluate.baselines", "evaluate", "The network stands beside a trivial, a linear and a tree model.",
               "Grinsztajn et al., Why do tree-based models still outperform (NeurIPS 2022)", "baselines"),
     _practice("evaluate.paired-test", "evaluate", "Models are compared on the same rows with a paired test.",
-              "Demsar, Statistical Comparisons (JMLR 2006)", "p-value, Holm corrected"),
+              "Demsar, Statistical Comparisons (JMLR 2006); Diebold & Mariano (JBES 1995)", "p-value, Holm corrected"),
     _practice("evaluate.calibration", "evaluate", "Probabilities are calibrated on validation rows.",
               "Guo et al., On Calibration (ICML 2017); Kull et al., Beta calibration (AISTATS 2017)",
               "kind, its cross-validated losses, ECE before and after"),

@@ -25,9 +25,12 @@ from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Schema
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.clusters import clusters_of
-from assay.evaluate.forecast.exam import Judged, assess_forecasts
+from assay.evaluate.forecast.exam import assess_forecasts
+from assay.evaluate.forecast.judged import Judged
+from assay.evaluate.forecast.slices import forecast_slices
 from assay.evaluate.multilabel.exam import assess_labels
 from assay.evaluate.record import ModelScores, Report
+from assay.evaluate.slices.conditions import Condition
 from assay.evaluate.slices.named import check_columns, check_slices
 from assay.evaluate.unsealed import unsealed
 from assay.ledger import Ledger
@@ -150,7 +153,7 @@ def evaluate(
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
         if bundle.schema.windowing is not None:
-            return _evaluate_forecast(bundle, raw, settings)
+            return _evaluate_forecast(bundle, raw, named, settings)
         schema = as_in(raw.source, bundle.schema)
         table = with_label_column(folded_as(raw, schema.folding), schema.labelling, schema.target)
         table = placed_table(data, table, schema)
@@ -182,7 +185,7 @@ def evaluate(
     )
 
 
-def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Assessment:
+def _evaluate_forecast(bundle: Bundle, raw: Table, named: Sequence[Condition], settings: RunConfig) -> Assessment:
     """Score forecasts from every origin that has enough steps before it and all steps to forecast after it."""
     table = all_windows(raw, bundle.schema)
     rows = complete(table, bundle.schema, "test")
@@ -191,7 +194,13 @@ def _evaluate_forecast(bundle: Bundle, raw: Table, settings: RunConfig) -> Asses
     seconds = time.monotonic() - begun
     described = f"the model in {bundle.directory.name} on {table.source.name}"
     network = Output("network", "network", described, answers, 0.0, seconds)
-    return assess_forecasts(
-        bundle.schema, Judged.of(rows, bundle.schema), [network], settings.evaluate, bands=bundle.manifest.bands,
-        calibration=None, seed=0, ledger=Ledger(),
+    judged = Judged.of(rows, bundle.schema)
+    found = assess_forecasts(
+        bundle.schema, judged, [network], settings.evaluate, bands=bundle.manifest.bands, calibration=None, seed=0,
+        ledger=Ledger(),
     )  # fmt: skip
+    if not named:
+        return found
+    confidence = settings.evaluate.confidence
+    within = forecast_slices(rows, judged, answers, bundle.schema, named, doubted=None, confidence=confidence)
+    return replace(found, slices=within)

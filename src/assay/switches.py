@@ -137,7 +137,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "search.bagging": f"members and weights change together; {_TWO_RUNS}",
         "search.distillation": f"its cost stands in the ledger with an interval; {_TWO_RUNS}",
         "train.mirroring": "it guards `train.augmentation`, and is measured there",
-        "search.forecast-ridge": f"practices of a forecast are not measured; {_TWO_RUNS}: ensemble.ridge=false",
+        "search.forecast-ridge": f"it is a choice between the ridge and networks; {_TWO_RUNS}: ensemble.ridge=false",
         "search.views": "it chooses by validation rows whether there is a gain, and tells of it",
     }
 )

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import assay
+from assay.cli import main
 from assay.errors import ConfigError, DataError
 from assay.runs import evaluate
 
@@ -173,9 +174,9 @@ def pushed(steps=500):
     return dated(pushed=push, value=value + push**2)
 
 
-def fitted(frame, out, *more):
+def fitted(frame, out, *more, window=12):
     options = ["evaluate.bootstrap=200", "train.epochs=15", "train.lr=0.01", "ensemble.recipes=[dlinear]",
-               "data.window=12", "evaluate.baselines=linear", *more]  # fmt: skip
+               f"data.window={window}", "evaluate.baselines=linear", *more]  # fmt: skip
     return assay.fit(frame, "value", time="day", horizon=4, out=out, budget="none", overrides=options)
 
 
@@ -192,17 +193,115 @@ def test_where_all_is_linear_the_ridge_forecast_answers(tmp_path):
     assert run.bundle.verify() <= 1e-5
 
 
-def test_where_more_than_a_line_is_true_networks_are_taken(tmp_path):
-    run = fitted(pushed(), tmp_path / "run", "data.known=pushed")
-    report = run.report()
+@pytest.fixture(scope="module")
+def curved(tmp_path_factory):
+    out = tmp_path_factory.mktemp("curved") / "run"
+    return fitted(pushed(), out, "data.known=pushed", "model.members=4", "ensemble.bagging=true")
+
+
+def test_where_more_than_a_line_is_true_networks_are_taken(curved):
+    report = curved.report()
     (part,) = [part for part in report.training.parts if part.name == "dlinear"]
     assert part.share > 0.7
-    verdict = verdicts(run)["search.forecast-ridge"]
+    verdict = verdicts(curved)["search.forecast-ridge"]
     assert verdict.outcome == "applied"
     assert verdict.value > 0.3
     assert "standard error" in verdict.reason
     network, linear = (values(model)["mae"] for model in report.scores)
     assert network < 0.7 * linear
+
+
+def test_a_network_is_told_apart_from_what_is_simpler_over_origins(curved):
+    report = curved.report()
+    (against,) = report.comparisons
+    assert (against.against, against.verdict) == ("linear model", "better")
+    assert against.test == "Diebold-Mariano (HLN) of 47 origins, lag 3"
+    assert against.difference.low > 0.0
+    assert "beats every baseline" in report.advice
+    assert against.test in verdicts(curved)["evaluate.paired-test"].reason
+
+
+def test_the_chance_of_training_is_told_apart_from_that_of_the_windows(curved, airline):
+    found = curved.report().spread
+    (part,) = found.parts
+    assert (found.metric, part.name) == ("mae", "dlinear")
+    assert 0.0 < part.lowest <= part.mean <= part.highest
+    assert 0.0 < found.train_error < found.test_error
+    score = curved.report().scores[0].scores[0].estimate
+    assert found.both.low <= score.low < score.high <= found.both.high
+    assert "Two chances in the score" in (curved.directory / "report.html").read_text()
+    assert "with other test rows" in verdicts(curved)["evaluate.training-spread"].reason
+    assert verdicts(airline)["evaluate.training-spread"].outcome in ("passed", "skipped")
+
+
+def test_parts_of_the_steps_are_set_beside_all_others(curved, capsys):
+    found = curved.report().forecast.slices
+    families = {family.name: family.slices for family in found.families}
+    assert set(families) == {"steps ahead", "day of the week", "month", "level before"}
+    assert (found.loss, found.tested_on, found.candidates) == ("absolute error", 4 * 47, 16)
+    assert len(families["day of the week"]) == 7
+    first = families["steps ahead"][0]
+    assert (first.condition, first.rows) == ("step <= 1", 47)
+    assert first.loss == pytest.approx(curved.report().forecast.by_step[0].mae[0], rel=1e-6)
+    assert verdicts(curved)["evaluate.slices"].outcome in ("passed", "warned")
+    page = (curved.directory / "report.html").read_text()
+    assert "Where it is weak" in page
+    assert "By day of the week" in page
+    pushed().write_csv(curved.directory.parent / "new.csv")
+    asked = ["evaluate", str(curved.directory), str(curved.directory.parent / "new.csv"), "--slice"]
+    assert main([*asked, "step > 2 & pushed > 1"]) == 0
+    assert "step > 2 & pushed > 1: " in " ".join(capsys.readouterr().out.split())
+    assert main([*asked, "hour > 2"]) == 2
+
+
+def test_practices_of_a_forecast_are_ablated_on_a_backtest(curved, capsys):
+    practices = ["train.clipping", "train.best-weights", "search.ensemble"]
+    made = assay.ablate(curved.directory, pushed(), practices=practices, budget="none", seeds=2)
+    assert (made.network, made.label, made.proper_label, made.folds) == ("dlinear", "MAE", "RMSE", 5)
+    effects = {effect.practice: effect for effect in made.effects}
+    assert effects.keys() == {"train.clipping", "train.best-weights"}
+    best = effects["train.best-weights"]
+    assert best.gain.method == "mean of 5 folds, corrected t"  # of two seeds, which judge the same blocks
+    assert best.gain.value == pytest.approx(best.without_score - best.with_score)
+    assert best.by_rows.method == "Diebold-Mariano (HLN) of 216 origins, lag 3"
+    assert best.by_rows.low <= best.by_rows.value <= best.by_rows.high
+    (left,) = made.unmeasured
+    assert (left.practice, "share their steps" in left.reason) == ("search.ensemble", True)
+    assert any("those of a backtest" in note for note in made.notes)
+    assert "train.best-weights" in (curved.directory / "ablation.html").read_text()
+    assert main(["show", str(curved.directory), "--ablation"]) == 0
+    assert "folds are those of a backtest" in " ".join(capsys.readouterr().out.lower().split())
+
+
+def test_windows_that_are_no_two_stretches_tell_nothing_apart(airline):
+    report = airline.report()
+    assert {each.verdict for each in report.comparisons} == {"not distinguishable"}
+    assert report.advice.startswith("13 test windows are too few to tell the network from what is simpler")
+    assert verdicts(airline)["evaluate.paired-test"].outcome == "warned"
+
+
+def test_runs_are_compared_on_the_windows_that_both_forecast(curved, airline, tmp_path, capsys):
+    """One without what is known ahead, and from more steps before: other windows, but the same steps are forecast."""
+    other = fitted(pushed(), tmp_path / "run", window=16)
+    names = [str(other.directory), str(curved.directory)]
+    assert curved.report().split.sealed_sha256 != other.report().split.sealed_sha256
+    page = tmp_path / "compared.html"
+    assert main(["compare", *names, "--html", str(page), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["same_test_rows"] is True
+    (family,) = found["families"]
+    assert (family["metric"], family["rows"], family["unit"]) == ("mae", 47, "test window")
+    (pair,) = family["pairs"]
+    assert (pair["first"], pair["second"], pair["verdict"]) == (names[1], names[0], "not distinguishable")
+    networks = [values(run.report().scores[0])["mae"] for run in (other, curved)]
+    assert pair["difference"]["value"] == pytest.approx(networks[0] - networks[1])
+    assert pair["difference"]["low"] < 0.0 < pair["difference"]["high"]
+    assert "47 test windows cannot tell these 2 runs apart" in page.read_text()
+    assert main(["compare", *names]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Diebold-Mariano (HLN) of 47 origins, lag 3; p-values are Holm's over 1 on the same 47 test windows." in told
+    assert main(["compare", names[0], str(airline.directory)]) == 0
+    assert "those of different test windows are not paired" in " ".join(capsys.readouterr().out.split())
 
 
 def test_files_that_follow_one_another(tmp_path):

@@ -17,25 +17,44 @@ if TYPE_CHECKING:
 _MOST_GROUPS = 12
 
 
-def families_of(paths: Sequence[Path], reports: Sequence[Report]) -> list[Family]:
-    """The runs by the test rows that they have in common, those of each tested against each other."""
-    from assay.evaluate.kept import kept_of
-    from assay.evaluate.metrics import PRIMARY
-    from assay.evaluate.versus import family
+def tested_on(paths: Sequence[Path], reports: Sequence[Report]) -> list[str]:
+    """What tells the test rows of each run from those of others.
 
-    task = reports[0].table_schema.task
-    if task not in PRIMARY:
-        return []
+    Windows of forecasts are alike where the same steps of the same series were forecast, from however many before.
+    """
+    sealed = [report.split.sealed_sha256 or f"none {place}" for place, report in enumerate(reports)]
+    if reports[0].table_schema.windowing is None:
+        return sealed
+    from assay.evaluate.kept import kept_of
+
+    kept = [kept_of(_run_of(path)).tested for path in paths]
+    windows = {seal: each.windows for seal, each in zip(sealed, kept, strict=True) if each is not None}
+    return [windows.get(seal, seal) for seal in sealed]
+
+
+def families_of(paths: Sequence[Path], reports: Sequence[Report], rows: Sequence[str]) -> list[Family]:
+    """The runs by the test rows that they have in common, those of each tested against each other.
+
+    rows: of each run, see `tested_on`.
+    """
+    from assay.evaluate.kept import kept_of
+    from assay.evaluate.versus import family, window_family
+
+    task, is_forecast = reports[0].table_schema.task, reports[0].table_schema.windowing is not None
     sets: dict[str, list[int]] = {}
-    for place, report in enumerate(reports):
-        sets.setdefault(report.split.sealed_sha256 or f"none {place}", []).append(place)
+    for place, own in enumerate(rows):
+        sets.setdefault(own, []).append(place)
     share = reports[0].config.get("evaluate.confidence")
     confidence = float(share) if isinstance(share, int | float) else 0.95
     found = []
     for places in sets.values():
         if len(places) > 1:
             tested = [kept_of(_run_of(paths[place])).tested for place in places]
-            found.append(family(task, [str(paths[place]) for place in places], tested, confidence, 1000))
+            names = [str(paths[place]) for place in places]
+            if is_forecast:
+                found.append(window_family(names, tested, confidence))
+            else:
+                found.append(family(task, names, tested, confidence, 1000))
     return [*found, *_of_folds(paths, reports, confidence)]
 
 
@@ -60,8 +79,8 @@ def _run_of(path: Path) -> Path:
     return path.resolve().parent if (path / "manifest.json").is_file() else path
 
 
-def print_families(families: Sequence[Family], *, same_rows: bool) -> None:
-    """The paired tests, the groups, and what was not paired."""
+def print_families(families: Sequence[Family], *, same_rows: bool, row: str) -> None:
+    """The paired tests, the groups, and what was not paired; `row` is what one of the test rows is called."""
     from rich.table import Table
 
     from assay.report.ablation_words import gain, p_alone
@@ -88,8 +107,8 @@ def print_families(families: Sequence[Family], *, same_rows: bool) -> None:
         console.print(each.sentence)
     if not same_rows:
         console.print(
-            "The runs were tested on different rows, so a difference may come from the rows alone: "
-            "those of different test rows are not paired."
+            f"The runs were tested on different {row}s, so a difference may come from the {row}s alone: "
+            f"those of different test {row}s are not paired."
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay.cli import arguments as take
-from assay.cli.comparing import checked_page, families_of, print_families, write_page
+from assay.cli.comparing import checked_page, families_of, print_families, tested_on, write_page
 from assay.cli.showing import print_groups, report_of
 from assay.errors import ConfigError
 
@@ -108,7 +108,7 @@ def evaluate(
 
         take.console().print(f"{line(found.coverage, 'row')}.")
     if found.slices is not None:
-        _print_slices(found.slices)
+        _print_slices(found.slices, "row" if found.forecast is None else "step")
 
 
 def _print_decisions(found: DecisionReport) -> None:
@@ -122,12 +122,12 @@ def _print_decisions(found: DecisionReport) -> None:
         take.console().print(f"The positive class is decided from a probability of {found.threshold:.3g} on.")
 
 
-def _print_slices(found: Slices) -> None:
-    """A sentence for each slice that was named."""
+def _print_slices(found: Slices, row: str) -> None:
+    """A sentence for each slice that was named; `row` is what is in one."""
     from assay.report.slices_page import line
 
     for each in found.named:
-        take.console().print(line(each, found, "row"))
+        take.console().print(line(each, found, row))
 
 
 def _note(text: str) -> None:
@@ -155,9 +155,9 @@ def compare(
         found = ", ".join(f"{path} is {task}" for task, path in tasks.items())
         raise ConfigError("compared runs must have the same task", found, "Compare runs of one task.")
     networks = [report.scores[0] for report in reports]
-    sealed = {report.split.sealed_sha256 for report in reports}
-    same_rows = len(sealed) == 1 and None not in sealed
-    families = families_of(runs, reports)
+    rows = tested_on(runs, reports)
+    same_rows = len(set(rows)) == 1
+    families = families_of(runs, reports, rows)
     if html is not None:
         write_page(html, runs, reports, families, same_rows=same_rows)
         sys.stderr.write(f"the comparison is in {html}\n")
@@ -178,7 +178,7 @@ def compare(
     table = _score_table([str(path) for path in runs], networks, first=reports[0].primary)
     _add_costs(table, reports)
     console.print(table)
-    print_families(families, same_rows=same_rows)
+    print_families(families, same_rows=same_rows, row="row" if reports[0].forecast is None else "window")
 
 
 def _whole_of(report: Report) -> dict[str, object] | None:

@@ -61,6 +61,34 @@ def deal_folds(rows: Rows, schema: Schema, config: SplitConfig, count: int, seed
     return Folds(fold != places, fold == places, f"{count} folds dealt {how}, groups and equal rows whole")
 
 
+def backtest(rows: Rows, schema: Schema, count: int) -> Folds:
+    """Windows of a forecast in blocks of time: each fold learns from those that were over before its block begins.
+
+    A window is over with the last step that it forecasts, so that no step is learned from that a block is judged by; it
+    is judged by the blocks of the later half of the origins (Tashman, International J. of Forecasting 2000).
+
+    Raises:
+        DataError: there are too few origins, or no window is over before the first block.
+    """
+    windowing = schema.windowing
+    assert windowing is not None
+    steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
+    origins = np.unique(steps)
+    later = origins[len(origins) // 2 :]
+    if len(later) >= count:
+        starts = later[np.arange(count) * len(later) // count][:, None]
+        ends = np.append(starts[1:, 0], later[-1] + 1)[:, None]
+        learns = steps + windowing.horizon <= starts
+        if learns[0].any():
+            policy = f"{count} blocks in time, each judged by what was over before it"
+            return Folds(learns, (steps >= starts) & (steps < ends), policy)
+    raise DataError(
+        f"a backtest of {count} blocks needs windows that are over before the later half of the origins",
+        f"there are {len(origins)} origins, and a window forecasts {windowing.horizon} steps",
+        "Give longer series, or a shorter horizon.",
+    )
+
+
 def _strata(rows: Rows, units: np.ndarray, schema: Schema, config: SplitConfig, count: int) -> np.ndarray:
     if not config.stratify:
         return np.zeros(units.max() + 1, dtype=np.int64)

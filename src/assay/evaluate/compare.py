@@ -29,7 +29,7 @@ from assay.evaluate.intervals import (
     sample_count,
     units,
 )
-from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, metric
+from assay.evaluate.metrics import PRIMARY, Floats, Scorer, metric
 from assay.evaluate.record import Comparison, Estimate, ModelScores
 
 #: Up to this many rows that one model alone got right, McNemar's test is exact.
@@ -204,7 +204,6 @@ def comparisons(
 ) -> tuple[Comparison, ...]:
     """The verdict on the network against each baseline in `names`, Holm-corrected over all of them."""
     made = []
-    primary = FORECAST_METRICS[0].id if task is Task.FORECASTING else PRIMARY[task]
     for name, test, p_value in zip(names, tests, holm([test.p_value for test in tests]), strict=True):
         verdict: Verdict = "not distinguishable"
         if p_value < 1 - confidence and test.difference.value:
@@ -212,7 +211,7 @@ def comparisons(
         made.append(
             Comparison(
                 against=name,
-                metric=primary,
+                metric=PRIMARY[task],
                 difference=test.difference,
                 p_value=p_value,
                 test=test.test,
@@ -228,14 +227,15 @@ def comparisons(
 TRIVIAL = ("majority class", "mean value", "last value")
 
 
-def advice(scores: Sequence[ModelScores], found: Sequence[Comparison], rows: int) -> str:
+def advice(scores: Sequence[ModelScores], found: Sequence[Comparison], rows: int, row: str = "row") -> str:
     """One or two plain sentences on whether the network is worth having, from the verdicts.
 
     Args:
         scores: of the models, the network first.
         found: its comparisons, from the simplest baseline to the strongest.
-        rows: how many test rows there are.
+        rows: how many test rows there are. row: what one of them is called.
     """
+    where = f"{rows:,} test {row}s"
     if not rows:
         return "There are no test rows, so nothing can be said about how good the model is."
     if not found:
@@ -247,8 +247,8 @@ def advice(scores: Sequence[ModelScores], found: Sequence[Comparison], rows: int
     if not unbeaten:
         return _network_wins(scores, found)
     if unbeaten[0].against in TRIVIAL:
-        return _nothing_learned(scores, unbeaten[0], rows)
-    return _not_needed(scores, unbeaten, rows)
+        return _nothing_learned(scores, unbeaten[0], where, row)
+    return _not_needed(scores, unbeaten, where)
 
 
 def _network_wins(scores: Sequence[ModelScores], found: Sequence[Comparison]) -> str:
@@ -260,17 +260,17 @@ def _network_wins(scores: Sequence[ModelScores], found: Sequence[Comparison]) ->
     )
 
 
-def _nothing_learned(scores: Sequence[ModelScores], trivial: Comparison, rows: int) -> str:
+def _nothing_learned(scores: Sequence[ModelScores], trivial: Comparison, where: str, row: str) -> str:
     facing = _facing(scores[0], _named(scores, trivial.against), trivial.metric)
     if trivial.verdict == "worse":
         return f"Do not use this network: it is worse than {_the(trivial.against)} ({facing}, {_p(trivial.p_value)})."
     return (
-        f"The network cannot be told apart from {_the(trivial.against)} on {rows:,} test rows ({facing}, "
-        f"{_p(trivial.p_value)}): these rows do not show that it has learned anything."
+        f"The network cannot be told apart from {_the(trivial.against)} on {where} ({facing}, "
+        f"{_p(trivial.p_value)}): these {row}s do not show that it has learned anything."
     )
 
 
-def _not_needed(scores: Sequence[ModelScores], unbeaten: Sequence[Comparison], rows: int) -> str:
+def _not_needed(scores: Sequence[ModelScores], unbeaten: Sequence[Comparison], where: str) -> str:
     """The simplest baseline that the network does not beat, and the first that beats the network, if another."""
     simplest = unbeaten[0]
     facing = _facing(_named(scores, simplest.against), scores[0], simplest.metric)
@@ -278,14 +278,14 @@ def _not_needed(scores: Sequence[ModelScores], unbeaten: Sequence[Comparison], r
     if simplest.verdict == "worse":
         return f"You do not need a deep network here: {subject} better ({facing}, {_p(simplest.p_value)})."
     first = (
-        f"You do not need a deep network here: {subject} as good ({facing}; {rows:,} test rows do not tell the two "
+        f"You do not need a deep network here: {subject} as good ({facing}; {where} do not tell the two "
         f"apart, {_p(simplest.p_value)})."
     )
     ahead = next((comparison for comparison in unbeaten if comparison.verdict == "worse"), None)
     if ahead is None:
         return first
     subject = f"{_the(ahead.against)} {_is(ahead.against)}"
-    number = _number(_named(scores, ahead.against), ahead.metric)
+    number = score_text(_named(scores, ahead.against), ahead.metric)
     return f"{first} {subject[0].upper()}{subject[1:]} better than the network ({number}, {_p(ahead.p_value)})."
 
 
@@ -313,7 +313,8 @@ def _label(model: ModelScores, name: str) -> str:
     return next(score.label for score in model.scores if score.name == name)
 
 
-def _number(model: ModelScores, name: str) -> str:
+def score_text(model: ModelScores, name: str) -> str:
+    """A score of a model in words, or that it has none."""
     value = _value(model, name)
     if value is None:
         return "not defined"
@@ -321,4 +322,4 @@ def _number(model: ModelScores, name: str) -> str:
 
 
 def _facing(model: ModelScores, other: ModelScores, name: str) -> str:
-    return f"{_label(model, name)} {_number(model, name)} against {_number(other, name)}"
+    return f"{_label(model, name)} {score_text(model, name)} against {score_text(other, name)}"

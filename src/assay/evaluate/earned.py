@@ -39,8 +39,9 @@ class Effect(Record):
     way: whether networks were trained anew, or kept answers computed anew. without: what was done in its place.
     gain: in `metric`, positive where the practice helped, whichever way the metric goes; None where training without it
         failed, and `reason` says how. p_value: after Holm over all practices that were measured.
-    by_rows: the same gain by a paired bootstrap over the rows, which leaves out how trainings vary.
-    proper: the gain in log loss (classes) or MAE (numbers), as `proper_label` says.
+    by_rows: the same gain by a paired bootstrap over the rows, of forecasts by the Diebold-Mariano test over origins:
+        both leave out how trainings vary.
+    proper: the gain in log loss (classes), MAE (numbers) or RMSE (forecasts), as `proper_label` says.
     seconds: of processor time that the practice costs, on one network and one fold; below zero where it saves some.
         passes: likewise, over the rows.
     pairs: folds, over all seeds; 0 where the rows of validation were the pairs.
@@ -112,9 +113,10 @@ def ablation_of(directory: Path) -> Ablation | None:
 
 @dataclass(frozen=True)
 class Arms:
-    """Answers with and without a practice for the same rows of a fold, probabilities (n, K) or values (n,).
+    """Answers with and without a practice for the same rows of a fold: probabilities (n, K), values (n,) or (n, H).
 
-    ratio: rows that judge for each that was learned from. seconds, passes: with and without.
+    ratio: rows that judge for each that was learned from. passes: with and without. block: place of the fold where
+    other seeds have folds of the very same rows, as those of a backtest; None where rows are dealt anew.
     """
 
     truth: NDArray[Any]
@@ -123,6 +125,7 @@ class Arms:
     without: Floats
     ratio: float
     passes: tuple[float, float] = (0.0, 0.0)
+    block: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,14 +212,21 @@ def score(task: Task, truth: NDArray[Any], answers: Floats, measure: Metric, wei
 def gain_by_folds(
     task: Task, arms: Sequence[Arms], measure: Metric, confidence: float
 ) -> tuple[Estimate, float, float | None, float | None]:
-    """The gain over folds with its p-value, and the mean scores with and without the practice."""
+    """The gain over folds with its p-value, and the mean scores with and without the practice.
+
+    Folds of the same rows are one, with the mean of their scores: other seeds are no other rows.
+    """
     sign = 1.0 if measure.higher_is_better else -1.0
-    pairs = [[score(task, arm.truth, each, measure, arm.weight) for each in (arm.with_it, arm.without)] for arm in arms]
-    known = np.array([pair for pair in pairs if np.isfinite(pair).all()]).reshape(-1, 2)
+    pairs: dict[tuple[int | None, int], list[list[float]]] = {}
+    for place, arm in enumerate(arms):
+        own = [score(task, arm.truth, each, measure, arm.weight) for each in (arm.with_it, arm.without)]
+        pairs.setdefault((arm.block, place if arm.block is None else 0), []).append(own)
+    means = [np.mean(each, axis=0) for each in pairs.values()]
+    known = np.array([pair for pair in means if np.isfinite(pair).all()]).reshape(-1, 2)
     ratio = float(np.mean([arm.ratio for arm in arms])) if arms else 0.0
     estimate, p_value = corrected_gain([sign * (one - other) for one, other in known], ratio, confidence)
-    means: list[float | None] = [float(each) for each in known.mean(axis=0)] if len(known) else [None, None]
-    return estimate, p_value, means[0], means[1]
+    scores: list[float | None] = [float(each) for each in known.mean(axis=0)] if len(known) else [None, None]
+    return estimate, p_value, scores[0], scores[1]
 
 
 def told_apart(found: Sequence[Measured], confidence: float) -> tuple[Effect, ...]:

@@ -128,8 +128,8 @@ def sit(
     """
     if schema.windowing is not None:
         told = _described(model)
-        made, chosen, board = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
-        return Exam(made, None, (), chosen, board)
+        sat = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+        return Exam(sat.assessment, None, (), sat.selection, sat.leaderboard, tested=sat.tested, spread=sat.spread)
     if schema.is_multilabel:
         return _sit_labels(model, baselines, split, schema, config, seed=seed, ledger=ledger)
     rows = opened(split, "rows", ledger)

@@ -36,11 +36,24 @@ class Slice(Record):
     verdict: SliceVerdict
 
 
+#: The kind of parts of a forecast of which it is no news that the later ones are harder.
+STEPS_AHEAD = "steps ahead"
+
+
+class SliceFamily(Record):
+    """Subgroups of one kind, such as the days of the week."""
+
+    name: str
+    slices: tuple[Slice, ...]
+
+
 class Slices(Record):
     """Weak subgroups: searched for on rows that nothing was learned from, and tested on the sealed rows.
 
     loss: what it is called. searched_rows, candidates: what the search looked at; no candidates where there was none,
     which `reason` explains. smallest: rows that a candidate had at least. tested_on: rows.
+    families: of a forecast, in place of a search: kinds of parts of the steps that are forecast, which are its rows.
+    Their p-values are two-sided, and corrected over all families together.
     """
 
     loss: str
@@ -51,6 +64,7 @@ class Slices(Record):
     tested_on: int
     found: tuple[Slice, ...] = ()
     named: tuple[Slice, ...] = ()
+    families: tuple[SliceFamily, ...] = ()
     reason: str = ""
 
 

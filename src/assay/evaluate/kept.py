@@ -8,6 +8,7 @@ Letters: n rows, K classes, M candidates, A answers of members and heads.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -34,11 +35,12 @@ MOST_NUMBERS = 16_000_000
 
 @dataclass(frozen=True)
 class KeptTest:
-    """What the model answered for the test rows: probabilities (n, K), of labels (n, L), or values (n,), float64.
+    """What the model answered for the test rows: probabilities (n, K) or (n, L), values (n,) or forecasts (n, H).
 
-    truth: class positions or values, (n,), of labels 0 and 1 (n, L). weight: (n,) or None. rows: a hash of each,
-    uint64 (n,). clusters: places of what rows belong to, (n,); None where rows stand alone. thresholds, costs: how a
-    class is decided, or each label given, see `Rule`.
+    truth: class positions or values, (n,), of labels 0 and 1 (n, L), of forecasts (n, H). weight: (n,) or None. rows: a
+    hash of each, uint64 (n,). clusters: places of what rows belong to, (n,), of windows their series; None where rows
+    stand alone. thresholds, costs: how a class is decided, or each label given, see `Rule`. steps: of the origins of
+    windows, int64 (n,); None of rows that are none.
     """
 
     truth: Array
@@ -48,6 +50,17 @@ class KeptTest:
     clusters: NDArray[np.int64] | None = None
     thresholds: tuple[float, ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
+    steps: NDArray[np.int64] | None = None
+
+    @property
+    def windows(self) -> str:
+        """A hash of what was forecast: origins, series and the values that came, whatever it was forecast from."""
+        if self.steps is None or self.clusters is None:
+            return ""
+        parts = (self.steps.astype(np.int64), self.clusters.astype(np.int64), self.truth.astype(np.float64))
+        return hashlib.sha256(
+            b"".join([repr(self.truth.shape).encode(), *(part.tobytes() for part in parts)])
+        ).hexdigest()
 
     @property
     def rule(self) -> Rule:
@@ -98,8 +111,11 @@ def keep(directory: Path, kept: Kept) -> None:
     arrays: dict[str, Array] = {}
     if kept.tested is not None and kept.tested.answers.size <= MOST_NUMBERS:
         test = kept.tested
+        # An error may be far smaller than the value that is forecast: single precision would be a part of it.
+        precision = np.float32 if test.steps is None else np.float64
         arrays |= _named("test", {"truth": test.truth, "weight": test.weight, "rows": test.rows,
-                                  "answers": np.asarray(test.answers, np.float32), "clusters": test.clusters,
+                                  "answers": np.asarray(test.answers, precision), "clusters": test.clusters,
+                                  "steps": test.steps,
                                   "thresholds": np.array(test.thresholds) if test.thresholds else None,
                                   "costs": np.array(test.costs) if test.costs else None})  # fmt: skip
     if kept.judged is not None:
@@ -131,7 +147,7 @@ def kept_of(directory: Path) -> Kept:
             tested = KeptTest(
                 arrays["test.truth"], answers, arrays.get("test.weight"), arrays["test.rows"],
                 arrays.get("test.clusters"), tuple(arrays.get("test.thresholds", np.empty(0)).tolist()),
-                tuple(map(tuple, arrays.get("test.costs", np.empty((0, 0))).tolist())),
+                tuple(map(tuple, arrays.get("test.costs", np.empty((0, 0))).tolist())), arrays.get("test.steps"),
             )  # fmt: skip
         if "valid.truth" in arrays:
             judged = Judged(

@@ -116,6 +116,7 @@ _UNBOUNDED = ("log_loss", "brier")
 #: The metric models of a task are compared on.
 PRIMARY: dict[Task, str] = {
     Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.MULTILABEL: LABEL_METRICS[0].id, Task.REGRESSION: "rmse",
+    Task.FORECASTING: FORECAST_METRICS[0].id,
 }  # fmt: skip
 
 

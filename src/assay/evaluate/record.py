@@ -14,7 +14,7 @@ from assay.evaluate.decision.record import DecisionReport
 from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.estimate import Estimate as Estimate
 from assay.evaluate.fair.record import Fairness
-from assay.evaluate.inspection_record import Inspection
+from assay.evaluate.inspection_record import Inspection, Slices
 from assay.evaluate.shown_record import SeenSeries as SeenSeries
 from assay.evaluate.shown_record import Thumbnail as Thumbnail
 from assay.evaluate.spread_record import Spread
@@ -249,13 +249,17 @@ class ForecastPicture(Record):
 
 
 class ForecastReport(Record):
-    """What is told of forecasts beside their scores; `origins` counts moments that were forecast from."""
+    """What is told of forecasts beside their scores; `origins` counts moments that were forecast from.
+
+    slices: where they are weak; None where that was not asked.
+    """
 
     origins: int
     series: int
     by_step: tuple[HorizonErrors, ...]
     coverage: BandCoverage | None
     pictures: tuple[ForecastPicture, ...]
+    slices: Slices | None = None
 
 
 class TrainedPart(Record):

@@ -19,6 +19,7 @@ from assay.data.schema import Schema
 from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.compare import Scored
 from assay.evaluate.estimate import Estimate
+from assay.evaluate.forecast.window_scorer import WindowScorer
 from assay.evaluate.intervals import quantile
 from assay.evaluate.metrics import Metric, Scorer
 from assay.evaluate.multilabel.calibration import mixed_labels
@@ -26,6 +27,7 @@ from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.spread_record import MemberScores, Spread
 from assay.ledger import Ledger, Outcome
 from assay.models.answer import Head
+from assay.models.forecast_ridge import ForecastRidge
 from assay.models.network import Network
 from assay.train.model import Model
 
@@ -44,11 +46,15 @@ _SHARES = ("auroc", "accuracy", "f1_micro")
 
 @dataclass(frozen=True)
 class Block:
-    """The answers of one part of the model: so many members with so many heads each, member by member."""
+    """The answers of one part of the model: so many members with so many heads each, member by member.
+
+    is_fixed: whether it comes out alike however often it is made, such as a forecast in closed form.
+    """
 
     name: str
     members: int
     heads: int
+    is_fixed: bool = False
 
 
 def spread_of(
@@ -85,6 +91,12 @@ def spread_of(
     ]
     if not places or sum(len(each) for _, each in places) > _MOST_MEMBERS:
         why = "no part of the model has two members to compare" if not places else "there are too many members"
+        if _fixed(blocks, ends, whole) > 1.0 - 1e-9:
+            told = (
+                "the model is in closed form and comes out alike with every seed: its score has no chance of training"
+            )
+            ledger.record(PRACTICE, Outcome.PASSED, told, value=0.0)
+            return None
         ledger.record(PRACTICE, Outcome.SKIPPED, f"{why}; the intervals are of other test rows alone")
         return None
     value = score(whole)
@@ -97,10 +109,21 @@ def spread_of(
     found = Spread(
         metric=measure.id, label=measure.label, test_error=test_error, train_error=train_error,
         both=_both(on_test, float(np.hypot(test_error, train_error)), measure, confidence), rows=rows,
-        alone=max(0.0, 1.0 - sum(each.share for each in parts)), differ=differ, parts=parts,
+        alone=_alone(1.0 - sum(each.share for each in parts) - _fixed(blocks, ends, whole)), differ=differ, parts=parts,
     )  # fmt: skip
     _note(found, ledger)
     return found
+
+
+def _fixed(blocks: Sequence[Block], ends: NDArray[np.int64], shares: Floats) -> float:
+    """The share of the answer of what comes out alike with every seed."""
+    parts = zip(blocks, ends, ends[1:], strict=False)
+    return float(sum(shares[start:end].sum() for block, start, end in parts if block.is_fixed))
+
+
+def _alone(share: float) -> float:
+    """What is left of a share, without what rounding leaves of nothing."""
+    return share if share > 1e-9 else 0.0
 
 
 def _weighing(shares: Floats, start: int, block: Block) -> list[slice]:
@@ -190,9 +213,11 @@ def spread_on_test(
     most = min(MOST_ROWS, max(1, _MOST_NUMBERS // max(len(raw) * raw.shape[2], 1)))
     taken = sample_of(len(rows), most, seed)
     some, outputs = (rows, raw) if taken is None else (rows.at(taken), raw[:, taken])
-    answers = _mixing(head, outputs)
+    answers = _mixing(head, outputs) if schema.windowing is None else _forecasting(head, outputs)
 
     def score(shares: Floats) -> float:
+        if schema.windowing is not None:
+            return WindowScorer(some.target, answers(shares)).values(None, (measure.id,))[measure.id]
         judged: Scored
         if head.has_labels:
             judged = LabelScorer(some.target, answers(shares), np.asarray(head.thresholds))
@@ -201,12 +226,20 @@ def spread_on_test(
         return judged.values(some.weight, (measure.id,))[measure.id]
 
     networks = [network for network in model.ensemble.networks if isinstance(network, Network)]
-    blocks = [Block(part.name, net.members, net.heads) for part, net in zip(model.parts, networks, strict=True)]
+    blocks = [
+        Block(part.name, net.members, net.heads, isinstance(net, ForecastRidge))
+        for part, net in zip(model.parts, networks, strict=True)
+    ]
     differ = "other seeds and folds of the training rows" if with_folds else "other seeds"
     return spread_of(
         blocks, head.shares, score, on_test, measure, rows=len(some), differ=differ, confidence=confidence,
         ledger=ledger,
     )  # fmt: skip
+
+
+def _forecasting(head: Head, raw: NDArray[np.float32]) -> Callable[[Floats], Floats]:
+    """From shares of all answers (A,) to forecasts of the whole model, (n, H)."""
+    return lambda shares: head.in_units(raw, shares.tolist())
 
 
 def _mixing(head: Head, raw: NDArray[np.float32]) -> Callable[[Floats], Floats]:

@@ -1,9 +1,10 @@
 """Finished runs against each other on the same test rows: paired tests, Holm over the family, and who is told apart.
 
-DeLong et al. (Biometrics 1988) for AUROC, McNemar (Psychometrika 1947) for accuracy, a paired bootstrap for the rest;
-see `compare.py`. Runs with the same outer folds of a nested cross-validation are compared by the scores of these, too.
-Runs that are not told apart form groups: every two within one are alike as far as these rows can say (Piepho, Journal
-of Computational and Graphical Statistics 2004, letters of pairwise comparisons).
+DeLong et al. (Biometrics 1988) for AUROC, McNemar (Psychometrika 1947) for accuracy, Diebold & Mariano (J. Business &
+Economic Statistics 1995) for forecasts, a paired bootstrap for the rest; see `compare.py`, `forecast/paired.py`. Runs
+with the same outer folds of a nested cross-validation are compared by the scores of these, too. Runs that are not told
+apart form groups: every two within one are alike as far as these rows can say (Piepho, Journal of Computational and
+Graphical Statistics 2004, letters of pairwise comparisons).
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ import numpy as np
 from assay.data.schema import Task
 from assay.evaluate.compare import PairedTest, Scored, Verdict, holm, paired_bootstrap, paired_test
 from assay.evaluate.earned import corrected_gain
+from assay.evaluate.forecast.paired import Overlap, lead_test, leads
+from assay.evaluate.forecast.window_scorer import WindowScorer
 from assay.evaluate.kept import KeptTest
-from assay.evaluate.metrics import METRICS, PRIMARY, Metric, Scorer, metric
+from assay.evaluate.metrics import PRIMARY, Metric, Scorer, metric
 from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.record import Estimate, Nested
 from assay.records import Record
+
+Unit = Literal["test row", "test window", "outer fold"]
 
 
 class Pairing(Record):
@@ -38,17 +43,17 @@ class Pairing(Record):
 class Family(Record):
     """Runs that were tested on the same rows, the best first, in the primary metric of their task.
 
-    rows: that they were tested on. unit: what these are; of a nested cross-validation `rows` counts outer folds, in
-    which every run chose its model anew. scores: of each run. groups: of runs of which no two can be told apart, as
-    large as they can be, the best first; a run may be in several. why: why there are no pairs, in words; empty where
-    there are.
+    rows: that they were tested on. unit: what these are, of forecasts windows; of a nested cross-validation `rows`
+    counts outer folds, in which every run chose its model anew. scores: of each run. groups: of runs of which no two
+    can be told apart, as large as they can be, the best first; a run may be in several. why: why there are no pairs, in
+    words; empty where there are.
     """
 
     metric: str
     label: str
     higher_is_better: bool
     rows: int
-    unit: Literal["test row", "outer fold"] = "test row"
+    unit: Unit = "test row"
     runs: tuple[str, ...]
     scores: tuple[float, ...]
     pairs: tuple[Pairing, ...]
@@ -74,10 +79,7 @@ def family(
     measure = metric(task, PRIMARY[task])
     why = _why_not(task, names, tested)
     if why:
-        return Family(
-            metric=measure.id, label=measure.label, higher_is_better=measure.higher_is_better, rows=0,
-            runs=tuple(names), scores=(), pairs=(), groups=(), sentence=f"Nothing is tested: {why}.", why=why,
-        )  # fmt: skip
+        return _untested(measure, names, why)
     known = [each for each in tested if each is not None]
     scorers = [_scorer(task, each) for each in known]
     scores = [
@@ -96,6 +98,31 @@ def family(
         )  # fmt: skip
 
     return _ranked(measure, names, scores, test, confidence, len(known[0].truth), "test row")
+
+
+def window_family(names: Sequence[str], tested: Sequence[KeptTest | None], confidence: float) -> Family:
+    """Every two of the runs compared by the mean absolute errors of their forecasts of the same windows.
+
+    Args:
+        names: of the runs. tested: what they kept of their test windows; None where they kept nothing.
+        confidence: one minus the level of the tests.
+    """
+    measure = metric(Task.FORECASTING, PRIMARY[Task.FORECASTING])
+    known = [each for each in tested if each is not None]
+    why = _none_kept(names, tested)
+    if not why and len({each.windows for each in known}) > 1:
+        why = "the windows that they kept are not the same"
+    first = known[0] if known else None
+    if why or first is None or first.steps is None or first.clusters is None:
+        return _untested(measure, names, why or "they kept no windows")
+    overlap = Overlap.of(first.steps, first.clusters, first.truth.shape[1])
+    losses = [WindowScorer(each.truth, each.answers).of_rows(measure.id) for each in known]
+
+    def test(one: int, other: int) -> PairedTest:
+        return lead_test(leads(losses[one], losses[other]), overlap, confidence)
+
+    scores = [float(each.mean()) for each in losses]
+    return _ranked(measure, names, scores, test, confidence, len(first.truth), "test window")
 
 
 def fold_family(names: Sequence[str], found: Sequence[Nested], confidence: float) -> Family:
@@ -120,6 +147,13 @@ def fold_family(names: Sequence[str], found: Sequence[Nested], confidence: float
     return _ranked(measure, names, scores, test, confidence, len(first.scores), "outer fold")
 
 
+def _untested(measure: Metric, names: Sequence[str], why: str) -> Family:
+    return Family(
+        metric=measure.id, label=measure.label, higher_is_better=measure.higher_is_better, rows=0, runs=tuple(names),
+        scores=(), pairs=(), groups=(), sentence=f"Nothing is tested: {why}.", why=why,
+    )  # fmt: skip
+
+
 def _scorer(task: Task, kept: KeptTest) -> Scored:
     if task is Task.MULTILABEL:
         return LabelScorer(kept.truth, kept.answers, np.array(kept.thresholds))
@@ -133,7 +167,7 @@ def _ranked(
     test: Callable[[int, int], PairedTest],
     confidence: float,
     count: int,
-    unit: Literal["test row", "outer fold"],
+    unit: Unit,
 ) -> Family:
     """The runs by their scores, every two of them tested, Holm over all of these."""
     signed = np.nan_to_num(np.array(scores) * (1.0 if measure.higher_is_better else -1.0), nan=-np.inf)
@@ -187,12 +221,9 @@ def alike(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tuple[tuple
 
 
 def _why_not(task: Task, names: Sequence[str], tested: Sequence[KeptTest | None]) -> str:
-    if task not in METRICS and task is not Task.MULTILABEL:
-        return f"paired tests of {task.value} are not made"
-    lacking = [name for name, each in zip(names, tested, strict=True) if each is None]
-    if lacking:
-        have = "has" if len(lacking) == 1 else "have"
-        return f"{', '.join(lacking)} {have} no answers to the test rows (answers.npz); runs of this version keep them"
+    why = _none_kept(names, tested)
+    if why:
+        return why
     first = tested[0]
     assert first is not None
     if not all(each is not None and np.array_equal(each.truth, first.truth) for each in tested):
@@ -200,6 +231,13 @@ def _why_not(task: Task, names: Sequence[str], tested: Sequence[KeptTest | None]
     if task is Task.MULTILABEL and not all(each is not None and each.thresholds for each in tested):
         return "a run kept no thresholds of its labels; runs of this version do"
     return ""
+
+
+def _none_kept(names: Sequence[str], tested: Sequence[KeptTest | None]) -> str:
+    lacking = [name for name, each in zip(names, tested, strict=True) if each is None]
+    have = "has" if len(lacking) == 1 else "have"
+    why = f"{', '.join(lacking)} {have} no answers to the test rows (answers.npz); runs of this version keep them"
+    return why if lacking else ""
 
 
 def _sentence(found: Family) -> str:

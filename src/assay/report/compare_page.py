@@ -32,11 +32,12 @@ def draw_compare(
         dots.append(Dot(name, ends[0], ends[1], ends[2], "network"))
         value = words.NOT_DEFINED if estimate is None else words.number(estimate.value)
         rows.append((name, network(report).description, value, report))
+    row = "row" if reports[0].forecast is None else "window"
     caption = (
-        f"{label} on the test rows of each run, with its interval. Intervals of runs do not test their difference."
+        f"{label} on the test {row}s of each run, with its interval. Intervals of runs do not test their difference."
     )
     picture = Picture(interval_chart(f"{label} of the runs", dots, Axis(label), 620, letters=36), caption)
     return environment().get_template("compare.html.j2").render(
         version=__version__, label=label, rows=rows, families=families, picture=picture, gain=ablation_words.gain,
-        p_value=ablation_words.p_alone, same_rows=same_rows,
+        p_value=ablation_words.p_alone, same_rows=same_rows, row=row,
     )  # fmt: skip

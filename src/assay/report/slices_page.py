@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from assay.evaluate.inspection_record import Slice, Slices
+from assay.evaluate.inspection_record import STEPS_AHEAD, Slice, SliceFamily, Slices
 from assay.evaluate.record import Report
 from assay.report.charts import Dot, interval_chart
 from assay.report.pictures import Picture
@@ -39,6 +39,8 @@ class SliceRow:
 
 def slices_of(report: Report) -> Slices | None:
     """What is known of slices; None where none were looked for or named."""
+    if report.forecast is not None:
+        return report.forecast.slices
     return None if report.inspection is None else report.inspection.slices
 
 
@@ -47,6 +49,8 @@ def told(report: Report) -> str:
     found = slices_of(report)
     if found is None:
         return ""
+    if report.forecast is not None:
+        return _told_of_steps(found)
     if not found.candidates:
         return f"No search for weak subgroups: {found.reason}."
     weak = confirmed(found)
@@ -61,12 +65,29 @@ def told(report: Report) -> str:
     return f"No weak subgroup was found that chance would not explain, among {searched}."
 
 
+def _told_of_steps(found: Slices) -> str:
+    """Where forecasts are weak, in a sentence; that later steps are harder is told last."""
+    if not found.families:
+        return f"No parts of the forecast steps were compared: {found.reason or 'all steps are alike'}."
+    looked = f"{counted(found.candidates, 'part')} of {counted(found.tested_on, 'forecast step')} were looked at"
+    weak = [each for family in sorted(found.families, key=_is_of_steps) for each in family.slices
+            if each.verdict == "weaker"]  # fmt: skip
+    if not weak:
+        return f"No part of the steps is forecast worse beyond chance ({looked})."
+    others = f", and in {counted(len(weak) - 1, 'other part')}" if len(weak) > 1 else ""
+    return f"Forecasts are weaker where {_named(weak[0], found, 'step')}{others} ({looked})."
+
+
+def _is_of_steps(family: SliceFamily) -> bool:
+    return family.name == STEPS_AHEAD
+
+
 def confirmed(found: Slices) -> tuple[Slice, ...]:
     """The slices that were found and that the test rows confirm."""
     return tuple(each for each in found.found if each.verdict == "weaker")
 
 
-def _named(each: Slice, found: Slices) -> str:
+def _named(each: Slice, found: Slices, row: str = "test row") -> str:
     """A slice with the figures that speak for themselves."""
     condition = short(each.condition, 120)
     if each.wrong is not None and each.wrong_rest is not None:
@@ -75,7 +96,7 @@ def _named(each: Slice, found: Slices) -> str:
         )
     else:
         digits = decimals([each.loss, each.loss_rest], 3)
-        figures = f"{found.loss} {fixed(each.loss, digits)} of {counted(each.rows, 'test row')} against "
+        figures = f"{found.loss} {fixed(each.loss, digits)} of {counted(each.rows, row)} against "
         figures += fixed(each.loss_rest, digits)
     expected = "" if each.expected_wrong is None else f" (the model itself expects {percent(each.expected_wrong)})"
     return f"{condition}: {figures} of the others{expected}"
@@ -86,7 +107,8 @@ def named_lines(report: Report) -> tuple[str, ...]:
     found = slices_of(report)
     if found is None:
         return ()
-    return tuple(line(each, found) for each in found.named)
+    row = "test row" if report.forecast is None else "step"
+    return tuple(line(each, found, row) for each in found.named)
 
 
 def line(each: Slice, found: Slices, row: str = "test row") -> str:
@@ -136,7 +158,8 @@ def _row(each: Slice) -> SliceRow:
 def picture(report: Report) -> Picture | None:
     """How much higher the loss is in each slice than outside it."""
     found = slices_of(report)
-    every = () if found is None else (*found.found, *found.named)
+    every = () if found is None else (*found.found, *(each for one in found.families for each in one.slices),
+                                      *found.named)  # fmt: skip
     drawn = [each for each in every if each.difference.low is not None]
     if found is None or not drawn:
         return None
@@ -147,10 +170,11 @@ def picture(report: Report) -> Picture | None:
         )
         for each in drawn
     ]  # fmt: skip
-    label = f"Difference in {found.loss} between each slice and the other test rows"
+    row = "test rows" if report.forecast is None else "steps"
+    label = f"Difference in {found.loss} between each slice and the other {row}"
     svg = interval_chart(label, dots, Axis(f"{found.loss}, slice less the rest"), _WIDTH, rule=0.0, letters=_LABEL)
     caption = (
-        f"Mean {found.loss} of the rows of a slice less that of all other test rows, with {level(report)} intervals; "
+        f"Mean {found.loss} of a slice less that of all other {row}, with {level(report)} intervals; "
         "right of the line the model does worse. Circles: weaker beyond chance."
     )
     return Picture(svg, caption)

@@ -29,8 +29,11 @@ def sentence(report: Report) -> str:
     if found is None:
         return ""
     digits = story.places(report, found.metric)
-    rows = f"other test rows would move {found.label} by {number(found.test_error, 2)}"
-    told = f"{rows[0].upper()}{rows[1:]} (standard error), {found.differ} by {number(found.train_error, 2)}."
+    row = "rows" if report.forecast is None else "windows"
+    told = (
+        f"Other test {row} would move {found.label} by {number(found.test_error, 2)} (standard error), {found.differ} "
+        f"by {number(found.train_error, 2)}."
+    )
     if found.both.low is not None and found.both.value is not None:
         told += (
             f" Allowing for both, the {story.level(report)} interval of {fixed(found.both.value, digits)} is "

@@ -29,6 +29,9 @@ _ENCODE = "data.encode."
 FOLDS, _FEWEST_ROWS, _FEWEST_PASSES, _MOST_SEEDS = 5, 2_000, 5, 3
 #: Share of the time that is planned for, and what a member costs beside the first of its batch.
 _PLANNED, _A_MEMBER_MORE = 0.6, 0.7
+#: Why weights are not fitted anew to answers of windows, and how windows are dealt to folds.
+_WINDOWS = "weights fitted anew to some windows would be judged by others that share their steps"
+_BACKTEST = "folds are those of a backtest: blocks in time, judged by networks of windows that were over before"
 #: How a training says that the clock ended it.
 _BY_TIME = "the time budget was used up"
 
@@ -139,6 +142,9 @@ def designed(
     """
     wanted, unmeasured = _wanted(ledger, asked, schema)
     computed = tuple(name for name in wanted if SWITCHES[name].recomputed not in (None, "last epoch"))
+    if schema.windowing is not None:
+        unmeasured |= dict.fromkeys(computed, _WINDOWS)
+        wanted, computed = [name for name in wanted if name not in computed], ()
     found = leading(parts)
     if found is None:
         why = "no network of the model has a recipe to train it anew by"
@@ -160,7 +166,7 @@ def designed(
             offs.append(Off(name, SWITCHES[name]))
     design = Design(
         family, model, train, encode, rows, base.train.epochs, FOLDS, seeds or 1, tuple(offs), computed, unmeasured,
-        _notes_of(part, family),
+        (*_notes_of(part, family), *((_BACKTEST,) if schema.windowing is not None else ())),
     )  # fmt: skip
     expected = min(part.epochs, base.train.epochs)
     return _within(design, base, encoder, schema, seconds, expected, may_repeat=not seeds) if offs else design

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from assay.data.schema import Schema, Task
 from assay.evaluate.earned import Arms, Effect, Measured, gain_by_folds, gain_by_rows, score
+from assay.evaluate.forecast.paired import Overlap, lead_test, leads
+from assay.evaluate.forecast.window_scorer import WindowScorer
 from assay.evaluate.kept import Judged
 from assay.evaluate.metrics import Metric, metric
 from assay.evaluate.record import Estimate
@@ -24,6 +26,7 @@ _FEWEST = 2
 #: The metric beside the primary one: what a model is trained for.
 _PROPER = {
     Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.MULTILABEL: "auprc_macro", Task.REGRESSION: "mae",
+    Task.FORECASTING: "rmse",
 }  # fmt: skip
 
 
@@ -97,10 +100,14 @@ def trained_effect(off: Off, design: Design, folds: Sequence[Fold], asked: Asked
     measure = asked.primary(off.practice)
     arms = [_arms(off, *pair) for pair in pairs]
     estimate, p_value, with_score, without_score = gain_by_folds(asked.task, arms, measure, asked.confidence)
+    if asked.schema.windowing is None:
+        by_rows = _by_rows(arms, measure, asked)
+    else:
+        by_rows = _by_origins([fold for fold, _, _ in pairs], arms, asked.confidence)
     effect = Effect(
         practice=off.practice, way="trained anew", without=off.switch.without, metric=measure.id, label=measure.label,
         with_score=with_score, without_score=without_score, gain=estimate, p_value=p_value, verdict="unclear",
-        by_rows=_by_rows(arms, measure, asked),
+        by_rows=by_rows,
         proper=gain_by_folds(asked.task, arms, asked.proper, asked.confidence)[0],
         seconds=_seconds(pairs, folds, off), passes=float(np.mean([arm.passes[0] - arm.passes[1] for arm in arms])),
         pairs=len(arms),
@@ -123,7 +130,17 @@ def _arms(off: Off, fold: Fold, own: Piece, other: Piece) -> Arms:
     assert own.answers is not None
     assert other.answers is not None
     ratio = len(fold.truth) / fold.learned
-    return Arms(fold.truth, fold.weight, own.answers, other.answers, ratio, (own.passes, other.passes))
+    return Arms(fold.truth, fold.weight, own.answers, other.answers, ratio, (own.passes, other.passes), fold.block)
+
+
+def _by_origins(folds: Sequence[Fold], arms: Sequence[Arms], confidence: float) -> Estimate:
+    """The gain in mean absolute error over the origins of all blocks, which overlap."""
+    lead = np.concatenate(
+        [leads(*(WindowScorer(arm.truth, each).of_rows("mae") for each in (arm.with_it, arm.without))) for arm in arms]
+    )
+    steps = np.concatenate([fold.steps for fold in folds if fold.steps is not None])
+    names = [name for fold in folds for name in fold.names]
+    return lead_test(lead, Overlap.of(steps, names, folds[0].truth.shape[1]), confidence).difference
 
 
 def _by_rows(arms: Sequence[Arms], measure: Metric, asked: Asked) -> Estimate:

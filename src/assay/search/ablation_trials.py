@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from assay.data.config import EncodeConfig, SplitConfig
 from assay.data.encode import Encoder
-from assay.data.folds import deal_folds
+from assay.data.folds import Folds, backtest, deal_folds
 from assay.data.rows import Rows
 from assay.data.schema import Schema
+from assay.evaluate.forecast.judged import origins_of
 from assay.evaluate.kept import read_arrays, write_arrays
 from assay.search.ablation_design import Design
 from assay.search.answered import read_answer
@@ -55,12 +56,19 @@ class Piece:
 
 @dataclass
 class Fold:
-    """A fold of one seed: the rows that judge, and the networks that were trained by the others."""
+    """A fold of one seed: the rows that judge, and the networks that were trained by the others.
+
+    block: its place where all seeds judge the same rows. steps, names: of windows of forecasts, the origins, (n,), and
+    their series; None of rows that are none.
+    """
 
     truth: NDArray[np.generic]
     weight: Floats | None
     learned: int
     pieces: dict[Setting, Piece] = field(default_factory=dict)
+    block: int | None = None
+    steps: NDArray[np.int64] | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,19 +117,28 @@ class Trials:
         """Every fold of every seed of which something is done."""
         found = []
         for repeat in range(self.design.seeds):
-            dealt = deal_folds(self._rows, self.schema, self._dealing, self.design.folds, self._seed + repeat)
+            dealt = self._dealt(self._seed + repeat)
             for place in range(len(dealt)):
                 seeds = f", seed {repeat + 1} of {self.design.seeds}" if self.design.seeds > 1 else ""
                 self.watch.stage(f"fold {place + 1} of {len(dealt)}{seeds}")
                 learned = self._rows.at(np.flatnonzero(dealt.learns[place]), "train")
                 judge = self._rows.at(np.flatnonzero(dealt.judged[place]), "valid")
                 fold = Fold(judge.target, judge.weight, len(learned))
+                if self.schema.windowing is not None:
+                    fold.block = place
+                    fold.steps, fold.names = origins_of(judge, self.schema)
                 self._train(fold, Dealt(repeat, place, learned, judge))
                 if fold.pieces:
                     found.append(fold)
                 if self.ended:
                     return found
         return found
+
+    def _dealt(self, seed: int) -> Folds:
+        """The folds of a seed; those of forecasts are blocks in time, the same for every seed."""
+        if self.schema.windowing is not None:
+            return backtest(self._rows, self.schema, self.design.folds)
+        return deal_folds(self._rows, self.schema, self._dealing, self.design.folds, seed)
 
     def _train(self, fold: Fold, dealt: Dealt) -> None:
         """Train what is not done yet, one encoding after another."""

@@ -57,6 +57,17 @@ def test_several_answers_without_count_by_their_mean_score():
     assert gain.value == pytest.approx(np.sqrt(((answers - truth) ** 2).mean(axis=1)).mean())
 
 
+def test_other_seeds_of_the_same_rows_are_no_other_folds():
+    """Two blocks, each judged with two seeds: two differences, which are the means of both seeds."""
+    truth, mae = np.zeros((4, 2)), metric(Task.FORECASTING, "mae")
+    missed = [(1.0, 1.5, 0), (2.0, 4.0, 1), (1.0, 1.7, 0), (2.0, 5.0, 1)]  # with it, without it, the block
+    arms = [Arms(truth, None, truth + own, truth + other, 0.25, block=block) for own, other, block in missed]
+    gain, p_value, with_it, without = gain_by_folds(Task.FORECASTING, arms, mae, 0.95)
+    expected, expected_p = corrected_gain([0.6, 2.5], 0.25, 0.95)
+    assert (gain.value, gain.low, p_value) == pytest.approx((expected.value, expected.low, expected_p))
+    assert (with_it, without) == pytest.approx((1.5, 3.05))
+
+
 def test_groups_are_drawn_whole():
     draw = np.random.default_rng(3)
     group = np.repeat(np.arange(20), 15)

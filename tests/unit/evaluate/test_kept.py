@@ -46,7 +46,24 @@ def test_how_rows_belong_together_and_are_decided_is_kept_too(answers, tmp_path)
     assert (back.thresholds, back.costs, back.rule.costs) == ((0.3, 0.7), costs, costs)
     keep(tmp_path, answers)
     plain = kept_of(tmp_path).tested
-    assert (plain.clusters, plain.thresholds, plain.costs) == (None, (), ())
+    assert (plain.clusters, plain.thresholds, plain.costs, plain.steps) == (None, (), (), None)
+    assert plain.windows == ""
+
+
+def test_windows_keep_their_origins_and_all_digits_of_a_forecast(tmp_path):
+    truth = 1e6 + np.random.default_rng(0).normal(size=(20, 3))
+    made = KeptTest(
+        truth, truth + 0.01, None, np.arange(20, dtype=np.uint64), np.zeros(20, np.int64), steps=np.arange(20)
+    )
+    keep(tmp_path, Kept(made))
+    back = kept_of(tmp_path).tested
+    np.testing.assert_array_equal(back.answers, made.answers)
+    np.testing.assert_array_equal(back.steps, np.arange(20))
+    assert len(made.windows) == 64
+    assert back.windows == made.windows == replace(made, answers=truth).windows
+    for other in (replace(made, steps=made.steps + 1), replace(made, clusters=made.clusters + 1),
+                  replace(made, truth=truth + 1e-9), replace(made, truth=truth.reshape(30, 2))):  # fmt: skip
+        assert other.windows != made.windows
 
 
 def test_nothing_kept_is_nothing_written(tmp_path):

@@ -88,6 +88,17 @@ def test_where_nothing_can_be_known_that_is_said(blocks, shares, why):
     assert why in verdict.reason
 
 
+def test_what_is_in_closed_form_has_no_chance_of_training():
+    values = np.array([0.70, 0.80, 0.90, 0.60])
+    blocks = [Block("dlinear", 3, 1), Block("ridge", 1, 1, is_fixed=True)]
+    found, _ = told_apart(blocks, [0.2, 0.2, 0.2, 0.4], lambda shares: float(shares @ values))
+    assert found.alone == 0.0
+    assert found.train_error == pytest.approx(0.6 * values[:3].std(ddof=1) / np.sqrt(3))
+    found, verdict = told_apart(blocks, [0.0, 0.0, 0.0, 1.0], lambda shares: float(shares @ values))
+    assert (found, verdict.outcome, verdict.value) == (None, Outcome.PASSED, 0.0)
+    assert "alike with every seed" in verdict.reason
+
+
 def test_a_score_that_is_not_defined_has_no_spread():
     undefined = Estimate(value=None, method="not defined: needs rows of two classes")
     found, verdict = told_apart([Block("mlp", 2, 1)], [0.5, 0.5], lambda shares: float("nan"), undefined)

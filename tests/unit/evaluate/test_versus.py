@@ -14,7 +14,7 @@ from assay.evaluate.compare import paired_test
 from assay.evaluate.kept import KeptTest
 from assay.evaluate.multilabel.metrics import LabelScorer
 from assay.evaluate.record import Estimate, Nested
-from assay.evaluate.versus import alike, family, fold_family
+from assay.evaluate.versus import alike, family, fold_family, window_family
 
 
 def kept(truth, score):
@@ -114,6 +114,41 @@ def test_several_labels_are_compared_by_their_own_thresholds():
     assert made.scores[-1] == pytest.approx(expected)
     old = KeptTest(truth, good, None, rows)
     assert "kept no thresholds" in family(Task.MULTILABEL, ["good", "old"], [runs[1], old], 0.95, 200).why
+
+
+def windows_of(miss, *, origins=120, horizon=4, start=0):
+    """What a run kept that misses each step by so much, times noise that all runs share."""
+    draw = np.random.default_rng(3)
+    truth, noise = draw.normal(size=(origins, horizon)), draw.normal(size=(origins, horizon))
+    own = np.random.default_rng(round(1000 * miss)).normal(size=(origins, horizon))
+    answers = truth + miss * noise + 0.1 * own
+    return KeptTest(
+        truth, answers, None, np.arange(origins, dtype=np.uint64), np.zeros(origins, np.int64),
+        steps=start + np.arange(origins),
+    )  # fmt: skip
+
+
+def test_forecasts_of_the_same_windows_are_told_apart_over_their_origins():
+    runs = [windows_of(1.2), windows_of(1.0), windows_of(0.999)]
+    made = window_family(["far", "near", "same"], runs, 0.95)
+    assert (made.metric, made.where) == ("mae", "120 test windows")
+    assert made.runs[-1] == "far"
+    assert set(made.groups[0]) == {"near", "same"}
+    assert made.scores[-1] == pytest.approx(np.abs(runs[0].answers - runs[0].truth).mean())
+    assert {pair.test for pair in made.pairs} == {"Diebold-Mariano (HLN) of 120 origins, lag 3"}
+    assert made.sentence.endswith("far is behind all of them.")
+    alone = window_family(["far", "near"], runs[:2], 0.95).pairs[0]
+    worst = next(pair for pair in made.pairs if {pair.first, pair.second} == {"near", "far"})
+    assert alone.p_value < worst.p_value <= 3 * alone.p_value * (1 + 1e-9)  # Holm's over three
+
+
+def test_forecasts_of_other_windows_are_not_paired():
+    made = window_family(["a", "b"], [windows_of(1.0), windows_of(1.0, start=1)], 0.95)
+    assert (made.pairs, made.why) == ((), "the windows that they kept are not the same")
+    assert "old has no answers" in window_family(["a", "old"], [windows_of(1.0), None], 0.95).why
+    few = window_family(["a", "b"], [windows_of(each, origins=13, horizon=12) for each in (1.0, 3.0)], 0.95)
+    assert few.sentence == "13 test windows cannot tell these 2 runs apart."
+    assert "needs 2 stretches" in few.pairs[0].test
 
 
 def in_folds(*scores, label="AUROC", higher=True):

@@ -10,24 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.bands import Bands
-from assay.data.columns import as_category
-from assay.data.rows import Rows, times
+from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
-from assay.data.windowing import scales_of
 from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of
-from assay.evaluate.compare import advice, comparisons
+from assay.evaluate.compare import advice, comparisons, score_text
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast.baselines import history_of
+from assay.evaluate.forecast.judged import Judged
 from assay.evaluate.forecast.scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.forecast.slices import forecast_slices, note_slices, weak_series
+from assay.evaluate.kept import KeptTest
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
+from assay.evaluate.looks import row_hashes
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.opened import opened, output_of
 from assay.evaluate.record import (
     BandCoverage,
+    Comparison,
     Estimate,
     ForecastPicture,
     ForecastReport,
@@ -36,6 +39,9 @@ from assay.evaluate.record import (
     ModelScores,
     Selection,
 )
+from assay.evaluate.slices.named import check_slices
+from assay.evaluate.spread import spread_on_test
+from assay.evaluate.spread_record import Spread
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
 
@@ -50,33 +56,19 @@ _FAR = 0.05
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Windows with what judges forecasts of them.
+class Sitting:
+    """What came of the exam of forecasts.
 
-    truth: (n, H). history: (n, L). steps: of the origins, (n,). names: of their series. naive, deviation: see
-    `ForecastScorer`.
+    tested: what is kept of the test windows; None without a test part. spread: of the score, by test windows and by
+    training; None where no part has two members. selection, leaderboard: None where it is not known what the model was
+    chosen from.
     """
 
-    truth: Floats
-    history: Floats
-    steps: NDArray[np.int64]
-    names: tuple[str, ...]
-    naive: Floats
-    deviation: Floats
-
-    @classmethod
-    def of(cls, rows: Rows, schema: Schema) -> Judged:
-        """What judges forecasts of these windows."""
-        windowing = schema.windowing
-        assert windowing is not None
-        history = np.concatenate([history_of(block, windowing) for block in rows.blocks()])
-        steps, _ = windowing.clock.steps(times(rows, schema, windowing.origin))
-        if windowing.case is None:
-            names = [""] * len(rows)
-        else:
-            names = [name or "" for name in as_category(rows.column(windowing.case)).to_list()]
-        naive, deviation = scales_of(names, windowing, history)
-        return cls(rows.target, history, steps, tuple(names), naive, deviation)
+    assessment: Assessment
+    tested: KeptTest | None
+    spread: Spread | None
+    selection: Selection | None = None
+    leaderboard: Leaderboard | None = None
 
 
 def with_bands(model: Model, valid: Rows, schema: Schema, config: EvaluateConfig) -> Model:
@@ -106,7 +98,7 @@ def sit_forecast(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Assessment, Selection | None, Leaderboard | None]:
+) -> Sitting:
     """Open the seal once, score every model on the windows of the test part, and measure the intervals.
 
     Without a test part the scores are on validation windows, and the ledger says so.
@@ -131,8 +123,17 @@ def sit_forecast(
     measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
+    tested = None if split.test is None else _kept(rows, judged, answers, schema)
+    made = _with_slices(
+        made, rows, judged, answers, schema, config, doubted=weak_series(valid, _validation_answers(model)),
+        ledger=ledger,
+    )  # fmt: skip
+    spread = spread_on_test(
+        model, rows, raw, schema, on_test, measure, with_folds=False, confidence=config.confidence, seed=seed,
+        ledger=ledger,
+    )  # fmt: skip
     if model.choice is None:
-        return made, None, None
+        return Sitting(made, tested, spread)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
         blocks = Blocks.of(windows.steps, windows.truth.shape[1])
@@ -150,7 +151,28 @@ def sit_forecast(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
-    return made, selection, board
+    return Sitting(made, tested, spread, selection, board)
+
+
+def _with_slices(
+    made: Assessment, rows: Rows, judged: Judged, answers: Floats, schema: Schema, config: EvaluateConfig, *,
+    doubted: Sequence[str], ledger: Ledger,
+) -> Assessment:  # fmt: skip
+    """The assessment with where the forecasts are weak."""
+    found = forecast_slices(
+        rows, judged, answers, schema, check_slices(config.slices, schema), doubted=doubted,
+        confidence=config.confidence,
+    )  # fmt: skip
+    note_slices(found, ledger)
+    assert made.forecast is not None
+    return replace(made, forecast=made.forecast.model_copy(update={"slices": found}))
+
+
+def _kept(rows: Rows, judged: Judged, answers: Floats, schema: Schema) -> KeptTest:
+    """What is kept of the test windows."""
+    return KeptTest(
+        judged.truth, answers, None, row_hashes(rows, schema), judged.overlap.series, steps=judged.steps
+    )  # fmt: skip
 
 
 def assess_forecasts(
@@ -186,14 +208,11 @@ def assess_forecasts(
         ForecastScorer(judged.truth, output.prediction, judged.naive, judged.deviation, blocks) for output in outputs
     ]
     scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
-    tests = [
-        forecast_test(scorers[0], other, confidence=config.confidence, samples=config.bootstrap, seed=seed)
-        for other in scorers[1:]
-    ]
+    tests = [forecast_test(scorers[0], other, judged.overlap, config.confidence) for other in scorers[1:]]
     names = [output.name for output in outputs[1:]]
     compared = comparisons(Task.FORECASTING, names, tests, config.confidence)
     coverage = None if bands is None else _covered(judged, outputs[0].prediction, bands, calibration)
-    _record(ledger, judged, blocks, scores, compared_names=names, coverage=coverage, confidence=config.confidence)
+    _record(ledger, judged, blocks, scores, compared=compared, coverage=coverage, confidence=config.confidence)
     report = ForecastReport(
         origins=blocks.count,
         series=len(set(judged.names)),
@@ -208,13 +227,26 @@ def assess_forecasts(
         scores=scores,
         primary=FORECAST_METRICS[0].id,
         comparisons=compared,
-        advice=advice(scores, compared, len(judged.truth)),
+        advice=_advice(scores, compared, judged),
         confusion=(),
         roc=(),
         precision_recall=(),
         reliability=(),
         residuals=residuals(judged.truth.ravel(), outputs[0].prediction.ravel(), seed),
         forecast=report,
+    )
+
+
+def _advice(scores: Sequence[ModelScores], compared: Sequence[Comparison], judged: Judged) -> str:
+    """Whether the network is worth having, or that so few windows cannot say it."""
+    if judged.overlap.support.is_enough or not compared:
+        return advice(scores, compared, len(judged.truth), "window")
+    own, *rivals = (score_text(model, compared[0].metric) for model in scores)
+    of_all = ", ".join(f"{value} of the {each.against}" for value, each in zip(rivals, compared, strict=True))
+    return (
+        f"{len(judged.truth):,} test windows are too few to tell the network from what is simpler, for they are no two "
+        f"stretches of {judged.overlap.horizon} steps: {FORECAST_METRICS[0].label} {own} against {of_all}. More steps "
+        "would tell, or more of them in the test (data.split.test)."
     )
 
 
@@ -284,7 +316,7 @@ def _record(
     blocks: Blocks,
     scores: Sequence[ModelScores],
     *,
-    compared_names: Sequence[str],
+    compared: Sequence[Comparison],
     coverage: BandCoverage | None,
     confidence: float,
 ) -> None:
@@ -301,9 +333,11 @@ def _record(
     reason = f"{len(bounded)} of {len(scores[0].scores)} scores have a {confidence:.0%} interval: {method}"
     reason += f"; without: {', '.join(bare)}" if bare else ""
     ledger.record("evaluate.intervals", Outcome.WARNED if bare else Outcome.APPLIED, reason, value=len(bounded))
-    if compared_names:
-        reason = f"paired block bootstrap of the mean absolute error against {', '.join(compared_names)}"
-        ledger.record("evaluate.paired-test", Outcome.APPLIED, reason, value=len(compared_names))
+    if compared:
+        against = f"of the mean absolute error against {', '.join(each.against for each in compared)}"
+        reason = f"{compared[0].test}, {against}"
+        outcome = Outcome.APPLIED if judged.overlap.support.is_enough else Outcome.WARNED
+        ledger.record("evaluate.paired-test", outcome, reason, value=len(compared))
     else:
         ledger.record("evaluate.paired-test", Outcome.NOT_APPLICABLE, "there is no baseline to compare with")
     reason = "a forecast of values has no probabilities; its intervals are judged by their coverage"

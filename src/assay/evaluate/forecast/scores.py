@@ -2,7 +2,7 @@
 
 Windows whose origins are less than a horizon apart share steps and errors. Intervals therefore resample whole stretches
 of origins, at least a horizon long, of all series at once (moving blocks: Künsch, Annals of Statistics 1989; around the
-end: Politis & Romano 1992).
+end: Politis & Romano 1992). Two models are told apart by `paired.py`, for of few stretches a bootstrap is far too sure.
 
 Letters: n windows, H steps ahead, T origins in time, B bootstrap samples.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.evaluate.compare import PairedTest
+from assay.evaluate.forecast.paired import Overlap, lead_test, leads
 from assay.evaluate.intervals import bootstrap_interval
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.record import Estimate
@@ -24,8 +25,6 @@ Floats = NDArray[np.float64]
 
 #: Origins from which on there is an interval.
 _FEWEST_ORIGINS = 3
-#: Differences in the mean absolute error below this share of it are those of arithmetic in single precision.
-_TIE = 1e-6
 _NAMES = tuple(metric.id for metric in FORECAST_METRICS)
 
 
@@ -72,12 +71,14 @@ class ForecastScorer:
     """All metrics of forecasts (n, H) against the truth, for many weightings of the origins at once.
 
     naive: the unit of MASE of each window, (n,), NaN where it has none. deviation: of each window's series, (n,).
+    `absolute` is the mean absolute error of each window, (n,), `by_step` that of each step ahead, (H,).
     """
 
     def __init__(self, truth: Floats, prediction: Floats, naive: Floats, deviation: Floats, blocks: Blocks) -> None:
         self.blocks = blocks
         error = prediction - truth
         absolute, squared = np.abs(error).mean(axis=1), (error**2).mean(axis=1)
+        self.absolute: Floats = absolute
         scaled = absolute / naive
         spread = np.abs(prediction) + np.abs(truth)
         symmetric = np.divide(2 * np.abs(error), spread, out=np.zeros_like(error), where=spread > 0).mean(axis=1)
@@ -124,25 +125,6 @@ def forecast_estimates(scorer: ForecastScorer, *, confidence: float, samples: in
     return found
 
 
-def forecast_test(
-    first: ForecastScorer, second: ForecastScorer, *, confidence: float, samples: int, seed: int
-) -> PairedTest:
-    """The first model's lead over the second in mean absolute error, over the same origins."""
-    blocks = first.blocks
-    least = _TIE * second.values["mae"]
-    difference = _without_ties(np.array(second.values["mae"] - first.values["mae"]), least).item()
-    name = f"paired {blocks.method(samples)}"
-    if blocks.count < _FEWEST_ORIGINS:
-        reason = f"needs {_FEWEST_ORIGINS} origins"
-        return PairedTest(Estimate(value=difference, method=f"not defined: {reason}"), 1.0, f"{name}: {reason}")
-    weights = blocks.draws(samples, seed)
-    drawn = _without_ties(second(weights)["mae"] - first(weights)["mae"], least)
-    low, high = bootstrap_interval(difference, drawn, max(blocks.independent, 2), confidence)
-    behind, ahead = (drawn <= 0).sum() + 1, (drawn >= 0).sum() + 1
-    p_value = min(1.0, 2 * float(min(behind, ahead)) / (len(drawn) + 1))
-    return PairedTest(Estimate(value=difference, low=low, high=high, method=name), p_value, name)
-
-
-def _without_ties(differences: Floats, least: float) -> Floats:
-    """The differences, 0 where they are too small to be any."""
-    return np.where(np.abs(differences) <= least, 0.0, differences)
+def forecast_test(first: ForecastScorer, second: ForecastScorer, overlap: Overlap, confidence: float) -> PairedTest:
+    """The first model's lead over the second in mean absolute error, over the same windows."""
+    return lead_test(leads(first.absolute, second.absolute), overlap, confidence)

@@ -17,10 +17,11 @@ from assay.data.picture_store import store_pictures
 from assay.data.pictures import suggest
 from assay.data.rows import Rows, listed, sample_of
 from assay.data.schema import Kind, Schema
-from assay.errors import ConfigError, DataError
+from assay.errors import DataError
 from assay.evaluate.compare import holm
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.estimate import Estimate
+from assay.evaluate.forecast.cells import cell_schema
 from assay.evaluate.inspection_record import Slice, Slices, SliceVerdict
 from assay.evaluate.intervals import estimates, quantile
 from assay.evaluate.judged import Judged
@@ -41,16 +42,13 @@ Floats = NDArray[np.float64]
 
 
 def check_slices(named: Sequence[str], schema: Schema) -> tuple[Condition, ...]:
-    """The conditions that the user named, before any work is done.
+    """The conditions that the user named, before any work is done; of a forecast they are of steps to come.
 
     Raises:
-        ConfigError: one of them cannot be read, or the task has no rows that slices could be of.
+        ConfigError: one of them cannot be read.
     """
-    if named and schema.windowing is not None:
-        raise ConfigError(
-            "slices must be of rows that stand alone", "a forecast has windows, which overlap", "Leave --slice out."
-        )
-    return tuple(parse(text, schema) for text in named)
+    of = schema if schema.windowing is None else cell_schema(schema)
+    return tuple(parse(text, of) for text in named)
 
 
 def named_slices(

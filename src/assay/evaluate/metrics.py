@@ -126,6 +126,11 @@ def metrics_of(task: Task) -> tuple[Metric, ...]:
     return others[task] if task in others else METRICS[task]
 
 
+def primary_of(task: Task) -> Metric:
+    """The metric models of a task are compared on."""
+    return FORECAST_METRICS[0] if task is Task.FORECASTING else metric(task, PRIMARY[task])
+
+
 def metric(task: Task, name: str) -> Metric:
     """The metric `name` of `task`.
 

@@ -59,11 +59,14 @@ _FAR = 0.05
 class Sitting:
     """What came of the exam of forecasts.
 
+    rows: the windows that were scored. answers: the model's forecasts of them, (n, H).
     tested: what is kept of the test windows; None without a test part. spread: of the score, by test windows and by
     training; None where no part has two members. selection, leaderboard: None where it is not known what the model was
     chosen from.
     """
 
+    rows: Rows
+    answers: Floats
     assessment: Assessment
     tested: KeptTest | None
     spread: Spread | None
@@ -116,10 +119,7 @@ def sit_forecast(
     made = assess_forecasts(
         schema, judged, outputs, config, bands=model.bands, calibration=calibration, seed=seed, ledger=ledger
     )
-    scorer = ForecastScorer(
-        valid.truth, _validation_answers(model), valid.naive, valid.deviation,
-        Blocks.of(valid.steps, valid.truth.shape[1]),
-    )  # fmt: skip
+    scorer = valid.scorer(_validation_answers(model))
     measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
@@ -133,11 +133,10 @@ def sit_forecast(
         ledger=ledger,
     )  # fmt: skip
     if model.choice is None:
-        return Sitting(made, tested, spread)
+        return Sitting(rows, answers, made, tested, spread)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
-        blocks = Blocks.of(windows.steps, windows.truth.shape[1])
-        own = ForecastScorer(windows.truth, prediction, windows.naive, windows.deviation, blocks)
+        own = windows.scorer(prediction)
         return forecast_estimates(own, confidence=config.confidence, samples=SAMPLES, seed=seed)[measure.id]
 
     selection = selection_of(
@@ -151,7 +150,7 @@ def sit_forecast(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
-    return Sitting(made, tested, spread, selection, board)
+    return Sitting(rows, answers, made, tested, spread, selection, board)
 
 
 def _with_slices(
@@ -204,9 +203,7 @@ def assess_forecasts(
     """
     check_finite(outputs)
     blocks = Blocks.of(judged.steps, judged.truth.shape[1])
-    scorers = [
-        ForecastScorer(judged.truth, output.prediction, judged.naive, judged.deviation, blocks) for output in outputs
-    ]
+    scorers = [judged.scorer(output.prediction) for output in outputs]
     scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
     tests = [forecast_test(scorers[0], other, judged.overlap, config.confidence) for other in scorers[1:]]
     names = [output.name for output in outputs[1:]]

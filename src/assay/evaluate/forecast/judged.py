@@ -14,6 +14,7 @@ from assay.data.schema import Schema
 from assay.data.windowing import scales_of
 from assay.evaluate.forecast.baselines import history_of
 from assay.evaluate.forecast.paired import Overlap
+from assay.evaluate.forecast.scores import Blocks, ForecastScorer
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +38,11 @@ class Judged:
     def overlap(self) -> Overlap:
         """Which of the windows share steps."""
         return Overlap.of(self.steps, self.names, self.truth.shape[1])
+
+    def scorer(self, answers: Floats) -> ForecastScorer:
+        """The scores of forecasts (n, H) of these windows."""
+        blocks = Blocks.of(self.steps, self.truth.shape[1])
+        return ForecastScorer(self.truth, answers, self.naive, self.deviation, blocks)
 
     @classmethod
     def of(cls, rows: Rows, schema: Schema) -> Judged:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
+from assay.bundle.pictures import with_pictures
 from assay.bundle.trees import translations
 from assay.data.decision import Rule
 from assay.data.encode import Encoder
@@ -363,6 +364,7 @@ def _check_parity(
 ) -> Parity:
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
     rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
+    rows = with_pictures(rows, inputs, readers)
     expected = _ask_network(answer, matrices(rows, inputs, readers))
     session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
     output = [names[1] or names[0]]

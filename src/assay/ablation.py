@@ -21,6 +21,7 @@ from assay.apportion import text_plan
 from assay.bundle.manifest import CONFIG, MANIFEST, PAGE, REPORT
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig, parse_budget, to_yaml
+from assay.data.arrays import as_in_training
 from assay.data.config import EncodeConfig
 from assay.data.encode import Encoder
 from assay.data.rows import Rows, joined, sample_of
@@ -100,7 +101,8 @@ def ablate(
     if given["data"] is None:
         raise ConfigError("the table must be given again, for the run was made from a frame", "no data was given",
                           f"In Python: assay.ablate({str(directory)!r}, data).")  # fmt: skip
-    request = Request(given["data"], given["test"], given["valid"], config, ())
+    data, test, valid = (as_in_training(given[part], report.table_schema) for part in ("data", "test", "valid"))
+    request = Request(data, test, valid, config, ())
     with _place(directory) as folder, scratch(folder) as scrap, using_threads(config.train.threads):
         try:
             made = _measured(directory, report, request, asked, seeds, whole, scrap, watch)

@@ -9,6 +9,7 @@ from typing import Any
 
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
+from assay.data.arrays import as_given
 from assay.data.encode import Encoder
 from assay.data.names import encoded_names
 from assay.data.rows import Rows
@@ -73,7 +74,7 @@ class ModelInputs:
 
 def describe_inputs(
     data: Any,  # noqa: ANN401  # whatever read() takes
-    target: str | None = None,
+    target: Any = None,  # noqa: ANN401  # as for fit
     *,
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
@@ -95,14 +96,16 @@ def describe_inputs(
         InputError: something given cannot be used.
     """
     composed = resolve(config, preset, overrides, budget=None, seed=seed, strict=False)
+    given = as_given(data, target, test=test, valid=valid, kinds=kinds)
     said: dict[str, object] = {
-        "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
-        "time": time, "weight": weight,
+        "target": given.target, "kinds": given.kinds, "task": task, "positive": positive, "drop": tuple(drop),
+        "group": group, "time": time, "weight": weight,
     }  # fmt: skip
-    request = Request(data, test, valid, with_table(composed, said), ())
+    request = Request(given.data, given.test, given.valid, with_table(composed, said), ())
     options, ledger = request.config.data, Ledger()
-    read_in = read_tables(data, valid, test, request.hints, options, ledger)
     with scratch() as folder:
+        sources = (request.data, request.valid, request.test)
+        read_in = read_tables(*sources, request.hints, options, ledger, options.spill(folder))
         read_in, pictures = decoded(read_in, options, folder)
         schema, parts = read_in.schema, {"valid": read_in.valid, "test": read_in.test}
         split = seal(read_in.data, schema, options.split, seed=request.config.seed, ledger=ledger, **parts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.compose.run_config import RunConfig
+from assay.data.arrays import as_given
 from assay.data.encode import Encoder
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError
@@ -104,7 +105,7 @@ def checked_output(path: str | os.PathLike[str]) -> Path:
 
 def lr_find(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
-    target: str | None = None,
+    target: Any = None,  # noqa: ANN401  # as for fit
     *,
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
@@ -145,11 +146,12 @@ def lr_find(
         DivergenceError: a network has no finite loss even at the lowest rates.
     """
     composed = resolve(config, preset, overrides, budget=budget, seed=seed, strict=False)
+    given = as_given(data, target, test=test, valid=valid, kinds=kinds)
     said: dict[str, object] = {
-        "target": target, "kinds": kinds, "task": task, "positive": positive, "drop": tuple(drop), "group": group,
-        "time": time, "weight": weight,
+        "target": given.target, "kinds": given.kinds, "task": task, "positive": positive, "drop": tuple(drop),
+        "group": group, "time": time, "weight": weight,
     }  # fmt: skip
-    request = Request(data, test, valid, with_table(composed, said), ())
+    request = Request(given.data, given.test, given.valid, with_table(composed, said), ())
     check_model(request.config, None)
     return _find(request, steps, low, high, watch or Unwatched())
 

@@ -21,6 +21,7 @@ from pydantic import field_serializer
 from assay.compose.check import checked_table
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
+from assay.data.arrays import Arrays
 from assay.data.read import Table
 from assay.data.schema import Hints
 from assay.errors import ConfigError, DataError
@@ -54,7 +55,9 @@ class Request:
 
     @property
     def name(self) -> str:
-        """What the run is called after: the file's stem, or `frame`."""
+        """What the run is called after: the file's stem, or `frame`, or `arrays`."""
+        if isinstance(self.data, Arrays):
+            return "arrays"
         is_path = isinstance(self.data, str | os.PathLike)
         return Path(self.data).name.split(".")[0] or "run" if is_path else "frame"
 
@@ -355,6 +358,8 @@ def _size(path: str) -> int | None:
 
 
 def _source(source: Any) -> SourceFile:  # noqa: ANN401
+    if isinstance(source, Arrays):
+        return SourceFile(path=None, given="a pair of arrays", bytes=None)
     if not isinstance(source, str | os.PathLike):
         kind = source if isinstance(source, type) else type(source)
         return SourceFile(path=None, given=f"a {kind.__module__.partition('.')[0]} {kind.__name__}", bytes=None)

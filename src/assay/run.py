@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.bundle.load import load
 from assay.compose.run_config import RunConfig
+from assay.data.arrays import as_given
 from assay.data.schema import Kind, Task
 from assay.documents import report_of, save_model, write_documents
 from assay.evaluate.record import Reference, Report
@@ -29,7 +30,7 @@ from assay.workspace import Workspace, opened, reopened
 
 def fit(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
-    target: str | Sequence[str] | None = None,
+    target: Any = None,  # noqa: ANN401  # a name, several, or y
     *,
     model: Any = None,  # noqa: ANN401  # whatever open_model() takes
     test: Any = None,  # noqa: ANN401
@@ -59,14 +60,17 @@ def fit(
     """Raw data to a tested, portable model.
 
     Args:
-        data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob) or a frame (Polars, pandas, Arrow, NumPy).
-        target: the column to predict, or several of 0 and 1, one for each label.
+        data: a path (CSV, Parquet, Arrow, JSON lines, Excel, a glob), a frame (Polars, pandas, Arrow, NumPy), or an
+            array X of NumPy or torch beside its targets: pictures (n, H, W), (n, H, W, C) or (n, C, H, W), a table
+            (n, columns), or with `kinds={"x": "sequence"}` series (n, steps) or (n, channels, steps).
+        target: the column to predict, or several of 0 and 1, one for each label; of arrays y, (n,) or (n, labels).
+            The pair (X, y) as data is the same.
         model: a model of your own: a torch module, a LightningModule or a Keras model, or a class or function that
             makes one from `inputs` and `outputs`. By default assay chooses one.
-        test, valid: files or frames of their own for the sealed test rows and the validation rows.
+        test, valid: files, frames or pairs (X, y) of their own for the sealed test rows and the validation rows.
         out: a new directory; by default the next `runs/<name>-<n>`.
         resume: the directory of a run that was ended, to go on with. It has all that it was asked for in it; only
-            frames are to be given again.
+            frames and arrays are to be given again.
         kinds: kinds of columns, overruling what is inferred: `{"age": "number"}`.
         task: `binary`, `multiclass`, `multilabel`, `regression` or `forecasting`, overruling what is inferred.
         positive: the positive class of a binary task.
@@ -91,11 +95,11 @@ def fit(
         InputError: something given cannot be used.
         GateError: the audit (strict), the parity check, the budget or training itself said no.
     """
-    named = {"data": data, "test": test, "valid": valid}
+    given = as_given(data, target, test=test, valid=valid, kinds=kinds)
+    named = {"data": given.data, "test": given.test, "valid": given.valid}
     said: dict[str, object] = {
-        "target": target if target is None or isinstance(target, str) else tuple(target), "kinds": kinds, "task": task,
-        "positive": positive, "drop": tuple(drop), "group": group, "time": time, "weight": weight,
-        "sensitive": tuple(sensitive),
+        "target": given.target, "kinds": given.kinds, "task": task, "positive": positive, "drop": tuple(drop),
+        "group": group, "time": time, "weight": weight, "sensitive": tuple(sensitive),
     }  # fmt: skip
     if resume is None:
         overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
@@ -106,7 +110,7 @@ def fit(
         if "timm" in (composed.model.name, *composed.ensemble.recipes):
             check_name(composed.model.timm)
         check_backbone(composed.ensemble)
-        request = Request(data, test, valid, with_table(composed, said), tuple(references), model)
+        request = Request(**named, config=with_table(composed, said), references=tuple(references), model=model)
         place = opened(None if out is None else Path(out), request.name)
     else:
         options: dict[str, object] = {

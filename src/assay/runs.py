@@ -16,7 +16,9 @@ import polars as pl
 from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import REPORT
 from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
+from assay.compose.check import checked_table
 from assay.compose.run_config import RunConfig
+from assay.data.arrays import as_given, as_in_training
 from assay.data.audit import Audit
 from assay.data.forecasting import all_windows
 from assay.data.labelled import as_in, with_label_column
@@ -88,7 +90,7 @@ class Run:
 
 def audit(
     data: Any,  # noqa: ANN401
-    target: str,
+    target: Any = None,  # noqa: ANN401  # a name, or y
     *,
     test: Any = None,  # noqa: ANN401
     valid: Any = None,  # noqa: ANN401
@@ -97,6 +99,12 @@ def audit(
     config: RunConfig | None = None,
 ) -> tuple[Schema, Audit, Ledger]:
     """Read and examine data without training on it.
+
+    Args:
+        data, target, test, valid: as for `fit`.
+        strict: stop when there are serious findings.
+        hints: what is said of the columns, the target among it, in place of `target`.
+        config: options of reading and of the audit.
 
     Raises:
         DataError: the data cannot be used.
@@ -107,7 +115,9 @@ def audit(
     settings = settings.model_copy(update={"audit": checks})
     with scratch() as folder:
         spill = settings.spill(folder)
-        read_in = read_tables(data, valid, test, hints or Hints(target=target), settings, ledger, spill)
+        given = as_given(data, target, test=test, valid=valid)
+        said = hints or checked_table({"target": given.target}, "assay.audit").hints()
+        read_in = read_tables(given.data, given.valid, given.test, said, settings, ledger, spill)
         read_in, _ = decoded(read_in, settings, folder)
         found = audit_tables(read_in, settings, ledger)
     return read_in.schema, found, ledger
@@ -135,7 +145,7 @@ def evaluate(
     """Score a saved model on labelled rows that it was not trained on.
 
     Args:
-        path: the run or the bundle. data: the rows.
+        path: the run or the bundle. data: the rows, or a pair of arrays (X, y).
         slices: subgroups of the rows to score by themselves, as in `age >= 60 & sex = Female`.
         sealed: whether they may be test rows that the run sealed: that look is counted, and intervals are corrected.
         tell: is told what the user should know.
@@ -150,6 +160,7 @@ def evaluate(
     bundle, settings = load(path), RunConfig()
     named = check_slices(slices, bundle.schema)
     with scratch() as folder:
+        data = as_in_training(data, bundle.schema)
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
         if bundle.schema.windowing is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from assay.data.arrays import Arrays, read_rows
 from assay.data.audit import Audit, examine
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
@@ -18,6 +19,7 @@ from assay.data.forecast_split import seal_windows
 from assay.data.forecasting import WindowTables, read_windows
 from assay.data.infer import infer
 from assay.data.labelled import check_labels, find_labels, with_label_column
+from assay.data.picture_held import hold_cells
 from assay.data.picture_reader import placed, placed_in_files
 from assay.data.picture_store import Progress
 from assay.data.picture_tables import Pictures, is_pictures, open_pictures, read_picture_tables
@@ -143,8 +145,8 @@ def seal_tables(tables: Tables, config: SplitConfig, *, seed: int, ledger: Ledge
 def _read_with_parts(data: Any, spill: Spill | None) -> tuple[Table, dict[str, Table], tuple[Checked, ...]]:  # noqa: ANN401
     """The training table, and the other parts and the findings that a source of pictures brings along."""
     if not is_pictures(data):
-        return read(data, spill=spill), {}, ()
-    parts, findings = read_picture_tables(data)
+        return _read_table(data, spill), {}, ()
+    parts, findings = read_picture_tables(data, None if spill is None else spill.folder)
     reason = "every class has pictures, in every part"
     checked = Checked("audit.picture-classes", reason, float(len(findings)), findings)
     return parts.get("train") or parts.get("data") or next(iter(parts.values())), parts, (checked,)
@@ -173,9 +175,15 @@ def read_if_given(source: Any, spill: Spill | None = None) -> Table | None:  # n
     if source is None:
         return None
     if not is_pictures(source):
-        return read(source, spill=spill)
-    parts, _ = read_picture_tables(source)
+        return _read_table(source, spill)
+    parts, _ = read_picture_tables(source, None if spill is None else spill.folder)
     return parts.get("data") or parts.get("test") or next(iter(parts.values()))
+
+
+def _read_table(source: Any, spill: Spill | None) -> Table:  # noqa: ANN401
+    """The table of a source that is not one of pictures; pictures within its cells are put into files."""
+    table = read_rows(source) if isinstance(source, Arrays) else read(source, spill=spill)
+    return table if spill is None else hold_cells(table, spill.folder)
 
 
 def folded_as(table: Table, folding: Folding | None) -> Table:

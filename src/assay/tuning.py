@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
+from assay.data.arrays import as_given
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError, DivergenceError
 from assay.report.study_page import draw_study
@@ -55,7 +56,7 @@ BUDGET = "5m"
 
 def tune(
     data: Any = None,  # noqa: ANN401  # whatever read() takes
-    target: str | Sequence[str] | None = None,
+    target: Any = None,  # noqa: ANN401  # as for fit
     *,
     over: Sequence[str] = (),
     space: str | os.PathLike[str] | None = None,
@@ -141,12 +142,12 @@ def tune(
         tuple(over), _path(space), _path(settings), sampler, prune, trials, folds or None, metric, jobs, storage,
         fit_best, goals, pick, ensemble, engine, address,
     )  # fmt: skip
+    given = as_given(data, target, test=test, valid=valid, kinds=kinds)
     said: dict[str, object] = {
-        "target": target if target is None or isinstance(target, str) else tuple(target), "kinds": kinds, "task": task,
-        "positive": positive, "drop": tuple(drop), "group": group,
-        "time": time, "weight": weight,
+        "target": given.target, "kinds": given.kinds, "task": task, "positive": positive, "drop": tuple(drop),
+        "group": group, "time": time, "weight": weight,
     }  # fmt: skip
-    named = {"data": data, "test": test, "valid": valid}
+    named = {"data": given.data, "test": given.test, "valid": given.valid}
     if resume is not None:
         beside: dict[str, object] = {
             "out": out, "preset": preset, "seed": seed, "strict": strict, "config": config,
@@ -157,7 +158,7 @@ def tune(
     overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
     composed = resolve(config, preset, overrides, budget=own, seed=seed, strict=strict)
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
-    request = Request(data, test, valid, with_table(composed, said), ())
+    request = Request(**named, config=with_table(composed, said), references=())
     _check(search)
     if composed.train.fairness != "none":
         raise ConfigError(

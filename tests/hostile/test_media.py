@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import re
@@ -14,7 +15,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+import assay
 from assay.cli import main
+from assay.errors import DataError
 from assay.runs import open_run
 
 Image = pytest.importorskip("PIL.Image")
@@ -331,3 +334,85 @@ def test_times_that_repeat_within_a_case_are_refused(tmp_path, capsys, monkeypat
         "a case must have each step once, .* the case .c0. has the step 2 more than once",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+# Pictures without files
+
+
+def pixels(count=40, side=8):
+    return np.stack([drawn(at, side) for at in range(count)])
+
+
+LABELS = np.array(list("ab") * 20)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "match"),
+    [
+        (pixels(), LABELS[:39], "X and y must have as many rows, but X has 40 and y has 39"),
+        (pixels()[:0], LABELS[:0], "X must hold rows, but it is empty"),
+        (pixels().astype(object), LABELS, "X must hold numbers, but it holds objects"),
+        (np.array([*pixels(39), None], dtype=object), LABELS, r"it has the shape \(40,\)"),
+        (np.where(np.arange(40)[:, None, None, None] == 7, np.nan, pixels() / 255.0), LABELS, "it holds NaN"),
+        (pixels() / 1.0, LABELS, "must hold uint8, uint16, or values of 0 to 1, but it holds float64 from"),
+        (pixels()[:, :, :, :2], LABELS, r"with 1, 3 or 4 channels .*but it has \(40, 8, 8, 2\)"),
+        (pixels(), np.full((40, 3), 0.3), r"\(rows, labels\) of 0 and 1 where a row has several labels, but it has"),
+        (pixels(), np.array(["a"] * 40), "y must hold two classes or more, but all 40 pictures are of 'a'"),
+        (pixels(), np.array(["a", None] * 20), "y must hold numbers or words, but row 2 holds None"),
+        (pixels(2), LABELS[:2], "must have at least"),
+    ],
+)
+def test_arrays_that_teach_nothing_are_refused(X, y, match, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=match):
+        assay.fit(X, y, budget="none")
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_a_full_disk_under_arrays_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("assay.data.picture_held.np.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        assay.fit(pixels(), LABELS, budget="none")
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def bytes_table(files) -> pl.DataFrame:
+    return pl.DataFrame({"photo": pl.Series(files, dtype=pl.Binary), "y": LABELS[: len(files)]})
+
+
+def test_odd_bytes_in_cells_are_named_by_row_and_left_out(tmp_path):
+    odd_files(tmp_path)
+    sound = []
+    for at in range(32):
+        Image.fromarray(drawn(at)).save(tmp_path / "one.png")
+        sound.append((tmp_path / "one.png").read_bytes())
+    wrong = [(tmp_path / name).read_bytes() for name in ("cut.jpg", "text.png", "empty.png", "bomb.png")]
+    odd = [(tmp_path / name).read_bytes() for name in ("cmyk.jpg", "alpha.webp", "deep.tif")]
+    bytes_table([*sound, *wrong, None, *odd]).write_parquet(tmp_path / "rows.parquet")
+    asked = ["fit", str(tmp_path / "rows.parquet"), "--target", "y", "--out", str(tmp_path / "run"), *PICTURES]
+    assert main(asked) == 0
+    found = findings(tmp_path / "run")["audit.picture-files"]
+    assert found.count == 5
+    for row, why in ((33, "[Tt]runcated"), (34, "its bytes are none"), (35, "it has no bytes"), (36, "claim")):
+        assert re.search(f"'photo, row {row}': .*{why}", found.what), found.what
+    assert found.rows[-1] == 37
+
+
+def test_two_columns_of_pictures_are_told_with_the_way_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = []
+    for at in range(40):
+        Image.fromarray(drawn(at)).save("one.png")
+        files.append(Path("one.png").read_bytes())
+    Path("one.png").unlink()
+    bytes_table(files).with_columns(back_side=pl.col("photo").reverse()).write_parquet("rows.parquet")
+    refused(
+        ["fit", "rows.parquet", "--target", "y", *PICTURES], capsys,
+        "a row may have one picture, but 'photo', 'back_side' are columns of pictures. Leave all but one out: "
+        "--drop back_side takes 'photo'",
+    )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]

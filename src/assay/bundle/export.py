@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from assay.bundle.load import ALLOWED, EXPECTED, differences
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
+from assay.bundle.pictures import with_pictures
 from assay.bundle.rounding import allowed_differences
 from assay.bundle.trees import translations
 from assay.data.decision import Rule
@@ -364,6 +365,7 @@ def _check_parity(
 ) -> Parity:
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
     rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
+    rows = with_pictures(rows, inputs, readers)
     asked = _tensors(matrices(rows, inputs, readers))
     with torch.inference_mode():
         expected: NDArray[np.float64] = answer(*asked).double().numpy()

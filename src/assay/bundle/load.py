@@ -19,9 +19,10 @@ from assay.bundle.manifest import OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, c
 from assay.bundle.pictures import picture_rows
 from assay.bundle.session import VALUES, check_signature, open_session
 from assay.data import columns
+from assay.data.arrays import series_rows
 from assay.data.decision import Rule
 from assay.data.folding import fold, unread
-from assay.data.frames import from_object, tidy
+from assay.data.frames import array_of, from_object, is_array, tidy
 from assay.data.inputs import (
     RESERVED,
     Input,
@@ -135,7 +136,8 @@ class Bundle:
         Args:
             data: a path, a Polars, pandas or Arrow frame, a dict of columns, a list of dicts. Columns are found by
                 name; others than the model's are ignored. Of pictures also a folder, an archive or a picture, bytes,
-                pixels (H, W, C) or (n, H, W, C), or a list of these; cells may be paths, bytes or pixels.
+                pixels (H, W, C) or (n, H, W, C), or a list of these; cells may be paths, bytes or pixels. Where all
+                columns are series, also these, (n, steps) of one channel or (n, channels, steps).
             sets: add `set`, for classes: a list of those that hold the truth at `evaluate.coverage`, likeliest first.
             intervals: add `lower` and `upper`, for values; a forecast has them in any case.
             unusual: add `unusual`, whether the row is unlike the training rows, `unusual_score`, its distance from them
@@ -153,10 +155,17 @@ class Bundle:
         check_carried(self, sets=sets, intervals=intervals, unusual=unusual)
         if self.schema.windowing is not None:
             return forecast_table(self, _frame_of(data, []))
-        frame = self.folded(_frame_of(data, self._pictures))
+        frame = self.folded(self._raw(data))
         answers = self.answer(frame)
         more = carried_columns(self, frame, answers, sets=sets, intervals=intervals, unusual=unusual)
         return self._table(answers).hstack(more)
+
+    def _raw(self, data: Any) -> pl.DataFrame:  # noqa: ANN401
+        """The raw rows; an array of series has the columns that the model takes."""
+        inputs = self.manifest.inputs
+        if is_array(data) and self.schema.folding is None and all(item.kind is Kind.SEQUENCE for item in inputs):
+            return series_rows(array_of(data, "series"), [column.name for column in self.schema.features])
+        return _frame_of(data, self._pictures)
 
     def _table(self, answers: NDArray[Any]) -> pl.DataFrame:
         if self.manifest.task is Task.REGRESSION:

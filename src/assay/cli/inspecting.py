@@ -106,8 +106,12 @@ def init(
     from assay.data.config import DataConfig
     from assay.ledger import Ledger
     from assay.sources import read_tables
+    from assay.workspace import scratch
 
-    text = starter(table, read_tables(data, None, None, table.hints(), DataConfig(), Ledger()).schema)
+    options = DataConfig()
+    with scratch() as folder:
+        found = read_tables(data, None, None, table.hints(), options, Ledger(), options.spill(folder))
+        text = starter(table, found.schema)
     if out == "-":
         sys.stdout.write(text)
         return

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from assay.data.findings import Checked, Finding, Severity, count_of, first_rows
+from assay.data.picture_places import shown_place
 from assay.data.picture_store import PictureStore
 from assay.ledger import Outcome
 
@@ -289,7 +290,7 @@ def damaged(view: PictureView) -> Checked:
     faults = facts["fault"].drop_nulls().value_counts(sort=True)
     counts = ", ".join(f"{count:,} {fault}" for fault, count in faults.iter_rows())
     known = view.store.index.damaged[:_NAMED_DAMAGED]
-    named = "; ".join(f"{each.place!r}: {each.reason}" for each in known)
+    named = "; ".join(f"{shown_place(each.place)!r}: {each.reason}" for each in known)
     more = f"; and {len(rows) - len(known):,} more" if len(rows) > len(known) else ""
     what = f"{count_of(len(rows), 'picture')} of {len(view.store):,} could not be read ({counts}): {named}{more}"
     do = "Repair these files; their rows are left out."

@@ -12,6 +12,7 @@ import polars as pl
 
 from assay._imports import require
 from assay.data.delimited import check_unique
+from assay.data.picture_cells import as_bytes, look_like_pictures
 from assay.data.steps import SERIES, is_series
 from assay.errors import DataError
 
@@ -33,8 +34,8 @@ _PANDAS = {"bool": pl.Boolean, "float32": pl.Float32, "float64": pl.Float64, "st
 def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
     """The frame that an object holds, and what kind of object it was.
 
-    Takes frames of Polars, pandas and pyarrow, a dict of columns, a list of dicts, and NumPy arrays of two dimensions
-    (columns x0, x1, ...) or with named fields.
+    Takes frames of Polars, pandas and pyarrow, a dict of columns, a list of dicts, arrays of NumPy and torch of two
+    dimensions (columns x0, x1, ...), and NumPy arrays with named fields.
 
     Raises:
         DataError: the object is none of these, or its columns differ in length.
@@ -48,10 +49,10 @@ def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
         return _from_pandas(source, notes), "pandas"
     if package == "pyarrow" and type(source).__name__ in {"Table", "RecordBatch"}:
         return _from_arrow(source), "arrow"
-    if isinstance(source, np.ndarray):
-        return _from_array(source), "numpy"
+    if is_array(source):
+        return _from_array(array_of(source, "the array")), "torch" if package == "torch" else "numpy"
     if isinstance(source, Mapping):
-        return from_columns({str(name): list(cells) for name, cells in source.items()}), "dict"
+        return from_columns({str(name): _cells_of(str(name), cells) for name, cells in source.items()}), "dict"
     if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
         return from_records(source), "records"
     raise DataError(
@@ -59,6 +60,19 @@ def from_object(source: object, notes: list[str]) -> tuple[pl.DataFrame, str]:
         f"it is of type {type(source).__name__}",
         "Give one of these.",
     )
+
+
+def _cells_of(name: str, cells: Any) -> list[object]:  # noqa: ANN401
+    """The cells of a column of a dict; rows of an array are lists of numbers."""
+    if not is_array(cells):
+        return list(cells)
+    array = array_of(cells, name)
+    if array.ndim > 2:
+        raise DataError(
+            f"the column {name!r} must have one number or one list of numbers a row", f"its shape is {array.shape}",
+            "Give arrays of pictures with their targets as a pair, (X, y); beside other columns, the bytes of each.",
+        )  # fmt: skip
+    return list(array)
 
 
 def _collect(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -125,6 +139,33 @@ def _from_arrow(source: Any) -> pl.DataFrame:  # noqa: ANN401  # pyarrow is not 
     return frame
 
 
+def is_array(source: object) -> bool:
+    """Whether it is an array of NumPy or a tensor of torch."""
+    package = type(source).__module__.partition(".")[0]
+    return isinstance(source, np.ndarray) or (package == "torch" and hasattr(source, "detach"))
+
+
+def array_of(source: Any, name: str) -> np.ndarray:  # noqa: ANN401  # torch is not imported here
+    """An array of NumPy, a tensor of torch on whatever device, or a list of numbers or words as an array of NumPy.
+
+    Raises:
+        DataError: it cannot be one; `name` is what it is called.
+    """
+    if isinstance(source, np.ma.MaskedArray):
+        raise DataError(f"{name} must be a plain array", "it is masked", "Fill it: X.filled(numpy.nan).")
+    try:
+        if type(source).__module__.partition(".")[0] == "torch":
+            source = source.detach().cpu()
+            source = source.float() if "bfloat16" in str(source.dtype) else source
+            return np.asarray(source.numpy())
+        return np.asarray(source)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise DataError(
+            f"{name} must be an array of numbers", f"it cannot be made one ({str(error).splitlines()[0]})",
+            "Give an array of NumPy, or a dense tensor of torch.",
+        ) from None  # fmt: skip
+
+
 def _from_array(source: np.ndarray) -> pl.DataFrame:
     if source.dtype.names:
         return _frame([_from_vector(name, source[name]) for name in source.dtype.names])
@@ -132,7 +173,7 @@ def _from_array(source: np.ndarray) -> pl.DataFrame:
         raise DataError(
             "an array must have two dimensions, rows and columns",
             f"it has the shape {source.shape}",
-            "Reshape it, for one column with array.reshape(-1, 1).",
+            "Reshape it, for one column with array.reshape(-1, 1). Pictures come with their labels: (X, y).",
         )
     return _frame([_from_vector(f"x{at}", source[:, at]) for at in range(source.shape[1])])
 
@@ -172,6 +213,8 @@ def from_columns(columns: Mapping[str, list[object]]) -> pl.DataFrame:
 def from_cells(name: str, cells: list[object]) -> pl.Series:
     """A column of Python values; values of different types become numbers where all are, else strings."""
     cells = [None if cell is None or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
+    if any(isinstance(cell, bytearray | memoryview) for cell in cells):
+        cells = [bytes(cell) if isinstance(cell, bytearray | memoryview) else cell for cell in cells]
     if (lists := _lists_of_numbers(cells)) is not None:
         return pl.Series(name, lists, dtype=SERIES)
     cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]  # Polars fails on both at once
@@ -214,7 +257,8 @@ def _frame(columns: list[pl.Series]) -> pl.DataFrame:
 def tidy(frame: pl.DataFrame, notes: list[str], first: int = 1) -> pl.DataFrame:
     """The frame with columns of booleans, integers, floats, dates, datetimes, strings and lists of numbers only.
 
-    Every column has a name; `first` is the number of its first column, by which columns without a name are called.
+    Pictures stay bytes (see `picture_cells`). Every column has a name; `first` is the number of its first column, by
+    which columns without a name are called.
     """
     if all(dtype.base_type() in _PLAIN for dtype in frame.dtypes) and all(name.strip() for name in frame.columns):
         return frame
@@ -244,6 +288,9 @@ def _plain(series: pl.Series, notes: list[str]) -> pl.Series:
         return series.cast(pl.Float32)
     if is_series(dtype):
         return series.cast(SERIES)
+    encoded = as_bytes(series)
+    if encoded is not None and look_like_pictures(encoded):
+        return encoded
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
         notes.append(f"column {series.name!r} holds {str(dtype).lower()} values; they are taken as text")
         cells = [None if cell is None else _text(_listed(cell)) for cell in series.to_list()]
@@ -268,6 +315,9 @@ def hash_of_cells(frame: pl.DataFrame) -> str:
                 cells = part.to_list()
                 digest.update(np.array([-1 if cell is None else len(cell) for cell in cells], dtype=np.int64).tobytes())
                 digest.update("".join(cell for cell in cells if cell is not None).encode())
+            elif part.dtype == pl.Binary:
+                for cell in part:  # one at a time: these are large
+                    digest.update(b"-" if cell is None else f"{len(cell)} ".encode() + cell)
             elif part.null_count() == 0:
                 digest.update(part.to_physical().to_numpy().tobytes())
             else:

@@ -139,7 +139,17 @@ def infer_column(series: pl.Series, distinct: int, hint: Kind | None, decimal: s
         return _hinted(series, distinct, hint, decimal)
     if series.dtype == pl.String:
         return _of_words(series, _words_of(series), decimal)
+    if series.dtype == pl.Binary:
+        return _of_pictures(series, distinct)
     return _of_lists(series, distinct) if is_series(series.dtype) else _of_typed(series, distinct)
+
+
+def _of_pictures(series: pl.Series, distinct: int) -> Column:
+    """A column of the bytes of pictures, see `picture_cells`."""
+    return Column(
+        name=series.name, kind=Kind.IMAGE, dtype=str(series.dtype), reason="image because its cells are pictures",
+        distinct=distinct, missing=series.null_count(),
+    )  # fmt: skip
 
 
 def _of_lists(series: pl.Series, distinct: int) -> Column:
@@ -227,7 +237,7 @@ def _of_words(series: pl.Series, words: _Words, decimal: str | None) -> Column:
     if (fit := _number_fit(words, decimal)) is not None:
         return _number_column(series, words, fit)
     if (share := _share_of_pictures(words)) >= _FITTING:
-        reason = f"image because {share:.0%} of its cells name files of pictures"
+        reason = f"image because {share:.0%} of its cells name pictures"
         return _words_column(series, words, Kind.IMAGE, reason, distinct)
     lowered = {str(name).lower() for name in as_category(words.cells.head(9)).to_list()}
     if lowered in _BOOLEAN_PAIRS:

@@ -43,6 +43,10 @@ _IDX_TYPES: Final = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">
 #: Whole numbers that are taken for classes, if there are no more of them; and numbers that are looked at in one go.
 _CLASSES, _AT_ONCE = 20, 1 << 24
 _CHANNELS = (1, 3, 4)
+_NO_PIXELS = (
+    "Scale it: images.round().astype('uint8') if its values run from 0 to 255. Series are lists of numbers in cells "
+    "of a table, or in Python arrays with kinds={'x': 'sequence'}."
+)
 #: What NumPy raises on a file that is damaged, or that holds pickles.
 _DAMAGED: Final = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError)
 
@@ -88,6 +92,19 @@ def of_arrays(path: Path) -> ArrayTables:
             "Name the arrays so: images or x, labels or y, with train, valid and test before or behind.",
         )
     return _tables(made, "NumPy arrays" if path.suffix.casefold() == ".npz" else "safetensors", path.name)
+
+
+def of_pair(images: np.ndarray, labels: np.ndarray, name: str, before: str, file: str) -> ArrayTables:
+    """The table of an array of pictures and one of labels that are in memory, as those of a file are read.
+
+    Args:
+        images: pictures (n, ...). labels: (n,), or (n, L) of 0 and 1.
+        name: of the pictures, for errors. before: what the places of the pictures begin with. file: what holds both.
+
+    Raises:
+        DataError: they are of another shape or type.
+    """
+    return _tables({"data": _Pair(images, labels, name, before)}, "NumPy arrays", file)
 
 
 def array_at(path: Path, key: str) -> np.ndarray:
@@ -162,17 +179,17 @@ def _checked(images: np.ndarray, name: str) -> list[str]:
         low, high = _range(images)
         if low >= 0.0 and high <= 1.0:  # false for NaN
             return [*notes, "values of 0 to 1 were scaled to 8 bits"]
+        is_nan = low != low
         raise DataError(
             f"{name} must hold uint8, uint16, or values of 0 to 1",
-            f"it holds {images.dtype} from {low:g} to {high:g}",
-            "Scale it: images.round().astype('uint8') if its values run from 0 to 255.",
+            "it holds NaN, which is no colour" if is_nan else f"it holds {images.dtype} from {low:g} to {high:g}",
+            "Leave out the pictures with NaN, or fill it." if is_nan else _NO_PIXELS,
         )
     if images.dtype not in (np.uint8, np.uint16):
         raise DataError(
-            f"{name} must hold uint8, uint16, or values of 0 to 1",
-            f"it holds {images.dtype}",
+            f"{name} must hold uint8, uint16, or values of 0 to 1", f"it holds {images.dtype}",
             "Convert it: images.astype('uint8') if its values run from 0 to 255.",
-        )
+        )  # fmt: skip
     return notes
 
 
@@ -195,7 +212,7 @@ def _table(pair: _Pair, file: str) -> pl.DataFrame:
     if labels.shape != (count,):
         raise DataError(
             f"{file} must hold a label for each picture",
-            f"it has {count:,} pictures and labels of shape {labels.shape}",
+            f"there are {count:,} pictures and labels of shape {labels.shape}",
             "Give labels of shape (pictures,), or (pictures, labels) of 0 and 1 where a picture has several.",
         )
     return frame.with_columns(pl.Series(LABEL, np.ascontiguousarray(labels)).cast(pl.String))

@@ -68,7 +68,7 @@ def read_pictures(source: str | Path) -> PictureTables:
         if path.is_dir():
             made = of_idx_folder(path)
             if made is not None:
-                return _of_arrays(made, path.name)
+                return of_array_tables(made, path.name)
             return _laid_out(_files_of(path), path.name, lambda name: str(path / name), "folder")
         ending = path.suffix.casefold()
         if ending == ".zip":
@@ -76,9 +76,9 @@ def read_pictures(source: str | Path) -> PictureTables:
                 _members_of(path), path.name, lambda name: f"{path}{BETWEEN}{name}", "zip archive of folders"
             )
         if ending in ARRAYS:
-            return _of_arrays(of_arrays(path), path.name)
+            return of_array_tables(of_arrays(path), path.name)
         if is_idx(path.name):
-            return _of_arrays(of_idx(path), path.name)
+            return of_array_tables(of_idx(path), path.name)
     except OSError as error:
         raise DataError(f"{path} must be readable", str(error.strerror or error), "Check its permissions.") from None
     raise DataError(
@@ -88,7 +88,12 @@ def read_pictures(source: str | Path) -> PictureTables:
     )
 
 
-def _of_arrays(made: ArrayTables, name: str) -> PictureTables:
+def of_array_tables(made: ArrayTables, name: str) -> PictureTables:
+    """The tables of arrays, with what is odd about their classes.
+
+    Raises:
+        DataError: there is but one class.
+    """
     findings = _class_findings(made.frames, name) if made.has_classes else ()
     return PictureTables(made.frames, made.kind, made.notes, findings)
 
@@ -286,7 +291,7 @@ def _class_findings(frames: dict[str, pl.DataFrame], name: str, empty: Sequence[
         raise DataError(
             f"{name} must hold two classes or more",
             f"all {len(frames[learned]):,} pictures are of {next(iter(counts[learned]))!r}",
-            _EXPECTED,
+            "Give pictures of another class, too: a folder of pictures for each class, or labels that differ.",
         )
     single = sorted(str(label) for label, count in counts[learned].items() if count == 1)
     if single:

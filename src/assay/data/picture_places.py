@@ -1,16 +1,18 @@
 """Places of pictures, and what lies there.
 
 A place is a path, or within a container `file.zip::member`, `file.npy::7` or `file.npz::images::7`; `Places` gets what
-is there. Nothing is unpacked to disk.
+is there. Nothing is unpacked to disk. Pictures that came without files of their own lie, while a run lasts, in
+containers whose names begin with `HELD`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -19,6 +21,9 @@ from assay.data.picture_arrays import BETWEEN, array_at, pixels_of
 from assay.data.pictures import MOST_BYTES, Damaged, Fault
 from assay.errors import DataError
 
+#: How files are called that hold pictures without files of their own (see `picture_held`).
+HELD: Final = "assay-held-"
+
 Fetched: TypeAlias = "bytes | Path | np.ndarray | Damaged"
 
 
@@ -26,6 +31,22 @@ def seen_from(folder: Path, places: pl.Series) -> pl.Series:
     """Relative places as seen from `folder`, such as that of the table they stand in; absolute ones as they are."""
     joined = [None if place is None else str(folder / place) for place in places]
     return pl.Series(places.name, joined, dtype=pl.String)
+
+
+def shown_place(place: str) -> str:
+    """A place as its owner knows it: of a picture without a file its column and row, from 1."""
+    container, between, member = place.partition(BETWEEN)
+    name, _, row = member.rpartition(BETWEEN)
+    if not between or not Path(container).name.startswith(HELD) or not row.isdecimal():
+        return place
+    return f"{name or 'picture'}, row {int(row) + 1}"
+
+
+def sum_of(content: bytes | np.ndarray) -> str:
+    """sha256 of a file or of pixels; of these with type and shape, for equal bytes can be different pictures."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(f"{content.dtype.str}{content.shape}".encode() + content.tobytes()).hexdigest()
 
 
 class Places:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assay.data.picture_places import Places, seen_from
+from assay.data.picture_places import Places, seen_from, shown_place, sum_of
 from assay.data.picture_store import PictureStore
-from assay.data.pictures import Damaged, Facts, Fault, PictureFormat, decode, look
+from assay.data.pictures import Damaged, Facts, Fault, PictureFormat, decode, look, read_file
 from assay.data.stored import Stored
 from assay.errors import DataError
 
@@ -82,7 +82,21 @@ def _decode(cell: str | bytes | None, source: Places, form: PictureFormat) -> np
 
 
 def _named(cell: str | bytes | None, row: int) -> str:
-    return repr(cell) if isinstance(cell, str) else f"row {row + 1}"
+    return repr(shown_place(cell)) if isinstance(cell, str) else f"row {row + 1}"
+
+
+def sums_of(cells: pl.Series) -> pl.Series:
+    """sha256 of the picture that each cell names or holds, whatever it is called; null where there is none."""
+    with Places() as source, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        sums = list(pool.map(lambda cell: _sum(cell, source), cells.to_list()))
+    return pl.Series(cells.name, sums, dtype=pl.String)
+
+
+def _sum(cell: str | bytes | None, source: Places) -> str | None:
+    found = source.get(cell) if isinstance(cell, str) else cell
+    if isinstance(found, Path):
+        found = read_file(found)
+    return None if found is None or isinstance(found, Damaged) else sum_of(found)
 
 
 def looks_of(places: Sequence[str | None]) -> list[Facts]:
@@ -104,15 +118,15 @@ def looks_of(places: Sequence[str | None]) -> list[Facts]:
 
 def placed(frame: pl.DataFrame, names: Sequence[str], source: object) -> pl.DataFrame:
     """The frame with the paths of pictures as they are seen from the folder that its file lies in."""
-    if not names or not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike):
         return frame
-    folder = Path(source).parent
-    return frame.with_columns([seen_from(folder, frame[name]).alias(name) for name in names if name in frame.columns])
+    paths = [name for name in names if frame.schema.get(name) == pl.String]  # others hold the pictures themselves
+    return frame.with_columns([seen_from(Path(source).parent, frame[name]).alias(name) for name in paths])
 
 
 def placed_in_files(table: Stored, names: Sequence[str], source: object) -> Stored:
     """The same for a table in files, whose cells are written anew."""
     if isinstance(source, str | os.PathLike):
-        for name in names:
+        for name in (name for name in names if table.schema[name] == pl.String):
             table = table.replacing(seen_from(Path(source).parent, table[name]))
     return table

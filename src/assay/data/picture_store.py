@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from assay.data.picture_places import Places
+from assay.data.picture_places import Places, sum_of
 from assay.data.pictures import Damaged, Fault, Picture, PictureFormat, decode, read_file
 from assay.errors import BundleError, DataError
 from assay.records import Record
@@ -300,10 +300,8 @@ def _one(place: str | None, form: PictureFormat, source: Places) -> tuple[str | 
     if isinstance(got, Damaged):
         return None, 0, got
     if isinstance(got, np.ndarray):
-        # With its shape, for equal bytes can be different pictures.
-        digest = hashlib.sha256(f"{got.dtype.str}{got.shape}".encode() + got.tobytes())
-        return digest.hexdigest(), got.nbytes, decode(got, form)
+        return sum_of(got), got.nbytes, decode(got, form)
     data = got if isinstance(got, bytes) else read_file(got)
     if isinstance(data, Damaged):
         return None, 0, data
-    return hashlib.sha256(data).hexdigest(), len(data), decode(data, form)
+    return sum_of(data), len(data), decode(data, form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from assay.data.arrays import Arrays
 from assay.data.checks_pictures import (
     PictureView,
     damaged,
@@ -24,7 +26,8 @@ from assay.data.checks_pictures import (
 from assay.data.findings import Checked, Finding
 from assay.data.picture_arrays import ENDINGS as ARRAYS
 from assay.data.picture_arrays import LABEL
-from assay.data.picture_files import ENDINGS, read_pictures
+from assay.data.picture_files import ENDINGS, of_array_tables, read_pictures
+from assay.data.picture_held import hold_arrays
 from assay.data.picture_places import Places
 from assay.data.picture_reader import PictureReader, looks_of
 from assay.data.picture_store import Progress, store_pictures
@@ -54,6 +57,8 @@ class Pictures:
 
 def is_pictures(source: object) -> bool:
     """Whether a source is one of pictures: a folder, arrays, idx files, or an archive with pictures in it."""
+    if isinstance(source, Arrays):
+        return source.has_pictures
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source)
@@ -71,23 +76,29 @@ def is_pictures(source: object) -> bool:
         return False
 
 
-def read_picture_tables(source: str | os.PathLike[str]) -> tuple[dict[str, Table], tuple[Finding, ...]]:
+def read_picture_tables(
+    source: str | os.PathLike[str] | Arrays, folder: Path | None = None
+) -> tuple[dict[str, Table], tuple[Finding, ...]]:
     """The tables of a source's parts, `train`, `valid` and `test` or `data` alone, and what is odd about its classes.
 
-    The sum of a table covers the bytes of its pictures and their labels.
+    The sum of a table covers the bytes of its pictures and their labels. Arrays in memory are written into `folder`.
 
     Raises:
         DataError: there is nothing there, it is damaged, or it is laid out in another way.
     """
-    found = read_pictures(Path(source))
+    if isinstance(source, Arrays):
+        assert folder is not None, "pictures in memory need a folder to lie in"
+        called, found = source.name, of_array_tables(hold_arrays(source, folder), source.called("y"))
+    else:
+        called, found = Path(source).name, read_pictures(Path(source))
     tables = {}
     for part, frame in found.parts.items():
         if LABEL not in frame.columns:
             raise DataError(
-                "pictures to learn from must have labels", f"those of {Path(source).name!r} have none",
+                "pictures to learn from must have labels", f"those of {called!r} have none",
                 "Put each class into a folder of its own, or give a table with a column of paths and one of labels.",
             )  # fmt: skip
-        name = Path(source).name if part == "data" else f"{Path(source).name} ({part})"
+        name = called if part == "data" else f"{called} ({part})"
         record = Source(
             name=name, format=found.kind, rows=frame.height, columns=frame.width, sha256=_sum_of(frame),
             notes=found.notes,
@@ -132,9 +143,10 @@ def open_pictures(
     if not names:
         return None
     if len(names) > 1:
+        others = " ".join(f"--drop {shlex.quote(name)}" for name in names[1:])
         raise DataError(
             "a row may have one picture", f"{', '.join(map(repr, names))} are columns of pictures",
-            "Leave all but one out with --drop.",
+            f"Leave all but one out: {others} takes {names[0]!r}.",
         )  # fmt: skip
     (column,) = names
     frames = {part: table.frame for part, table in tables.items()}

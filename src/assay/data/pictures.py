@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: What Pillow may open. It knows forty more kinds, some of which start other programs.
 KINDS: Final = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 #: How files of these kinds begin: what starts so and cannot be opened is damaged, and not something else.
-_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
+STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 #: Pixels of a picture before it is resized, and bytes of a file, at most. A small file can claim to be a picture that
 #: fills the memory; the claim is read before anything is decoded. Pillow itself warns from 89 million pixels on.
 MOST_PIXELS: Final = 80_000_000
@@ -152,7 +152,7 @@ def _opened(data: bytes) -> tuple[Image, list[str]] | Damaged:
     except (pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
         return Damaged(Fault.TOO_LARGE, f"it claims more than {MOST_PIXELS:,} pixels ({error})")
     except pil.UnidentifiedImageError:
-        if data.startswith(_STARTS):
+        if data.startswith(STARTS):
             return Damaged(Fault.DAMAGED, "it begins as a picture does and cannot be read")
         return Damaged(Fault.NOT_A_PICTURE, f"its bytes are none of {', '.join(KINDS)}")
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever damaged bytes lead it to

@@ -63,6 +63,8 @@ def _described(item: Input, series: pl.Series, places: np.ndarray | None) -> Col
         return _words(item, series)
     if item.kind is Kind.SEQUENCE:
         return _series(item, series, places)
+    if item.kind is Kind.IMAGE:
+        return ColumnProfile(name=item.name, kind=item.kind, missing=series.null_count())
     return _numbers(item, values_of(series, item), places)
 
 

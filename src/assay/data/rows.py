@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ import polars as pl
 from assay.data.columns import as_category, as_datetime, as_number
 from assay.data.frames import bytes_of_lists
 from assay.data.labels import label_cells
+from assay.data.picture_reader import sums_of
 from assay.data.read import Table
 from assay.data.schema import Kind, Schema
 from assay.data.steps import SERIES
@@ -216,11 +217,14 @@ def joined(train: Rows, valid: Rows) -> Rows:
     return Rows("train", cells, target, weights, positions)
 
 
-def fingerprint(rows: Rows) -> str:
-    """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions."""
+def fingerprint(rows: Rows, pictures: Collection[str] = ()) -> str:
+    """Sha256 over names, types, missing cells and values; no hash of a library that may change between versions.
+
+    Of columns of `pictures` the pictures count and not where they lie, so that rows are the same in another folder.
+    """
     digest = hashlib.sha256()
     for name in rows.cells.columns:
-        column = rows.column(name)
+        column = sums_of(rows.column(name)) if name in pictures else rows.column(name)
         digest.update(f"{column.name!r}:{column.dtype}:{len(column)}".encode())
         digest.update(np.packbits(column.is_null().to_numpy()).tobytes())
         if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:

@@ -104,6 +104,11 @@ class Schema(Record):
         return self.classes[-1] if self.task is Task.BINARY else None
 
     @property
+    def pictures(self) -> tuple[str, ...]:
+        """The columns of pictures, also those that are left out."""
+        return tuple(column.name for column in self.columns if column.kind is Kind.IMAGE)
+
+    @property
     def is_classification(self) -> bool:
         """Whether the answer is one class of several."""
         return self.task in (Task.BINARY, Task.MULTICLASS)

@@ -6,6 +6,7 @@ within strata of the target or in time. Given files are parts of their own and a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,11 +72,11 @@ class Sealed:
 
     __slots__ = ("__ledger", "__reasons", "__rows", "__sha256")
 
-    def __init__(self, rows: Rows, ledger: Ledger) -> None:
+    def __init__(self, rows: Rows, ledger: Ledger, pictures: Collection[str] = ()) -> None:
         self.__rows = rows
         self.__ledger = ledger
         self.__reasons: tuple[str, ...] = ()
-        self.__sha256 = fingerprint(rows)
+        self.__sha256 = fingerprint(rows, pictures)
         ledger.record("split.sealed-test", Outcome.APPLIED, f"{len(rows)} rows sealed, never opened", value=0)
 
     def __len__(self) -> int:
@@ -86,7 +87,7 @@ class Sealed:
 
     @property
     def sha256(self) -> str:
-        """Hash over the names, types and cells of the test rows and their targets; the same in every run."""
+        """Hash over the names, types and cells of the test rows (of pictures their content) and their targets."""
         return self.__sha256
 
     @property
@@ -173,7 +174,7 @@ def seal(
     until, since = record_time(cut, schema, ledger)
     if "test" not in cut:
         ledger.record("split.sealed-test", Outcome.SKIPPED, "no test part was asked for (test share 0)")
-    sealed = Sealed(cut["test"], ledger) if "test" in cut else None
+    sealed = Sealed(cut["test"], ledger, schema.pictures) if "test" in cut else None
     plan = SplitRecord(
         policy=_policy(schema, config, parts, len(whole), files),
         seed=seed,

@@ -22,7 +22,7 @@ import polars as pl
 from assay.data.steps import SERIES
 
 #: Types of cells that differ in length, which lie in Arrow files.
-_UNEVEN = (pl.String, SERIES)
+_UNEVEN = (pl.String, pl.Binary, SERIES)
 #: Rows of a batch in an Arrow file: what is read of it for a single row.
 _BATCH_ROWS = 65_536
 #: Bytes of a cell by its type, as Polars keeps it; a guess for strings and others, whose cells differ in length.

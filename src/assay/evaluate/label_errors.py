@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.findings import Finding, Severity, count_of
+from assay.data.picture_places import shown_place
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.data.split import Split
@@ -72,5 +73,5 @@ def _names(rows: Rows, places: NDArray[np.int64], schema: Schema) -> list[str]:
     pictures = [column.name for column in schema.features if column.kind is Kind.IMAGE]
     some = rows.at(places)
     if pictures:
-        return [repr("/".join(Path(str(cell)).parts[-2:])) for cell in some.column(pictures[0]).to_list()]
+        return [repr("/".join(Path(shown_place(str(cell))).parts[-2:])) for cell in some.column(pictures[0]).to_list()]
     return [f"row {position + 1}" for position in some.positions.tolist()]

@@ -23,8 +23,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assay.data.columns import hashes_with
+from assay.data.picture_reader import sums_of
 from assay.data.rows import Rows, fingerprint
-from assay.data.schema import Schema
+from assay.data.schema import Kind, Schema
+from assay.data.steps import SERIES, is_series
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.record import Seal
 from assay.ledger import Ledger, Outcome
@@ -143,8 +145,11 @@ def row_hashes(rows: Rows, schema: Schema) -> NDArray[np.uint64]:
     columns = []
     for column in schema.features:
         cells = rows.column(column.name)
+        cells = sums_of(cells) if column.kind is Kind.IMAGE else cells
         if cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
             columns.append(cells.cast(pl.Float64))
+        elif is_series(cells.dtype):
+            columns.append(cells.cast(SERIES))
         elif not cells.dtype.is_nested():
             columns.append(cells.cast(pl.String))
     targets = np.asarray(rows.target, np.float64).reshape(len(rows), -1)
@@ -160,7 +165,7 @@ def sealed_among(rows: Rows, schema: Schema, sealed: str | None, count: int, has
     """
     if sealed is None or not len(rows):
         return 0
-    if len(rows) == count and fingerprint(rows) == sealed:
+    if len(rows) == count and fingerprint(rows, schema.pictures) == sealed:
         return len(rows)
     if hashes is None or not len(hashes):
         return 0

@@ -9,7 +9,7 @@ the Generalization Error, Machine Learning 52, 2003, section 3).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -76,15 +76,16 @@ def nested(
         metric=measure.id, label=measure.label, higher_is_better=measure.higher_is_better, scores=tuple(scores),
         estimate=mean_of_folds(scores, float(np.mean(ratios)) if ratios else 0.0, confidence),
         rows=int(dealt.judged.sum()), seconds=perf_counter() - began,
-        ratio=float(np.mean(ratios)) if ratios else 0.0, folds="" if lost else fingerprint_of(rows, dealt),
+        ratio=float(np.mean(ratios)) if ratios else 0.0,
+        folds="" if lost else fingerprint_of(rows, dealt, schema.pictures),
     )  # fmt: skip
     _note(found, dealt.policy, lost, ledger)
     return found
 
 
-def fingerprint_of(rows: Rows, dealt: Folds) -> str:
+def fingerprint_of(rows: Rows, dealt: Folds, pictures: Collection[str] = ()) -> str:
     """A hash of the rows and of which folds judge them: runs that have it in common were chosen and judged alike."""
-    return hashlib.sha256(fingerprint(rows).encode() + np.packbits(dealt.judged).tobytes()).hexdigest()
+    return hashlib.sha256(fingerprint(rows, pictures).encode() + np.packbits(dealt.judged).tobytes()).hexdigest()
 
 
 def mean_of_folds(scores: Sequence[float], ratio: float, confidence: float) -> Estimate:

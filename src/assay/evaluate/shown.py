@@ -9,6 +9,7 @@ import torch
 
 from assay.data.encode import Encoder
 from assay.data.inputs import cells_of
+from assay.data.picture_places import shown_place
 from assay.data.picture_reader import decoded
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
@@ -54,7 +55,7 @@ def _pictures(rows: Rows, encoder: Encoder) -> tuple[Thumbnail | None, ...]:
     if item is None or item.picture is None or not len(rows):
         return (None,) * len(rows)
     pixels = (encoder.readers.pictures or decoded)(cells_of(rows.frame, item.name), item.picture)
-    names = [str(cell).rsplit("/", 1)[-1] for cell in rows.column(item.name).to_list()]
+    names = [shown_place(str(cell)).rsplit("/", 1)[-1] for cell in rows.column(item.name).to_list()]
     made = zip(torch.from_numpy(np.ascontiguousarray(pixels)), names, strict=True)
     return tuple(thumbnail(picture, name) for picture, name in made)
 

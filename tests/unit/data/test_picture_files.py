@@ -239,7 +239,7 @@ def test_arrays_of_parts(tmp_path, name):
     ("arrays", "message"),
     [
         ({"images": images().astype(np.float32)}, "uint8, uint16, or values of 0 to 1, but it holds float32 from 0 to"),
-        ({"images": np.full((6, 4, 4), np.nan)}, "but it holds float64 from nan to nan"),
+        ({"images": np.full((6, 4, 4), np.nan)}, "but it holds NaN, which is no colour"),
         ({"images": images().astype(np.int64)}, "but it holds int64"),
         ({"images": images(6, (5, 5, 5))}, r"behind the pictures, but it has \(6, 5, 5, 5\)"),
         ({"images": images(), "labels": np.zeros(5)}, "6 pictures and labels of shape"),

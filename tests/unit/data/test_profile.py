@@ -45,6 +45,12 @@ def test_each_input_is_described_in_its_order():
     assert (b.missing, b.mean) == (1, pytest.approx(1 / 3))
 
 
+def test_pictures_are_missing_only_where_there_are_none():
+    frame = pl.DataFrame({"photo": ["a.png", None, "b.png"]})
+    (photo,) = profile(rows_of(frame, [0, 1, 1]), (Input(name="photo", kind=Kind.IMAGE),), classes=2).columns
+    assert (photo.kind, photo.missing, photo.quantiles) == (Kind.IMAGE, 1, ())
+
+
 def test_the_target_of_a_regression_is_told_by_its_quantiles():
     found = profile(rows_of(FRAME, [0.0, 1.0, 2.0, 4.0]), INPUTS[:1], classes=0)
     assert len(found.target) == 21

@@ -134,3 +134,27 @@ def test_sealed_rows_are_found_again_in_any_order_and_among_others(rows):
     assert sealed_among(of(frame[15:]), schema, sha, 20, hashes) == 0  # a few, which may be chance
     assert sealed_among(of(frame[:20].reverse()), schema, sha, 20, None) == 0
     assert sealed_among(sealed, schema, None, 0, hashes) == 0
+
+
+def test_series_and_pictures_count_by_what_they_hold(tmp_path):
+    draw = np.random.default_rng(1)
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    for at in range(60):
+        content = bytes(draw.integers(0, 255, 20, dtype=np.uint8))
+        for folder in ("here", "there"):
+            (tmp_path / folder / f"{at}.png").write_bytes(content)
+    steps = draw.normal(size=(60, 5))
+    found = []
+    for folder in ("here", "there"):
+        paths = [str(tmp_path / folder / f"{at}.png") for at in range(60)]
+        frame = pl.DataFrame({"beat": list(steps), "photo": paths, "y": ["no", "yes"] * 30})
+        table = read(frame)
+        schema = infer(table, Hints(target="y"))
+        rows = complete(table, schema, "test")
+        found.append((row_hashes(rows, schema), fingerprint(rows, schema.pictures)))
+        for name in ("beat", "photo"):
+            single = infer(table, Hints(target="y", drop=("photo" if name == "beat" else "beat",)))
+            assert len(np.unique(row_hashes(complete(table, single, "test"), single))) == 60
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]

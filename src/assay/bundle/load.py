@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -363,4 +364,5 @@ def differences(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> ND
     if task in VALUES and distance.size:
         scale = np.abs(expected)
         distance = distance / np.maximum(scale, max(float(np.median(scale)), 1e-12))
-    return np.asarray(distance.reshape(len(distance), -1).max(axis=1, initial=0.0), np.float64)
+    each = distance.reshape(len(distance), math.prod(distance.shape[1:]))
+    return np.asarray(each.max(axis=1, initial=0.0), np.float64)

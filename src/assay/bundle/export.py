@@ -10,20 +10,21 @@ import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from assay.bundle.load import EXPECTED, TOLERANCE, largest_difference
+from assay.bundle.load import ALLOWED, EXPECTED, differences
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
 from assay.bundle.pictures import with_pictures
+from assay.bundle.rounding import allowed_differences
 from assay.bundle.trees import translations
 from assay.data.decision import Rule
 from assay.data.encode import Encoder
@@ -365,7 +366,10 @@ def _check_parity(
     """Ask the file and the network the same rows: all at once, one by one, with holes and unseen categories."""
     rows = harden(pl.DataFrame([probe.get_column(item.name) for item in inputs]), inputs)
     rows = with_pictures(rows, inputs, readers)
-    expected = _ask_network(answer, matrices(rows, inputs, readers))
+    asked = _tensors(matrices(rows, inputs, readers))
+    with torch.inference_mode():
+        expected: NDArray[np.float64] = answer(*asked).double().numpy()
+        allowed = allowed_differences(answer, answer.outputs(*asked), expected)
     session = onnxruntime.InferenceSession((directory / MODEL).read_bytes(), providers=["CPUExecutionProvider"])
     output = [names[1] or names[0]]
     together = session.run(output, feed(rows, inputs, readers))[0].reshape(expected.shape)
@@ -373,31 +377,26 @@ def _check_parity(
         session.run(output, feed(rows.slice(i, 1), inputs, readers))[0].reshape(1, -1)
         for i in range(min(8, rows.height))
     ]
-    difference = max(
-        largest_difference(together, expected, schema.task),
-        largest_difference(np.concatenate(single), expected[: len(single)], schema.task),
-    )
-    if not difference <= TOLERANCE:
+    apart = differences(together, expected, schema.task)
+    alone = differences(np.concatenate(single), expected[: len(single)], schema.task)
+    difference, limit = max(float(apart.max()), float(alone.max())), float(allowed.max())
+    if not (np.all(apart <= allowed) and np.all(alone <= allowed[: len(single)])):
         raise ParityError(
-            f"the saved model must answer as the trained network, to {TOLERANCE:g}",
+            f"the saved model must answer as the trained network, to {limit:.2g}",
             f"on {rows.height} stored rows the largest difference is {difference:.3g}",
             f"Nothing was saved. {_OWN_CAUSE if _is_own(answer) else 'This is a defect of assay: please report it.'}",
         )
     answers = {f"{EXPECTED}{place}": expected[:, place] for place in range(expected.shape[1])}
     stored = BytesIO()
-    rows.with_columns(**answers).write_parquet(stored)
+    rows.with_columns(**answers, **{ALLOWED: allowed}).write_parquet(stored)
     (directory / PROBE).write_bytes(stored.getvalue())
     measure = "absolute, on probabilities" if schema.has_probabilities else "relative to the value"
     cases = ("many rows at once", "single rows", "every cell missing", "unseen categories")
-    return Parity(rows=rows.height, difference=difference, limit=TOLERANCE, measure=measure, cases=cases)
+    return Parity(rows=rows.height, difference=difference, limit=limit, measure=measure, cases=cases)
 
 
-def _ask_network(answer: Answer, raw: Matrices) -> np.ndarray[Any, np.dtype[np.float64]]:
-    with torch.inference_mode():
-        media = (torch.from_numpy(array) for array in raw.media)
-        out = answer(torch.from_numpy(raw.values), torch.from_numpy(raw.codes), torch.from_numpy(raw.texts), *media)
-    answers: np.ndarray[Any, np.dtype[np.float64]] = out.double().numpy()
-    return answers
+def _tensors(raw: Matrices) -> list[Tensor]:
+    return [torch.from_numpy(array) for array in (raw.values, raw.codes, raw.texts, *raw.media)]
 
 
 def harden(probe: pl.DataFrame, inputs: tuple[Input, ...]) -> pl.DataFrame:

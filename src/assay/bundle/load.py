@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 #: Prefix of the columns of probe.parquet that hold the expected answers.
 EXPECTED = f"{RESERVED}expected:"
+#: The column of the probe with the largest difference that rounding explains, a row each (`bundle/rounding.py`).
+ALLOWED = f"{RESERVED}allowed"
 #: Rows that are answered at once, and of texts, whose arrays are many times larger.
 _BLOCK, _TEXT_BLOCK = 16_384, 64
 
@@ -267,10 +269,12 @@ class Bundle:
         answers = self._ask(probe)[0]
         if answers.size != expected.size:
             raise BundleError(f"{PROBE} must hold an answer to each row", "it does not", "Fit the model anew.")
-        difference = largest_difference(answers.reshape(expected.shape), expected, self.manifest.task)
-        if not difference <= TOLERANCE:
+        apart = differences(answers.reshape(expected.shape), expected, self.manifest.task)
+        difference = float(apart.max()) if apart.size else 0.0
+        allowed = probe.get_column(ALLOWED).to_numpy() if ALLOWED in probe.columns else TOLERANCE
+        if not np.all(apart <= allowed):
             raise ParityError(
-                f"the probe rows must be answered as stored, to {TOLERANCE:g}",
+                f"the probe rows must be answered as stored, to {np.max(allowed):.2g}",
                 f"the largest difference is {difference:.3g}",
                 f"Do not use this model here: onnxruntime {onnxruntime.__version__} gives other answers.",
             )
@@ -350,14 +354,13 @@ def _judge_unread(series: pl.Series, unread: int, item: Input, in_training: int)
     )
 
 
-def largest_difference(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> float:
-    """Largest difference of two answers: absolute for probabilities, relative for values.
+def differences(answers: NDArray[Any], expected: NDArray[Any], task: Task) -> NDArray[np.float64]:
+    """The largest difference in each row, (n,), of two answers (n, K): absolute for probabilities, relative for values.
 
     A value below the median one is measured by the median, so that values near zero do not blow up.
     """
     distance = np.abs(answers.astype(np.float64) - expected)
-    if task in VALUES:
+    if task in VALUES and distance.size:
         scale = np.abs(expected)
-        typical = float(np.median(scale)) if scale.size else 1.0
-        distance = distance / np.maximum(scale, max(typical, 1e-12))
-    return float(distance.max()) if distance.size else 0.0
+        distance = distance / np.maximum(scale, max(float(np.median(scale)), 1e-12))
+    return np.asarray(distance.reshape(len(distance), -1).max(axis=1, initial=0.0), np.float64)

@@ -90,11 +90,16 @@ class Answer(nn.Module):
         self.register_buffer("shift", torch.tensor(head.mean, dtype=dtype))
         self.calibrated = None if head.calibration is None else Calibrated(head.calibration)
 
-    def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
-        """Compute; see the class for shapes."""
+    def outputs(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
+        """What the members say before scale, shares and calibration, float32 (A, n, K); see the class for shapes."""
         windows = media[len(media) - self.preprocess.windows :]
         numbers, extras = self.preprocess(values, texts, *windows)
-        outputs: Tensor = self.ensemble(numbers, extras, codes, *media[: len(self.ensemble.reads)])
+        found: Tensor = self.ensemble(numbers, extras, codes, *media[: len(self.ensemble.reads)])
+        return found
+
+    def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
+        """Compute; see the class for shapes."""
+        outputs = self.outputs(values, codes, texts, *media)
         if self.calibrated is not None:
             scaled = outputs.double() * self.scale
             stated = ((scaled.sigmoid() if self.has_labels else scaled.softmax(-1)) * self.shares).sum(0)

@@ -84,6 +84,12 @@ def _weights(rows: Batch, members: int) -> Tensor:
     return rows.weight.expand(members, -1)
 
 
+def _by_cell(each: Tensor, cells: Tensor) -> Tensor:
+    """Sums over rows, (M, n) by which cell they are in (n, S), in single precision: bfloat16 counts to 256 only."""
+    with torch.autocast(each.device.type, enabled=False):
+        return each.float() @ cells.float()
+
+
 class GroupDRO:
     """The loss of the worst sub-group, found online (Sagawa et al., ICLR 2020, algorithm 1).
 
@@ -121,10 +127,10 @@ class GroupDRO:
         each = row_losses(outputs, rows.target, None if smoothing is None else smoothing.repeat_interleave(self.heads))
         each = each.view(self.members, self.heads, -1).mean(1)
         code = rows.groups * self.classes + rows.target if self.classes > 1 else rows.groups
-        own = functional.one_hot(code, self.shares.shape[1]).to(each.dtype)
+        own = functional.one_hot(code, self.shares.shape[1])
         weight = _weights(rows, self.members)
-        below = weight @ own
-        return (each * weight) @ own / below.clamp_min(1e-12), (weight > 0).to(each.dtype) @ own
+        below = _by_cell(weight, own)
+        return _by_cell(each * weight, own) / below.clamp_min(1e-12), _by_cell(weight > 0, own)
 
     def narrow(self, index: Tensor) -> None:
         """See `GroupLoss`."""
@@ -182,9 +188,9 @@ class OddsPenalty:
         assert rows.groups is not None
         shares = outputs.softmax(-1).view(self.members, self.heads, *outputs.shape[1:]).mean(1)
         own = shares.gather(2, rows.target.view(1, -1, 1).expand(self.members, -1, 1)).squeeze(2)
-        cells = functional.one_hot(rows.groups * self.classes + rows.target, self.groups * self.classes).to(own.dtype)
+        cells = functional.one_hot(rows.groups * self.classes + rows.target, self.groups * self.classes)
         weight = _weights(rows, self.members)
-        return (own * weight) @ cells, weight @ cells
+        return _by_cell(own * weight, cells), _by_cell(weight, cells)
 
     def _gaps(self, sums: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The slope of the penalty by each mean, (M, G * C), and the penalty, (M,)."""

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from assay.bundle import export as exporting
 from assay.bundle.export import export, harden
-from assay.bundle.load import TOLERANCE, largest_difference
+from assay.bundle.load import TOLERANCE, differences
 from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
 from assay.data.decision import LIKELIEST
 from assay.data.inputs import feed, matrices
@@ -59,7 +59,7 @@ def test_the_file_answers_as_the_network(made):
         expected = ask_torch(made, frame)
         found = made.load().answer(frame).reshape(expected.shape)
         assert np.isfinite(found).all()
-        assert largest_difference(found, expected.astype(np.float64), made.schema.task) < TOLERANCE
+        assert differences(found, expected.astype(np.float64), made.schema.task).max() < TOLERANCE
 
 
 def test_every_row_is_answered_by_itself(made):

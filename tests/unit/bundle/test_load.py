@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from assay.bundle.load import UnreadCellsWarning, largest_difference, load
+from assay.bundle.load import UnreadCellsWarning, differences, load
 from assay.bundle.manifest import MANIFEST, MODEL, PROBE, SCHEMA, Manifest
 from assay.data.folding import Folding
 from assay.data.schema import Task
@@ -238,11 +238,12 @@ def test_verify_needs_a_probe_that_can_be_read(copy, rewrite):
 
 
 def test_differences_are_absolute_for_shares_and_relative_for_values():
-    assert largest_difference(np.array([0.5, 0.2]), np.array([0.4, 0.2]), Task.BINARY) == pytest.approx(0.1)
+    shares = differences(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([[0.4, 0.6], [0.2, 0.8]]), Task.BINARY)
+    assert shares == pytest.approx([0.1, 0.0])
     expected = np.array([100.0, 100.0, 0.0])
-    assert largest_difference(np.array([101.0, 100.0, 0.5]), expected, Task.REGRESSION) == pytest.approx(0.01)
-    assert largest_difference(np.array([]), np.array([]), Task.REGRESSION) == 0.0
-    assert np.isnan(largest_difference(np.array([np.nan]), np.array([1.0]), Task.BINARY))
+    assert differences(np.array([101.0, 100.0, 0.5]), expected, Task.REGRESSION) == pytest.approx([0.01, 0.0, 0.005])
+    assert differences(np.array([]), np.array([]), Task.REGRESSION).shape == (0,)
+    assert np.isnan(differences(np.array([np.nan]), np.array([1.0]), Task.BINARY)).all()
 
 
 # Files that are not what they say

@@ -47,6 +47,19 @@ def odds_gap(outputs, rows, groups=2, classes=2):
     return (torch.stack(squares).mean() + 1e-6).sqrt()
 
 
+@pytest.mark.parametrize("loss", [GroupDRO, OddsPenalty])
+def test_groups_are_counted_in_single_precision_whatever_the_network_computes_in(grouped, loss):
+    rows, outputs = grouped(rows=1001), logits(1001).detach()
+    made = [loss(2, 2, 1, 1, 0.5, CPU) for _ in range(2)]
+    plain = made[0].losses(outputs, rows, None), made[0].judged(outputs, rows)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = made[1].losses(outputs, rows, None), made[1].judged(outputs, rows)
+    for one, other in zip(plain, mixed, strict=True):
+        torch.testing.assert_close(other, one)
+    for name, state in made[0].state().items():
+        torch.testing.assert_close(made[1].state()[name], state)
+
+
 def test_the_weight_of_a_group_grows_with_its_loss(grouped):
     rows, outputs = grouped(), logits(64)
     loss = GroupDRO(groups=2, classes=2, members=1, heads=1, step=0.5, device=CPU)

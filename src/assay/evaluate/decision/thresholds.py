@@ -1,9 +1,10 @@
 """From which probability on the positive one of two classes is decided: chosen on rows that were not learned from.
 
 For what calibrated probabilities have a best threshold in theory (accuracy: one half; balanced accuracy: the share of
-positive rows; costs: Elkan, The Foundations of Cost-Sensitive Learning, IJCAI 2001, section 1), theory is left only
-where the rows say so by more than a standard error, by folds that chose without the rows they are judged on. F1 has
-none (Lipton, Elkan & Naryanaswamy, Optimal Thresholding of Classifiers to Maximize F1, ECML PKDD 2014).
+positive rows; costs: Elkan, The Foundations of Cost-Sensitive Learning, IJCAI 2001, section 1; F1: half of the highest
+F1 that the probabilities promise, Lipton, Elkan & Naryanaswamy, Optimal Thresholding of Classifiers to Maximize F1,
+ECML PKDD 2014, theorem 1), theory is left only where the rows say so by more than a standard error, by folds that chose
+without the rows they are judged on: few errors say little of where between them a threshold should lie.
 """
 
 from __future__ import annotations
@@ -269,13 +270,13 @@ def choose_threshold(
     seen = _Seen(probability, positive, share, aim, costs)
     if isinstance(config.threshold, float):
         return seen.told(config.threshold, "as evaluate.threshold has it")
-    theory, rarer = _in_theory(aim, having, costs), int(min(positive.sum(), (~positive).sum()))
+    rarer = int(min(positive.sum(), (~positive).sum()))
     if rarer < FEWEST:
-        start = theory if aim == "cost" and theory is not None else HALF
+        start = elkan(costs) if aim == "cost" else HALF
         return seen.told(_rounded(start), f"only {rarer} rows of a class are there to choose by", is_doubtful=True)
-    own, against = seen.out_of_fold(), HALF if theory is None else _rounded(theory)
+    own, against = seen.out_of_fold(), _rounded(_in_theory(seen, having))
     gain, error = seen.gain(own, against)
-    if gain > (0.0 if theory is None else error):
+    if gain > error:
         return seen.told(_rounded(seen.best()), "the best on rows not learned from", own)
     why = f"{_THEORY[aim]}; choosing by these rows gains {gain:.4f} (standard error {error:.4f}) by folds, too little"
     return seen.told(against, why)
@@ -286,10 +287,20 @@ def _rounded(threshold: float) -> float:
     return float(np.float32(threshold))
 
 
-def _in_theory(aim: str, positive: float, costs: Costs) -> float | None:
-    """The best threshold of calibrated probabilities, where it is known without the rows."""
-    known = {"accuracy": HALF, "balanced_accuracy": positive}
-    return elkan(costs) if aim == "cost" else known.get(aim)
+def _in_theory(seen: _Seen, positive: float) -> float:
+    """The best threshold of calibrated probabilities, where a share of the rows is `positive`; no row is asked."""
+    if seen.aim == "cost":
+        return elkan(seen.costs)
+    if seen.aim == "f1":
+        return promised_f1(seen.probability, seen.share) / 2.0
+    return positive if seen.aim == "balanced_accuracy" else HALF
+
+
+def promised_f1(probability: Floats, weight: Floats) -> float:
+    """The highest F1 over all thresholds that rows (n,) have where each is positive with the probability it states."""
+    order = np.argsort(-probability, kind="stable")
+    decided, hits = np.cumsum(weight[order]), np.cumsum((weight * probability)[order])
+    return float((2.0 * hits / np.maximum(decided + hits[-1], _TINY)).max())
 
 
 #: What the threshold is in theory.
@@ -297,7 +308,7 @@ _THEORY = {
     "accuracy": "where both classes are as likely",
     "balanced_accuracy": "the share of positive rows",
     "cost": "where both decisions cost the same",
-    "f1": "where both classes are as likely",
+    "f1": "half of the highest F1 that the probabilities promise",
 }
 
 

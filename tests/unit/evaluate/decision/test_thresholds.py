@@ -22,6 +22,7 @@ from assay.evaluate.decision.thresholds import (
     cost_matrix,
     elkan,
     note_decision,
+    promised_f1,
 )
 from assay.ledger import Ledger, Outcome
 
@@ -109,6 +110,28 @@ def test_rare_classes_are_decided_for_f1():
     assert choice.value == pytest.approx(f1_score(y, p >= found))
     assert choice.at_half == pytest.approx(f1_score(y, p >= 0.5))
     assert choice.gain > 0.02
+
+
+def test_half_of_the_promised_f1_is_the_threshold_where_the_rows_say_no_more():
+    promised = promised_f1(np.array([0.9, 0.1, 0.6]), np.ones(3))
+    assert promised == pytest.approx(2 * 1.5 / (2 + 1.6))  # the first and the third are decided positive
+    doubled = promised_f1(np.array([0.9, 0.1, 0.6]), np.array([2.0, 1.0, 1.0]))
+    assert doubled == pytest.approx(promised_f1(np.array([0.9, 0.9, 0.1, 0.6]), np.ones(4)))
+    p, y = rows(300, 0.15)
+    found, choice = choose_threshold(p, y, None, EvaluateConfig(threshold="f1"))
+    assert found == np.float32(promised_f1(p, np.ones(300)) / 2)
+    assert "half of the highest F1 that the probabilities promise" in choice.reason
+
+
+def test_the_promised_threshold_costs_less_on_other_rows_than_the_best_of_few():
+    fresh, truth = rows(100_000, 0.15, seed=99)
+    lost = []
+    for seed in range(20):
+        p, y = rows(300, 0.15, seed=seed)
+        chosen = choose_threshold(p, y, None, EvaluateConfig(threshold="f1"))[0]
+        best = best_cut(Cuts.of(p, y, np.ones(300)), "f1", EQUAL)
+        lost.append(f1_score(truth, fresh >= best) - f1_score(truth, fresh >= chosen))
+    assert np.mean(lost) < -0.003
 
 
 def test_balanced_accuracy_is_decided_at_the_share_of_the_positive():

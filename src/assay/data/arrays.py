@@ -102,6 +102,8 @@ def as_given(
     else:
         named = target if target is None or isinstance(target, str) else tuple(target)
         _refuse_pairs(test, valid)
+        if target is None and is_array(data) and data.ndim > 2:
+            raise DataError("an array must come with its targets", "there is X alone", "Give y, too: assay.fit(X, y).")
         return Given(data, named, test, valid, said or None)
     is_series = is_array(data) and said.get(SERIES) == Kind.SEQUENCE
     if is_series:
@@ -231,6 +233,8 @@ def _rows_of(X: Any, name: str, *, is_series: bool) -> Any:  # noqa: ANN401  # a
 
 def _targets_of(y: Any, name: str) -> np.ndarray:  # noqa: ANN401
     """The targets as booleans, numbers or words: (n,), or (n, L) of 0 and 1."""
+    if y is None:
+        raise DataError(f"{name} must hold the targets", "it is None", "Give a class or a value for each row.")
     targets = array_of(y.to_numpy() if type(y).__name__ in _FRAMES else y, name)
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]

@@ -53,6 +53,8 @@ def test_other_parts_are_named_after_the_first():
 def test_an_array_without_targets_and_a_pair_beside_a_table_are_refused():
     with pytest.raises(DataError, match=r"test rows must come with their targets.*Give a pair: test=\(X, y\)"):
         as_given(pictures(), Y, test=pictures())
+    with pytest.raises(DataError, match="an array must come with its targets, but there is X alone"):
+        as_given(pictures(), None)
     with pytest.raises(DataError, match="test and valid rows come as data does"):
         as_given("train.csv", "y", test=(pictures(), Y))
 
@@ -110,6 +112,7 @@ def test_targets_of_words_and_numbers_however_they_are_kept(y, wanted):
         (pictures(), np.array([["a", "b"]] * 6), r"it has \(6, 2\) and holds other values"),
         (pictures(), np.zeros((6, 1, 2)), r"it has \(6, 1, 2\)"),
         (pictures(), 3, r"it has \(\)"),
+        (pictures(), None, "y must hold the targets, but it is None"),
         (pictures(), np.array(["a", None] * 3, dtype=object), "y must hold numbers or words, but row 2 holds None"),
         (pictures(), np.array(["a", 1] * 3, dtype=object), "y must hold numbers or words, but it holds both"),
         (pictures(), Y.astype("M8[D]"), r"y must hold numbers or words, but it holds datetime64\[D\]"),

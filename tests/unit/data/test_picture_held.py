@@ -1,9 +1,12 @@
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assay.data.arrays import arrays_of
 from assay.data.picture_held import hold_arrays, hold_cells
@@ -117,6 +120,16 @@ def test_bytes_become_places_that_hold_them(in_files, name, tmp_path):
     with Places() as source:
         assert [source.get(place) for place in places if place] == [cell for cell in CELLS if cell is not None]
     assert all(Path(place.partition("::")[0]).is_absolute() for place in places if place)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.none() | st.binary(max_size=40), min_size=1, max_size=20), st.text(min_size=1, max_size=60))
+def test_any_bytes_under_any_name_are_found_again(cells, name):
+    with tempfile.TemporaryDirectory() as folder:
+        frame = pl.DataFrame([pl.Series(name, cells, dtype=pl.Binary)])
+        made = hold_cells(Table(frame, read(pl.DataFrame({"y": [1]})).source), Path(folder)).frame[name].to_list()
+        with Places() as source:
+            assert [None if place is None else source.get(place) for place in made] == cells
 
 
 def test_a_table_without_bytes_is_left_alone(tmp_path):

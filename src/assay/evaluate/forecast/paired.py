@@ -77,6 +77,10 @@ class Overlap:
         _, series = np.unique(np.asarray(names), return_inverse=True)
         return cls(place.astype(np.int64), origins, series.astype(np.int64), horizon)
 
+    def at(self, windows: Ints) -> Overlap:
+        """The overlap of the windows at these places."""
+        return Overlap.of(self.origins[self.place[windows]], self.series[windows], self.horizon)
+
     @property
     def reach(self) -> int:
         """How many origins one after another share a step, at most."""
@@ -126,13 +130,16 @@ def leads(first: Floats, second: Floats) -> Floats:
     return np.where(np.abs(lead) <= least, 0.0, lead)
 
 
-def lead_test(lead: Floats, overlap: Overlap, confidence: float) -> PairedTest:
+def lead_test(lead: Floats, overlap: Overlap, confidence: float, weight: Floats | None = None) -> PairedTest:
     """Whether the mean of what each window's loss is lower by with the first forecast, (n,), is more than chance.
 
-    The difference is the mean lead, positive where the first forecast is better; p is two-sided.
+    The difference is the mean lead, positive where the first forecast is better; p is two-sided. weight: of each
+    window, (n,); ones by default.
     """
-    value = float(lead.mean())
-    return pulled_test(value, (lead - value) / len(lead), overlap, overlap.support, confidence)
+    share = np.ones(len(lead)) if weight is None else np.asarray(weight, np.float64)
+    share = share / share.sum()
+    value = float(share @ lead)
+    return pulled_test(value, share * (lead - value), overlap, overlap.support, confidence)
 
 
 def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float) -> PairedTest:

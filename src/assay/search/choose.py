@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from assay.data.columns import as_category
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
+from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.forecast.judged import origins_of
 from assay.evaluate.forecast.paired import Overlap
-from assay.evaluate.forecast.scores import Blocks
 from assay.evaluate.selection import draws
 from assay.search.combine import ROUNDS, Weighting, guarded_shares
 from assay.search.simple_first import simple_first

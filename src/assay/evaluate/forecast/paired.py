@@ -142,24 +142,26 @@ def lead_test(lead: Floats, overlap: Overlap, confidence: float, weight: Floats 
     return pulled_test(value, share * (lead - value), overlap, overlap.support, confidence)
 
 
-def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float) -> PairedTest:
+def pulled_test(
+    value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float, name: str = "Diebold-Mariano"
+) -> PairedTest:
     """Whether a value that every window pulls at, such as a difference of two means, is other than 0.
 
     Args:
         value: what is tested.
         pulls: how far each window moves it, (n,), which sum to 0: of a mean, the window's own less it, over n.
         overlap: of the windows. support: of those that the value is of.
-        confidence: of the interval.
+        confidence: of the interval. name: of the test over time.
     """
-    found = _sureness(pulls, overlap, support)
+    found = _sureness(pulls, overlap, support, name)
     if not found:
         why = f"needs {FEWEST_STRETCHES} stretches of origins that share no step, or {FEW_CLUSTERS} series"
-        return PairedTest(Estimate(value=value, method=f"not defined: {why}"), 1.0, f"Diebold-Mariano: it {why}")
-    name = ", and ".join(each.told for each in found)
+        return PairedTest(Estimate(value=value, method=f"not defined: {why}"), 1.0, f"{name}: it {why}")
+    told = ", and ".join(each.told for each in found)
     error = max(each.error for each in found)
     if not error > 0.0:
         low = high = 0.0 if value == 0.0 else None
-        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{name}; nothing varies"), 1.0, name)
+        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{told}; nothing varies"), 1.0, told)
     special = require("scipy.special", "a paired test")
     half, p_value = 0.0, 0.0
     for each in found:
@@ -167,16 +169,16 @@ def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support,
         # An error of 0 beside one that is not: as sure as can be.
         sure = 2.0 * float(special.stdtr(each.freedom, -abs(value) / each.error)) if each.error > 0.0 else 0.0
         p_value = max(p_value, sure)
-    estimate = Estimate(value=value, low=value - half, high=value + half, method=name)
-    return PairedTest(estimate, min(p_value, 1.0), name)
+    estimate = Estimate(value=value, low=value - half, high=value + half, method=told)
+    return PairedTest(estimate, min(p_value, 1.0), told)
 
 
-def _sureness(pulls: Floats, overlap: Overlap, support: Support) -> list[_Sureness]:
+def _sureness(pulls: Floats, overlap: Overlap, support: Support, name: str) -> list[_Sureness]:
     """The errors that a value must exceed: over time, over many series, or over both; none where nothing is known."""
     found = []
     is_many = support.series >= FEW_CLUSTERS
     if support.stretches >= (_TELLING_STRETCHES if is_many else FEWEST_STRETCHES):
-        found.append(_over_time(overlap.over_time(pulls), overlap, support))
+        found.append(_over_time(overlap.over_time(pulls), overlap, support, name))
     if is_many:
         each, count = overlap.over_series(pulls), overlap.clusters
         error = float(np.sqrt((each**2).sum() * count / (count - 1)))
@@ -184,12 +186,12 @@ def _sureness(pulls: Floats, overlap: Overlap, support: Support) -> list[_Surene
     return found
 
 
-def _over_time(pulls: Floats, overlap: Overlap, support: Support) -> _Sureness:
+def _over_time(pulls: Floats, overlap: Overlap, support: Support, name: str) -> _Sureness:
     """Diebold & Mariano's standard error with the correction for few origins."""
     count, reach = len(pulls), overlap.reach
     few = (count + 1 - 2 * reach + reach * (reach - 1) / count) / count
     error = float(np.sqrt(long_run(pulls, overlap.origins, overlap.horizon) / few))
-    told = f"Diebold-Mariano (HLN) of {count:,} origins, lag {reach - 1}"
+    told = f"{name} (HLN) of {count:,} origins, lag {reach - 1}"
     return _Sureness(error, support.stretches - 1, told)
 
 

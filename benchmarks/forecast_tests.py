@@ -12,8 +12,8 @@ import numpy as np
 from _measure import heading, parser, table, verdict
 from scipy import stats
 
+from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.forecast.paired import Overlap, lead_test, long_run
-from assay.evaluate.forecast.scores import Blocks
 
 SHAPES = ((13, 12), (24, 12), (36, 12), (60, 12), (120, 12), (50, 4), (200, 24), (400, 96))
 LEVEL, GOAL = 0.05, 0.08

@@ -252,7 +252,7 @@ _ALL = (
     _practice("search.rocket", "search", "Series are held against random convolutions with a linear head.",
               "Dempster et al., Hydra (DMKD 2023); Tan et al., MultiRocket (DMKD 2022)", "its share"),
     _practice("search.forecast-ridge", "search", "A linear forecast answers until networks clearly gain over it.",
-              "Toner & Darlow (ICML 2024); Ibragimov & Mueller, t-statistic based inference (JBES 2010)",
+              "Toner & Darlow (ICML 2024); Harvey, Leybourne & Newbold (IJF 1997)",
               "share of the squared error gained"),
     _practice("search.settings", "search", "Settings are searched in a stated space, on rows the test never sees.",
               _GUIDE + ", Exploration vs exploitation", "settings tried"),

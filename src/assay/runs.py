@@ -27,6 +27,7 @@ from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Schema
 from assay.evaluate.assess import Assessment, Output, assess
 from assay.evaluate.clusters import clusters_of
+from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.exam import assess_forecasts
 from assay.evaluate.forecast.judged import Judged
 from assay.evaluate.forecast.slices import forecast_slices
@@ -164,7 +165,7 @@ def evaluate(
         raw = read_if_given(data, settings.data.spill(folder))
         assert raw is not None
         if bundle.schema.windowing is not None:
-            return _evaluate_forecast(bundle, raw, named, settings)
+            return _evaluate_forecast(bundle, raw, named, settings.evaluate, sealed=sealed, tell=tell)
         schema = as_in(raw.source, bundle.schema)
         table = with_label_column(folded_as(raw, schema.folding), schema.labelling, schema.target)
         table = placed_table(data, table, schema)
@@ -196,10 +197,19 @@ def evaluate(
     )
 
 
-def _evaluate_forecast(bundle: Bundle, raw: Table, named: Sequence[Condition], settings: RunConfig) -> Assessment:
+def _evaluate_forecast(
+    bundle: Bundle,
+    raw: Table,
+    named: Sequence[Condition],
+    config: EvaluateConfig,
+    *,
+    sealed: bool,
+    tell: Callable[[str], None] | None,
+) -> Assessment:
     """Score forecasts from every origin that has enough steps before it and all steps to forecast after it."""
     table = all_windows(raw, bundle.schema)
     rows = complete(table, bundle.schema, "test")
+    options = unsealed(bundle.directory, rows, bundle.schema, config, allowed=sealed, tell=tell)
     begun = time.monotonic()
     answers = bundle.answer(rows.frame)
     seconds = time.monotonic() - begun
@@ -207,11 +217,12 @@ def _evaluate_forecast(bundle: Bundle, raw: Table, named: Sequence[Condition], s
     network = Output("network", "network", described, answers, 0.0, seconds)
     judged = Judged.of(rows, bundle.schema)
     found = assess_forecasts(
-        bundle.schema, judged, [network], settings.evaluate, bands=bundle.manifest.bands, calibration=None, seed=0,
+        bundle.schema, judged, [network], options, bands=bundle.manifest.bands, calibration=None, seed=0,
         ledger=Ledger(),
     )  # fmt: skip
     if not named:
         return found
-    confidence = settings.evaluate.confidence
-    within = forecast_slices(rows, judged, answers, bundle.schema, named, doubted=None, confidence=confidence)
+    within = forecast_slices(
+        rows, judged, answers, bundle.schema, named, doubted=None, confidence=options.confidence
+    )  # fmt: skip
     return replace(found, slices=within)

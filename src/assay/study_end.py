@@ -11,7 +11,7 @@ from assay.compose.run_config import RunConfig
 from assay.data.rows import Rows, joined, times
 from assay.data.schema import Schema
 from assay.data.split import units_of
-from assay.evaluate.forecast.scores import Blocks
+from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.metrics import metric as metric_named
 from assay.evaluate.record import Selection
 from assay.ledger import Ledger, Outcome, Verdict

@@ -85,7 +85,12 @@ def test_the_months_to_come_are_answered_without_torch(airline, tmp_path):
 
 
 def test_new_rows_are_scored_from_every_origin(airline):
-    found = evaluate(airline.directory, pl.read_csv(AIRLINE).tail(24 + 12 + 27))
+    table = pl.read_csv(AIRLINE).tail(24 + 12 + 27)
+    with pytest.raises(ConfigError, match="13 of the 13 sealed rows"):
+        evaluate(airline.directory, table)
+    notes = []
+    found = evaluate(airline.directory, table, sealed=True, tell=notes.append)
+    assert "look number 2" in notes[0]
     again = airline.report().scores[0]
     assert found.forecast.origins == 25
     # The last 13 of these origins are those of the test part.
@@ -206,7 +211,7 @@ def test_where_more_than_a_line_is_true_networks_are_taken(curved):
     verdict = verdicts(curved)["search.forecast-ridge"]
     assert verdict.outcome == "applied"
     assert verdict.value > 0.3
-    assert "standard error" in verdict.reason
+    assert "one-sided" in verdict.reason
     network, linear = (values(model)["mae"] for model in report.scores)
     assert network < 0.7 * linear
 
@@ -249,7 +254,7 @@ def test_parts_of_the_steps_are_set_beside_all_others(curved, capsys):
     assert "By day of the week" in page
     pushed().write_csv(curved.directory.parent / "new.csv")
     asked = ["evaluate", str(curved.directory), str(curved.directory.parent / "new.csv"), "--slice"]
-    assert main([*asked, "step > 2 & pushed > 1"]) == 0
+    assert main([*asked, "step > 2 & pushed > 1", "--sealed"]) == 0
     assert "step > 2 & pushed > 1: " in " ".join(capsys.readouterr().out.split())
     assert main([*asked, "hour > 2"]) == 2
 

@@ -16,7 +16,7 @@ from assay.evaluate.compare import paired_bootstrap, paired_test
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.forecast.judged import Judged
-from assay.evaluate.forecast.scores import forecast_estimates, forecast_test
+from assay.evaluate.forecast.scores import forecast_test
 from assay.evaluate.intervals import estimates
 from assay.evaluate.leaderboard import SAMPLES, bytes_of, ranked
 from assay.evaluate.metrics import Floats, Metric, primary_of
@@ -74,7 +74,7 @@ def lost(rows: Rows, before: Said, now: Said, schema: Schema, *, seed: int, conf
     if schema.windowing is not None:
         windows = Judged.of(rows, schema)
         one, other = windows.scorer(before.answers), windows.scorer(now.answers)
-        return forecast_test(one, other, windows.overlap, confidence).difference
+        return forecast_test(one, other, confidence).difference
     clusters = clusters_of(rows, schema)
     if schema.is_multilabel:
         teacher, student = _label_scorer(rows, before), _label_scorer(rows, now)
@@ -139,7 +139,7 @@ def _scored(rows: Rows, said: Said, schema: Schema, confidence: float, seed: int
     name = primary_of(schema.task).id
     if schema.windowing is not None:
         windows = Judged.of(rows, schema).scorer(said.answers)
-        return forecast_estimates(windows, confidence=confidence, samples=SAMPLES, seed=seed)[name]
+        return windows.estimates(confidence)[name]
     if schema.is_multilabel:
         labels = _label_scorer(rows, said)
         return label_estimates(

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from assay.data.columns import as_category
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
-from assay.evaluate.forecast.scores import Blocks
+from assay.evaluate.forecast.blocks import Blocks
+from assay.evaluate.forecast.judged import origins_of
+from assay.evaluate.forecast.paired import Overlap
 from assay.evaluate.selection import draws
 from assay.search.combine import ROUNDS, Weighting, guarded_shares
-from assay.search.simple_first import simple_first, stretches
+from assay.search.simple_first import simple_first
 from assay.search.stacking import Stacked, stacked_shares
 from assay.train.choice import Choice
 from assay.train.part import Part
@@ -101,8 +103,8 @@ def _choice(
 def _simple_first(made: Choice, simple: int, judge: Rows, drawn: Draws, schema: Schema) -> Choice:
     """The choice with the simplest candidate of a forecast alone, where the others do not clearly gain."""
     assert schema.windowing is not None
-    steps, _ = schema.windowing.clock.steps(times(judge, schema, schema.windowing.origin))
-    return simple_first(made, simple, drawn.weights, stretches(steps, schema.windowing.horizon))
+    overlap = Overlap.of(*origins_of(judge, schema), schema.windowing.horizon)
+    return simple_first(made, simple, drawn.weights, overlap)
 
 
 def _drawn(judge: Rows, weight: Floats | None, schema: Schema, models: int, seed: int) -> Draws:

@@ -10,37 +10,39 @@ from numpy.typing import NDArray
 
 from assay.train.part import Part
 
+#: The level at which a mixture is taken for better than the simplest candidate.
+LEVEL = 0.05
+
 
 @dataclass(frozen=True)
 class Lead:
-    """What a mixture gains over the simplest of its candidates, in stretches of time one after another.
+    """What a mixture gains over the simplest of its candidates.
 
-    simple, mixed: mean squared errors. gain: the mean over the stretches of what it is lower by, and its standard
-    error; NaN where there are fewer than two.
+    simple: mean squared error of that one. gain: what the mixture's is lower by. p_value: of so large a gain by chance,
+    one-sided; None where the windows are too few to say. test: which.
     """
 
     simple: float
-    mixed: float
     gain: float
-    error: float
-    stretches: int
+    p_value: float | None
+    test: str
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is larger than its standard error, by which it might be luck."""
-        return self.gain > max(self.error, 0.0)
+        """Whether it is too large for luck."""
+        return self.gain > 0.0 and self.p_value is not None and self.p_value < LEVEL
 
     def told(self) -> str:
         """In words."""
-        if self.stretches < 2:
+        if self.p_value is None:
             return "validation is too short to tell networks from the ridge forecast"
         if self.gain == 0.0:
             return "validation gave networks no share beside the ridge forecast"
-        share, error = self.gain / self.simple, self.error / self.simple
+        share = self.gain / self.simple
         verb = "lower" if share >= 0.0 else "higher"
         return (
-            f"with networks the squared error is {abs(share):.1%} {verb} than that of the ridge forecast alone, with a "
-            f"standard error of {error:.1%} over {self.stretches} stretches of validation"
+            f"with networks the squared error is {abs(share):.1%} {verb} than that of the ridge forecast alone on "
+            f"validation (p = {self.p_value:.2g}, one-sided; {self.test})"
         )
 
 

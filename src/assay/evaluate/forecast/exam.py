@@ -21,10 +21,10 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast.baselines import history_of
 from assay.evaluate.forecast.judged import Judged
-from assay.evaluate.forecast.scores import Blocks, ForecastScorer, forecast_estimates, forecast_test
+from assay.evaluate.forecast.scores import forecast_test
 from assay.evaluate.forecast.slices import forecast_slices, note_slices, weak_series
 from assay.evaluate.kept import KeptTest
-from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
+from assay.evaluate.leaderboard import Sat, leaderboard
 from assay.evaluate.looks import row_hashes
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.opened import opened, output_of
@@ -136,8 +136,7 @@ def sit_forecast(
         return Sitting(rows, answers, made, tested, spread)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
-        own = windows.scorer(prediction)
-        return forecast_estimates(own, confidence=config.confidence, samples=SAMPLES, seed=seed)[measure.id]
+        return windows.scorer(prediction).estimates(config.confidence)[measure.id]
 
     selection = selection_of(
         model.choice, schema.task, measure, scorer.values[measure.id], config.confidence
@@ -191,27 +190,29 @@ def assess_forecasts(
         schema: with how windows were made.
         judged: the windows.
         outputs: forecasts (n, H): the network's first, then those of the baselines.
-        config: confidence and bootstrap samples.
+        config: confidence.
         bands: the network's intervals.
         calibration: errors of validation windows in the units of the bands, (m, H), for adaptive intervals; None where
             they are not at hand.
-        seed: of the bootstrap.
+        seed: of the sample that is drawn.
         ledger: where the verdicts are written.
 
     Raises:
         DivergenceError: a model's forecasts are not all finite.
     """
     check_finite(outputs)
-    blocks = Blocks.of(judged.steps, judged.truth.shape[1])
     scorers = [judged.scorer(output.prediction) for output in outputs]
-    scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
-    tests = [forecast_test(scorers[0], other, judged.overlap, config.confidence) for other in scorers[1:]]
+    scores = tuple(
+        scores_of(output, FORECAST_METRICS, scorer.estimates(config.confidence))
+        for output, scorer in zip(outputs, scorers, strict=True)
+    )
+    tests = [forecast_test(scorers[0], other, config.confidence) for other in scorers[1:]]
     names = [output.name for output in outputs[1:]]
     compared = comparisons(Task.FORECASTING, names, tests, config.confidence)
     coverage = None if bands is None else _covered(judged, outputs[0].prediction, bands, calibration)
-    _record(ledger, judged, blocks, scores, compared=compared, coverage=coverage, confidence=config.confidence)
+    _record(ledger, judged, scores, compared=compared, coverage=coverage, confidence=config.confidence)
     report = ForecastReport(
-        origins=blocks.count,
+        origins=len(judged.overlap.origins),
         series=len(set(judged.names)),
         by_step=tuple(
             HorizonErrors(name=output.name, mae=tuple(scorer.by_step.tolist()))
@@ -245,11 +246,6 @@ def _advice(scores: Sequence[ModelScores], compared: Sequence[Comparison], judge
         f"stretches of {judged.overlap.horizon} steps: {FORECAST_METRICS[0].label} {own} against {of_all}. More steps "
         "would tell, or more of them in the test (data.split.test)."
     )
-
-
-def _scored(output: Output, scorer: ForecastScorer, config: EvaluateConfig, seed: int) -> ModelScores:
-    found = forecast_estimates(scorer, confidence=config.confidence, samples=config.bootstrap, seed=seed)
-    return scores_of(output, FORECAST_METRICS, found)
 
 
 def _covered(judged: Judged, answers: Floats, bands: Bands, calibration: Floats | None) -> BandCoverage:
@@ -310,19 +306,19 @@ def _pictures(schema: Schema, judged: Judged, answers: Floats, bands: Bands | No
 def _record(
     ledger: Ledger,
     judged: Judged,
-    blocks: Blocks,
     scores: Sequence[ModelScores],
     *,
     compared: Sequence[Comparison],
     coverage: BandCoverage | None,
     confidence: float,
 ) -> None:
-    stretches = f"{blocks.independent} stretch{'' if blocks.independent == 1 else 'es'} that share no step"
-    told = f"{len(judged.truth):,} windows from {blocks.count:,} origins in time, about {stretches}"
-    few = blocks.independent < 5
-    more = "; so few leave the truth less certain than the intervals say" if few else ""
+    apart, count = judged.overlap.support.stretches, len(judged.overlap.origins)
+    stretches = f"{apart} stretch{'' if apart == 1 else 'es'} that share no step"
+    told = f"{len(judged.truth):,} windows from {count:,} origins in time, about {stretches}"
+    few = apart < 5
+    more = "; so few leave much uncertain" if few else ""
     ledger.record(
-        "evaluate.origins", Outcome.WARNED if few else Outcome.APPLIED, told + more, value=blocks.count
+        "evaluate.origins", Outcome.WARNED if few else Outcome.APPLIED, told + more, value=count
     )  # fmt: skip
     bounded = [score for score in scores[0].scores if score.estimate.low is not None]
     bare = [f"{score.label} ({score.estimate.method})" for score in scores[0].scores if score.estimate.low is None]

@@ -14,7 +14,7 @@ from assay.data.schema import Schema
 from assay.data.windowing import scales_of
 from assay.evaluate.forecast.baselines import history_of
 from assay.evaluate.forecast.paired import Overlap
-from assay.evaluate.forecast.scores import Blocks, ForecastScorer
+from assay.evaluate.forecast.scores import ForecastScorer
 
 Floats = NDArray[np.float64]
 
@@ -41,8 +41,7 @@ class Judged:
 
     def scorer(self, answers: Floats) -> ForecastScorer:
         """The scores of forecasts (n, H) of these windows."""
-        blocks = Blocks.of(self.steps, self.truth.shape[1])
-        return ForecastScorer(self.truth, answers, self.naive, self.deviation, blocks)
+        return ForecastScorer(self.truth, answers, self.naive, self.deviation, self.overlap)
 
     @classmethod
     def of(cls, rows: Rows, schema: Schema) -> Judged:

@@ -77,6 +77,10 @@ class Overlap:
         _, series = np.unique(np.asarray(names), return_inverse=True)
         return cls(place.astype(np.int64), origins, series.astype(np.int64), horizon)
 
+    def at(self, windows: Ints) -> Overlap:
+        """The overlap of the windows at these places."""
+        return Overlap.of(self.origins[self.place[windows]], self.series[windows], self.horizon)
+
     @property
     def reach(self) -> int:
         """How many origins one after another share a step, at most."""
@@ -126,33 +130,38 @@ def leads(first: Floats, second: Floats) -> Floats:
     return np.where(np.abs(lead) <= least, 0.0, lead)
 
 
-def lead_test(lead: Floats, overlap: Overlap, confidence: float) -> PairedTest:
+def lead_test(lead: Floats, overlap: Overlap, confidence: float, weight: Floats | None = None) -> PairedTest:
     """Whether the mean of what each window's loss is lower by with the first forecast, (n,), is more than chance.
 
-    The difference is the mean lead, positive where the first forecast is better; p is two-sided.
+    The difference is the mean lead, positive where the first forecast is better; p is two-sided. weight: of each
+    window, (n,); ones by default.
     """
-    value = float(lead.mean())
-    return pulled_test(value, (lead - value) / len(lead), overlap, overlap.support, confidence)
+    share = np.ones(len(lead)) if weight is None else np.asarray(weight, np.float64)
+    share = share / share.sum()
+    value = float(share @ lead)
+    return pulled_test(value, share * (lead - value), overlap, overlap.support, confidence)
 
 
-def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float) -> PairedTest:
+def pulled_test(
+    value: float, pulls: Floats, overlap: Overlap, support: Support, confidence: float, name: str = "Diebold-Mariano"
+) -> PairedTest:
     """Whether a value that every window pulls at, such as a difference of two means, is other than 0.
 
     Args:
         value: what is tested.
         pulls: how far each window moves it, (n,), which sum to 0: of a mean, the window's own less it, over n.
         overlap: of the windows. support: of those that the value is of.
-        confidence: of the interval.
+        confidence: of the interval. name: of the test over time.
     """
-    found = _sureness(pulls, overlap, support)
+    found = _sureness(pulls, overlap, support, name)
     if not found:
         why = f"needs {FEWEST_STRETCHES} stretches of origins that share no step, or {FEW_CLUSTERS} series"
-        return PairedTest(Estimate(value=value, method=f"not defined: {why}"), 1.0, f"Diebold-Mariano: it {why}")
-    name = ", and ".join(each.told for each in found)
+        return PairedTest(Estimate(value=value, method=f"not defined: {why}"), 1.0, f"{name}: it {why}")
+    told = ", and ".join(each.told for each in found)
     error = max(each.error for each in found)
     if not error > 0.0:
         low = high = 0.0 if value == 0.0 else None
-        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{name}; nothing varies"), 1.0, name)
+        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{told}; nothing varies"), 1.0, told)
     special = require("scipy.special", "a paired test")
     half, p_value = 0.0, 0.0
     for each in found:
@@ -160,16 +169,16 @@ def pulled_test(value: float, pulls: Floats, overlap: Overlap, support: Support,
         # An error of 0 beside one that is not: as sure as can be.
         sure = 2.0 * float(special.stdtr(each.freedom, -abs(value) / each.error)) if each.error > 0.0 else 0.0
         p_value = max(p_value, sure)
-    estimate = Estimate(value=value, low=value - half, high=value + half, method=name)
-    return PairedTest(estimate, min(p_value, 1.0), name)
+    estimate = Estimate(value=value, low=value - half, high=value + half, method=told)
+    return PairedTest(estimate, min(p_value, 1.0), told)
 
 
-def _sureness(pulls: Floats, overlap: Overlap, support: Support) -> list[_Sureness]:
+def _sureness(pulls: Floats, overlap: Overlap, support: Support, name: str) -> list[_Sureness]:
     """The errors that a value must exceed: over time, over many series, or over both; none where nothing is known."""
     found = []
     is_many = support.series >= FEW_CLUSTERS
     if support.stretches >= (_TELLING_STRETCHES if is_many else FEWEST_STRETCHES):
-        found.append(_over_time(overlap.over_time(pulls), overlap, support))
+        found.append(_over_time(overlap.over_time(pulls), overlap, support, name))
     if is_many:
         each, count = overlap.over_series(pulls), overlap.clusters
         error = float(np.sqrt((each**2).sum() * count / (count - 1)))
@@ -177,12 +186,12 @@ def _sureness(pulls: Floats, overlap: Overlap, support: Support) -> list[_Surene
     return found
 
 
-def _over_time(pulls: Floats, overlap: Overlap, support: Support) -> _Sureness:
+def _over_time(pulls: Floats, overlap: Overlap, support: Support, name: str) -> _Sureness:
     """Diebold & Mariano's standard error with the correction for few origins."""
     count, reach = len(pulls), overlap.reach
     few = (count + 1 - 2 * reach + reach * (reach - 1) / count) / count
     error = float(np.sqrt(long_run(pulls, overlap.origins, overlap.horizon) / few))
-    told = f"Diebold-Mariano (HLN) of {count:,} origins, lag {reach - 1}"
+    told = f"{name} (HLN) of {count:,} origins, lag {reach - 1}"
     return _Sureness(error, support.stretches - 1, told)
 
 

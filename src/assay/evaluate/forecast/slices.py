@@ -22,6 +22,7 @@ from assay.evaluate.estimate import Estimate
 from assay.evaluate.forecast.cells import HOUR, LEVEL, MONTH, STEP, WEEKDAY, WEEKDAYS, cell_schema, cells_of
 from assay.evaluate.forecast.judged import Judged
 from assay.evaluate.forecast.paired import Overlap, Support, pulled_test
+from assay.evaluate.forecast.scores import error_estimate
 from assay.evaluate.inspection_record import STEPS_AHEAD, Slice, SliceFamily, Slices, SliceVerdict
 from assay.evaluate.metrics import FORECAST_METRICS
 from assay.evaluate.slices.conditions import Clause, Condition, rounded, written
@@ -173,9 +174,7 @@ class _Tested:
             return None
         value = float(self.missed[inside].mean())
         pulls = np.where(inside, (self.missed - value) / steps, 0.0).sum(axis=1)
-        support = self._support(inside)
-        found = pulled_test(value, pulls, self.overlap, support, self.confidence).difference
-        return found if found.low is None else found.model_copy(update={"low": max(found.low, 0.0)})
+        return error_estimate(value, pulls, self.overlap, self._support(inside), self.confidence)
 
 
 def _mean(values: Floats) -> float | None:

@@ -22,25 +22,28 @@ class Batch:
     target: int64 classes or float32 standardised values, (n,); of a forecast (n, H), of labels uint8 of 0 and 1 (n, L).
     weight: row weights with a mean of about one, (n,) for all members alike or (M, n) for each its own, or None.
     groups: positions of the sensitive groups that rows are in, int64 (n,), where training is to look at them.
+    aims: probabilities that are learned in the place of classes (n, K) or labels (n, L), float32, where there are any.
     """
 
     inputs: Encoded
     target: Tensor
     weight: Tensor | None
     groups: Tensor | None = None
+    aims: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def __getitem__(self, rows: slice | Tensor) -> Batch:
         weight = None if self.weight is None else self.weight[..., rows]
-        return Batch(self.inputs[rows], self.target[rows], weight, None if self.groups is None else self.groups[rows])
+        groups, aims = (None if each is None else each[rows] for each in (self.groups, self.aims))
+        return Batch(self.inputs[rows], self.target[rows], weight, groups, aims)
 
     def to(self, device: torch.device) -> Batch:
         """The same rows on `device`."""
-        weight = None if self.weight is None else self.weight.to(device)
-        groups = None if self.groups is None else self.groups.to(device)
-        return Batch(self.inputs.to(device), self.target.to(device), weight, groups)
+        given = (self.weight, self.groups, self.aims)
+        weight, groups, aims = (None if each is None else each.to(device) for each in given)
+        return Batch(self.inputs.to(device), self.target.to(device), weight, groups, aims)
 
 
 class Source(Protocol):

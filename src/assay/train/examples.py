@@ -129,7 +129,7 @@ def examples(
         OSError: there is no room on the disk.
     """
     units = _units(train, schema)
-    target, weight = _answers(train, schema, units)
+    target, weight = targets_of(train, schema, units)
     size = _bytes_of(encoder, train)
     is_large = spill is not None and size > spill.limit
     source: Source
@@ -146,7 +146,7 @@ def examples(
     if is_large and ledger is not None:
         reason = f"{len(train):,} encoded rows lie in files: in memory they would take {size // 10**6:,} MB"
         ledger.record("data.memory", Outcome.APPLIED, reason, value=size // 10**6)
-    judged = Batch(_encoded(encoder, valid, spill)[0], *_answers(valid, schema, units))
+    judged = Batch(_encoded(encoder, valid, spill)[0], *targets_of(valid, schema, units))
     return Examples(encoder, units, _prior(train, schema), source, judged, taken, target)
 
 
@@ -182,7 +182,7 @@ def folded(encoder: Encoder, rows: Rows, schema: Schema, folds: Folds, spill: Sp
         )
     units = _units(rows, schema)
     inputs, kind = _encoded(encoder, rows, spill)
-    target, weight = _answers(rows, schema, units)
+    target, weight = targets_of(rows, schema, units)
     learns = torch.from_numpy(folds.learns).float()
     learns = learns / learns.mean(1, keepdim=True)
     judged = torch.from_numpy(folds.judged).float()
@@ -209,7 +209,7 @@ def _units_of_windows(history: pl.Series) -> Units:
     return Units(float(np.nanmean(steps)), deviation or 1.0)
 
 
-def _answers(rows: Rows, schema: Schema, units: Units) -> tuple[Tensor, Tensor | None]:
+def targets_of(rows: Rows, schema: Schema, units: Units) -> tuple[Tensor, Tensor | None]:
     """Targets in the network's units and row weights."""
     found = relative(rows.weight)
     weight = None if found is None else torch.from_numpy(found).float()

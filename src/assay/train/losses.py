@@ -24,7 +24,8 @@ def member_losses(
 ) -> Tensor:
     """Weighted mean loss of each member, (M,): cross-entropy of logits, or squared error of standardised values.
 
-    Labels that do not exclude each other have a binary cross-entropy each, of which the mean is taken.
+    Labels that do not exclude each other have a binary cross-entropy each, of which the mean is taken. Rows with aims
+    have the cross-entropy with these, in the place of smoothing and focus.
 
     The loss of a member with several heads is the mean of its heads' losses, not the loss of their mean (Gorishniy et
     al., TabM, ICLR 2025, section 3).
@@ -36,9 +37,12 @@ def member_losses(
         heads: k.
         focus: exponent of the focal loss of each member, (M,), or None for none.
     """
-    each = row_losses(
-        outputs, rows.target, *(None if one is None else one.repeat_interleave(heads) for one in (smoothing, focus))
-    )
+    if rows.aims is not None:
+        each = aimed_losses(outputs, rows.aims, labels=are_labels(rows.target))
+    else:
+        each = row_losses(
+            outputs, rows.target, *(None if one is None else one.repeat_interleave(heads) for one in (smoothing, focus))
+        )
     if rows.weight is None:
         means = each.mean(1)
     else:
@@ -67,6 +71,13 @@ def row_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None = None,
         share = smoothing.view(-1, 1)
         found = (1.0 - share) * hit - share * log_shares.mean(-1)
     return found if focus is None else found * (-torch.expm1(-hit)).clamp_min(1e-12) ** focus.view(-1, 1)
+
+
+def aimed_losses(outputs: Tensor, aims: Tensor, *, labels: bool) -> Tensor:
+    """The cross-entropy of each row with probabilities, (M, n): of classes, or the mean of those of labels."""
+    if labels:
+        return _label_losses(outputs, aims, None)
+    return -(aims * functional.log_softmax(outputs, -1)).sum(-1)
 
 
 def _label_losses(outputs: Tensor, target: Tensor, smoothing: Tensor | None) -> Tensor:

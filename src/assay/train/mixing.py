@@ -6,6 +6,7 @@ Shape legend: n rows, C channels, H height, W width.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ def mixed(rows: Batch, mixup: float, generator: torch.Generator, *, cutmix: floa
             for one, two in zip(media, other.inputs.media, strict=True)
         ),
     )
-    return Batch(inputs, rows.target, rows.weight), Batch(inputs, other.target, other.weight), share
+    return replace(rows, inputs=inputs), replace(other, inputs=inputs), share
 
 
 def _share(alpha: float, generator: torch.Generator) -> float:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +47,9 @@ def test_rows_keep_what_belongs_to_them():
         assert part.weight.tolist() == [part.target.tolist(), (-part.target).tolist()]
     one = rows_of(20, weight)[3:5]
     assert (one.weight.tolist(), len(one)) == ([3.0, 4.0], 2)
+    aimed = replace(rows_of(20), groups=torch.arange(20) % 3, aims=torch.arange(40.0).view(20, 2))
+    for part in (aimed[torch.tensor([7, 2])], aimed.to(torch.device("cpu"))[torch.tensor([7, 2])]):
+        assert (part.groups.tolist(), part.aims.tolist()) == ([1, 2], [[14.0, 15.0], [4.0, 5.0]])
 
 
 @pytest.mark.parametrize("rows", [1, 7, 20, 100])

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,6 +107,19 @@ def test_labels_have_a_cross_entropy_each_smoothed_towards_one_half():
     smoothed = torch.stack([functional.binary_cross_entropy_with_logits(one, aims) for one in logits])
     torch.testing.assert_close(member_losses(logits, rows, torch.tensor([0.2, 0.2])), smoothed)
     torch.testing.assert_close(member_errors(logits, rows), each.mean(1))  # there is no decision to count
+
+
+def test_aims_are_learned_in_the_place_of_classes_and_of_labels(logits, rows):
+    aims = torch.randn(20, 4, generator=torch.Generator().manual_seed(3)).softmax(1)
+    expected = torch.stack([functional.cross_entropy(one, aims) for one in logits])
+    smoothing = torch.full((3,), 0.2)  # what is aimed at is as smooth as it should be
+    torch.testing.assert_close(member_losses(logits, replace(rows, aims=aims), smoothing), expected)
+    sure = replace(rows, aims=functional.one_hot(rows.target, 4).float())
+    torch.testing.assert_close(member_losses(logits, sure), member_losses(logits, rows))
+
+    labels = replace(classes_of((aims > 0.25).to(torch.uint8)), aims=aims)
+    expected = torch.stack([functional.binary_cross_entropy_with_logits(one, aims) for one in logits])
+    torch.testing.assert_close(member_losses(logits, labels), expected)
 
 
 def test_the_score_of_labels_is_the_share_that_is_right():

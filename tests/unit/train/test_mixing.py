@@ -1,5 +1,7 @@
 """Mixed rows: what is blended, what is taken whole, and the share that the loss is mixed by."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,6 +38,15 @@ def test_mixup_mixes_numbers_and_takes_categories_from_one_of_both(batch):
     torch.testing.assert_close(first.inputs.extras[:40], expected)
     codes = first.inputs.codes[:40, 0]
     assert bool(((codes == rows.inputs.codes[:40, 0]) | (codes == rows.inputs.codes[partner, 0])).all())
+
+
+def test_rows_are_mixed_with_what_they_aim_at():
+    rows = rows_of(torch.rand(30, 3, 8))
+    rows = replace(rows, aims=rows.target.unsqueeze(1) + torch.tensor([0.0, 0.5]))
+    first, second, _ = mixed(rows, 0.4, seeded())
+    assert first.aims is rows.aims
+    assert not torch.equal(second.target, rows.target)
+    assert torch.equal(second.aims[:, 0], second.target.float())
 
 
 def test_the_share_of_a_mixup_is_drawn_from_beta():

@@ -1,10 +1,13 @@
-"""One network that learned from an ensemble and is exported in its place: tables of classes, of values, and texts."""
+"""One network that learned from an ensemble and is exported in its place, of every kind of rows and of targets."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,9 @@ from assay.errors import ConfigError
 from assay.ledger import Outcome
 from assay.runs import open_run
 
-OPTIONS = ["ensemble.distill=true", "ensemble.recipes=mlp,perceptron", "model.members=2", "train.epochs=3",
-           "train.threads=1", "evaluate.bootstrap=100", "evaluate.baselines=majority"]  # fmt: skip
+QUICK = ["ensemble.distill=true", "train.epochs=3", "train.threads=1", "evaluate.bootstrap=100",
+         "evaluate.baselines=majority"]  # fmt: skip
+OPTIONS = [*QUICK, "ensemble.recipes=mlp,perceptron", "model.members=2"]
 
 
 def numbers(rows=240):
@@ -46,17 +50,81 @@ def texts():
     return pl.DataFrame({"said": said, "y": ["yes", "no"] * 100})
 
 
-@pytest.mark.parametrize("make", [binary, multiclass, regression, texts])
-def test_a_student_stands_in_the_place_of_the_ensemble(make, tmp_path):
-    frame = make()
-    kinds = {"said": "text"} if "said" in frame.columns else None
-    options = [*OPTIONS, "ensemble.folds=2"]
-    run = assay.fit(frame, "y", kinds=kinds, out=tmp_path / "run", budget="none", overrides=options)
+def labels():
+    return numbers().with_columns(
+        up=(pl.col("x0") + pl.col("x1") > 0).cast(int), far=(pl.col("x2").abs() > 1).cast(int)
+    )
+
+
+def series():
+    """Sines of two frequencies with noise, a column a step."""
+    draw = np.random.default_rng(0)
+    fast = np.arange(90) % 2 == 0
+    turns = np.where(fast, 4.0, 2.0)[:, None] * np.arange(24) / 24 + draw.random((90, 1))
+    values = np.sin(2 * np.pi * turns) + 0.5 * draw.normal(size=(90, 24))
+    return pl.DataFrame({f"t{step}": values[:, step] for step in range(24)} | {"y": np.where(fast, "fast", "slow")})
+
+
+def pictures():
+    """Noise whose left half is brighter, or its right one: bytes of PNGs of 16 by 16."""
+    image = pytest.importorskip("PIL.Image")
+    draw, cells = np.random.default_rng(0), []
+    for place in range(90):
+        pixels = draw.normal(110, 40, (16, 16, 3))
+        pixels[:, slice(0, 8) if place % 2 else slice(8, 16)] += 40
+        file = io.BytesIO()
+        image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "png")
+        cells.append(file.getvalue())
+    return pl.DataFrame({"image": cells, "y": ["right", "left"] * 45})
+
+
+def days():
+    """A season of a week with noise, a row a day."""
+    step = np.arange(260)
+    sold = 50 + 20 * np.sin(2 * np.pi * step / 7) + 5 * np.random.default_rng(0).normal(size=260)
+    return pl.DataFrame({"day": [date.fromordinal(date(2024, 1, 1).toordinal() + int(at)) for at in step], "y": sold})
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows, what is fitted to them and how, and how many answers five new rows have."""
+
+    make: object
+    target: object = "y"
+    options: list = field(default_factory=lambda: [*OPTIONS, "ensemble.folds=2"])
+    more: dict = field(default_factory=dict)
+    answers: int = 5
+
+
+CASES = {
+    "binary": Case(binary),
+    "multiclass": Case(multiclass),
+    "regression": Case(regression),
+    "texts": Case(texts, more={"kinds": {"said": "text"}}),
+    "labels": Case(labels, ["up", "far"], [*OPTIONS, "ensemble.folds=1"]),
+    "series": Case(series, options=[*QUICK, "ensemble.recipes=fcn", "model.width=4", "model.augment=warp",
+                                    "model.members=2", "ensemble.folds=2"]),
+    "pictures": Case(pictures, options=[*QUICK, "ensemble.recipes=cnn", "model.width=8", "model.augment=shift",
+                                        "ensemble.backbone=none", "ensemble.views=none", "ensemble.folds=2"]),
+    "forecast": Case(days, options=[*QUICK, "ensemble.recipes=dlinear,gru", "ensemble.ridge=false", "data.window=14",
+                                    "model.members=2"],
+                     more={"time": "day", "horizon": 4}, answers=4),
+}  # fmt: skip
+CHANGED = {"series": "warped windows", "pictures": "shifted by up to"}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
+    case = CASES[kind]
+    frame = case.make()
+    run = assay.fit(
+        frame, case.target, out=tmp_path / "run", budget="none", overrides=case.options, **case.more
+    )  # fmt: skip
     report = run.report()
     (part,) = report.training.parts
     assert (part.name, part.members, part.share) == ("student", 1, 1.0)
     assert report.parity.difference <= 1e-4
-    assert run.predict(frame.drop("y").head(5)).height == 5
+    assert run.predict(frame.head(5) if kind != "forecast" else frame).height == case.answers
 
     found = report.distilled
     assert found.networks >= 2
@@ -66,6 +134,8 @@ def test_a_student_stands_in_the_place_of_the_ensemble(make, tmp_path):
     assert verdict.outcome in (Outcome.APPLIED, Outcome.WARNED)
     assert verdict.value == pytest.approx(found.validation.value)
     assert f"loses {found.validation.value:.4f}" in verdict.reason
+    assert ("learned from were changed" in verdict.reason) == (kind in CHANGED)
+    assert CHANGED.get(kind, "") in verdict.reason
 
     rows = {row.kind: row for row in report.leaderboard.rows}
     teacher, own = rows["teacher"], rows["ensemble"]
@@ -115,23 +185,16 @@ def weights(run: Path) -> bytes:
 
 
 def test_a_model_that_is_one_network_already_is_left_as_it_is(tmp_path):
-    options = [*OPTIONS[:1], *OPTIONS[3:], "model.name=mlp", "model.members=1", "ensemble.folds=1"]
+    options = [*QUICK, "model.name=mlp", "model.members=1", "ensemble.folds=1"]
     report = assay.fit(binary(), "y", out=tmp_path / "run", budget="none", overrides=options).report()
     verdict = next(each for each in report.ledger if each.practice == "search.distillation")
     assert (verdict.outcome, verdict.reason) == (Outcome.SKIPPED, "the model is one network already")
     assert report.distilled is None
 
 
-@pytest.mark.parametrize(
-    ("target", "more", "said"),
-    [
-        (["y0", "y1"], {}, "rows have several labels"),
-        ("y0", {"overrides": ["train.fairness=reweigh"], "sensitive": ["g"]}, "train.fairness=reweigh trains with"),
-    ],
-)
-def test_what_a_student_cannot_learn_is_refused_before_anything_is_trained(tmp_path, target, more, said):
-    frame = pl.DataFrame({"x": np.arange(60.0), "g": ["a", "b", "c"] * 20, "y0": [0, 1] * 30, "y1": [1, 0, 0] * 20})
-    options = ["ensemble.distill=true", *more.pop("overrides", [])]
-    with pytest.raises(ConfigError, match=said):
-        assay.fit(frame, target, out=tmp_path / "run", overrides=options, **more)
+def test_what_a_student_cannot_learn_is_refused_before_anything_is_trained(tmp_path):
+    frame = pl.DataFrame({"x": np.arange(60.0), "g": ["a", "b", "c"] * 20, "y": [0, 1] * 30})
+    options = ["ensemble.distill=true", "train.fairness=reweigh"]
+    with pytest.raises(ConfigError, match=r"train\.fairness=reweigh trains with an eye on groups"):
+        assay.fit(frame, "y", out=tmp_path / "run", overrides=options, sensitive=["g"])
     assert not (tmp_path / "run").exists()

@@ -36,6 +36,12 @@ def selection_of(choice: Choice, task: Task, measure: Metric, validation: float,
     )  # fmt: skip
 
 
+def validation_of(choice: Choice, task: Task, measure: Metric) -> float:
+    """The score of the whole model on the rows that it was chosen by."""
+    cuts = _cuts(choice, task, choice.shares)
+    return _score(task, measure, choice.target, choice.mixed(choice.shares), choice.weight, cuts)
+
+
 def alone(choice: Choice, place: int, task: Task, measure: Metric, confidence: float) -> tuple[float, Estimate]:
     """The validation score of one network without the others, and its bias-corrected estimate."""
     shares, drawn = choice.alone(place)

@@ -29,7 +29,7 @@ from assay.evaluate.intervals import (
     sample_count,
     units,
 )
-from assay.evaluate.metrics import FORECAST_METRICS, PRIMARY, Floats, Scorer, metric
+from assay.evaluate.metrics import PRIMARY, Floats, Scorer, metric, primary_of
 from assay.evaluate.record import Comparison, Estimate, ModelScores
 
 #: Up to this many rows that one model alone got right, McNemar's test is exact.
@@ -204,7 +204,7 @@ def comparisons(
 ) -> tuple[Comparison, ...]:
     """The verdict on the network against each baseline in `names`, Holm-corrected over all of them."""
     made = []
-    primary = FORECAST_METRICS[0].id if task is Task.FORECASTING else PRIMARY[task]
+    primary = primary_of(task).id
     for name, test, p_value in zip(names, tests, holm([test.p_value for test in tests]), strict=True):
         verdict: Verdict = "not distinguishable"
         if p_value < 1 - confidence and test.difference.value:

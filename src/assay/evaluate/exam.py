@@ -38,7 +38,7 @@ from assay.evaluate.intervals import estimates
 from assay.evaluate.judged import judged
 from assay.evaluate.kept import KeptTest, tested_of
 from assay.evaluate.leaderboard import SAMPLES, Sat, leaderboard
-from assay.evaluate.metrics import LABEL_METRICS, PRIMARY, Floats, Metric, Scorer, metric
+from assay.evaluate.metrics import LABEL_METRICS, Floats, Metric, Scorer, primary_of
 from assay.evaluate.multilabel.board import label_board
 from assay.evaluate.multilabel.calibration import calibrate_labels, label_answers, validation_labels
 from assay.evaluate.multilabel.exam import sit_labels
@@ -128,8 +128,11 @@ def sit(
     """
     if schema.windowing is not None:
         told = _described(model)
-        made, chosen, board = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
-        return Exam(made, None, (), chosen, board)
+        done = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
+        distilled, board = examine_student(
+            model, split, done.rows, done.answers, schema, done.board, config, seed=seed
+        )  # fmt: skip
+        return Exam(done.found, None, (), done.selection, board, distilled=distilled)
     if schema.is_multilabel:
         return _sit_labels(model, baselines, split, schema, config, seed=seed, ledger=ledger)
     rows = opened(split, "rows", ledger)
@@ -141,7 +144,7 @@ def sit(
     outputs = [network, *_baseline_outputs(baselines, split.valid, rows, schema, model.head.rule, config)]
     together = clusters_of(rows, schema)
     found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger, clusters=together)
-    measure = metric(schema.task, PRIMARY[schema.task])
+    measure = primary_of(schema.task)
     seen = model.validation
     unlearned = validation_answers(model)
     scorer = Scorer(schema.task, seen.target, unlearned, model.head.rule)
@@ -158,9 +161,7 @@ def sit(
     chosen, board = _chosen(
         model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
     )
-    distilled, board = examine_student(
-        model, split.valid, rows, answers, schema, board, config, is_sealed=split.test is not None, seed=seed
-    )
+    distilled, board = examine_student(model, split, rows, answers, schema, board, config, seed=seed)
     other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
     groups = examine_groups(
         split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other, rule=model.head.rule,
@@ -290,6 +291,8 @@ def _sit_labels(
     rows, outputs, found = sat.rows, sat.outputs, sat.found
     spread = _spread(model, split, rows, sat.raw, schema, LABEL_METRICS[0], found, config, seed, ledger)
     chosen, board = label_board(model, baselines, split, schema, config, sat, seed=seed, ledger=ledger)
+    answers = outputs[0].prediction
+    distilled, board = examine_student(model, split, rows, answers, schema, board, config, seed=seed)
     given = contributions(
         lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
         a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
@@ -297,7 +300,7 @@ def _sit_labels(
         thresholds=model.head.thresholds,
     )  # fmt: skip
     groups = examine_groups(
-        split, rows, schema, outputs[0].prediction, config, labels=model.head.thresholds, seed=seed, ledger=ledger
+        split, rows, schema, answers, config, labels=model.head.thresholds, seed=seed, ledger=ledger
     )
     found = replace(found, fairness=groups)
     looked = inspect(
@@ -308,10 +311,10 @@ def _sit_labels(
         model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
     )
     given_from = model.head.thresholds or ()
-    tested = None if split.test is None else tested_of(rows, outputs[0].prediction, schema, given_from, ())
+    tested = None if split.test is None else tested_of(rows, answers, schema, given_from, ())
     return Exam(
         found, sat.calibration, given, chosen, board, looked, coverage=coverage, unusual=unusual, tested=tested,
-        spread=spread,
+        spread=spread, distilled=distilled,
     )  # fmt: skip
 
 

@@ -113,7 +113,7 @@ METRICS: dict[Task, tuple[Metric, ...]] = {
 }
 #: The metrics of classes that may exceed 1.
 _UNBOUNDED = ("log_loss", "brier")
-#: The metric models of a task are compared on.
+#: The metric models of a task are compared on; that of forecasts is the first of theirs, see `primary_of`.
 PRIMARY: dict[Task, str] = {
     Task.BINARY: "auroc", Task.MULTICLASS: "accuracy", Task.MULTILABEL: LABEL_METRICS[0].id, Task.REGRESSION: "rmse",
 }  # fmt: skip
@@ -123,6 +123,11 @@ def metrics_of(task: Task) -> tuple[Metric, ...]:
     """The metrics that settings can be judged by."""
     others = {Task.MULTILABEL: LABEL_METRICS, Task.FORECASTING: SEARCHED_FORECAST_METRICS}
     return others[task] if task in others else METRICS[task]
+
+
+def primary_of(task: Task) -> Metric:
+    """The metric models of a task are compared on."""
+    return FORECAST_METRICS[0] if task is Task.FORECASTING else metric(task, PRIMARY[task])
 
 
 def metric(task: Task, name: str) -> Metric:

@@ -25,6 +25,7 @@ from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibration.calibrate import class_answers
 from assay.evaluate.metrics import Metric, Scorer
+from assay.evaluate.multilabel.calibration import label_answers
 from assay.evaluate.record import Estimate, Nested
 from assay.ledger import Ledger, Outcome
 from assay.train.model import Model
@@ -117,9 +118,11 @@ def _score(model: Model, rows: Rows, schema: Schema, measure: Metric) -> float:
 
 
 def answers_of(model: Model, raw: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities (n, classes), or values (n,), from the raw outputs of every member."""
+    """Probabilities of classes or labels (n, ...), values (n,) or forecasts (n, H), from all members' raw outputs."""
+    if model.head.has_labels:
+        return label_answers(model, raw)
     if model.head.temperatures is None:
-        return model.in_units(raw)
+        return model.forecasts(raw) if model.validation.target.ndim == 2 else model.in_units(raw)
     return class_answers(model.head, raw)
 
 

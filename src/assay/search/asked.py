@@ -41,7 +41,7 @@ def check_asked(schema: Schema, model: ModelConfig, train: TrainConfig, ensemble
     _check_networks(schema, model, ensemble)
     _check_pretrained(schema, ensemble)
     if ensemble.distill:
-        _check_student(schema, train)
+        _check_student(train)
     if schema.windowing is not None:
         _check_forecast(model, train, ensemble)
     check_training(schema, train)
@@ -63,17 +63,14 @@ def check_training(schema: Schema, train: TrainConfig) -> None:
         )  # fmt: skip
 
 
-def _check_student(schema: Schema, train: TrainConfig) -> None:
-    """A student learns from probabilities of one class, or from values, of rows of a table, and nothing of groups."""
-    kinds = {column.kind for column in schema.features} & {Kind.IMAGE, Kind.SEQUENCE}
-    came = "the target is a forecast" if schema.windowing is not None else ""
-    came = came or ("rows have several labels" if schema.is_multilabel else "")
-    came = came or (f"there are columns of kind {', '.join(sorted(kinds))}" if kinds else "")
-    if not came and train.fairness != "none":
-        came = f"train.fairness={train.fairness} trains with an eye on groups, which the answers do not tell of"
-    if came:
-        raise ConfigError("a student learns from classes or single values of a table", came,
-                          "Leave ensemble.distill out.")  # fmt: skip
+def _check_student(train: TrainConfig) -> None:
+    """A student learns from answers, which tell nothing of what its teacher owed to groups."""
+    if train.fairness != "none":
+        raise ConfigError(
+            "a student learns from the answers of an ensemble alone",
+            f"train.fairness={train.fairness} trains with an eye on groups, which the answers do not tell of",
+            "Leave one of ensemble.distill and train.fairness out.",
+        )
 
 
 def _check_networks(schema: Schema, model: ModelConfig, ensemble: EnsembleConfig) -> None:

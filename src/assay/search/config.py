@@ -32,8 +32,7 @@ class EnsembleConfig(Record):
     )
     distill: bool = Field(
         False,
-        description="Train one network on what the ensemble answers and export it instead (tables of classes or single "
-        "values); what it loses is stated.",
+        description="Train one network on what the ensemble answers and export it instead; what it loses is stated.",
     )
     bagging: bool = Field(
         False, description="Train each member on its own bootstrap sample of the rows (Poisson weights)."

@@ -1,23 +1,23 @@
 """One network in the place of an ensemble: it learns what the ensemble answers, and is exported instead.
 
 Source: Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network (2015), sections 2 and 3: a student learns
-from a mean of the teacher's probabilities and of the classes. A row with probabilities is as many rows as it has likely
-classes, each weighted by its probability: their weighted log losses are the cross-entropy, with the loop as it is. With
-folds the teacher's answers are those of networks that had not learned from the row, so that the student does not learn
-how sure they are of what they know by heart.
+from a mean of the teacher's probabilities and of the classes; labels, values and forecasts likewise. It sees the rows
+as the teacher's networks did, changed at random where its family does so, and aims at what the teacher says of them as
+they are. With folds the teacher's answers are those of networks that had not learned from the row, so that the student
+does not learn how sure they are of what they know by heart.
 
-Letters: n rows, K classes, C of them that a row may stand for.
+Letters: n rows, K classes, L labels, H steps ahead, m rows that the teacher was asked about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from assay.data.batches import Batch, Resident
 from assay.data.encode import Encoded
@@ -25,14 +25,13 @@ from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
-from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.distilled import student_of
 from assay.evaluate.distilled_record import in_words
+from assay.evaluate.nested import answers_of
 from assay.ledger import Ledger, Outcome
-from assay.models.config import TEXTS
 from assay.search.plan import Job, Plan
 from assay.train.budget import Budget
-from assay.train.examples import Examples, relative
+from assay.train.examples import Examples, Units, targets_of
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, train_network
 from assay.train.state import Checkpoints
@@ -41,20 +40,21 @@ from assay.train.watch import Named, Watch
 Floats = NDArray[np.float64]
 
 STUDENT, PRACTICE = "student", "search.distillation"
-#: The student's share of the time of a run; the weight of the classes beside the teacher's probabilities; the classes
-#: that a row may stand for; rows that it learns from at most where they do not lie in memory.
-SHARE_OF_STUDENT, _HARD, _CLASSES, _ROWS = 0.25, 0.3, 3, 200_000
+#: The student's share of the time of a run, and of that the share in which the teacher is asked.
+SHARE_OF_STUDENT, _SHARE_OF_ASKING = 0.25, 0.3
+#: The weight of the truth beside the teacher's answers; rows that are learned from at most where they do not lie in
+#: memory; and those that the teacher is asked about at once.
+_HARD, _ROWS, _AT_ONCE = 0.3, 200_000, 512
 #: The model of one network that was trained on these rows.
 Alone = Callable[[TrainedNetwork, Examples], Model]
 
 
 @dataclass(frozen=True)
-class Taught:
-    """Rows that the teacher was asked about: what they are, and what it says of them."""
+class Told:
+    """What the teacher says: its answers (m, ...) to the rows at these places, int64 (m,)."""
 
-    inputs: Encoded
-    rows: Rows
-    told: Floats
+    places: NDArray[np.int64]
+    answers: Floats
 
 
 def distilled(
@@ -87,9 +87,11 @@ def distilled(
     if job is None:
         ledger.record(PRACTICE, Outcome.WARNED, "the ensemble stands, for none of its parts is a network to learn as")
         return teacher
-    own = one_split(found, split)
-    lesson = _lesson(own, _asked(teacher, own, split.train, schema, is_folded=bool(found.folds)), schema, job)
     kept = None if checkpoints is None else checkpoints.within(STUDENT)
+    own = one_split(found, split, schema)
+    source, rows = _in_memory(own, split.train, schema)
+    told = _folded(teacher, len(rows)) if found.folds else ask(teacher, source.rows.inputs, seed, budget, kept)
+    lesson = replace(source, rows=aimed(source.rows, rows.target, told, schema, own.units))
     try:
         network = train_network(
             replace(own, train=lesson), STUDENT, job.model, job.train, seed=seed, budget=budget,
@@ -99,7 +101,7 @@ def distilled(
         ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for no student could be trained: {error.came}")
         return teacher
     student = replace(alone(network, own), teacher=teacher)
-    write_distillation(ledger, student, split, schema, seed=seed)
+    write_distillation(ledger, student, split, schema, asked=len(told.places), rows=len(rows), seed=seed)
     return student
 
 
@@ -116,76 +118,82 @@ def _job_of(teacher: Model, jobs: Sequence[Job]) -> Job | None:
     return replace(job, model=job.model.model_copy(update={"members": 1}), train=train)
 
 
-def one_split(found: Examples, split: Split) -> Examples:
+# The rows and what the teacher says of them ---------------------------------------------------------------------------
+
+
+def one_split(found: Examples, split: Split, schema: Schema) -> Examples:
     """The examples without their folds: training rows to learn from, validation rows to be judged by."""
     if not found.folds:
         return replace(found, bagged=False)
-    whole, rows = found.valid, len(split.train)
-    train = Batch(whole.inputs[:rows], whole.target[:rows], _weights(split.train))
-    valid = Batch(whole.inputs[rows:], whole.target[rows:], _weights(split.valid))
-    return replace(found, train=Resident(train), valid=valid, folds=0, bagged=False)
+    assert isinstance(found.train, Resident)
+    whole, rows = found.valid.inputs, len(split.train)
+    train = Batch(whole[:rows], *targets_of(split.train, schema, found.units))
+    valid = Batch(whole[rows:], *targets_of(split.valid, schema, found.units))
+    return replace(found, train=replace(found.train, rows=train), valid=valid, folds=0, bagged=False)
 
 
-def _weights(rows: Rows) -> Tensor | None:
-    weight = relative(rows.weight)
-    return None if weight is None else torch.from_numpy(weight).float()
-
-
-# What the teacher says ------------------------------------------------------------------------------------------------
-
-
-def _asked(teacher: Model, found: Examples, train: Rows, schema: Schema, *, is_folded: bool) -> Taught:
-    """The teacher's answers to the training rows, or to many of them where they do not lie in memory."""
-    assert teacher.choice is not None
-    if is_folded:
-        assert isinstance(found.train, Resident)
-        told = teacher.choice.mixed(teacher.choice.shares)[: len(train)]
-        return Taught(found.train.rows.inputs, train, told)
+def _in_memory(found: Examples, train: Rows, schema: Schema) -> tuple[Resident, Rows]:
+    """The training rows as they were encoded, or many of them anew where they lie in files in another order."""
     if isinstance(found.train, Resident):
-        inputs, rows = found.train.rows.inputs, train
-    else:
-        places = sample_of(len(train), _ROWS)
-        rows = train if places is None else train.at(places)
-        inputs = found.encoder.encode_rows(rows)
-    raw = predict(teacher.ensemble, inputs).numpy()
-    if not schema.is_classification:
-        return Taught(inputs, rows, teacher.in_units(raw))
-    assert teacher.head.temperatures is not None
-    stated = mixed_probabilities(raw, teacher.head.temperatures, teacher.head.shares)
-    return Taught(inputs, rows, np.asarray(stated, np.float64))
+        return found.train, train
+    places = sample_of(len(train), _ROWS)
+    rows = train if places is None else train.at(places)
+    return Resident(Batch(found.encoder.encode_rows(rows), *targets_of(rows, schema, found.units))), rows
 
 
-def _lesson(found: Examples, taught: Taught, schema: Schema, job: Job) -> Resident:
-    """The rows that the student learns from; media that it does not read are not repeated with them."""
-    inputs = taught.inputs if job.model.name in TEXTS else taught.inputs.reading(())
-    own, target = _weights(taught.rows), taught.rows.target
-    if not schema.is_classification:
-        aims = _HARD * target + (1.0 - _HARD) * taught.told
-        return Resident(Batch(inputs, torch.from_numpy((aims - found.units.mean) / found.units.deviation).float(), own))
-    places, classes, shares = soft_rows(taught.told, target)
-    taken, weight = torch.from_numpy(places), torch.from_numpy(shares).float()
-    weight = weight if own is None else weight * own[taken]
-    return Resident(Batch(inputs[taken], torch.from_numpy(classes), weight / weight.mean()))
+def _folded(teacher: Model, rows: int) -> Told:
+    """What networks answered that had not learned from the row; training rows come first."""
+    assert teacher.choice is not None
+    return Told(np.arange(rows), teacher.choice.mixed(teacher.choice.shares)[:rows])
 
 
-def soft_rows(told: Floats, target: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Rows whose weighted log losses are the cross-entropy with the aims: place, class and share of each.
+def ask(teacher: Model, inputs: Encoded, seed: int, budget: Budget, checkpoints: Checkpoints | None) -> Told:
+    """The teacher's answers to the rows, in a random order until its share of the time is used up.
 
-    Aims are means of the teacher's probabilities (n, K) and of the classes; the likeliest C of a row are kept.
+    A run that goes on asks about those that it had asked about.
     """
-    aims = (1.0 - _HARD) * told
-    aims[np.arange(len(target)), target] += _HARD
-    kept = min(_CLASSES, aims.shape[1])
-    classes = np.sort(np.argsort(-aims, axis=1, kind="stable")[:, :kept], axis=1)
-    shares = np.take_along_axis(aims, classes, axis=1)
-    shares /= shares.sum(1, keepdims=True)
-    places = np.repeat(np.arange(len(target)), kept)
-    return places, np.asarray(classes.ravel(), np.int64), np.asarray(shares.ravel(), np.float64)
+    known = None if checkpoints is None else checkpoints.remembered("asked")
+    order = np.random.default_rng(seed).permutation(len(inputs))[: None if known is None else int(known)]
+    until = (1.0 - _SHARE_OF_ASKING) * budget.left
+    answers: list[Floats] = []
+    for first in range(0, len(order), _AT_ONCE):
+        if answers and known is None and budget.left < until:
+            break
+        some = inputs[torch.from_numpy(order[first : first + _AT_ONCE])]
+        answers.append(answers_of(teacher, predict(teacher.ensemble, some).numpy()))
+    told = np.concatenate(answers)
+    if checkpoints is not None:
+        checkpoints.kept("asked", len(told))
+    return Told(order[: len(told)], told)
 
 
-def write_distillation(ledger: Ledger, student: Model, split: Split, schema: Schema, *, seed: int) -> None:
-    """The verdict on the student: what it loses on validation rows, a warning where that is more than chance."""
+def aimed(rows: Batch, truth: NDArray[Any], told: Told, schema: Schema, units: Units) -> Batch:
+    """The rows with their aims: means of what the teacher says and of the truth, which stands alone for other rows.
+
+    Args:
+        rows: encoded.
+        truth: class positions or values (n,), labels 0 and 1 (n, L), or values ahead (n, H), in the target's units.
+        told: of these rows: probabilities (m, K) or (m, L), values (m,) or (m, H).
+        units: that values are told to networks in.
+    """
+    aims = np.eye(len(schema.classes))[truth] if schema.is_classification else truth.astype(np.float64)
+    aims[told.places] = _HARD * aims[told.places] + (1.0 - _HARD) * told.answers
+    if schema.has_probabilities:
+        return replace(rows, aims=torch.from_numpy(aims).float())
+    return replace(rows, target=torch.from_numpy((aims - units.mean) / units.deviation).float())
+
+
+def write_distillation(
+    ledger: Ledger, student: Model, split: Split, schema: Schema, *, asked: int, rows: int, seed: int
+) -> None:
+    """The verdict on the student: what it loses on validation rows, a warning where that is more than chance.
+
+    asked: about how many of its `rows` the teacher was asked.
+    """
     found = student_of(student, split.valid, schema, seed=seed)
     low, value = found.validation.low, found.validation.value
     is_sure = low is not None and low > 0.0
-    ledger.record(PRACTICE, Outcome.WARNED if is_sure else Outcome.APPLIED, in_words(found), value=value)
+    told, changes = in_words(found), student.parts[0].changes
+    told += f"; the rows it learned from were changed: {changes}" if changes else ""
+    told += f"; of {rows:,} training rows there was time to ask about {asked:,}" if asked < rows else ""
+    ledger.record(PRACTICE, Outcome.WARNED if is_sure else Outcome.APPLIED, told, value=value)

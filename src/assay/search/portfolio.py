@@ -106,9 +106,8 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
-    of_all = budget
-    if ensemble.distill and not math.isinf(allowed):
-        budget = budget.holding(SHARE_OF_STUDENT * allowed)
+    of_student = SHARE_OF_STUDENT * allowed if ensemble.distill and not math.isinf(allowed) else 0.0
+    budget = budget.holding(of_student)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
     found = with_groups(found, judge if planned.folds > 1 else split.train, judge, schema, train, ledger)
@@ -170,8 +169,8 @@ def search(
         write_forecast_ridge(ledger, whole)
     if ensemble.distill:
         return distilled(
-            whole, planned, found, split, schema, seed=seed, budget=of_all, watch=watch, ledger=ledger,
-            checkpoints=checkpoints,
+            whole, planned, found, split, schema, seed=seed, budget=budget.holding(-of_student), watch=watch,
+            ledger=ledger, checkpoints=checkpoints,
             alone=lambda made, rows: combine([made], rows, split.valid, schema, encoder, seed=seed),
         )  # fmt: skip
     return whole

@@ -78,6 +78,26 @@ class Judged:
         naive, deviation = scales_of(names, windowing, history)
         return cls(rows.target, history, steps, tuple(names), naive, deviation)
 
+    def scorer(self, answers: Floats) -> ForecastScorer:
+        """The scores of forecasts (n, H) of these windows."""
+        blocks = Blocks.of(self.steps, self.truth.shape[1])
+        return ForecastScorer(self.truth, answers, self.naive, self.deviation, blocks)
+
+
+@dataclass(frozen=True)
+class ForecastExam:
+    """What was asked and found.
+
+    rows: the windows that were scored. answers: the model's forecasts of them, (n, H). selection, board: None where it
+    is not known what the model was chosen from.
+    """
+
+    rows: Rows
+    answers: Floats
+    found: Assessment
+    selection: Selection | None = None
+    board: Leaderboard | None = None
+
 
 def with_bands(model: Model, valid: Rows, schema: Schema, config: EvaluateConfig) -> Model:
     """The model with intervals around its forecasts, from the windows it did not learn from."""
@@ -106,7 +126,7 @@ def sit_forecast(
     *,
     seed: int,
     ledger: Ledger,
-) -> tuple[Assessment, Selection | None, Leaderboard | None]:
+) -> ForecastExam:
     """Open the seal once, score every model on the windows of the test part, and measure the intervals.
 
     Without a test part the scores are on validation windows, and the ledger says so.
@@ -124,19 +144,15 @@ def sit_forecast(
     made = assess_forecasts(
         schema, judged, outputs, config, bands=model.bands, calibration=calibration, seed=seed, ledger=ledger
     )
-    scorer = ForecastScorer(
-        valid.truth, _validation_answers(model), valid.naive, valid.deviation,
-        Blocks.of(valid.steps, valid.truth.shape[1]),
-    )  # fmt: skip
+    scorer = valid.scorer(_validation_answers(model))
     measure = FORECAST_METRICS[0]
     on_test = next(score.estimate for score in made.scores[0].scores if score.name == measure.id)
     note_gap(scorer.values[measure.id], on_test, measure, ledger=ledger)
     if model.choice is None:
-        return made, None, None
+        return ForecastExam(rows, answers, made)
 
     def judge(windows: Judged, prediction: Floats) -> Estimate:
-        blocks = Blocks.of(windows.steps, windows.truth.shape[1])
-        own = ForecastScorer(windows.truth, prediction, windows.naive, windows.deviation, blocks)
+        own = windows.scorer(prediction)
         return forecast_estimates(own, confidence=config.confidence, samples=SAMPLES, seed=seed)[measure.id]
 
     selection = selection_of(
@@ -150,7 +166,7 @@ def sit_forecast(
         model, model.choice, baselines, split.valid, schema, measure, selection, sat,
         judge_valid=lambda some, prediction: judge(Judged.of(some, schema), prediction), confidence=config.confidence,
     )  # fmt: skip
-    return made, selection, board
+    return ForecastExam(rows, answers, made, selection, board)
 
 
 def assess_forecasts(
@@ -182,9 +198,7 @@ def assess_forecasts(
     """
     check_finite(outputs)
     blocks = Blocks.of(judged.steps, judged.truth.shape[1])
-    scorers = [
-        ForecastScorer(judged.truth, output.prediction, judged.naive, judged.deviation, blocks) for output in outputs
-    ]
+    scorers = [judged.scorer(output.prediction) for output in outputs]
     scores = tuple(_scored(output, scorer, config, seed) for output, scorer in zip(outputs, scorers, strict=True))
     tests = [
         forecast_test(scorers[0], other, confidence=config.confidence, samples=config.bootstrap, seed=seed)

@@ -36,6 +36,7 @@ _CALLED = {
     "none": "no balance", "weights": "weights of classes", "effective": "weights of the classes' effective numbers",
     "focal": "a focal loss", "sample": "as many rows of each class", "oversample": "repeated rows of rare classes",
     "undersample": "fewer rows of frequent classes", "smote": "rows made between neighbours of a class",
+    "borderline": "rows made at the border of a class",
 }  # fmt: skip
 #: Rows that it is tried on at most, passes over them, the share of the time, and seconds that are too few.
 _ROWS, _PASSES, _SHARE, _TOO_FEW = 20_000, 40, 0.1, 3.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,12 +21,14 @@ from torch import Tensor
 from assay.data.batches import BLOCK_ROWS, Batch, Resident, Source, epoch_seed
 from assay.data.encode import Encoded
 from assay.errors import ConfigError
+from assay.train.border import Border
 from assay.train.config import BalanceName, TrainConfig
 from assay.train.losses import member_losses
 
 #: What acts on the loss alone, in which members of one network may differ; and what gives an epoch other rows.
 WEIGHTS: frozenset[BalanceName] = frozenset({"weights", "effective"})
-SAMPLES: frozenset[BalanceName] = frozenset({"sample", "oversample", "undersample", "smote"})
+SAMPLES: frozenset[BalanceName] = frozenset({"sample", "oversample", "undersample", "smote", "borderline"})
+_MAKING: frozenset[BalanceName] = frozenset({"smote", "borderline"})
 #: What the effective number of rows grows by less with each further one (Cui et al., CVPR 2019, section 4).
 _BETA = 0.999
 #: Nearest rows of the same class that a made row may lie towards (Chawla et al., SMOTE, JAIR 2002), and rows of a class
@@ -117,13 +120,14 @@ class Resampled:
 
     rows: in memory, with classes for targets. draws: rows of each class in an epoch, int64 (C,). factors: what each
     class's share is multiplied by, (C,). neighbours: of each row, the nearest of its class, (n, k), where rows are
-    made.
+    made. border: what tells the rows that they are made of; None where these are all.
     """
 
     rows: Resident
     draws: Tensor
     factors: Tensor
     neighbours: Tensor | None = None
+    border: Border | None = None
 
     def __len__(self) -> int:
         return int(self.draws.sum())
@@ -161,6 +165,14 @@ class Resampled:
                 rows = self._made(rows, places, is_copy[first : first + batch], generator)
             yield rows
 
+    @cached_property
+    def _counted(self) -> Tensor | None:
+        """What a copy of each row counts for each member, (M, n); None where all do alike."""
+        if self.border is None:
+            return None
+        weight = self.rows.weight
+        return self.border.counts(self.rows.rows.target.cpu(), None if weight is None else weight.cpu())
+
     def _drawn(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Places of an epoch's rows in their order, and which of them are there a second time or more."""
         target = self.rows.rows.target.cpu()
@@ -168,7 +180,8 @@ class Resampled:
         for name, wanted in enumerate(self.draws.tolist()):
             own = (target == name).nonzero().flatten()
             if len(own):
-                drawn = _as_often(own, wanted, generator)
+                able = own if self._counted is None else own[(self._counted[:, own] > 0.0).any(0)]
+                drawn = _drawn_of(own, wanted, able, generator)
                 places.append(drawn)
                 copies.append(torch.arange(len(drawn)) >= len(own))
         order = torch.randperm(sum(map(len, places)), generator=generator)
@@ -194,7 +207,17 @@ class Resampled:
         if weight is not None and other.weight is not None:
             # A member learns from a made row where it may learn from both of which it was made.
             weight = torch.where(is_copy.to(device), torch.minimum(weight, other.weight), weight)
+        if weight is not None and self._counted is not None:
+            counted = torch.where(is_copy, self._counted[:, places], 1.0).to(device)
+            weight = weight * (counted if weight.ndim == 2 else counted[0])
         return Batch(inputs, rows.target, weight)
+
+
+def _drawn_of(own: Tensor, wanted: int, copied: Tensor, generator: torch.Generator) -> Tensor:
+    """So many of the rows of a class; where more than there are, each of them and copies of those in `copied`."""
+    if wanted <= len(own):
+        return _as_often(own, wanted, generator)
+    return torch.cat([own, _as_often(copied, wanted - len(own), generator)])
 
 
 def _as_often(own: Tensor, wanted: int, generator: torch.Generator) -> Tensor:
@@ -208,7 +231,8 @@ def resampled(train: Source, name: BalanceName) -> Source:
 
     `sample` keeps the number of rows, `oversample` repeats rows until each class has as many as the largest,
     `undersample` draws from each as many as the smallest has, and `smote` puts rows between neighbours of a class in
-    the place of repeats (Chawla et al. 2002; a category is taken from one of the two).
+    the place of repeats (Chawla et al. 2002; a category is taken from one of the two). `borderline` makes them of rows
+    at the border of their class alone, see `border.py`.
 
     Raises:
         ConfigError: the rows are not in memory, or have no numbers between which rows could be made.
@@ -228,7 +252,13 @@ def resampled(train: Source, name: BalanceName) -> Source:
     draws = (there * each).long()
     factors = torch.where(counts > 0, draws / counts.clamp(min=1), 1.0).float()
     rows = Resampled(train, draws, factors)
-    return replace(rows, neighbours=_neighbours(train.rows, draws)) if name == "smote" else rows
+    if name not in _MAKING:
+        return rows
+    rows = replace(rows, neighbours=_neighbours(train.rows, draws))
+    if name == "smote":
+        return rows
+    numbers = train.rows.inputs.numbers.float().cpu()
+    return replace(rows, border=Border.of(numbers, train.rows.target.cpu(), draws))
 
 
 def _neighbours(rows: Batch, draws: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ ScheduleName = Literal[
     "flat_cosine",
 ]  # fmt: skip
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-BalanceName = Literal["auto", "none", "weights", "effective", "focal", "sample", "oversample", "undersample", "smote"]
+BalanceName = Literal[
+    "auto", "none", "weights", "effective", "focal", "sample", "oversample", "undersample", "smote", "borderline"
+]
 FairnessName = Literal["none", "reweigh", "group_dro", "equalised_odds"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -122,8 +124,8 @@ class TrainConfig(Record):
     balance: Annotated[BalanceName, Searched(choices=("none", "weights", "effective", "focal"))] = Field(
         "auto",
         description="What is done for rare classes: weights of classes or of their effective numbers; focal, a loss of "
-        "hard rows; epochs with as many rows of each class, drawn, repeated or (smote) made between neighbours; auto "
-        "takes what folds gain by where a class is rare.",
+        "hard rows; epochs with as many rows of each class, drawn, repeated or made between neighbours (smote; "
+        "borderline, of rows near other classes alone); auto takes what folds gain by where a class is rare.",
     )
     focal_gamma: Annotated[float, Searched(0.5, 5.0)] = Field(
         2.0, gt=0.0, le=10.0, description="Exponent of the focal loss."

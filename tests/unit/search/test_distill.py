@@ -68,10 +68,14 @@ def test_values_aim_at_a_mean_in_units_of_the_network(task):
 
 @pytest.fixture(scope="module")
 def teacher():
-    """One untrained network of values, which says something else of every row."""
+    """One network of values with weights at random, which says something else of every row."""
     numbers = inputs_of(100).numbers
     settings = ModelConfig(name="perceptron", members=1, width=4, dropout=0.0)
     network = build(settings, Layout(1, 0, ()), numbers, outputs=1, prior=torch.zeros(1), seeds=[3])
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.copy_(torch.randn(weights.shape, generator=generator))
     validation = Validation(np.zeros((1, 2, 1), np.float32), (1.0,), None, np.zeros(2), None)
     return Model(None, Ensemble([network]), Head((1.0,), None, 5.0, 2.0), (), validation)
 

@@ -127,7 +127,7 @@ class MemberConv(MemberModule):
     def forward(self, pictures: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
         groups = 1 if self.shared else len(self.weight)
-        kernels = self.weight.view(-1, *self.kernel)
+        kernels = self.weight.reshape(-1, *self.kernel)  # several members lie apart in the matrix that is trained
         return functional.conv2d(pictures, kernels, padding=1, groups=groups)
 
 

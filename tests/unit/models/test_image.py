@@ -85,6 +85,10 @@ def test_members_are_convolved_apart():
         functional.conv2d(images[:, 3 * m : 3 * m + 3], layer.weight[m].view(4, 3, 3, 3), padding=1) for m in (0, 1)
     ]
     assert torch.allclose(layer(images), torch.cat(expected, 1), atol=1e-5)
+    matrix = torch.zeros(2, 150)  # as in training, where a row holds all weights of a member
+    matrix[:, 20:128] = layer.weight.detach().flatten(1)
+    layer.weight.data = matrix[:, 20:128].view(2, 4, 27)
+    assert torch.allclose(layer(images), torch.cat(expected, 1), atol=1e-5)
 
 
 def test_the_norm_is_that_of_torch_with_a_shift():

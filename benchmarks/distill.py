@@ -56,12 +56,12 @@ def tested_photos(data: Path) -> pl.DataFrame:
 
 
 TASKS = (
-    Task("adult", "1m", lambda _: ADULT / "train.csv.gz",
+    Task("adult", "3m", lambda _: ADULT / "train.csv.gz",
          lambda _: ("--target", "income", "--test", str(ADULT / "test.csv.gz")),
          lambda _: pl.read_csv(ADULT / "test.csv.gz").drop("income")),
-    Task("cifar10_jpg_subset", "3m", photos, lambda _: (), tested_photos),
-    Task("cifar10_jpg_subset, from scratch", "3m", photos, lambda _: ("ensemble.backbone=none",), tested_photos),
-    Task("ucr_SwedishLeaf", "1m", leaf("train"), lambda data: ("--target", "label", "--test", str(leaf("test")(data))),
+    Task("cifar10_jpg_subset", "4m", photos, lambda _: (), tested_photos),
+    Task("cifar10_jpg_subset, from scratch", "4m", photos, lambda _: ("ensemble.backbone=none",), tested_photos),
+    Task("ucr_SwedishLeaf", "2m", leaf("train"), lambda data: ("--target", "label", "--test", str(leaf("test")(data))),
          lambda data: pl.read_parquet(leaf("test")(data)).drop("label")),
 )  # fmt: skip
 

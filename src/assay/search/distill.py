@@ -32,7 +32,7 @@ from assay.ledger import Ledger, Outcome
 from assay.search.plan import Job, Plan
 from assay.train.budget import Budget
 from assay.train.examples import Examples, Units, targets_of
-from assay.train.loop import predict
+from assay.train.loop import Trained, predict
 from assay.train.model import Model, TrainedNetwork, train_network
 from assay.train.state import Checkpoints
 from assay.train.watch import Named, Watch
@@ -100,6 +100,9 @@ def distilled(
     except (BudgetError, DivergenceError) as error:
         ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for no student could be trained: {error.came}")
         return teacher
+    if too_short := few_rows_seen(network.part.trained, len(rows)):
+        ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for {too_short}")
+        return teacher
     student = replace(alone(network, own), teacher=teacher)
     write_distillation(ledger, student, split, schema, asked=len(told.places), rows=len(rows), seed=seed)
     return student
@@ -116,6 +119,14 @@ def _job_of(teacher: Model, jobs: Sequence[Job]) -> Job | None:
     job = max(jobs, key=lambda each: shares.get(each.name, 0.0))
     train = job.train.model_copy(update={"balance": "none", "label_smoothing": 0.0})
     return replace(job, model=job.model.model_copy(update={"members": 1}), train=train)
+
+
+def few_rows_seen(trained: Trained, rows: int) -> str:
+    """Why a student is not to be exported whose time ended before it had seen each of its rows once; else empty."""
+    seen = trained.steps * trained.batch
+    if seen >= rows or not trained.limited_by_budget:
+        return ""
+    return f"a student would have seen {seen:,} of {rows:,} rows in its share of the time; give a longer --budget"
 
 
 # The rows and what the teacher says of them ---------------------------------------------------------------------------

@@ -44,8 +44,9 @@ class _Constant:
     """A model that answers with the mean of its training rows; `seen` are the rows it was given."""
 
     def __init__(self, split):
-        self.head = SimpleNamespace(temperatures=None, rule=LIKELIEST)
+        self.head = SimpleNamespace(temperatures=None, has_labels=False, rule=LIKELIEST)
         self.trained = SimpleNamespace(interrupted=False)
+        self.validation = SimpleNamespace(target=split.valid.target)
         self.mean = split.train.target.mean()
         self.seen = {*split.train.positions.tolist(), *split.valid.positions.tolist()}
 

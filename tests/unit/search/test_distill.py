@@ -13,9 +13,10 @@ from assay.models.answer import Head
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.ensemble import Ensemble
-from assay.search.distill import Told, aimed, ask
+from assay.search.distill import Told, aimed, ask, few_rows_seen
 from assay.train.budget import Budget
 from assay.train.examples import Units
+from assay.train.loop import Trained
 from assay.train.model import Model, Validation
 from assay.train.state import Checkpoints
 
@@ -88,6 +89,20 @@ def test_the_teacher_is_asked_about_every_row_where_there_is_the_time(teacher):
         said = teacher.ensemble(inputs.numbers, inputs.extras, inputs.codes)[0, :, 0].double().numpy()
     assert told.answers == pytest.approx(2.0 * said[told.places] + 5.0, abs=1e-5)
     assert len(np.unique(told.answers)) > 100
+
+
+@pytest.mark.parametrize(
+    ("steps", "limited", "told"), [(3, True, "would have seen 768 of 1,000 rows"), (4, True, ""), (3, False, "")]
+)
+def test_a_student_that_had_no_time_for_its_rows_is_not_exported(steps, limited, told):
+    trained = Trained(
+        epochs=(), best_epochs=(1,), best_losses=(1.0,), lost=(), steps=steps, horizon=steps, batch=256, threads=1,
+        precision="float32", seconds=1.0, stopped="", clipped=0.0, skipped=0, interrupted=False,
+        limited_by_budget=limited,
+    )  # fmt: skip
+    found = few_rows_seen(trained, 1000)
+    assert told in found
+    assert bool(found) == bool(told)
 
 
 def test_it_is_asked_about_fewer_where_there_is_not_and_about_the_same_when_a_run_goes_on(teacher, tmp_path):

@@ -132,6 +132,7 @@ def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
     assert verdict.outcome in (Outcome.APPLIED, Outcome.WARNED)
     assert verdict.value == pytest.approx(found.validation.value)
     assert f"loses {found.validation.value:.4f}" in verdict.reason
+    assert f" {found.validation_rows} validation {'windows' if kind == 'forecast' else 'rows'}, which" in verdict.reason
     assert ("learned from were changed" in verdict.reason) == (kind in CHANGED)
     assert CHANGED.get(kind, "") in verdict.reason
 

@@ -58,6 +58,7 @@ def student_of(model: Model, valid: Rows, schema: Schema, *, seed: int, confiden
         metric=measure.id, label=measure.label, family=model.parts[0].model.name, networks=teacher.members,
         parameters=teacher.parameters, own_parameters=model.parameters, seconds=teacher.seconds,
         validation=lost(valid, first, second, schema, seed=seed, confidence=confidence), validation_rows=len(valid),
+        unit="rows" if schema.windowing is None else "windows",
     )  # fmt: skip
 
 

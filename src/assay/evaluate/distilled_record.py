@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from assay.evaluate.estimate import Estimate
 from assay.records import Record
 
@@ -11,7 +13,7 @@ class Distillation(Record):
 
     family: of the network, which has `own_parameters`. networks, parameters, seconds: of the ensemble and its training.
     validation: on rows that chose the network's epoch. test: None without a test part. Positive losses are losses,
-    whatever the metric.
+    whatever the metric. unit: what the rows are.
     """
 
     metric: str
@@ -25,14 +27,15 @@ class Distillation(Record):
     validation_rows: int
     test: Estimate | None = None
     test_rows: int = 0
+    unit: Literal["rows", "windows"] = "rows"
 
 
 def in_words(found: Distillation) -> str:
     """What stands in the place of what, and what that costs in the primary metric."""
     times = found.parameters / max(found.own_parameters, 1)
-    where = [(found.validation, f"{found.validation_rows:,} validation rows, which chose its epoch")]
+    where = [(found.validation, f"{found.validation_rows:,} validation {found.unit}, which chose its epoch")]
     if found.test is not None:
-        where.insert(0, (found.test, f"{found.test_rows:,} sealed test rows"))
+        where.insert(0, (found.test, f"{found.test_rows:,} sealed test {found.unit}"))
     losses = "; ".join(f"{_loss(estimate, found.label)} on {rows}" for estimate, rows in where)
     return (
         f"one {found.family} of {found.own_parameters:,} parameters stands in the place of {found.networks} networks "

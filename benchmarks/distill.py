@@ -91,11 +91,17 @@ def loss(whole: Run, student: Run) -> Estimate:
 
 
 def score(run: Run) -> str:
-    """The primary score on the test rows, and what answers."""
+    """The primary score on the test rows."""
     report = run.report()
     found = next(each.estimate.value for each in report.scores[0].scores if each.name == report.primary)
-    parts = ", ".join(f"{part.name} {part.share:.0%}" for part in report.training.parts)
-    return f"{report.primary} {found:.4f} ({parts})" if len(report.training.parts) > 1 else f"{found:.4f}"
+    return f"{report.primary} {found:.4f}"
+
+
+def parts(run: Run) -> str:
+    """What the ensemble is made of, and of how many networks in all."""
+    training = run.report().training
+    named = ", ".join(f"{part.name} {part.share:.0%}" for part in training.parts)
+    return f"{named}; {training.members} in all"
 
 
 def told(estimate: Estimate | None) -> str:
@@ -118,13 +124,14 @@ def measured(task: Task, data: Path, seed: int, folder: Path) -> tuple[str, ...]
     found = student.report().distilled
     if found is None:
         verdict = next(each.reason for each in student.report().ledger if each.practice == "search.distillation")
-        return task.name, task.budget, score(whole), verdict, "", "", "", "", "", f"{first:.0f}, {second:.0f}"
+        cells = score(whole), parts(whole), verdict, "", "", "", "", ""
+        return task.name, task.budget, *cells, f"{first:.0f}, {second:.0f}"
     rows = task.rows(data)
     times = timed(whole, student, rows)
     a_row = [1e6 * times[name].wall / len(rows) for name in (ENSEMBLE, STUDENT)]
     sizes = [megabytes(run) for run in (whole, student)]
     return (
-        task.name, task.budget, score(whole), f"{found.family} {score(student)}", told(loss(whole, student)),
+        task.name, task.budget, score(whole), parts(whole), f"{found.family} {score(student)}", told(loss(whole, student)),
         told(found.test), f"{len(rows):,}", f"{a_row[0]:.0f} / {a_row[1]:.0f}", f"{sizes[0]:.2f} / {sizes[1]:.2f}",
         f"{first:.0f}, {second:.0f}",
     )  # fmt: skip
@@ -144,7 +151,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(measured(task, chosen.data, chosen.seed, Path(folder)))
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    head = ["data", "budget", "ensemble", "student", "lost against it", "lost against its teacher", "test rows",
+    head = ["data", "budget", "ensemble", "made of", "student", "lost against it", "lost against its teacher", "test rows",
             "µs a row", "MB", "s to fit"]  # fmt: skip
     table(head, rows)
 

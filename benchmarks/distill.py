@@ -130,10 +130,10 @@ def measured(task: Task, data: Path, seed: int, folder: Path) -> tuple[str, ...]
     times = timed(whole, student, rows)
     a_row = [1e6 * times[name].wall / len(rows) for name in (ENSEMBLE, STUDENT)]
     sizes = [megabytes(run) for run in (whole, student)]
+    cells = score(whole), parts(whole), f"{found.family} {score(student)}", told(loss(whole, student))
     return (
-        task.name, task.budget, score(whole), parts(whole), f"{found.family} {score(student)}", told(loss(whole, student)),
-        told(found.test), f"{len(rows):,}", f"{a_row[0]:.0f} / {a_row[1]:.0f}", f"{sizes[0]:.2f} / {sizes[1]:.2f}",
-        f"{first:.0f}, {second:.0f}",
+        task.name, task.budget, *cells, told(found.test), f"{len(rows):,}", f"{a_row[0]:.0f} / {a_row[1]:.0f}",
+        f"{sizes[0]:.2f} / {sizes[1]:.2f}", f"{first:.0f}, {second:.0f}",
     )  # fmt: skip
 
 
@@ -151,8 +151,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(measured(task, chosen.data, chosen.seed, Path(folder)))
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    head = ["data", "budget", "ensemble", "made of", "student", "lost against it", "lost against its teacher", "test rows",
-            "µs a row", "MB", "s to fit"]  # fmt: skip
+    head = ["data", "budget", "ensemble", "made of", "student", "lost against it", "lost against its teacher",
+            "test rows", "µs a row", "MB", "s to fit"]  # fmt: skip
     table(head, rows)
 
 

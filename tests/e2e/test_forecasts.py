@@ -233,6 +233,7 @@ def test_the_chance_of_training_is_told_apart_from_that_of_the_windows(curved, a
     assert 0.0 < part.lowest <= part.mean <= part.highest
     assert 0.0 < found.train_error < found.test_error
     score = curved.report().scores[0].scores[0].estimate
+    assert found.test_error < (score.high - score.low) / 3.92  # the interval is of a t with few degrees of freedom
     assert found.both.low <= score.low < score.high <= found.both.high
     assert "Two chances in the score" in (curved.directory / "report.html").read_text()
     assert "with other test rows" in verdicts(curved)["evaluate.training-spread"].reason

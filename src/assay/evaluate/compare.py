@@ -55,11 +55,15 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A difference of two models on the same rows, oriented so that positive favours the first; p two-sided, raw."""
+    """A difference of two models on the same rows, oriented so that positive favours the first; p two-sided, raw.
+
+    error: the standard error of the difference, where the test has one that its interval does not tell.
+    """
 
     difference: Estimate
     p_value: float
     test: str
+    error: float | None = None
 
 
 def paired_test(

@@ -68,6 +68,7 @@ def spread_of(
     differ: str,
     confidence: float,
     ledger: Ledger,
+    test_error: float | None = None,
 ) -> Spread | None:
     """Both chances in the score of a model; None where no part has two members that weigh something.
 
@@ -81,6 +82,7 @@ def spread_of(
         differ: in what members differ, in words.
         confidence: of the intervals.
         ledger: where the verdict is written.
+        test_error: the standard error of `on_test`, where its interval is not a normal one.
     """
     whole = np.asarray(shares, np.float64)
     ends = np.cumsum([0, *(block.members * block.heads for block in blocks)])
@@ -105,7 +107,7 @@ def spread_of(
         ledger.record(PRACTICE, Outcome.NOT_APPLICABLE, f"{measure.label} is not defined on the test rows")
         return None
     train_error = float(np.sqrt(sum(each.error**2 for each in parts)))
-    test_error = _error_of(on_test, confidence)
+    test_error = _error_of(on_test, confidence) if test_error is None else test_error
     found = Spread(
         metric=measure.id, label=measure.label, test_error=test_error, train_error=train_error,
         both=_both(on_test, float(np.hypot(test_error, train_error)), measure, confidence), rows=rows,
@@ -200,6 +202,7 @@ def spread_on_test(
     confidence: float,
     seed: int,
     ledger: Ledger,
+    test_error: float | None = None,
 ) -> Spread | None:
     """Both chances in the score of a model on its test rows.
 
@@ -208,6 +211,7 @@ def spread_on_test(
         rows: that were scored, with raw outputs of every answer to them, (A, n, outputs).
         on_test: its score in the primary `measure`.
         with_folds: whether members learned from other rows, too.
+        test_error: see `spread_of`.
     """
     head = model.head
     most = min(MOST_ROWS, max(1, _MOST_NUMBERS // max(len(raw) * raw.shape[2], 1)))
@@ -233,7 +237,7 @@ def spread_on_test(
     differ = "other seeds and folds of the training rows" if with_folds else "other seeds"
     return spread_of(
         blocks, head.shares, score, on_test, measure, rows=len(some), differ=differ, confidence=confidence,
-        ledger=ledger,
+        ledger=ledger, test_error=test_error,
     )  # fmt: skip
 
 

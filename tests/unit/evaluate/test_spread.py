@@ -99,6 +99,16 @@ def test_what_is_in_closed_form_has_no_chance_of_training():
     assert "alike with every seed" in verdict.reason
 
 
+def test_an_interval_that_is_not_normal_has_its_own_standard_error():
+    ledger, values = Ledger(), np.array([0.7, 0.9])
+    found = spread_of(
+        [Block("gru", 2, 1)], [0.5, 0.5], lambda shares: float(shares @ values), ON_TEST, AUROC, rows=100,
+        differ="other seeds", confidence=0.95, ledger=ledger, test_error=0.01,
+    )  # fmt: skip
+    assert found.test_error == 0.01
+    assert found.both.high == pytest.approx(0.8 + 1.959964 * np.hypot(0.01, found.train_error), rel=1e-5)
+
+
 def test_a_score_that_is_not_defined_has_no_spread():
     undefined = Estimate(value=None, method="not defined: needs rows of two classes")
     found, verdict = told_apart([Block("mlp", 2, 1)], [0.5, 0.5], lambda shares: float("nan"), undefined)

@@ -21,6 +21,7 @@ from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.forecast.bands import RATE, Coverage, adaptive_coverage, fit_bands, fixed_coverage
 from assay.evaluate.forecast.baselines import history_of
 from assay.evaluate.forecast.judged import Judged
+from assay.evaluate.forecast.paired import lead_test
 from assay.evaluate.forecast.scores import forecast_test
 from assay.evaluate.forecast.slices import forecast_slices, note_slices, weak_series
 from assay.evaluate.kept import KeptTest
@@ -128,9 +129,10 @@ def sit_forecast(
         made, rows, judged, answers, schema, config, doubted=weak_series(valid, _validation_answers(model)),
         ledger=ledger,
     )  # fmt: skip
+    missed = np.abs(answers - judged.truth).mean(axis=1)
     spread = spread_on_test(
         model, rows, raw, schema, on_test, measure, with_folds=False, confidence=config.confidence, seed=seed,
-        ledger=ledger,
+        ledger=ledger, test_error=lead_test(missed, judged.overlap, config.confidence).error,
     )  # fmt: skip
     if model.choice is None:
         return Sitting(rows, answers, made, tested, spread)

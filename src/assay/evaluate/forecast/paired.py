@@ -161,7 +161,7 @@ def pulled_test(
     error = max(each.error for each in found)
     if not error > 0.0:
         low = high = 0.0 if value == 0.0 else None
-        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{told}; nothing varies"), 1.0, told)
+        return PairedTest(Estimate(value=value, low=low, high=high, method=f"{told}; nothing varies"), 1.0, told, 0.0)
     special = require("scipy.special", "a paired test")
     half, p_value = 0.0, 0.0
     for each in found:
@@ -170,7 +170,7 @@ def pulled_test(
         sure = 2.0 * float(special.stdtr(each.freedom, -abs(value) / each.error)) if each.error > 0.0 else 0.0
         p_value = max(p_value, sure)
     estimate = Estimate(value=value, low=value - half, high=value + half, method=told)
-    return PairedTest(estimate, min(p_value, 1.0), told)
+    return PairedTest(estimate, min(p_value, 1.0), told, error)
 
 
 def _sureness(pulls: Floats, overlap: Overlap, support: Support, name: str) -> list[_Sureness]:

@@ -26,6 +26,7 @@ def test_one_step_ahead_it_is_students_t():
     expected = stats.ttest_1samp(lead, 0.0)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert (found.difference.low, found.difference.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.error == pytest.approx(stats.sem(lead))
     assert found.test == "Diebold-Mariano (HLN) of 50 origins, lag 0"
 
 

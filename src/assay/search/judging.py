@@ -25,7 +25,7 @@ from assay.search.answered import Judged
 from assay.search.plan import Job
 from assay.search.trial import Trial
 from assay.train.examples import Units, relative
-from assay.train.together import Course
+from assay.train.together import Course, Learned
 
 
 @dataclass
@@ -53,6 +53,12 @@ class Entry:
     def epochs(self) -> int:
         """Passes of its longest member."""
         return max((course.epochs for courses in self.courses.values() for course in courses), default=0)
+
+    @property
+    def learned(self) -> list[Learned]:
+        """What its members learned, variant by variant, and within a variant fold by fold."""
+        variants = zip(*(courses for _, courses in sorted(self.courses.items())), strict=True)
+        return [course.learned for some in variants for course in some if course.learned is not None]
 
     @property
     def work(self) -> int:
@@ -94,13 +100,23 @@ class Judge:
         answers = [answer for answer in each if answer is not None]
         if len(answers) < len(each) or not answers:
             return math.nan, (), np.empty(0)
-        places = np.concatenate([self.places[fold] for fold in folds])
-        order = np.argsort(places, kind="stable")
-        whole, places = np.concatenate(answers)[order], places[order]
+        places, whole = self._in_order(folds, answers)
         by_fold = tuple(
             self._score(self.places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
         )  # fmt: skip
         return self._score(places, whole), by_fold, whole
+
+    def together(self, outputs: Sequence[torch.Tensor]) -> NDArray[Any]:
+        """The answers of all folds in the order of the rows, from what the members of each say, (heads, n, outputs)."""
+        return self._in_order(range(len(outputs)), [self._said(each) for each in outputs])[1]
+
+    def _in_order(
+        self, folds: Sequence[int], answers: Sequence[NDArray[Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The places of the rows of these folds, rising, and the answers for them."""
+        places = np.concatenate([self.places[fold] for fold in folds])
+        order = np.argsort(places, kind="stable")
+        return places[order], np.concatenate(answers)[order]
 
     def last(self, entry: Entry) -> NDArray[Any]:
         """What the members of a single fold said together at their last epoch."""

@@ -18,6 +18,7 @@ from assay.models.config import ModelConfig
 from assay.search.answered import answers_of
 from assay.search.objective import TableObjective, folds_for
 from assay.search.trial import Trial
+from assay.search.trial_networks import has_network, keep_best
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.watch import Unwatched
@@ -49,14 +50,15 @@ def rows_of(part, count, seed, classes, *, weight=None):
 
 
 def opened(tmp_path, *, classes=2, folds=3, metric=None, axis="epochs", train=TRAIN, model=MODEL, seed=0, weight=None,
-           schema=None):  # fmt: skip
+           schema=None, keeps=False):  # fmt: skip
     rows = rows_of("train", 120, 0, classes, weight=weight), rows_of("valid", 60, 1, classes, weight=weight and None)
     schema = schema or schema_of(classes)
     encoder = Encoder.fit(rows[0], schema, EncodeConfig(), Ledger())
     metric = metric or ("log_loss" if classes else "rmse")
     return TableObjective.open(
-        encoder, rows, schema, model, train, SplitConfig(), folds, metric, seed, tmp_path / "answers", axis=axis
-    )
+        encoder, rows, schema, model, train, SplitConfig(), folds, metric, seed, tmp_path / "answers", axis=axis,
+        keeps=keeps,
+    )  # fmt: skip
 
 
 def trial(number, **options):
@@ -108,7 +110,7 @@ def test_networks_learn(tmp_path):
 
 @pytest.mark.parametrize("axis", ["epochs", "folds"])
 def test_a_trial_is_worth_the_same_alone_and_in_company(tmp_path, axis):
-    together = judged(opened(tmp_path / "a"), SETTINGS)
+    together = judged(opened(tmp_path / "a", axis=axis), SETTINGS)
     for place, each in enumerate(SETTINGS[:2]):
         (alone,) = judged(opened(tmp_path / "b", axis=axis), [each])
         assert alone.value == together[place].value
@@ -280,3 +282,52 @@ def test_torchs_threads_are_left_as_they_were(tmp_path):
     before = torch.get_num_threads()
     judged(opened(tmp_path, train=TrainConfig(epochs=1, batch=32)), [trial(0)])
     assert torch.get_num_threads() == before
+
+
+def test_folds_share_the_epoch_that_is_best_on_their_mean(tmp_path):
+    train = TrainConfig(epochs=12, patience=12, batch=32, threads=1)
+    objective = opened(tmp_path, train=train, keeps=True)
+    (found,) = judged(objective, SETTINGS[:1])
+    trained = objective.network_of_trial(SETTINGS[0], found.seconds).part.trained
+    assert len(set(trained.best_epochs)) == 1
+    means = [record.valid_loss for record in trained.epochs]
+    assert means[trained.best_epoch - 1] == pytest.approx(min(means))
+    assert np.mean(trained.best_losses) == pytest.approx(min(means))
+
+
+@pytest.mark.parametrize(("classes", "folds", "members"), [(2, 3, 1), (3, 2, 2), (0, 3, 1), (2, 1, 2), (0, 1, 1)])
+def test_the_network_of_a_trial_answers_as_the_trial_did(tmp_path, classes, folds, members):
+    objective = opened(tmp_path, classes=classes, folds=folds, keeps=True)
+    trials = [trial(0, train__lr=0.02, model__members=members), trial(1, train__lr=0.002, model__members=members)]
+    found = judged(objective, trials)
+    for each, outcome in zip(trials, found, strict=True):
+        network = objective.network_of_trial(each, outcome.seconds)
+        assert network.part.name == f"mlp (trial {each.number})"
+        assert network.network.members == network.part.members == folds * members
+        assert network.part.trained.seconds == outcome.seconds
+        assert (network.part.seed, len(network.part.trained.epochs)) == (each.seed, 4)
+        assert network.part.train.lr == pytest.approx(each.options["train.lr"])
+        assert network.first_loss > min(network.part.trained.best_losses)
+
+
+def test_a_network_that_is_not_that_of_its_trial_is_refused(tmp_path):
+    objective = opened(tmp_path, keeps=True)
+    judged(objective, SETTINGS[:2])
+    answers = tmp_path / "answers"
+    (answers / "1.safetensors").replace(answers / "0.safetensors")
+    with pytest.raises(BundleError, match="must answer as the trial did, but it answers otherwise by up to"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
+    with pytest.raises(BundleError, match=r"1\.safetensors is not"):
+        objective.network_of_trial(SETTINGS[1], 1.0)
+    (answers / "0.safetensors").write_bytes(b"not a network")
+    with pytest.raises(BundleError, match="Remove it: the best setting is then trained anew"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
+
+
+def test_networks_of_the_best_are_kept_alone(tmp_path):
+    judged(opened(tmp_path, keeps=True), SETTINGS)
+    answers = tmp_path / "answers"
+    keep_best(answers, [2])
+    assert [path.name for path in answers.glob("*.safetensors")] == ["2.safetensors"]
+    assert (has_network(answers, 2), has_network(answers, 0)) == (True, False)
+    assert (answers / "0.npy").is_file()

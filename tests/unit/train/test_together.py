@@ -145,7 +145,7 @@ def test_lots_take_turns_and_do_not_touch_each_other(make, train, valid):
 
     fit_together(lots, config, seed=1, budget=Budget(None), watch=Heard(), ends=ends)
     assert heard == [(epoch, f"half {place}", 4) for epoch in (1, 2, 3, 4) for place in (0, 1)]
-    assert [[course.epochs for course in lot.courses] for lot in lots] == [[4, 2], [4, 4]]
+    assert [[course.epochs for course in lot.courses] for lot in lots] == [[4, 2], [4, 2]]  # peers end together
     for lot, half in zip(lots, halves, strict=True):
         found, _ = alone(make("mlp", [3]), half, valid, MEMBERS[0], epochs=4, mixup=0.3)
         assert torch.equal(lot.courses[0].outputs, found)
@@ -187,3 +187,37 @@ def test_what_a_member_says_at_its_last_epoch_is_kept_beside_its_best(make, trai
     several = together(make("mlp", [3, 4, 5]), train, valid, MEMBERS, ends=lambda epoch: [1] if epoch == 2 else [])
     torch.testing.assert_close(several[0].last, course.last)
     assert several[1].last.shape == course.last.shape
+
+
+def test_peers_keep_the_epoch_that_is_best_on_the_mean_with_the_numbers_of_it(make, train, valid):
+    """One lot is judged by turned labels, so that its own best epoch is the first and that of the other the last."""
+    lots = [
+        Lot(make("mlp", [3, 4]), Resident(train), Resident(rows), MEMBERS[:2], [Course(), Course()])
+        for rows in (valid, replace(valid, target=1 - valid.target))
+    ]
+    said = {}
+
+    def note(epoch):
+        said[epoch] = [[course.last.clone() for course in lot.courses] for lot in lots]
+
+    fit_together(
+        lots, TrainConfig(epochs=8, batch=64, threads=1), seed=1, budget=Budget(None), watch=Unwatched(), ends=note,
+        keeps=True,
+    )  # fmt: skip
+    for place in range(2):
+        peers = [lot.courses[place] for lot in lots]
+        curves = torch.tensor([[record.valid_loss for record in course.history] for course in peers])
+        best = int(curves.mean(0).argmin()) + 1
+        assert {course.kept for course in peers} == {best}
+        assert best != int(curves[0].argmin()) + 1 or best != int(curves[1].argmin()) + 1
+        for at, course in enumerate(peers):
+            if best in said:  # after the last epoch nobody is asked
+                assert torch.equal(course.outputs, said[best][at][place])
+            assert course.best == pytest.approx(float(curves[at, best - 1]))
+            assert course.learned.trained.best_epochs == (best,)
+            fresh = make("mlp", [9])
+            for name, tensor in fresh.state_dict().items():
+                if name in course.learned.numbers:
+                    tensor.copy_(course.learned.numbers[name])
+            judged = (valid, valid)[at]
+            assert torch.allclose(predict(fresh, judged.inputs), course.outputs, atol=1e-6)

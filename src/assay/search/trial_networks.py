@@ -1,0 +1,187 @@
+"""Networks of trials, kept beside what they answered: a study can make its model of them without another training.
+
+`<number>.safetensors` has what the members of a trial learned, variant by variant and within a variant fold by fold,
+and how they were trained as JSON in its header. They are worth keeping for the best trials only; see `keep_best`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from assay.errors import BundleError
+from assay.models.network import Network
+from assay.records import Record
+from assay.search.answered import read_answer, whole_file
+from assay.search.judging import Judge
+from assay.search.plan import Job
+from assay.search.trial import Trial
+from assay.train.batch_size import scaled_rate
+from assay.train.examples import Examples
+from assay.train.loop import Trained, predict
+from assay.train.losses import member_losses
+from assay.train.model import TrainedNetwork, network_of
+from assay.train.part import Part
+from assay.train.together import Learned
+from assay.train.watch import Epoch
+
+_SUFFIX, _TRAINED = ".safetensors", "trained"
+#: How far answers of a network may be from those of its trial, of their size and in all: members were in other batches.
+_ALIKE = (1e-3, 1e-4)
+
+
+class _Header(Record):
+    """A `Trained` without what is known of every trial: it lost no member, and nobody interrupted it."""
+
+    epochs: tuple[Epoch, ...]
+    best_epochs: tuple[int, ...]
+    best_losses: tuple[float, ...]
+    steps: int
+    horizon: int
+    batch: int
+    threads: int
+    precision: str
+    stopped: str
+    clipped: float
+    skipped: int
+    limited_by_budget: bool
+    unused: tuple[str, ...]
+
+
+def keep_network(folder: Path, number: int, learned: Sequence[Learned]) -> None:
+    """Write what the members of a trial learned, in their order; a crash leaves the whole file or none.
+
+    Raises:
+        OSError: there is no room on the disk.
+    """
+    names = learned[0].numbers
+    tensors = {name: torch.cat([each.numbers[name] for each in learned]) for name in names}
+    body = save(tensors, metadata={_TRAINED: _together([each.trained for each in learned]).model_dump_json()})
+    with whole_file(_path(folder, number)) as stream:
+        stream.write(body)
+
+
+def has_network(folder: Path, number: int) -> bool:
+    """Whether the network of a trial was kept."""
+    return _path(folder, number).is_file()
+
+
+def keep_best(folder: Path, numbers: Collection[int]) -> None:
+    """Remove the networks of all trials but these."""
+    kept = {_path(folder, number).name for number in numbers}
+    for path in folder.glob(f"*{_SUFFIX}"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def read_network(folder: Path, number: int, seconds: float) -> tuple[dict[str, Tensor], Trained]:
+    """What the members of a trial learned, by name, and how they were trained, in so many seconds.
+
+    Raises:
+        BundleError: the file is missing or damaged.
+    """
+    path = _path(folder, number)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = _Header.from_json((file.metadata() or {}).get(_TRAINED, ""), str(path))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (OSError, SafetensorError) as error:
+        raise BundleError("the network of a trial must be readable", f"{path.name} is not ({error}; {path})",
+                          "Remove it: the best setting is then trained anew.") from None  # fmt: skip
+    said = {name: getattr(header, name) for name in _Header.model_fields}
+    return tensors, Trained(**said, lost=(), seconds=seconds, interrupted=False)
+
+
+def assembled(folder: Path, trial: Trial, job: Job, seconds: float, found: Examples, judge: Judge) -> TrainedNetwork:
+    """The network of a trial as it was judged, with a member for each variant and fold.
+
+    Args:
+        folder: of the networks and the answers. trial: that has a network there. job: what it asks for.
+        seconds: that it took.
+        found, judge: what it learned from and was judged by.
+
+    Raises:
+        BundleError: the network is missing or damaged, or does not answer as the trial did.
+    """
+    numbers, trained = read_network(folder, trial.number, seconds)
+    seeds = [trial.seed + place for place in range(len(trained.best_epochs))]
+    make = partial(network_of, found, job.model)
+    network = make(seeds)
+    rows = found.judged(job.model.members)
+    first = float(member_losses(predict(network, rows.inputs), rows, heads=network.heads).mean())
+    _check_answers(folder, trial.number, predict(_filled(network, numbers), rows.inputs), network.heads, judge)
+    config = job.train.model_copy(update={"lr": job.train.lr * scaled_rate(job.train, trained.batch)})
+    part = Part(
+        f"{job.name} (trial {trial.number})", job.model, config, trained, len(seeds), network.parameter_count,
+        shown=network.shown, origin=f"trial {trial.number} of the search", seed=trial.seed,
+    )  # fmt: skip
+    return TrainedNetwork(network, part, first, make)
+
+
+def _check_answers(folder: Path, number: int, outputs: Tensor, heads: int, judge: Judge) -> None:
+    """See that a network says what its trial said, for what is shipped must be what was judged.
+
+    Args:
+        outputs: for all rows, (variants * folds * heads, n, outputs).
+
+    Raises:
+        BundleError: it does not.
+    """
+    apart = outputs.unflatten(0, (-1, len(judge.places), heads))
+    said = [apart[:, fold][:, :, torch.from_numpy(places)].flatten(0, 1) for fold, places in enumerate(judge.places)]
+    answer, kept = judge.together(said), read_answer(folder, number)
+    if answer.shape != kept.shape or not np.allclose(answer, kept, *_ALIKE):
+        far = "" if answer.shape != kept.shape else f" by up to {np.abs(answer - kept).max():.2g}"
+        raise BundleError("the network of a trial must answer as the trial did", f"it answers otherwise{far}",
+                          f"Remove {_path(folder, number)}: the best setting is then trained anew.")  # fmt: skip
+
+
+def _filled(network: Network, numbers: Mapping[str, Tensor]) -> Network:
+    """The network with these numbers, ready to answer.
+
+    Raises:
+        BundleError: they are of another network.
+    """
+    own = network.state_dict()
+    learned = {name for name, _ in network.lasting_parameters()} | set(network.statistics())
+    for name in learned | set(numbers):
+        here, there = own.get(name), numbers.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise BundleError("the network of a trial must be the one that its setting asks for",
+                              f"{name!r} is not of its shape", "Begin a new study with this version.")  # fmt: skip
+        here.copy_(there)
+    return network.eval()
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number}{_SUFFIX}"
+
+
+def _together(each: Sequence[Trained]) -> _Header:
+    """How the members were trained, as one: losses are the means over them."""
+    first = each[0]
+    passes = zip(*(one.epochs for one in each), strict=False)  # folds may end an epoch apart when time is over
+    epochs = [
+        some[0].model_copy(
+            update={
+                "train_loss": sum(epoch.train_loss for epoch in some) / len(some),
+                "valid_loss": sum(epoch.valid_loss for epoch in some) / len(some),
+            }
+        )
+        for some in passes
+    ]
+    whole = replace(
+        first, epochs=tuple(epochs), best_epochs=tuple(one.best_epochs[0] for one in each),
+        best_losses=tuple(one.best_losses[0] for one in each), skipped=sum(one.skipped for one in each),
+        clipped=sum(one.clipped for one in each) / len(each),
+        limited_by_budget=any(one.limited_by_budget for one in each),
+    )  # fmt: skip
+    return _Header(**{name: getattr(whole, name) for name in _Header.model_fields})

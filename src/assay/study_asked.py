@@ -131,9 +131,6 @@ def _check_together(search: Search) -> None:
     goals, prunes = goals_named(search.goals), search.prune not in (None, "none")
     apart = f"--jobs is {search.jobs}" if (search.jobs or 1) > 1 else ""
     apart = "--engine is ray" if search.engine == "ray" else apart
-    if search.engine == "ray" and prunes:
-        raise ConfigError("a pruner must hear of every trial after each step", "--engine ray judges them far away",
-                          "Leave out --prune, or take --jobs on this machine.")  # fmt: skip
     if apart and "latency" in goals:
         raise ConfigError("latency is measured while nothing else runs", apart, "Leave out that, or latency.")
     if len(goals) > 1 and prunes:

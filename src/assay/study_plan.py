@@ -47,7 +47,7 @@ _SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
 #: networks that the search judged are the model.
 _WORTH_TRAINING = 20.0
 #: Seconds that what follows a search takes beside what follows any training: the choice, the page, the baselines.
-_CHOOSING = 4.0
+_CHOOSING = 2.0
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
 

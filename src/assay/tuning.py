@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -268,14 +268,27 @@ def _search(
             file, known = _run(directory, request, found, objective, file, budget, watch)
             prepared = replace(found.prepared, known=known) if known else None
         tuned = open_study(directory)
-        _write(tuned)
+        with _resumable(directory):
+            _write(tuned)
         if tuned.best is None:
             _refuse_without(tuned)
         if file.fits and (directory / RUN / "model").is_dir():
             watch.note(f"the model in {directory / RUN} was chosen from fewer trials; test rows are not opened twice")
         elif file.fits:
-            _fit(request, tuned, prepared, budget, watch)
+            with _resumable(directory, unless_said=True):
+                _fit(request, tuned, prepared, budget, watch)
     return tuned
+
+
+@contextmanager
+def _resumable(directory: Path, *, unless_said: bool = False) -> Iterator[None]:
+    """Add to what ends the block how the study goes on, `unless_said` where it is told already how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if not (unless_said and getattr(error, "__notes__", ())):
+            error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
+        raise
 
 
 # Judging --------------------------------------------------------------------------------------------------------------
@@ -290,6 +303,7 @@ def _run(
     sweep(directory)
     sweep(answers)
     with ExitStack() as stack:
+        stack.enter_context(_resumable(directory))
         executor, file = _executor(directory, request, objective, file, stack)
         with reachable(file.storage):
             store = file.store(directory, begins=True, mend=True)
@@ -300,17 +314,13 @@ def _run(
         measured = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
         objective.recall((trial, latency) for trial, latency in measured if latency is not None)
         whole = budget.having_used(study.used)
-        takes = file.fits and file.picked is None
+        takes = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
         takes = takes and takes_networks(found, file.folds, file.goals, config, whole, far=file.engine == "ray")
         held = 0.0
         if file.fits and not math.isinf(whole.seconds):
             held = held_for_end(found, config, whole) if takes else held_for_fit(whole)
-        try:
-            with reachable(file.storage):
-                end = study.run(Limits(file.trials, whole.holding(held)), watch)
-        except BaseException as error:
-            error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
-            raise
+        with reachable(file.storage):
+            end = study.run(Limits(file.trials, whole.holding(held)), watch)
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
     to_train = math.inf if takes or not file.fits else max(budget.left, 0.0)

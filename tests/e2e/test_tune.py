@@ -211,7 +211,6 @@ def test_a_frame_is_given_again(table, tmp_path):
         (["--folds", "9999"], "--folds must leave each fold a row"),
         (["--pick", "3"], "can be picked when there are trials"),
         (["--engine", "spark"], "an engine must be local or ray"),
-        (["--engine", "ray", "--prune", "asha"], "judges them far away"),
         (["--storage", "mysql://me:secret@host/x", "--trials", "2"], "SQLite or PostgreSQL"),
         (["--sampler", "grid", "--budget", "40s", "--over", "train.lr,model.width,model.layers,train.weight_decay"],
          "settings at about"),

@@ -1,4 +1,4 @@
-"""Two processes at one study, and a disk that is full at any of its writes: clear words, and nothing that was tried is lost.
+"""Two processes at one study, and a disk that is full at any of its writes: clear words, and no trial is lost.
 
 A limit of the size of files stands in for the full disk.
 """
@@ -76,8 +76,8 @@ def test_one_process_at_a_time_is_at_a_study(processes, folder, whole):
     third = processes.assay("tune", "--resume", "study", "--trials", "13", folder=folder)
     assert third.wait() == 2
     assert last_line(third) == (
-        "error: one process at a time must go on with a study, but one is at 'study' just now. Wait for its end; `assay "
-        "show` tells how far it is."
+        "error: one process at a time must go on with a study, but one is at 'study' just now. Wait for its end; "
+        "`assay show` tells how far it is."
     )
     first.go_on()
     assert first.wait() == 0, first.err
@@ -103,7 +103,7 @@ def test_a_disk_that_is_full_in_a_search_loses_no_trial(processes, folder, whole
     assert child.wait() == 2
     assert last_line(child).startswith(FULL)
     child = processes.assay("tune", "--resume", "study", folder=folder, pause="the search is over")
-    limit_files(child.pid, 100)
+    limit_files(child.pid, 2_000)  # less than study.json
     child.go_on()
     assert child.wait() == 2
     assert last_line(child).startswith(FULL)

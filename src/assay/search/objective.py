@@ -27,7 +27,7 @@ from assay.models.network import Network
 from assay.search.answered import keep_answers, keep_rows
 from assay.search.judging import Entry, Judge, note_trouble
 from assay.search.latency import microseconds_a_row
-from assay.search.plan import Job
+from assay.search.plan import Job, cost
 from assay.search.settings import is_batched, job_of, members_of, shape_of
 from assay.search.trial import Outcome, Prune, Trial
 from assay.search.trial_networks import assembled, keep_network
@@ -217,6 +217,12 @@ class TableObjective:
             self._mirrored = mirror_test(self._found, self._seed).passed
         policy = "flip" if self._mirrored else "shift"
         return replace(job, model=job.model.model_copy(update={"augment": policy}))
+
+    def cost(self, group: Sequence[Trial]) -> float:
+        """See `Objective`; in seconds, as a guess."""
+        jobs = [job for job in map(self._job, group) if not isinstance(job, AssayError)]
+        members = sum(job.model.members for job in jobs)
+        return cost(self._learned, jobs[0].name, members, self.folds) if jobs else 0.0
 
     # Judging ----------------------------------------------------------------------------------------------------------
 

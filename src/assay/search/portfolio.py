@@ -109,7 +109,7 @@ def search(
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
     if known:
-        planned = Plan((), planned.folds, "the networks that the search judged", planned.why_no_folds)
+        planned = Plan((), ensemble.folds, "the networks that the search judged", "that of the search")
     of_all = budget
     if ensemble.distill and not math.isinf(allowed):
         budget = budget.holding(SHARE_OF_STUDENT * allowed)

@@ -24,7 +24,7 @@ from assay.train.config import TrainConfig
 from assay.train.watch import Unwatched
 
 MODEL = ModelConfig(name="mlp", width=8, number_bins=4, dropout=0.1)
-TRAIN = TrainConfig(epochs=4, batch=32, threads=1)
+TRAIN = TrainConfig(epochs=4, batch=32, threads=1, precision="float32")
 
 
 def schema_of(classes, **changes):
@@ -315,7 +315,7 @@ def test_a_network_that_is_not_that_of_its_trial_is_refused(tmp_path):
     judged(objective, SETTINGS[:2])
     answers = tmp_path / "answers"
     (answers / "1.safetensors").replace(answers / "0.safetensors")
-    with pytest.raises(BundleError, match="must answer as the trial did, but it answers otherwise by up to"):
+    with pytest.raises(BundleError, match="must answer as the trial did, but it differs by"):
         objective.network_of_trial(SETTINGS[0], 1.0)
     with pytest.raises(BundleError, match=r"1\.safetensors is not"):
         objective.network_of_trial(SETTINGS[1], 1.0)

@@ -49,7 +49,7 @@ def make(train):
 
 def together(network, train, valid, members, *, ends=None, budget=None, **changes):
     """Courses of the members; `ends` gives the places of those that end after an epoch."""
-    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "precision": "float32", "clip_norm": 0.5} | changes)
     courses = [Course() for _ in members]
 
     def end(epoch):
@@ -64,7 +64,7 @@ def together(network, train, valid, members, *, ends=None, budget=None, **change
 
 
 def alone(network, train, valid, member, **changes):
-    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "precision": "float32", "clip_norm": 0.5} | changes)
     trained = fit(
         network, Resident(train), Resident(valid), config, (member,), seed=1, budget=Budget(None), watch=Unwatched()
     )
@@ -128,7 +128,7 @@ def test_a_member_leaves_when_its_patience_ends(make, train, valid):
 
 
 def test_lots_take_turns_and_do_not_touch_each_other(make, train, valid):
-    config = TrainConfig(epochs=4, batch=64, threads=1, clip_norm=0.5, mixup=0.3)
+    config = TrainConfig(epochs=4, batch=64, threads=1, precision="float32", clip_norm=0.5, mixup=0.3)
     halves = [train[:128], train[128:]]
     lots = [
         Lot(make("mlp", [3, 4]), Resident(half), Resident(valid), MEMBERS[:2], [Course(), Course()], f"half {place}")
@@ -200,10 +200,8 @@ def test_peers_keep_the_epoch_that_is_best_on_the_mean_with_the_numbers_of_it(ma
     def note(epoch):
         said[epoch] = [[course.last.clone() for course in lot.courses] for lot in lots]
 
-    fit_together(
-        lots, TrainConfig(epochs=8, batch=64, threads=1), seed=1, budget=Budget(None), watch=Unwatched(), ends=note,
-        keeps=True,
-    )  # fmt: skip
+    config = TrainConfig(epochs=8, batch=64, threads=1, precision="float32")
+    fit_together(lots, config, seed=1, budget=Budget(None), watch=Unwatched(), ends=note, keeps=True)
     for place in range(2):
         peers = [lot.courses[place] for lot in lots]
         curves = torch.tensor([[record.valid_loss for record in course.history] for course in peers])

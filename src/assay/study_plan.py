@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import process_time
 
 from assay.apportion import seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig
@@ -46,19 +47,24 @@ _SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
 #: Seconds of training in that share from which the chosen settings are trained anew, as a fit does it. Below, the
 #: networks that the search judged are the model.
 _WORTH_TRAINING = 20.0
-#: Seconds that what follows a search takes beside what follows any training: the choice, the page, the baselines.
-_CHOOSING = 2.0
+#: Seconds that the choice, the page and the baselines take beside what follows any training; the share of all that which
+#: is needed where nothing else runs on the machine; and how many times as long it is taken to last at most.
+_CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 3.0
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was read, what was written down of it, and the families that suit it."""
+    """What was read, what was written down of it, and the families that suit it.
+
+    slowness: seconds that a second of the processor took until then, as others use it too.
+    """
 
     prepared: Prepared
     request: RequestFile
     families: tuple[Family, ...]
+    slowness: float = 1.0
 
     @property
     def encoder(self) -> Encoder:
@@ -81,8 +87,13 @@ class Found:
         return len(self.split.train) + len(self.split.valid)
 
 
-def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, watch: Watch) -> Found:
-    """Read, audit, split and encode, as `fit` does it with the same seed."""
+def prepare(
+    request: Request, file: RequestFile, folder: Path, budget: Budget, watch: Watch, processor: float = 0.0
+) -> Found:
+    """Read, audit, split and encode, as `fit` does it with the same seed.
+
+    processor: seconds that this process had of the processor when the budget began.
+    """
     config, ledger = request.config, Ledger()
     spill = config.data.spill(folder)
     watch.stage("read")
@@ -100,7 +111,13 @@ def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, w
         tell=watch.steps,
     )  # fmt: skip
     prepared = Prepared(sources, pictures, audit, split, texts, encoder, tuple(ledger))
-    return Found(prepared, known, _families(encoder, split, schema, config))
+    families = _families(encoder, split, schema, config)
+    return Found(prepared, known, families, slowness(budget.used, process_time() - processor))
+
+
+def slowness(seconds: float, processor: float) -> float:
+    """Seconds that a second of the processor took, 1 at least and `_SLOWEST` at most."""
+    return min(max(seconds / max(processor, 0.1), 1.0), _SLOWEST)
 
 
 def _families(encoder: Encoder, split: Split, schema: Schema, config: RunConfig) -> tuple[Family, ...]:
@@ -190,7 +207,7 @@ def held_for_end(found: Found, config: RunConfig, budget: Budget) -> float:
     """Seconds that a final fit takes that trains nothing: choice, baselines, test, export, parity check and report."""
     part = found.prepared
     after = seconds_after_training(part.split, found.schema, config, budget, part.texts, part.encoder)
-    return min(after + _CHOOSING, MOST_OF_FIT * budget.seconds)
+    return min(_OF_AFTER * (after + _CHOOSING) * found.slowness, MOST_OF_FIT * budget.seconds)
 
 
 def takes_networks(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
@@ -152,6 +152,7 @@ def tune(
         InputError: something given cannot be used.
         GateError: the audit (strict), or most trials, or the final fit said no.
     """
+    processor = process_time() if started is None else 0.0  # a command has the process to itself
     watch, started = watch or Unwatched(), monotonic() if started is None else started
     goals = (objective,) if isinstance(objective, str) else tuple(objective)
     search = Search(
@@ -169,7 +170,7 @@ def tune(
             "out": out, "preset": preset, "seed": seed, "strict": strict, "config": config,
             "KEY=VALUE": tuple(overrides), "horizon": horizon,
         }  # fmt: skip
-        return _go_on(Path(resume), named, said, beside, search, budget, watch, started)
+        return _go_on(Path(resume), named, said, beside, search, budget, watch, (started, processor))
     own = budget if budget is not None or preset is not None or config is not None else BUDGET
     overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
     composed = resolve(config, preset, overrides, budget=own, seed=seed, strict=strict)
@@ -186,7 +187,7 @@ def tune(
             check_free(storage, directory.resolve().name)
         for note in notes:
             watch.note(note)
-        return _search(directory, request, written(request), search, None, watch, started)
+        return _search(directory, request, written(request), search, None, watch, (started, processor))
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:
@@ -195,7 +196,7 @@ def _path(given: str | os.PathLike[str] | None) -> Path | None:
 
 def _go_on(
     directory: Path, sources: dict[str, Any], said: dict[str, object], beside: dict[str, object], search: Search,
-    budget: float | str | None, watch: Watch, started: float,
+    budget: float | str | None, watch: Watch, started: tuple[float, float],
 ) -> Tuned:  # fmt: skip
     with taken_up(directory) as (file, notes):
         refuse_changes(file, {**beside, **search.beside_resume})
@@ -248,16 +249,21 @@ def _changed(directory: Path, file: StudyFile, search: Search, budget: float | s
 
 def _search(
     directory: Path, request: Request, written_down: RequestFile, search: Search, file: StudyFile | None, watch: Watch,
-    started: float,
+    started: tuple[float, float],
 ) -> Tuned:  # fmt: skip
-    """Read, propose and judge, then train the best; `file` is that of a study that goes on."""
+    """Read, propose and judge, then train the best.
+
+    Args:
+        file: that of a study that goes on.
+        started: when the budget began, by the clock, and what this process had had of the processor.
+    """
     config, prepared = request.config, None
-    budget = Budget(config.budget if file is None else file.budget, started)
+    budget = Budget(config.budget if file is None else file.budget, started[0])
     with ExitStack() as stack:
         if file is None or not file.ended:
             folder = stack.enter_context(scratch(directory))
             stack.enter_context(using_threads(config.train.threads))
-            found = prepare(request, written_down, folder, budget, watch)
+            found = prepare(request, written_down, folder, budget, watch, started[1])
             if file is None:
                 file = planned(found, directory, request, search, budget)
             for note in file.notes:

@@ -20,6 +20,7 @@ from assay.train.changes import Policy
 from assay.train.config import TrainConfig
 from assay.train.loop import Trained, check_time, epoch, trial_step
 from assay.train.members import Member
+from assay.train.pace import Turns
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import isolated_randomness
 from assay.train.training import Training
@@ -109,8 +110,9 @@ def fit_together(
     peers = [_Peers(some, lots[0].members[at].patience) for at, some in enumerate(_peers(lots))]
     with isolated_randomness(), termination_noted() as termination:
         running = []
+        turns = Turns(len(lots)) if len(lots) > 1 else None
         for lot in lots:
-            running.append(_Running(lot, config, seed, budget, policy))
+            running.append(_Running(lot, config, seed, budget, policy, turns))
             config = config.model_copy(update={"threads": torch.get_num_threads()})  # those that the first one chose
         number = 0
         if all(course.last is not None for lot in lots for course in lot.courses):  # it started fitted
@@ -181,11 +183,14 @@ class _Peers:
 class _Running:
     """A lot in training; `there` are the courses of the members that are still in its network."""
 
-    def __init__(self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None) -> None:
+    def __init__(
+        self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None, turns: Turns | None
+    ) -> None:
         self.name, self.there = lot.name, list(lot.courses)
         self.run = Training(
-            lot.network, lot.train, lot.valid, config, lot.members, seed, budget, None, policy=policy, hear=self._hear
-        )
+            lot.network, lot.train, lot.valid, config, lot.members, seed, budget, None, policy=policy, hear=self._hear,
+            turns=turns,
+        )  # fmt: skip
         self.run.begin(lambda: trial_step(self.run))
 
     @property

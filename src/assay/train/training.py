@@ -28,7 +28,7 @@ from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses, score_name
 from assay.train.members import Kept, Member
 from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
-from assay.train.pace import Pace
+from assay.train.pace import Pace, TurnPace, Turns
 from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch, Watch
@@ -58,6 +58,7 @@ class Training:
         own: OwnSteps | None = None,
         policy: Policy | None = None,
         hear: Hear | None = None,
+        turns: Turns | None = None,
     ) -> None:
         keep_freed_memory()
         self.network, self.valid, self.config = network, valid, config
@@ -77,7 +78,8 @@ class Training:
         self.kept = Kept(network, self.flat, [m.patience for m in members])
         self.plateau = Plateau(config)
         self.steps_per_epoch = -(-len(train) // self.rows_a_step)
-        self.pace = Pace(budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
+        paced = (budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
+        self.pace = Pace(*paced) if turns is None else TurnPace(*paced, turns)
         smoothing = [m.label_smoothing for m in members]
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from assay.data.folds import Folds
-from assay.data.rows import Rows
+from assay.data.rows import Rows, times
 from assay.data.schema import Schema
+from assay.data.split import units_of
 from assay.evaluate.calibration.calibrate import apply_temperature
 from assay.evaluate.metrics import Metric
 from assay.evaluate.multilabel.calibration import mixed_labels
@@ -83,7 +84,9 @@ def note_trouble(entry: Entry) -> None:
 class Judge:
     """The rows that judge, and the metric of what was answered for them.
 
-    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None.
+    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. half: in which half
+    of its fold a row is, bool (n,): one chooses the epoch of the answers for the other. None for windows, which
+    overlap.
     """
 
     def __init__(self, rows: Rows, folds: Folds | None, schema: Schema, metric: Metric, units: Units) -> None:
@@ -91,6 +94,7 @@ class Judge:
         self.metric, self.truth, self.weight = metric, rows.target, relative(rows.weight)
         self.places = [np.flatnonzero(fold == place) for place in range(1 if folds is None else len(folds))]
         self._schema, self._units = schema, units
+        self.half = _halved(rows, schema)
         kept = fold >= 0
         self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
 
@@ -105,10 +109,6 @@ class Judge:
             self._score(self.places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
         )  # fmt: skip
         return self._score(places, whole), by_fold, whole
-
-    def together(self, outputs: Sequence[torch.Tensor]) -> NDArray[Any]:
-        """The answers of all folds in the order of the rows, from what the members of each say, (heads, n, outputs)."""
-        return self._in_order(range(len(outputs)), [self._said(each) for each in outputs])[1]
 
     def _in_order(
         self, folds: Sequence[int], answers: Sequence[NDArray[Any]]
@@ -148,6 +148,16 @@ class Judge:
         units = self._units
         raw = raw if self._schema.windowing is not None else raw[:, :, 0]
         return np.asarray(raw.astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
+
+
+def _halved(rows: Rows, schema: Schema) -> NDArray[np.bool_] | None:
+    """Every other row, groups and equal rows whole; with a time the later ones."""
+    if schema.windowing is not None:
+        return None
+    units = units_of(rows, schema, keep_duplicates=True)
+    if schema.time is None:
+        return np.asarray(units % 2 == 1)
+    return np.asarray(times(rows, schema, schema.time) > np.median(times(rows, schema, schema.time)))
 
 
 def _fold_of(folds: Folds) -> NDArray[np.int16]:

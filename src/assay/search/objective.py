@@ -338,7 +338,8 @@ class TableObjective:
             members += members_of(entry.job, own, scale)
             courses += entry.courses[view.fold]
         name = _named(entries) + (f", fold {view.fold + 1}" if self.folds > 1 else "")
-        return Lot(network, train, valid, members, courses, name)
+        own = None if self._judge.half is None else torch.from_numpy(self._judge.half[self._judge.places[view.fold]])
+        return Lot(network, train, valid, members, courses, name, own if own is not None and own.any() else None)
 
     def _has_room(self, network: Network, job: Job, rows: int) -> bool:
         """Whether memory holds the members, for all folds, at the batch that one alone would have."""
@@ -391,12 +392,12 @@ class TableObjective:
             trial: that was judged with these rows. seconds: that it took.
 
         Raises:
-            BundleError: it was not kept, is damaged, or does not answer as the trial did.
+            BundleError: it was not kept, is damaged, or is not judged as the trial was.
         """
         job = self._job(trial)
         if isinstance(job, AssayError):
             raise job
-        return assembled(self.answers, trial, job, seconds, self._found, self._judge)
+        return assembled(self.answers, trial, job, seconds, self._found)
 
     def recall(self, known: Iterable[tuple[Trial, float]]) -> None:
         """Take what was measured before, so that a study that goes on has one number for one shape."""

@@ -11,37 +11,38 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from assay.data.batches import Batch
 from assay.errors import BundleError
 from assay.models.network import Network
 from assay.records import Record
-from assay.search.answered import read_answer, whole_file
-from assay.search.judging import Judge
+from assay.search.answered import whole_file
 from assay.search.plan import Job
 from assay.search.trial import Trial
 from assay.train.batch_size import scaled_rate
+from assay.train.config import TrainConfig
 from assay.train.examples import Examples
 from assay.train.loop import Trained, predict
-from assay.train.losses import member_losses
+from assay.train.losses import member_errors, member_losses
 from assay.train.model import TrainedNetwork, network_of
 from assay.train.part import Part
 from assay.train.together import Learned
 from assay.train.watch import Epoch
 
 _SUFFIX, _TRAINED = ".safetensors", "trained"
-#: How far answers of a network may be from those of its trial, on average, as a share of their deviation: members were
-#: in other batches, and in 16 bits validation is not what the float32 of a model gives.
+#: How far the losses of a network may be from those of its trial, as a share: members were in other batches, and in 16
+#: bits validation is not what the float32 of a model gives.
 _ALIKE, _ALIKE_16 = 1e-3, 0.05
 
 
 class _Header(Record):
-    """A `Trained` without what is known of every trial: it lost no member, and nobody interrupted it."""
+    """The trial, and a `Trained` without what is known of all: it lost no member, and nobody interrupted it."""
 
+    number: int
     epochs: tuple[Epoch, ...]
     best_epochs: tuple[int, ...]
     best_losses: tuple[float, ...]
@@ -65,7 +66,7 @@ def keep_network(folder: Path, number: int, learned: Sequence[Learned]) -> None:
     """
     names = learned[0].numbers
     tensors = {name: torch.cat([each.numbers[name] for each in learned]) for name in names}
-    body = save(tensors, metadata={_TRAINED: _together([each.trained for each in learned]).model_dump_json()})
+    body = save(tensors, metadata={_TRAINED: _together(number, [each.trained for each in learned]).model_dump_json()})
     with whole_file(_path(folder, number)) as stream:
         stream.write(body)
 
@@ -97,20 +98,23 @@ def read_network(folder: Path, number: int, seconds: float) -> tuple[dict[str, T
     except (OSError, SafetensorError) as error:
         raise BundleError("the network of a trial must be readable", f"{path.name} is not ({error}; {path})",
                           "Remove it: the best setting is then trained anew.") from None  # fmt: skip
-    said = {name: getattr(header, name) for name in _Header.model_fields}
+    if header.number != number:
+        raise BundleError("the network of a trial must be its own", f"{path.name} is that of trial {header.number}",
+                          "Remove it: the best setting is then trained anew.")  # fmt: skip
+    said = {name: getattr(header, name) for name in _Header.model_fields if name != "number"}
     return tensors, Trained(**said, lost=(), seconds=seconds, interrupted=False)
 
 
-def assembled(folder: Path, trial: Trial, job: Job, seconds: float, found: Examples, judge: Judge) -> TrainedNetwork:
+def assembled(folder: Path, trial: Trial, job: Job, seconds: float, found: Examples) -> TrainedNetwork:
     """The network of a trial as it was judged, with a member for each variant and fold.
 
     Args:
         folder: of the networks and the answers. trial: that has a network there. job: what it asks for.
         seconds: that it took.
-        found, judge: what it learned from and was judged by.
+        found: what it learned from and was judged by.
 
     Raises:
-        BundleError: the network is missing or damaged, or does not answer as the trial did.
+        BundleError: the network is missing or damaged, or is not judged as the trial was.
     """
     numbers, trained = read_network(folder, trial.number, seconds)
     seeds = [trial.seed + place for place in range(len(trained.best_epochs))]
@@ -118,8 +122,8 @@ def assembled(folder: Path, trial: Trial, job: Job, seconds: float, found: Examp
     network = make(seeds)
     rows = found.judged(job.model.members)
     first = float(member_losses(predict(network, rows.inputs), rows, heads=network.heads).mean())
-    outputs = predict(_filled(network, numbers), rows.inputs)
-    _check_answers(folder, trial.number, outputs.unflatten(0, (-1, len(judge.places), network.heads)), trained, judge)
+    _filled(network, numbers)
+    _check(folder, trial.number, network, rows, job.train, trained)
     config = job.train.model_copy(update={"lr": job.train.lr * scaled_rate(job.train, trained.batch)})
     part = Part(
         f"{job.name} (trial {trial.number})", job.model, config, trained, len(seeds), network.parameter_count,
@@ -128,21 +132,24 @@ def assembled(folder: Path, trial: Trial, job: Job, seconds: float, found: Examp
     return TrainedNetwork(network, part, first, make)
 
 
-def _check_answers(folder: Path, number: int, outputs: Tensor, trained: Trained, judge: Judge) -> None:
-    """See that a network says what its trial said, for what is shipped must be what was judged.
-
-    Args:
-        outputs: for all rows, (variants, folds, heads, n, outputs).
+def _check(folder: Path, number: int, network: Network, rows: Batch, config: TrainConfig, trained: Trained) -> None:
+    """See that members are judged as they were when they were kept, for what is shipped must be what was judged.
 
     Raises:
-        BundleError: it does not.
+        BundleError: they are not.
     """
-    said = [outputs[:, fold][:, :, torch.from_numpy(rows)].flatten(0, 1) for fold, rows in enumerate(judge.places)]
-    answer, kept = judge.together(said), read_answer(folder, number)
-    far = np.inf if answer.shape != kept.shape else np.abs(answer - kept).mean() / max(kept.std(), 1e-12)
+    outputs = predict(network, rows.inputs)
+    if config.select == "metric":
+        judged = member_errors(outputs, rows, network.heads)
+    else:
+        judged = member_losses(outputs, rows, heads=network.heads)
+    then = torch.tensor(trained.best_losses)
+    far = float(((judged - then).abs() / then.abs().clamp_min(1e-3)).max())
     if not far <= (_ALIKE if trained.precision == "float32" else _ALIKE_16):
-        raise BundleError("the network of a trial must answer as the trial did", f"it differs by {far:.2g} deviations",
-                          f"Remove {_path(folder, number)}: the best setting is then trained anew.")  # fmt: skip
+        raise BundleError(
+            "the network of a trial must be judged as the trial was", f"its loss differs by {far:.1%}",
+            f"Remove {_path(folder, number)}: the best setting is then trained anew.",
+        )  # fmt: skip
 
 
 def _filled(network: Network, numbers: Mapping[str, Tensor]) -> Network:
@@ -166,7 +173,7 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"{number}{_SUFFIX}"
 
 
-def _together(each: Sequence[Trained]) -> _Header:
+def _together(number: int, each: Sequence[Trained]) -> _Header:
     """How the members were trained, as one: losses are the means over them."""
     first = each[0]
     passes = zip(*(one.epochs for one in each), strict=False)  # folds may end an epoch apart when time is over
@@ -185,4 +192,4 @@ def _together(each: Sequence[Trained]) -> _Header:
         clipped=sum(one.clipped for one in each) / len(each),
         limited_by_budget=any(one.limited_by_budget for one in each),
     )  # fmt: skip
-    return _Header(**{name: getattr(whole, name) for name in _Header.model_fields})
+    return _Header(number=number, **{name: getattr(whole, name) for name in _Header.model_fields if name != "number"})

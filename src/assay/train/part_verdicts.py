@@ -124,9 +124,7 @@ def _write_selection(ledger: Ledger, part: Part) -> None:
     which = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)}"
     if trained.epochs and not trained.best_epoch:
         which = f"the fitted weights it started with: none of {len(trained.epochs)} epochs was better"
-    is_shared = part.origin and len(set(trained.best_epochs)) == 1
-    own = "the same in all folds, by their mean" if is_shared else "each member its own best"
-    reason = f"{which} by {by} ({own})"
+    reason = f"{which} by {by} (each member its own best)"
     ledger.record("train.best-weights", Outcome.APPLIED, reason, value=trained.best_epoch)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from assay.data.batches import Source
+from assay.data.batches import Batch, Source
 from assay.errors import DivergenceError
 from assay.models.network import Network
 from assay.train.budget import Budget
@@ -42,11 +42,12 @@ class Learned:
 class Course:
     """How a member is doing.
 
-    outputs: what it says of the rows that judge it at the epoch that is kept, (heads, rows, outputs); None before the
-        first that is finite. last: what it says of them at its last epoch, whether better or not. loss: what it was
-        judged by there; infinite where that is not finite. kept: the epoch that is kept, and best what it was judged by
-        in that. epochs: passes that it was trained for. history: what each of them was like for this member alone, but
-        for the norm of the gradient, the speed and the memory, which are of all members of its network.
+    outputs: what it says of the rows that judge it, (heads, rows, outputs), of each half at the epoch that the other
+        half chose; None before the first that is finite. last: what it says of them at its last epoch, whether better
+        or not. loss: what it was judged by there; infinite where that is not finite. kept: the epoch that is the best
+        on all rows, and best what it was judged by in that. halves: the best judgements by each half.
+    epochs: passes that it was trained for. history: what each of them was like for this member alone, but for the norm
+        of the gradient, the speed and the memory, which are of all members of its network.
     ended: whether it has, or shall. stopped: why, in words. trouble: why it has no outputs, in words.
     learned: where that was asked for, when it has ended.
     """
@@ -56,6 +57,7 @@ class Course:
     loss: float = math.inf
     kept: int = 0
     best: float = math.inf
+    halves: list[float] = field(default_factory=lambda: [math.inf, math.inf])
     epochs: int = 0
     history: list[Epoch] = field(default_factory=list)
     ended: bool = False
@@ -68,6 +70,7 @@ class Course:
 class Lot:
     """Members of one network, the rows that they learn from, those that judge them, and their courses.
 
+    half: in which half of the rows that judge each of them is, bool (n,); None where they are not halved.
     name: what a watch is told that this is.
     """
 
@@ -77,6 +80,7 @@ class Lot:
     members: Sequence[Member]
     courses: Sequence[Course]
     name: str = ""
+    half: Tensor | None = None
 
 
 def fit_together(
@@ -92,10 +96,12 @@ def fit_together(
 ) -> None:
     """Train the members of each lot until they have ended: by patience, by what is not finite, or as `ends` says.
 
-    Lots take turns, an epoch each, so that the folds of a cross-validation are lots. The members at one place of all
-    lots are peers: they keep the same epoch, the one whose mean judgement over the lots is the best, and end together.
-    What a member answers does not depend on the others, but for a horizon that the budget shortens. Networks are left
-    as they were when the last of their members ended, cut to these.
+    Lots take turns, an epoch each, so that the folds of a cross-validation are lots. What a member answers does not
+    depend on the others, but for a horizon that the budget shortens. Networks are left as they were when the last of
+    their members ended, cut to these.
+
+    What a member says of the rows of a half is that of the epoch which was the best on the other half: rows that chose
+    an epoch would flatter it (docs/decisions/selection.md). What it learned is of the best on all of them.
 
     Args:
         keeps: whether what a member has learned is wanted of its course.
@@ -107,7 +113,6 @@ def fit_together(
         KeyboardInterrupt: interrupted, or asked to end.
     """
     check_time(budget)
-    peers = [_Peers(some, lots[0].members[at].patience) for at, some in enumerate(_peers(lots))]
     with isolated_randomness(), termination_noted() as termination:
         running = []
         turns = Turns(len(lots)) if len(lots) > 1 else None
@@ -115,69 +120,20 @@ def fit_together(
             running.append(_Running(lot, config, seed, budget, policy, turns))
             config = config.model_copy(update={"threads": torch.get_num_threads()})  # those that the first one chose
         number = 0
-        if all(course.last is not None for lot in lots for course in lot.courses):  # it started fitted
-            _look(running, peers, number)
+        for each in running:
+            each.decide(number)  # where it starts as a model that was fitted
         while running:
             number += 1
             for each in running:
                 each.pass_once(watch, termination)
-            _look(running, peers, number)
+                each.decide(number)
             if ends is not None and any(each.is_going for each in running):
                 ends(number)
-                for some in peers:
-                    some.end_together()
             for each in running:
                 each.let_go(keeps=keeps)
             running = [each for each in running if each.is_going]
             for each in running:
                 each.go_on()
-
-
-def _peers(lots: Sequence[Lot]) -> list[tuple[Course, ...]]:
-    return list(zip(*(lot.courses for lot in lots), strict=True))
-
-
-def _look(running: Sequence[_Running], peers: Sequence[_Peers], number: int) -> None:
-    """Decide on the epoch of this number: which members keep it, and which it was the last one of."""
-    for some in peers:
-        some.look(number)
-    for each in running:
-        each.keep(number)
-
-
-class _Peers:
-    """The courses of one member in all lots.
-
-    The epoch of each lot alone would be the best on the rows that judge it, which flatters; the mean of all lots hardly
-    knows one of them (docs/decisions/selection.md).
-    """
-
-    def __init__(self, courses: Sequence[Course], patience: int) -> None:
-        self.courses, self.patience = courses, patience
-        self.best, self.kept = math.inf, 0
-
-    def look(self, number: int) -> None:
-        if all(course.ended for course in self.courses):
-            return
-        loss = sum(course.loss for course in self.courses) / len(self.courses)
-        if loss < self.best:
-            self.best, self.kept = loss, number
-            for course in self.courses:
-                course.kept, course.best = number, course.loss
-        why = next((course.stopped for course in self.courses if course.stopped), "")
-        if not math.isfinite(loss):
-            why = why or "the validation loss was not finite"
-        elif number - self.kept >= self.patience:
-            why = why or f"the validation loss had not improved for {self.patience} epochs"
-        if why:
-            for course in self.courses:
-                course.ended, course.stopped = True, course.stopped or why
-
-    def end_together(self) -> None:
-        """End all of them where one was ended."""
-        if any(course.ended for course in self.courses):
-            for course in self.courses:
-                course.ended = True
 
 
 class _Running:
@@ -186,7 +142,8 @@ class _Running:
     def __init__(
         self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None, turns: Turns | None
     ) -> None:
-        self.name, self.there = lot.name, list(lot.courses)
+        self.name, self.there, self._heard = lot.name, list(lot.courses), False
+        self._halves = None if lot.half is None else [(~lot.half).nonzero().flatten(), lot.half.nonzero().flatten()]
         self.run = Training(
             lot.network, lot.train, lot.valid, config, lot.members, seed, budget, None, policy=policy, hear=self._hear,
             turns=turns,
@@ -197,8 +154,9 @@ class _Running:
     def is_going(self) -> bool:
         return not all(course.ended for course in self.there)
 
-    def _hear(self, outputs: Tensor, losses: Tensor, judged: Tensor) -> None:
-        self._losses: list[float] = losses.tolist()
+    def _hear(self, outputs: Tensor, rows: Batch, losses: Tensor, judged: Tensor) -> None:
+        self._heard, self._losses = True, losses.tolist()
+        self._by_half = [self.run.judged_by(outputs, rows, places).tolist() for places in self._halves or ()]
         apart = outputs.unflatten(0, (len(self.there), -1))
         for course, own, loss in zip(self.there, apart, judged.tolist(), strict=True):
             course.last, course.loss = own, loss
@@ -229,14 +187,35 @@ class _Running:
             }  # fmt: skip
             course.history.append(record.model_copy(update=own))
 
-    def keep(self, number: int) -> None:
-        """Keep the epoch of this number for the members whose peers say so."""
-        places = [place for place, course in enumerate(self.there) if course.kept == number and course.best < math.inf]
-        for course in (self.there[place] for place in places):
-            assert course.last is not None
+    def decide(self, number: int) -> None:
+        """Keep what is the best so far after the epoch of this number, and end the courses that it was the last of."""
+        better = []
+        for place, (course, member) in enumerate(zip(self.there, self.run.members, strict=True)):
+            if self._heard and course.loss < course.best:
+                course.kept, course.best = number, course.loss
+                better.append(place)
+            if self._heard and math.isfinite(course.loss):
+                self._answer(course, place)
+            if number and not math.isfinite(course.loss):
+                course.ended, course.stopped = True, "the validation loss was not finite"
+            elif number - course.kept >= member.patience:
+                why = f"the validation loss had not improved for {member.patience} epochs"
+                course.ended, course.stopped = True, course.stopped or why
+            course.ended = course.ended or bool(course.stopped)
+        if better:
+            self.run.keep(better, number)
+        self._heard = False
+
+    def _answer(self, course: Course, place: int) -> None:
+        """Take what the member says now of each half of the rows, where the other half says that it is the best."""
+        assert course.last is not None
+        if course.outputs is None or (self._halves is None and course.best == course.loss):
             course.outputs = course.last.to("cpu", copy=True)
-        if places:
-            self.run.keep(places, number)
+        for own, judged in enumerate(self._by_half):
+            if judged[place] < course.halves[own]:
+                course.halves[own] = judged[place]
+                others = (self._halves or [])[1 - own]
+                course.outputs[:, others] = course.last[:, others].to("cpu")
 
     def let_go(self, *, keeps: bool) -> None:
         """Take from the members that have ended what is wanted of them."""

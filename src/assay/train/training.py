@@ -33,9 +33,9 @@ from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch, Watch
 
-#: Takes the outputs of a validation, (M * heads, n, outputs), their losses and what they are judged by, (M,) each, the
-#: lower the better; what is judged is infinite where it is not finite. Who hears says which epochs are kept, by `keep`.
-Hear = Callable[[Tensor, Tensor, Tensor], None]
+#: Takes the outputs of a validation, (M * heads, n, outputs), its rows, their losses and what they are judged by, (M,)
+#: each, the lower the better, infinite where it is not finite. Who hears says which epochs are kept, by `keep`.
+Hear = Callable[[Tensor, Batch, Tensor, Tensor], None]
 #: A seed of its own for what mixes rows.
 _MIXING = 7_919
 #: Seconds between two looks of a watch at the steps.
@@ -116,13 +116,13 @@ class Training:
         outputs, rows = self._validation_outputs()
         losses = member_losses(outputs, rows, heads=self.network.heads)
         if bool(losses.isfinite().all()):
-            self._told_of(outputs, losses, self._judged(outputs, rows, losses), 0)
+            self._told_of(outputs, rows, losses, self._judged(outputs, rows, losses), 0)
 
-    def _told_of(self, outputs: Tensor, losses: Tensor, judged: Tensor, number: int) -> bool:
+    def _told_of(self, outputs: Tensor, rows: Batch, losses: Tensor, judged: Tensor, number: int) -> bool:
         """Keep what is the best so far, or leave that to who hears; whether any was."""
         if self.hear is None:
             return self.kept.look(judged, number)
-        self.hear(outputs, losses, judged)
+        self.hear(outputs, rows, losses, judged)
         return False
 
     def keep(self, places: Sequence[int], number: int) -> None:
@@ -350,7 +350,7 @@ class Training:
             else math.nan
         )
         self.pace.after_validation(self.step, self.budget.clock() - began)
-        improved = self._told_of(outputs, losses, torch.where(finite, judged, torch.inf), number)
+        improved = self._told_of(outputs, rows, losses, torch.where(finite, judged, torch.inf), number)
         return improved, float(losses[finite].mean()), score
 
     def _judged(self, outputs: Tensor, rows: Batch, losses: Tensor) -> Tensor:
@@ -360,6 +360,16 @@ class Training:
         if self.config.select == "metric":  # ties of the error rate go to the lower loss
             return member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
         return losses
+
+    def judged_by(self, outputs: Tensor, rows: Batch, places: Tensor) -> Tensor:
+        """What members are judged by on the validation rows at these places, (M,); infinite where it is not finite."""
+        some = Batch(
+            rows.inputs, rows.target[places], None if rows.weight is None else rows.weight[..., places],
+            None if rows.groups is None else rows.groups[places],
+        )  # fmt: skip
+        own = outputs[:, places]
+        judged = self._judged(own, some, member_losses(own, some, heads=self.network.heads))
+        return torch.where(judged.isfinite(), judged, torch.inf)
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
         """Outputs of all members for all validation rows, and those rows."""

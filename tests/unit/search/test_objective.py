@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from assay.data.config import EncodeConfig, SplitConfig
 from assay.data.encode import Encoder
@@ -16,11 +18,13 @@ from assay.evaluate.metrics import Scorer
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.search.answered import answers_of
+from assay.search.judging import Judge
 from assay.search.objective import TableObjective, folds_for
 from assay.search.trial import Trial
 from assay.search.trial_networks import has_network, keep_best
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
+from assay.train.examples import Units
 from assay.train.watch import Unwatched
 
 MODEL = ModelConfig(name="mlp", width=8, number_bins=4, dropout=0.1)
@@ -284,19 +288,19 @@ def test_torchs_threads_are_left_as_they_were(tmp_path):
     assert torch.get_num_threads() == before
 
 
-def test_folds_share_the_epoch_that_is_best_on_their_mean(tmp_path):
-    train = TrainConfig(epochs=12, patience=12, batch=32, threads=1)
-    objective = opened(tmp_path, train=train, keeps=True)
-    (found,) = judged(objective, SETTINGS[:1])
-    trained = objective.network_of_trial(SETTINGS[0], found.seconds).part.trained
-    assert len(set(trained.best_epochs)) == 1
-    means = [record.valid_loss for record in trained.epochs]
-    assert means[trained.best_epoch - 1] == pytest.approx(min(means))
-    assert np.mean(trained.best_losses) == pytest.approx(min(means))
+def test_groups_are_in_one_half_and_windows_are_not_halved(tmp_path):
+    objective = opened(tmp_path)
+    assert 60 <= objective._judge.half.sum() <= 120
+    grouped = schema_of(2, group="c")
+    assert len(set(zip(objective._judge.half, rows_of("train", 120, 0, 2).column("c"), strict=False))) == 4
+    half = Judge(rows_of("train", 120, 0, 2), None, grouped, objective.metric, Units()).half
+    assert len(set(zip(half.tolist(), rows_of("train", 120, 0, 2).column("c").to_list(), strict=True))) == 2
+    timed = Judge(rows_of("train", 120, 0, 2), None, schema_of(2, time="t"), objective.metric, Units()).half
+    assert timed.tolist() == [False] * 60 + [True] * 60
 
 
 @pytest.mark.parametrize(("classes", "folds", "members"), [(2, 3, 1), (3, 2, 2), (0, 3, 1), (2, 1, 2), (0, 1, 1)])
-def test_the_network_of_a_trial_answers_as_the_trial_did(tmp_path, classes, folds, members):
+def test_the_network_of_a_trial_is_what_was_judged(tmp_path, classes, folds, members):
     objective = opened(tmp_path, classes=classes, folds=folds, keeps=True)
     trials = [trial(0, train__lr=0.02, model__members=members), trial(1, train__lr=0.002, model__members=members)]
     found = judged(objective, trials)
@@ -314,8 +318,13 @@ def test_a_network_that_is_not_that_of_its_trial_is_refused(tmp_path):
     objective = opened(tmp_path, keeps=True)
     judged(objective, SETTINGS[:2])
     answers = tmp_path / "answers"
+    with safe_open(answers / "0.safetensors", framework="pt") as file:
+        numbers = {name: file.get_tensor(name) * 0.5 for name in file.keys()}  # noqa: SIM118
+        (answers / "0.safetensors").write_bytes(save(numbers, metadata=file.metadata()))
+    with pytest.raises(BundleError, match="must be judged as the trial was, but its loss differs by"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
     (answers / "1.safetensors").replace(answers / "0.safetensors")
-    with pytest.raises(BundleError, match="must answer as the trial did, but it differs by"):
+    with pytest.raises(BundleError, match="must be its own, but 0.safetensors is that of trial 1"):
         objective.network_of_trial(SETTINGS[0], 1.0)
     with pytest.raises(BundleError, match=r"1\.safetensors is not"):
         objective.network_of_trial(SETTINGS[1], 1.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from assay.data.batches import Resident
 from assay.data.encode import Layout
@@ -145,7 +146,7 @@ def test_lots_take_turns_and_do_not_touch_each_other(make, train, valid):
 
     fit_together(lots, config, seed=1, budget=Budget(None), watch=Heard(), ends=ends)
     assert heard == [(epoch, f"half {place}", 4) for epoch in (1, 2, 3, 4) for place in (0, 1)]
-    assert [[course.epochs for course in lot.courses] for lot in lots] == [[4, 2], [4, 2]]  # peers end together
+    assert [[course.epochs for course in lot.courses] for lot in lots] == [[4, 2], [4, 4]]
     for lot, half in zip(lots, halves, strict=True):
         found, _ = alone(make("mlp", [3]), half, valid, MEMBERS[0], epochs=4, mixup=0.3)
         assert torch.equal(lot.courses[0].outputs, found)
@@ -189,33 +190,49 @@ def test_what_a_member_says_at_its_last_epoch_is_kept_beside_its_best(make, trai
     assert several[1].last.shape == course.last.shape
 
 
-def test_peers_keep_the_epoch_that_is_best_on_the_mean_with_the_numbers_of_it(make, train, valid):
-    """One lot is judged by turned labels, so that its own best epoch is the first and that of the other the last."""
-    lots = [
-        Lot(make("mlp", [3, 4]), Resident(train), Resident(rows), MEMBERS[:2], [Course(), Course()])
-        for rows in (valid, replace(valid, target=1 - valid.target))
-    ]
-    said = {}
+def test_rows_of_a_half_are_answered_by_the_epoch_that_the_other_half_chose(make, train, valid):
+    """One half has turned labels, so that it likes the first epochs, and the other the last."""
+    half = torch.arange(len(valid)) % 3 == 0
+    mixed = replace(valid, target=torch.where(half, 1 - valid.target, valid.target))
+    courses = [Course(), Course()]
+    said = []
 
     def note(epoch):
-        said[epoch] = [[course.last.clone() for course in lot.courses] for lot in lots]
+        said.append([course.last.clone() for course in courses])
 
     config = TrainConfig(epochs=8, batch=64, threads=1, precision="float32")
-    fit_together(lots, config, seed=1, budget=Budget(None), watch=Unwatched(), ends=note, keeps=True)
-    for place in range(2):
-        peers = [lot.courses[place] for lot in lots]
-        curves = torch.tensor([[record.valid_loss for record in course.history] for course in peers])
-        best = int(curves.mean(0).argmin()) + 1
-        assert {course.kept for course in peers} == {best}
-        assert best != int(curves[0].argmin()) + 1 or best != int(curves[1].argmin()) + 1
-        for at, course in enumerate(peers):
-            if best in said:  # after the last epoch nobody is asked
-                assert torch.equal(course.outputs, said[best][at][place])
-            assert course.best == pytest.approx(float(curves[at, best - 1]))
-            assert course.learned.trained.best_epochs == (best,)
-            fresh = make("mlp", [9])
-            for name, tensor in fresh.state_dict().items():
-                if name in course.learned.numbers:
-                    tensor.copy_(course.learned.numbers[name])
-            judged = (valid, valid)[at]
-            assert torch.allclose(predict(fresh, judged.inputs), course.outputs, atol=1e-6)
+    lot = Lot(make("mlp", [3, 4]), Resident(train), Resident(mixed), MEMBERS[:2], courses, half=half)
+    fit_together([lot], config, seed=1, budget=Budget(None), watch=Unwatched(), ends=note, keeps=True)
+    for place, course in enumerate(courses):
+        said_at = [each[place] for each in said] + [course.last]  # after the last epoch nobody is asked
+        losses = torch.tensor([
+            [float(cross_entropy(each[0][rows], mixed.target[rows])) for each in said_at] for rows in (~half, half)
+        ])  # fmt: skip
+        first, second = losses.argmin(1).tolist()
+        assert first != second
+        assert torch.equal(course.outputs[:, half], said_at[first][:, half])
+        assert torch.equal(course.outputs[:, ~half], said_at[second][:, ~half])
+        curve = [record.valid_loss for record in course.history]
+        assert (course.kept, course.best) == (curve.index(min(curve)) + 1, min(curve))
+        assert course.learned.trained.best_epochs == (course.kept,)
+        fresh = make("mlp", [9])
+        for name, tensor in fresh.state_dict().items():
+            if name in course.learned.numbers:
+                tensor.copy_(course.learned.numbers[name])
+        torch.testing.assert_close(predict(fresh, valid.inputs), said_at[course.kept - 1], rtol=1e-5, atol=1e-6)
+
+
+def test_trainings_that_take_turns_share_the_time(make, train, valid):
+    """Each second of the clock is a look at it: a lot that waits for others must not take their time for its own."""
+    ticks = iter(range(10**9))
+    budget = Budget(40.0, 0.0, lambda: 0.05 * next(ticks))
+    lots = [
+        Lot(make("mlp", [seed]), Resident(train), Resident(valid), [replace(MEMBERS[0], patience=1000)], [Course()])
+        for seed in (3, 4, 5)
+    ]
+    config = TrainConfig(epochs=1000, batch=64, threads=1)
+    fit_together(lots, config, seed=1, budget=budget, watch=Unwatched())
+    epochs = [lot.courses[0].epochs for lot in lots]
+    assert min(epochs) > 5
+    assert max(epochs) - min(epochs) <= 1
+    assert 30.0 < budget.used < 42.0

@@ -292,7 +292,7 @@ def _resumable(directory: Path, *, unless_said: bool = False) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not (unless_said and getattr(error, "__notes__", ())):
+        if not (unless_said and hasattr(error, "__notes__")):
             error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
         raise
 

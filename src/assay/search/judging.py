@@ -84,9 +84,8 @@ def note_trouble(entry: Entry) -> None:
 class Judge:
     """The rows that judge, and the metric of what was answered for them.
 
-    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. half: in which half
-    of its fold a row is, bool (n,): one chooses the epoch of the answers for the other. None for windows, which
-    overlap.
+    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. halves: in which
+    half of each fold its rows are, bool, or None: one half chooses the epoch of the answers for the other.
     """
 
     def __init__(self, rows: Rows, folds: Folds | None, schema: Schema, metric: Metric, units: Units) -> None:
@@ -94,7 +93,7 @@ class Judge:
         self.metric, self.truth, self.weight = metric, rows.target, relative(rows.weight)
         self.places = [np.flatnonzero(fold == place) for place in range(1 if folds is None else len(folds))]
         self._schema, self._units = schema, units
-        self.half = _halved(rows, schema)
+        self.halves = _halved(rows, self.places, schema)
         kept = fold >= 0
         self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
 
@@ -104,19 +103,13 @@ class Judge:
         answers = [answer for answer in each if answer is not None]
         if len(answers) < len(each) or not answers:
             return math.nan, (), np.empty(0)
-        places, whole = self._in_order(folds, answers)
+        places = np.concatenate([self.places[fold] for fold in folds])
+        order = np.argsort(places, kind="stable")
+        whole, places = np.concatenate(answers)[order], places[order]
         by_fold = tuple(
             self._score(self.places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
         )  # fmt: skip
         return self._score(places, whole), by_fold, whole
-
-    def _in_order(
-        self, folds: Sequence[int], answers: Sequence[NDArray[Any]]
-    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """The places of the rows of these folds, rising, and the answers for them."""
-        places = np.concatenate([self.places[fold] for fold in folds])
-        order = np.argsort(places, kind="stable")
-        return places[order], np.concatenate(answers)[order]
 
     def last(self, entry: Entry) -> NDArray[Any]:
         """What the members of a single fold said together at their last epoch."""
@@ -150,14 +143,20 @@ class Judge:
         return np.asarray(raw.astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
 
 
-def _halved(rows: Rows, schema: Schema) -> NDArray[np.bool_] | None:
-    """Every other row, groups and equal rows whole; with a time the later ones."""
+def _halved(rows: Rows, folds: Sequence[NDArray[np.int64]], schema: Schema) -> list[NDArray[np.bool_] | None]:
+    """In which half of its fold each row is: every other one, groups and equal rows whole, or with a time the later.
+
+    None for windows of forecasts, which overlap, and where there are no two halves.
+    """
     if schema.windowing is not None:
-        return None
-    units = units_of(rows, schema, keep_duplicates=True)
+        return [None for _ in folds]
     if schema.time is None:
-        return np.asarray(units % 2 == 1)
-    return np.asarray(times(rows, schema, schema.time) > np.median(times(rows, schema, schema.time)))
+        units = units_of(rows, schema, keep_duplicates=True)
+        found = [np.unique(units[places], return_inverse=True)[1] % 2 == 1 for places in folds]
+    else:
+        moments = times(rows, schema, schema.time)
+        found = [moments[places] > np.median(moments[places]) for places in folds]
+    return [np.asarray(half) if 0 < half.sum() < len(half) else None for half in found]
 
 
 def _fold_of(folds: Folds) -> NDArray[np.int16]:

@@ -338,8 +338,8 @@ class TableObjective:
             members += members_of(entry.job, own, scale)
             courses += entry.courses[view.fold]
         name = _named(entries) + (f", fold {view.fold + 1}" if self.folds > 1 else "")
-        own = None if self._judge.half is None else torch.from_numpy(self._judge.half[self._judge.places[view.fold]])
-        return Lot(network, train, valid, members, courses, name, own if own is not None and own.any() else None)
+        half = self._judge.halves[view.fold]
+        return Lot(network, train, valid, members, courses, name, None if half is None else torch.from_numpy(half))
 
     def _has_room(self, network: Network, job: Job, rows: int) -> bool:
         """Whether memory holds the members, for all folds, at the batch that one alone would have."""

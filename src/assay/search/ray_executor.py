@@ -131,7 +131,8 @@ class _Mailbox:
         self._sent += 1
         answer = self._waiting[self._sent] = asyncio.get_running_loop().create_future()
         await self._letters.put((self._sent, number, step, value))
-        return await answer
+        ends: bool = await answer
+        return ends
 
     async def next(self) -> tuple[int, int, int, float]:
         """The next letter, once there is one: its number, the trial, the step and the value."""

@@ -288,15 +288,19 @@ def test_torchs_threads_are_left_as_they_were(tmp_path):
     assert torch.get_num_threads() == before
 
 
-def test_groups_are_in_one_half_and_windows_are_not_halved(tmp_path):
+def test_folds_are_halved_by_rows_by_groups_and_by_time(tmp_path):
     objective = opened(tmp_path)
-    assert 60 <= objective._judge.half.sum() <= 120
-    grouped = schema_of(2, group="c")
-    assert len(set(zip(objective._judge.half, rows_of("train", 120, 0, 2).column("c"), strict=False))) == 4
-    half = Judge(rows_of("train", 120, 0, 2), None, grouped, objective.metric, Units()).half
-    assert len(set(zip(half.tolist(), rows_of("train", 120, 0, 2).column("c").to_list(), strict=True))) == 2
-    timed = Judge(rows_of("train", 120, 0, 2), None, schema_of(2, time="t"), objective.metric, Units()).half
-    assert timed.tolist() == [False] * 60 + [True] * 60
+    judge, metric = objective._judge, objective.metric
+    assert [abs(int(half.sum()) - 30) <= 2 for half in judge.halves] == [True] * 3
+    rows = rows_of("train", 120, 0, 2)
+    (half,) = Judge(rows, None, schema_of(2, group="c"), metric, Units()).halves
+    assert len(set(zip(half.tolist(), rows.column("c").to_list(), strict=True))) == 2
+    (half,) = Judge(rows, None, schema_of(2, time="t"), metric, Units()).halves
+    assert half.tolist() == [False] * 60 + [True] * 60
+    timed = opened(tmp_path / "t", folds=2, schema=schema_of(2, time="t"))._judge
+    assert [0 < half.sum() < len(half) for half in timed.halves] == [True, True]
+    (half,) = Judge(rows.at(np.array([3])), None, schema_of(2), metric, Units()).halves
+    assert half is None
 
 
 @pytest.mark.parametrize(("classes", "folds", "members"), [(2, 3, 1), (3, 2, 2), (0, 3, 1), (2, 1, 2), (0, 1, 1)])
@@ -324,7 +328,7 @@ def test_a_network_that_is_not_that_of_its_trial_is_refused(tmp_path):
     with pytest.raises(BundleError, match="must be judged as the trial was, but its loss differs by"):
         objective.network_of_trial(SETTINGS[0], 1.0)
     (answers / "1.safetensors").replace(answers / "0.safetensors")
-    with pytest.raises(BundleError, match="must be its own, but 0.safetensors is that of trial 1"):
+    with pytest.raises(BundleError, match=r"must be its own, but 0\.safetensors is that of trial 1"):
         objective.network_of_trial(SETTINGS[0], 1.0)
     with pytest.raises(BundleError, match=r"1\.safetensors is not"):
         objective.network_of_trial(SETTINGS[1], 1.0)

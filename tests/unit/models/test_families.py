@@ -85,7 +85,8 @@ def test_members_are_networks_of_their_own(family):
         for (name, whole), one in zip(together.named_parameters(), alone.parameters(), strict=True):
             assert torch.equal(whole[place], one[0]), name
             assert whole.grad is not None, name
-            assert torch.equal(whole.grad[place], one.grad[0]), name
+            # On some processors a product of one member takes another kernel, which adds in another order.
+            torch.testing.assert_close(whole.grad[place], one.grad[0], rtol=1e-5, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

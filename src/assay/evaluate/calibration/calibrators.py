@@ -31,6 +31,8 @@ _COMPARED, _FITTED = 300_000, 400_000
 #: Least and most that log odds may rise with the stated ones: the order is kept, and rounding moves no answer.
 _FLATTEST, _STEEPEST = 0.01, 8.0
 _FURTHEST = 20.0
+#: Log odds that a block of isotonic regression lies above the one before: rounding leaves equal ones apart.
+_LEAST_RISE = 1e-9
 #: Parts of the evidence that a block of isotonic regression has at least.
 _BLOCKS = 20
 
@@ -168,11 +170,11 @@ class _Block:
 
 
 def _smoothed(blocks: list[_Block]) -> list[_Block]:
-    """Neighbours pooled until each has enough evidence, and none is too steep above the other."""
+    """Neighbours pooled until each has enough evidence, and each is above the one before, but not too steeply."""
     least = sum(block.evidence for block in blocks) / _BLOCKS
     kept: list[_Block] = []
     for block in blocks:
-        if kept and kept[-1].evidence < least:
+        if kept and (kept[-1].evidence < least or block.height <= kept[-1].height + _LEAST_RISE):
             kept[-1] = kept[-1] + block
         else:
             kept.append(block)

@@ -49,7 +49,7 @@ _SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
 _WORTH_TRAINING = 20.0
 #: Seconds that the choice, the page and the baselines take beside what follows any training; the share of all that
 #: which is needed where nothing else runs on the machine; and how many times as long it is taken to last at most.
-_CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 3.0
+_CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
 

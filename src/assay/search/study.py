@@ -121,9 +121,8 @@ class Study:
         for each in trials:
             groups.setdefault(each.lead, []).append(each)
         waiting, running = list(groups.values()), 0
-        if not math.isinf(
-            limits.budget.seconds
-        ):  # else a slow family that comes first may leave no time for the others
+        # Where there is an end, a slow family that comes first may leave no time for the others.
+        if not math.isinf(limits.budget.seconds):
             waiting.sort(key=lambda group: self._objective.cost([each.trial for each in group]))
         while waiting or running:
             while waiting and running < self._executor.slots and limits.budget.left > self._next_seconds():

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,9 +196,24 @@ def _damaged(path: Path, why: str) -> BundleError:
 
 
 def _write(path: Path, array: Array) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")  # workers of a study write into one folder
-    with partial.open("wb") as stream:
+    with whole_file(path) as stream:
         np.save(stream, array, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream into a file that is there as a whole or not at all; workers of a study write into one folder.
+
+    Raises:
+        OSError: there is no room on the disk.
+    """
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from assay.data.folds import Folds
-from assay.data.rows import Rows
+from assay.data.rows import Rows, times
 from assay.data.schema import Schema
+from assay.data.split import units_of
 from assay.evaluate.calibration.calibrate import apply_temperature
 from assay.evaluate.metrics import Metric
 from assay.evaluate.multilabel.calibration import mixed_labels
@@ -25,7 +26,7 @@ from assay.search.answered import Judged
 from assay.search.plan import Job
 from assay.search.trial import Trial
 from assay.train.examples import Units, relative
-from assay.train.together import Course
+from assay.train.together import Course, Learned
 
 
 @dataclass
@@ -55,6 +56,12 @@ class Entry:
         return max((course.epochs for courses in self.courses.values() for course in courses), default=0)
 
     @property
+    def learned(self) -> list[Learned]:
+        """What its members learned, variant by variant, and within a variant fold by fold."""
+        variants = zip(*(courses for _, courses in sorted(self.courses.items())), strict=True)
+        return [course.learned for some in variants for course in some if course.learned is not None]
+
+    @property
     def work(self) -> int:
         """Passes of all its members."""
         return sum(course.epochs for courses in self.courses.values() for course in courses)
@@ -77,7 +84,8 @@ def note_trouble(entry: Entry) -> None:
 class Judge:
     """The rows that judge, and the metric of what was answered for them.
 
-    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None.
+    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. halves: in which
+    half of each fold its rows are, bool, or None: one half chooses the epoch of the answers for the other.
     """
 
     def __init__(self, rows: Rows, folds: Folds | None, schema: Schema, metric: Metric, units: Units) -> None:
@@ -85,6 +93,7 @@ class Judge:
         self.metric, self.truth, self.weight = metric, rows.target, relative(rows.weight)
         self.places = [np.flatnonzero(fold == place) for place in range(1 if folds is None else len(folds))]
         self._schema, self._units = schema, units
+        self.halves = _halved(rows, self.places, schema)
         kept = fold >= 0
         self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
 
@@ -132,6 +141,22 @@ class Judge:
         units = self._units
         raw = raw if self._schema.windowing is not None else raw[:, :, 0]
         return np.asarray(raw.astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
+
+
+def _halved(rows: Rows, folds: Sequence[NDArray[np.int64]], schema: Schema) -> list[NDArray[np.bool_] | None]:
+    """In which half of its fold each row is: every other one, groups and equal rows whole, or with a time the later.
+
+    None for windows of forecasts, which overlap, and where there are no two halves.
+    """
+    if schema.windowing is not None:
+        return [None for _ in folds]
+    if schema.time is None:
+        units = units_of(rows, schema, keep_duplicates=True)
+        found = [np.unique(units[places], return_inverse=True)[1] % 2 == 1 for places in folds]
+    else:
+        moments = times(rows, schema, schema.time)
+        found = [moments[places] > np.median(moments[places]) for places in folds]
+    return [np.asarray(half) if 0 < half.sum() < len(half) else None for half in found]
 
 
 def _fold_of(folds: Folds) -> NDArray[np.int16]:

@@ -28,7 +28,7 @@ from assay.search.combine import guarded_shares
 Floats = NDArray[np.float64]
 
 #: Settings that are weighted at most, and steps of the weighting: no more of them are trained in the end.
-_CANDIDATES, _STEPS = 8, 4
+CANDIDATES, _STEPS = 8, 4
 #: Draws of the rows, and rows that are drawn from at most.
 _DRAWS, _ROWS = 60, 4_000
 #: How much less the mean of draws varies than one draw, whose left-out rows are 0.37 of all.
@@ -74,7 +74,7 @@ def mixture_of(
     Raises:
         BundleError: a file is missing or damaged.
     """
-    numbers = list(ranked[:_CANDIDATES])
+    numbers = list(ranked[:CANDIDATES])
     found = answers_of(folder, numbers)
     able = np.flatnonzero(found.rows.fold >= 0)
     if len(numbers) < 2 or len(able) < _FEWEST:

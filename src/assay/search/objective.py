@@ -27,9 +27,10 @@ from assay.models.network import Network
 from assay.search.answered import keep_answers, keep_rows
 from assay.search.judging import Entry, Judge, note_trouble
 from assay.search.latency import microseconds_a_row
-from assay.search.plan import Job
+from assay.search.plan import Job, cost
 from assay.search.settings import is_batched, job_of, members_of, shape_of
 from assay.search.trial import Outcome, Prune, Trial
+from assay.search.trial_networks import assembled, keep_network
 from assay.train.batch_size import fitting, rows_a_step, scaled_rate, suited
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -37,7 +38,7 @@ from assay.train.device import choose_device, free_memory, using_threads
 from assay.train.examples import Examples, examples, folded
 from assay.train.members import Member
 from assay.train.mirror import mirror_test
-from assay.train.model import changes_of, moved, network_of
+from assay.train.model import TrainedNetwork, changes_of, moved, network_of
 from assay.train.together import Course, Lot, fit_together
 from assay.train.watch import Watch
 
@@ -83,6 +84,7 @@ class TableObjective:
     axis: what `prune` is asked after: each epoch of all folds, or each fold, one after another.
     times: whether what a network takes for a row is measured. It hangs on the network's shape, so that settings of one
     shape have one number.
+    keeps: whether what the members of a trial learned is kept beside what they answered; see `network_of_trial`.
     """
 
     def __init__(
@@ -99,12 +101,14 @@ class TableObjective:
         answers: Path,
         axis: Axis,
         times: bool = False,
+        keeps: bool = False,
         keeps_last: bool = False,
     ) -> None:
         """See `open`. `rows`: those that `found.valid` has."""
         self.metric, self.folds = metric, 1 if folds is None else len(folds)
         self.width = _WIDER if len(found.train) < _FEW_ROWS else _WIDTH
         self.axis, self.answers, self.times, self._keeps_last = axis, answers, times, keeps_last
+        self.keeps = keeps and not found.encoder.layout.media
         self._latencies: dict[object, float] = {}
         self._found, self._schema, self._model, self._train, self._seed = found, schema, model, train, seed
         self._deal, self._device = folds, choose_device(train.device)
@@ -132,6 +136,7 @@ class TableObjective:
         *,
         axis: Axis = "epochs",
         times: bool = False,
+        keeps: bool = False,
         keeps_last: bool = False,
     ) -> TableObjective:
         """The objective of a study.
@@ -147,7 +152,7 @@ class TableObjective:
             metric: its id.
             seed: of the folds and of the order of the rows.
             answers: folder of what trials answer.
-            axis, times: see the class.
+            axis, times, keeps: see the class; networks of pictures, series and texts are not kept.
             keeps_last: keep what trials answer at their last epoch as well, in the folder `LAST` of `answers`.
 
         Raises:
@@ -172,7 +177,7 @@ class TableObjective:
             found = folded(encoder, judge, schema, deal)
         return cls(
             found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis, times=times,
-            keeps_last=keeps_last and deal is None,
+            keeps=keeps, keeps_last=keeps_last and deal is None,
         )  # fmt: skip
 
     # Which trials are trained at once ---------------------------------------------------------------------------------
@@ -212,6 +217,12 @@ class TableObjective:
             self._mirrored = mirror_test(self._found, self._seed).passed
         policy = "flip" if self._mirrored else "shift"
         return replace(job, model=job.model.model_copy(update={"augment": policy}))
+
+    def cost(self, group: Sequence[Trial]) -> float:
+        """See `Objective`; in seconds, as a guess."""
+        jobs = [job for job in map(self._job, group) if not isinstance(job, AssayError)]
+        members = sum(job.model.members for job in jobs)
+        return cost(self._learned, jobs[0].name, members, self.folds) if jobs else 0.0
 
     # Judging ----------------------------------------------------------------------------------------------------------
 
@@ -299,6 +310,7 @@ class TableObjective:
             fit_together(
                 lots, config.model_copy(update={"threads": known}), seed=self._seed, budget=budget, watch=watch,
                 policy=changes_of(job.model, config, lots[0].train, self._found), ends=self._ends(entries, prune),
+                keeps=self.keeps,
             )  # fmt: skip
             self._threads[key] = torch.get_num_threads()
 
@@ -326,7 +338,8 @@ class TableObjective:
             members += members_of(entry.job, own, scale)
             courses += entry.courses[view.fold]
         name = _named(entries) + (f", fold {view.fold + 1}" if self.folds > 1 else "")
-        return Lot(network, train, valid, members, courses, name)
+        half = self._judge.halves[view.fold]
+        return Lot(network, train, valid, members, courses, name, None if half is None else torch.from_numpy(half))
 
     def _has_room(self, network: Network, job: Job, rows: int) -> bool:
         """Whether memory holds the members, for all folds, at the batch that one alone would have."""
@@ -367,8 +380,24 @@ class TableObjective:
             keep_answers(self.answers, number, answer)
             if self._keeps_last:
                 keep_answers(self.answers / LAST, number, self._judge.last(entry))
+            if self.keeps:
+                keep_network(self.answers, number, entry.learned)
         latency = self._latency(entry) if self.times and state == "complete" else None
         return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned, latency)
+
+    def network_of_trial(self, trial: Trial, seconds: float) -> TrainedNetwork:
+        """The network of a completed trial as it was judged, with a member for each variant and fold.
+
+        Args:
+            trial: that was judged with these rows. seconds: that it took.
+
+        Raises:
+            BundleError: it was not kept, is damaged, or is not judged as the trial was.
+        """
+        job = self._job(trial)
+        if isinstance(job, AssayError):
+            raise job
+        return assembled(self.answers, trial, job, seconds, self._found)
 
     def recall(self, known: Iterable[tuple[Trial, float]]) -> None:
         """Take what was measured before, so that a study that goes on has one number for one shape."""

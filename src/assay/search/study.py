@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,6 +19,8 @@ from assay.train.watch import Watch
 #: Trials from which a study ends where more than half of them failed.
 _ENOUGH = 10
 End = Literal["trials", "budget", "exhausted"]
+#: Takes the trials so far.
+After = Callable[[Sequence[Tried]], None]
 #: Why a study ended, in words.
 TOLD: dict[End, str] = {
     "trials": "as many trials were made as were asked for",
@@ -40,11 +42,11 @@ class Study:
 
     def __init__(
         self, objective: Objective, proposer: Proposer, store: Store, executor: Executor, *, seed: int, prunes: bool,
-        goals: Sequence[Goal] = ("score",),
+        goals: Sequence[Goal] = ("score",), after: After | None = None,
     ) -> None:  # fmt: skip
-        """Take up what the store has."""
+        """Take up what the store has; `after` is called when the outcomes of a group are written down."""
         self._objective, self._proposer, self._store, self._executor = objective, proposer, store, executor
-        self._seed, self._prunes, self._goals = seed, prunes, goals
+        self._seed, self._prunes, self._goals, self._after = seed, prunes, goals, after
         self.tried = {each.number: each for each in store.load()}
         store.settle(list(self.tried.values()))
         proposer.remember(self._rounds())
@@ -119,6 +121,9 @@ class Study:
         for each in trials:
             groups.setdefault(each.lead, []).append(each)
         waiting, running = list(groups.values()), 0
+        # Where there is an end, a slow family that comes first may leave no time for the others.
+        if not math.isinf(limits.budget.seconds):
+            waiting.sort(key=lambda group: self._objective.cost([each.trial for each in group]))
         while waiting or running:
             while waiting and running < self._executor.slots and limits.budget.left > self._next_seconds():
                 group = waiting.pop(0)
@@ -133,6 +138,8 @@ class Study:
             done = [self._ended(self.tried[number], outcome, limits) for number, outcome in sorted(outcomes.items())]
             self.tried |= {each.number: each for each in done}
             self._store.finish(sorted(done, key=lambda each: each.number != each.lead))
+            if self._after is not None:
+                self._after(list(self.tried.values()))
             self._tell(limits, watch)
         return True
 
@@ -178,6 +185,11 @@ class Study:
 
 def best_of(tried: Iterable[Tried], *, higher: bool) -> Tried | None:
     """The completed trial with the best value, the first of several; None without any."""
+    return next(iter(best_first(tried, higher=higher)), None)
+
+
+def best_first(tried: Iterable[Tried], *, higher: bool) -> list[Tried]:
+    """The completed trials, the best value first; of equal ones the first."""
     sign = -1.0 if higher else 1.0
     valued = [(sign * each.value, each.number, each) for each in tried if each.value is not None]
-    return min(valued, key=lambda each: each[:2])[2] if valued else None
+    return [each for _, _, each in sorted(valued, key=lambda each: each[:2])]

@@ -71,6 +71,10 @@ class Objective(Protocol):
         """The trials in groups that are trained at once, in the order of their first numbers."""
         ...
 
+    def cost(self, group: Sequence[Trial]) -> float:
+        """What a pass of the trials of a group costs beside one of other groups: the cheapest are judged first."""
+        ...
+
     def judge(self, group: Sequence[Trial], prune: Prune | None, budget: Budget, watch: Watch) -> list[Outcome]:
         """The outcomes of one group, in its order; a trial that goes wrong has `failed` and its reason.
 

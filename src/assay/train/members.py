@@ -73,10 +73,7 @@ def weighted(rows: Tensor | None, members: Tensor) -> Tensor:
 
 
 class Kept:
-    """Each member's weights from its own best validation epoch, and whether it has stopped.
-
-    better: for which members the last look was the best so far, (M,).
-    """
+    """Each member's weights from its own best validation epoch, and whether it has stopped."""
 
     def __init__(self, network: Network, flat: Flat, patience: Sequence[int]) -> None:
         self.flat = flat
@@ -84,7 +81,6 @@ class Kept:
         self.patience = torch.tensor(patience)
         self.best = torch.full((flat.members,), torch.inf)
         self.epochs = torch.zeros(flat.members, dtype=torch.int64)
-        self.better = torch.zeros(flat.members, dtype=torch.bool)
         self.stopped = torch.zeros(flat.members, dtype=torch.bool)
         self.weights = flat.weights.clone()
         self.kept_statistics = {name: tensor.clone() for name, tensor in self.statistics.items()}
@@ -101,13 +97,20 @@ class Kept:
         is not a number.
         """
         judged = judged.detach().cpu()
-        self.better = better = (judged < self.best) & ~self.stopped
+        better = (judged < self.best) & ~self.stopped
         if bool(better.any()):
             self._keep(better)
             self.best = torch.where(better, judged, self.best)
             self.epochs[better] = epoch
         self.stopped |= (epoch - self.epochs >= self.patience) | ~judged.isfinite()
         return bool(better.any())
+
+    def keep(self, places: Sequence[int], epoch: int) -> None:
+        """Keep the weights of these members as they are, whatever was judged."""
+        which = torch.zeros(self.flat.members, dtype=torch.bool)
+        which[list(places)] = True
+        self._keep(which)
+        self.epochs[which] = epoch
 
     def narrow(self, network: Network, index: Tensor) -> None:
         """Keep these members alone, as the network and `flat` have before this."""
@@ -117,7 +120,7 @@ class Kept:
             self.kept_statistics = {name: tensor[index] for name, tensor in self.kept_statistics.items()}
         index = index.cpu()
         self.patience, self.best, self.epochs = self.patience[index], self.best[index], self.epochs[index]
-        self.stopped, self.better = self.stopped[index], self.better[index]
+        self.stopped = self.stopped[index]
 
     def _keep(self, which: Tensor) -> None:
         members = which.to(self.weights.device)

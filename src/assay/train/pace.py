@@ -67,3 +67,54 @@ class Pace:
         left = max(self.budget.left - self.validating, 0.0) * _PLANNED
         affordable = float("inf") if a_step <= 0.0 else step + left / a_step
         self.horizon = max(int(min(self.planned, affordable)), step)
+
+
+@dataclass
+class Turns:
+    """What trainings that take turns on one machine share: how many they are, and what all of them have done.
+
+    first: the time at which the first step of all was over, which takes longer than others; None before it.
+    """
+
+    trainings: int
+    steps: int = 0
+    validated: float = 0.0
+    first: float | None = None
+
+
+class TurnPace(Pace):
+    """The horizon of a training that waits for others between its epochs.
+
+    By its own clock a training would take the time of the others for its own, and end after a step or two.
+    """
+
+    def __init__(self, budget: Budget, planned: int, steps_per_epoch: int, turns: Turns) -> None:
+        super().__init__(budget, planned, steps_per_epoch)
+        self.turns = turns
+
+    def after_step(self, step: int) -> None:
+        """Look at the clock: after each of the first steps, now and then later."""
+        turns, now = self.turns, self.budget.clock()
+        turns.steps += 1
+        if turns.first is None:
+            turns.first = now
+        elif self.budget.left <= self.validating:
+            self.horizon = step
+        elif turns.steps <= _TIMED_STEPS or now - self._fitted > _AGAIN_SHARE * self._allowed:
+            self.fit(step)
+
+    def after_validation(self, step: int, seconds: float) -> None:
+        """Take note of what a validation costs."""
+        self.validating = seconds
+        self.turns.validated += seconds
+
+    def fit(self, step: int) -> None:
+        """Set the horizon to the share of what the budget affords to all at the speed seen so far."""
+        turns, now = self.turns, self.budget.clock()
+        assert turns.first is not None
+        self._fitted = now
+        a_step = (now - turns.first - turns.validated) / max(turns.steps - 1, 1)
+        a_step += self.validating / self.steps_per_epoch
+        left = max(self.budget.left - turns.trainings * self.validating, 0.0) * _PLANNED
+        affordable = float("inf") if a_step <= 0.0 else (turns.steps + left / a_step) / turns.trainings
+        self.horizon = max(int(min(self.planned, affordable)), step)

@@ -23,6 +23,8 @@ class Part:
     options: what to show instead of those two.
     rates: its range test, where one was asked for.
     changes: of its training pictures or series, in words.
+    origin: where it was trained before, such as `trial 7 of the search`. seed: the first of its members' where that
+        does not follow from the run's.
     """
 
     name: str
@@ -38,3 +40,5 @@ class Part:
     options: Mapping[str, Setting] | None = None
     rates: RateCurve | None = None
     changes: str = ""
+    origin: str = ""
+    seed: int | None = None

@@ -34,7 +34,9 @@ def _write_start(ledger: Ledger, part: Part, first_loss: float, seed: int) -> No
     reason = f"outputs start at {where}, or around it; the first validation loss is {first_loss:.4f}"
     ledger.record("model.prior-bias", _done(part.model.prior_bias), reason, value=first_loss)
     if part.members > 1:
-        reason = f"{part.members} networks with seeds {seed} to {seed + part.members - 1}, trained at once"
+        first = seed if part.seed is None else part.seed
+        where = f" as {part.origin}" if part.origin else ""
+        reason = f"{part.members} networks with seeds {first} to {first + part.members - 1}, trained at once{where}"
         ledger.record("model.members", Outcome.APPLIED, reason, value=part.members)
     else:
         reason = "one network; model.members=4 trains four at once"

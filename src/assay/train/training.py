@@ -28,13 +28,14 @@ from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_errors, member_losses, score_name
 from assay.train.members import Kept, Member
 from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
-from assay.train.pace import Pace
+from assay.train.pace import Pace, TurnPace, Turns
 from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch, Watch
 
-#: Takes the outputs of a validation, (M * heads, n, outputs), and for which members it was the best so far, (M,).
-Hear = Callable[[Tensor, Tensor], None]
+#: Takes the outputs of a validation, (M * heads, n, outputs), its rows, their losses and what they are judged by, (M,)
+#: each, the lower the better, infinite where it is not finite. Who hears says which epochs are kept, by `keep`.
+Hear = Callable[[Tensor, Batch, Tensor, Tensor], None]
 #: A seed of its own for what mixes rows.
 _MIXING = 7_919
 #: Seconds between two looks of a watch at the steps.
@@ -57,6 +58,7 @@ class Training:
         own: OwnSteps | None = None,
         policy: Policy | None = None,
         hear: Hear | None = None,
+        turns: Turns | None = None,
     ) -> None:
         keep_freed_memory()
         self.network, self.valid, self.config = network, valid, config
@@ -76,7 +78,8 @@ class Training:
         self.kept = Kept(network, self.flat, [m.patience for m in members])
         self.plateau = Plateau(config)
         self.steps_per_epoch = -(-len(train) // self.rows_a_step)
-        self.pace = Pace(budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
+        paced = (budget, self.steps_per_epoch * config.epochs, self.steps_per_epoch)
+        self.pace = Pace(*paced) if turns is None else TurnPace(*paced, turns)
         smoothing = [m.label_smoothing for m in members]
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None
@@ -113,9 +116,19 @@ class Training:
         outputs, rows = self._validation_outputs()
         losses = member_losses(outputs, rows, heads=self.network.heads)
         if bool(losses.isfinite().all()):
-            self.kept.look(self._judged(outputs, rows, losses), 0)
-            if self.hear is not None:
-                self.hear(outputs, self.kept.better)
+            self._told_of(outputs, rows, losses, self._judged(outputs, rows, losses), 0)
+
+    def _told_of(self, outputs: Tensor, rows: Batch, losses: Tensor, judged: Tensor, number: int) -> bool:
+        """Keep what is the best so far, or leave that to who hears; whether any was."""
+        if self.hear is None:
+            return self.kept.look(judged, number)
+        self.hear(outputs, rows, losses, judged)
+        return False
+
+    def keep(self, places: Sequence[int], number: int) -> None:
+        """Keep the weights of these members as the epoch of this number, the last one, has them."""
+        with self.averaged.in_place():
+            self.kept.keep(places, number)
 
     def _seed_epoch(self) -> None:
         """Every random choice of an epoch follows from the seed and its number."""
@@ -143,6 +156,7 @@ class Training:
             self.place = 0
             size = self.steps_per_epoch
             self._losses, self._norms = (torch.zeros(size, device=self.device) for _ in range(2))
+            self._each = torch.zeros((2, len(self.members)), device=self.device)
             self._rate = self._update_ratio = 0.0
         if self.own is not None and not self._opened:
             self.own.log.clear()  # what a trial logged
@@ -210,6 +224,9 @@ class Training:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
         # By assignment, which takes the loss of a user's module in whatever type it comes.
         self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
+        if self.hear is not None:
+            finite = losses.isfinite()
+            self._each += torch.stack([torch.where(finite, losses, 0.0), finite.float()])
         self._rate = float(rate.max()) if isinstance(rate, Tensor) else rate
         if self.precision.scales:
             self.precision.after_step((losses.isfinite() & norms.isfinite()).all())
@@ -271,6 +288,18 @@ class Training:
             patience = max(m.patience for m in self.members)
             self.stopped = f"the validation loss had not improved for {patience} epochs"
 
+    def own_losses(self) -> list[float]:
+        """The mean training loss of each member in the last epoch, of the steps where it was finite."""
+        found: list[float] = (self._each[0] / self._each[1].clamp_min(1.0)).tolist()
+        return found
+
+    def numbers_of(self, place: int) -> dict[str, Tensor]:
+        """What a member has learned, as it is kept: parameters and running statistics by name, (1, ...)."""
+        kept, named = self.kept, zip(self.flat.named, self.flat.columns, strict=True)
+        found = {name: kept.weights[place, columns].view(1, *p.shape[1:]) for (name, p), columns in named}
+        found |= {name: tensor[place : place + 1] for name, tensor in kept.kept_statistics.items()}
+        return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in found.items()}
+
     def narrow(self, places: Sequence[int]) -> None:
         """Go on with the members at these places alone: what the others cost is saved from here on.
 
@@ -321,9 +350,7 @@ class Training:
             else math.nan
         )
         self.pace.after_validation(self.step, self.budget.clock() - began)
-        improved = self.kept.look(torch.where(finite, judged, torch.inf), number)
-        if self.hear is not None:
-            self.hear(outputs, self.kept.better)
+        improved = self._told_of(outputs, rows, losses, torch.where(finite, judged, torch.inf), number)
         return improved, float(losses[finite].mean()), score
 
     def _judged(self, outputs: Tensor, rows: Batch, losses: Tensor) -> Tensor:
@@ -333,6 +360,16 @@ class Training:
         if self.config.select == "metric":  # ties of the error rate go to the lower loss
             return member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
         return losses
+
+    def judged_by(self, outputs: Tensor, rows: Batch, places: Tensor) -> Tensor:
+        """What members are judged by on the validation rows at these places, (M,); infinite where it is not finite."""
+        some = Batch(
+            rows.inputs, rows.target[places], None if rows.weight is None else rows.weight[..., places],
+            None if rows.groups is None else rows.groups[places],
+        )  # fmt: skip
+        own = outputs[:, places]
+        judged = self._judged(own, some, member_losses(own, some, heads=self.network.heads))
+        return torch.where(judged.isfinite(), judged, torch.inf)
 
     def _validation_outputs(self) -> tuple[Tensor, Batch]:
         """Outputs of all members for all validation rows, and those rows."""

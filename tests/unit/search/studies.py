@@ -59,6 +59,9 @@ class Formula:
             found.setdefault(trial.options.get("model.width"), []).append(trial)
         return list(found.values())
 
+    def cost(self, group):
+        return float(group[0].options.get("model.width", 256))
+
     def judge(self, group, prune, budget, watch):
         found = []
         for trial in group:

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from assay.data.config import EncodeConfig, SplitConfig
 from assay.data.encode import Encoder
@@ -16,14 +18,17 @@ from assay.evaluate.metrics import Scorer
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.search.answered import answers_of
+from assay.search.judging import Judge
 from assay.search.objective import TableObjective, folds_for
 from assay.search.trial import Trial
+from assay.search.trial_networks import has_network, keep_best
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
+from assay.train.examples import Units
 from assay.train.watch import Unwatched
 
 MODEL = ModelConfig(name="mlp", width=8, number_bins=4, dropout=0.1)
-TRAIN = TrainConfig(epochs=4, batch=32, threads=1)
+TRAIN = TrainConfig(epochs=4, batch=32, threads=1, precision="float32")
 
 
 def schema_of(classes, **changes):
@@ -49,14 +54,15 @@ def rows_of(part, count, seed, classes, *, weight=None):
 
 
 def opened(tmp_path, *, classes=2, folds=3, metric=None, axis="epochs", train=TRAIN, model=MODEL, seed=0, weight=None,
-           schema=None):  # fmt: skip
+           schema=None, keeps=False):  # fmt: skip
     rows = rows_of("train", 120, 0, classes, weight=weight), rows_of("valid", 60, 1, classes, weight=weight and None)
     schema = schema or schema_of(classes)
     encoder = Encoder.fit(rows[0], schema, EncodeConfig(), Ledger())
     metric = metric or ("log_loss" if classes else "rmse")
     return TableObjective.open(
-        encoder, rows, schema, model, train, SplitConfig(), folds, metric, seed, tmp_path / "answers", axis=axis
-    )
+        encoder, rows, schema, model, train, SplitConfig(), folds, metric, seed, tmp_path / "answers", axis=axis,
+        keeps=keeps,
+    )  # fmt: skip
 
 
 def trial(number, **options):
@@ -108,7 +114,7 @@ def test_networks_learn(tmp_path):
 
 @pytest.mark.parametrize("axis", ["epochs", "folds"])
 def test_a_trial_is_worth_the_same_alone_and_in_company(tmp_path, axis):
-    together = judged(opened(tmp_path / "a"), SETTINGS)
+    together = judged(opened(tmp_path / "a", axis=axis), SETTINGS)
     for place, each in enumerate(SETTINGS[:2]):
         (alone,) = judged(opened(tmp_path / "b", axis=axis), [each])
         assert alone.value == together[place].value
@@ -280,3 +286,61 @@ def test_torchs_threads_are_left_as_they_were(tmp_path):
     before = torch.get_num_threads()
     judged(opened(tmp_path, train=TrainConfig(epochs=1, batch=32)), [trial(0)])
     assert torch.get_num_threads() == before
+
+
+def test_folds_are_halved_by_rows_by_groups_and_by_time(tmp_path):
+    objective = opened(tmp_path)
+    judge, metric = objective._judge, objective.metric
+    assert [abs(int(half.sum()) - 30) <= 2 for half in judge.halves] == [True] * 3
+    rows = rows_of("train", 120, 0, 2)
+    (half,) = Judge(rows, None, schema_of(2, group="c"), metric, Units()).halves
+    assert len(set(zip(half.tolist(), rows.column("c").to_list(), strict=True))) == 2
+    (half,) = Judge(rows, None, schema_of(2, time="t"), metric, Units()).halves
+    assert half.tolist() == [False] * 60 + [True] * 60
+    timed = opened(tmp_path / "t", folds=2, schema=schema_of(2, time="t"))._judge
+    assert [0 < half.sum() < len(half) for half in timed.halves] == [True, True]
+    (half,) = Judge(rows.at(np.array([3])), None, schema_of(2), metric, Units()).halves
+    assert half is None
+
+
+@pytest.mark.parametrize(("classes", "folds", "members"), [(2, 3, 1), (3, 2, 2), (0, 3, 1), (2, 1, 2), (0, 1, 1)])
+def test_the_network_of_a_trial_is_what_was_judged(tmp_path, classes, folds, members):
+    objective = opened(tmp_path, classes=classes, folds=folds, keeps=True)
+    trials = [trial(0, train__lr=0.02, model__members=members), trial(1, train__lr=0.002, model__members=members)]
+    found = judged(objective, trials)
+    for each, outcome in zip(trials, found, strict=True):
+        network = objective.network_of_trial(each, outcome.seconds)
+        assert network.part.name == f"mlp (trial {each.number})"
+        assert network.network.members == network.part.members == folds * members
+        assert network.part.trained.seconds == outcome.seconds
+        assert (network.part.seed, len(network.part.trained.epochs)) == (each.seed, 4)
+        assert network.part.train.lr == pytest.approx(each.options["train.lr"])
+        assert network.first_loss > min(network.part.trained.best_losses)
+
+
+def test_a_network_that_is_not_that_of_its_trial_is_refused(tmp_path):
+    objective = opened(tmp_path, keeps=True)
+    judged(objective, SETTINGS[:2])
+    answers = tmp_path / "answers"
+    with safe_open(answers / "0.safetensors", framework="pt") as file:
+        numbers = {name: file.get_tensor(name) * 0.5 for name in file.keys()}  # noqa: SIM118
+        (answers / "0.safetensors").write_bytes(save(numbers, metadata=file.metadata()))
+    with pytest.raises(BundleError, match="must be judged as the trial was, but its loss differs by"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
+    (answers / "1.safetensors").replace(answers / "0.safetensors")
+    with pytest.raises(BundleError, match=r"must be its own, but 0\.safetensors is that of trial 1"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
+    with pytest.raises(BundleError, match=r"1\.safetensors is not"):
+        objective.network_of_trial(SETTINGS[1], 1.0)
+    (answers / "0.safetensors").write_bytes(b"not a network")
+    with pytest.raises(BundleError, match="Remove it: the best setting is then trained anew"):
+        objective.network_of_trial(SETTINGS[0], 1.0)
+
+
+def test_networks_of_the_best_are_kept_alone(tmp_path):
+    judged(opened(tmp_path, keeps=True), SETTINGS)
+    answers = tmp_path / "answers"
+    keep_best(answers, [2])
+    assert [path.name for path in answers.glob("*.safetensors")] == ["2.safetensors"]
+    assert (has_network(answers, 2), has_network(answers, 0)) == (True, False)
+    assert (answers / "0.npy").is_file()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from assay.data.batches import Resident
 from assay.data.encode import Layout
@@ -49,7 +50,7 @@ def make(train):
 
 def together(network, train, valid, members, *, ends=None, budget=None, **changes):
     """Courses of the members; `ends` gives the places of those that end after an epoch."""
-    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "precision": "float32", "clip_norm": 0.5} | changes)
     courses = [Course() for _ in members]
 
     def end(epoch):
@@ -64,7 +65,7 @@ def together(network, train, valid, members, *, ends=None, budget=None, **change
 
 
 def alone(network, train, valid, member, **changes):
-    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "clip_norm": 0.5} | changes)
+    config = TrainConfig(**{"epochs": 6, "batch": 64, "threads": 1, "precision": "float32", "clip_norm": 0.5} | changes)
     trained = fit(
         network, Resident(train), Resident(valid), config, (member,), seed=1, budget=Budget(None), watch=Unwatched()
     )
@@ -128,7 +129,7 @@ def test_a_member_leaves_when_its_patience_ends(make, train, valid):
 
 
 def test_lots_take_turns_and_do_not_touch_each_other(make, train, valid):
-    config = TrainConfig(epochs=4, batch=64, threads=1, clip_norm=0.5, mixup=0.3)
+    config = TrainConfig(epochs=4, batch=64, threads=1, precision="float32", clip_norm=0.5, mixup=0.3)
     halves = [train[:128], train[128:]]
     lots = [
         Lot(make("mlp", [3, 4]), Resident(half), Resident(valid), MEMBERS[:2], [Course(), Course()], f"half {place}")
@@ -187,3 +188,51 @@ def test_what_a_member_says_at_its_last_epoch_is_kept_beside_its_best(make, trai
     several = together(make("mlp", [3, 4, 5]), train, valid, MEMBERS, ends=lambda epoch: [1] if epoch == 2 else [])
     torch.testing.assert_close(several[0].last, course.last)
     assert several[1].last.shape == course.last.shape
+
+
+def test_rows_of_a_half_are_answered_by_the_epoch_that_the_other_half_chose(make, train, valid):
+    """One half has turned labels, so that it likes the first epochs, and the other the last."""
+    half = torch.arange(len(valid)) % 3 == 0
+    mixed = replace(valid, target=torch.where(half, 1 - valid.target, valid.target))
+    courses = [Course(), Course()]
+    said = []
+
+    def note(epoch):
+        said.append([course.last.clone() for course in courses])
+
+    config = TrainConfig(epochs=8, batch=64, threads=1, precision="float32")
+    lot = Lot(make("mlp", [3, 4]), Resident(train), Resident(mixed), MEMBERS[:2], courses, half=half)
+    fit_together([lot], config, seed=1, budget=Budget(None), watch=Unwatched(), ends=note, keeps=True)
+    for place, course in enumerate(courses):
+        said_at = [each[place] for each in said] + [course.last]  # after the last epoch nobody is asked
+        losses = torch.tensor([
+            [float(cross_entropy(each[0][rows], mixed.target[rows])) for each in said_at] for rows in (~half, half)
+        ])  # fmt: skip
+        first, second = losses.argmin(1).tolist()
+        assert first != second
+        assert torch.equal(course.outputs[:, half], said_at[first][:, half])
+        assert torch.equal(course.outputs[:, ~half], said_at[second][:, ~half])
+        curve = [record.valid_loss for record in course.history]
+        assert (course.kept, course.best) == (curve.index(min(curve)) + 1, min(curve))
+        assert course.learned.trained.best_epochs == (course.kept,)
+        fresh = make("mlp", [9])
+        for name, tensor in fresh.state_dict().items():
+            if name in course.learned.numbers:
+                tensor.copy_(course.learned.numbers[name])
+        torch.testing.assert_close(predict(fresh, valid.inputs), said_at[course.kept - 1], rtol=1e-5, atol=1e-6)
+
+
+def test_trainings_that_take_turns_share_the_time(make, train, valid):
+    """Each second of the clock is a look at it: a lot that waits for others must not take their time for its own."""
+    ticks = iter(range(10**9))
+    budget = Budget(40.0, 0.0, lambda: 0.05 * next(ticks))
+    lots = [
+        Lot(make("mlp", [seed]), Resident(train), Resident(valid), [replace(MEMBERS[0], patience=1000)], [Course()])
+        for seed in (3, 4, 5)
+    ]
+    config = TrainConfig(epochs=1000, batch=64, threads=1)
+    fit_together(lots, config, seed=1, budget=budget, watch=Unwatched())
+    epochs = [lot.courses[0].epochs for lot in lots]
+    assert min(epochs) > 5
+    assert max(epochs) - min(epochs) <= 1
+    assert 30.0 < budget.used < 42.0

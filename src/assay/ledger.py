@@ -72,6 +72,10 @@ class Ledger:
             row_count=len(rows),
         )
 
+    def take(self, verdicts: Iterable[Verdict]) -> None:
+        """Write down verdicts that another ledger was told; a later verdict replaces an earlier one."""
+        self._verdicts |= {verdict.practice: verdict for verdict in verdicts}
+
     def close(self) -> Self:
         """Give practices of a fit that no stage spoke of the verdict `not applicable`, with their stage as reason."""
         for practice in PRACTICES.values():

@@ -21,7 +21,20 @@ from assay.runs import Run
 from assay.search.pretrained import check_backbone
 from assay.search.several import check_settings
 from assay.sources import seal_tables
-from assay.stages import at_work, audit, baselines_of, encode, read_sources, settle, sit_exam, train
+from assay.stages import (
+    Job,
+    Prepared,
+    Ready,
+    at_work,
+    audit,
+    baselines_of,
+    encode,
+    read_sources,
+    settle,
+    sit_exam,
+    take_over,
+    train,
+)
 from assay.train.budget import Budget
 from assay.train.watch import Unwatched, Watch
 from assay.workspace import Workspace, opened, reopened
@@ -119,30 +132,26 @@ def fit(
 
 
 def carried_out(
-    request: Request, place: AbstractContextManager[Workspace], watch: Watch | None = None, started: float | None = None
-) -> Run:
+    request: Request, place: AbstractContextManager[Workspace], watch: Watch | None = None,
+    started: float | None = None, prepared: Prepared | None = None,
+) -> Run:  # fmt: skip
     """The run of a request, in a workspace that is opened for it; see `fit`.
+
+    prepared: what was read for it before; without, it is read here.
 
     Raises:
         InputError: something given cannot be used.
         GateError: the audit (strict), the parity check, the budget or training itself said no.
     """
     with place as work:
-        report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started))
+        report = _build(request, work, watch or Unwatched(), Budget(request.config.budget, started), prepared)
     return Run(work.final, load(work.final), report)
 
 
-def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> Report:
+def _build(request: Request, work: Workspace, watch: Watch, budget: Budget, prepared: Prepared | None) -> Report:
     """The paragraph: data flows down the page, everything is written into the run's directory."""
     with at_work(request, work, watch, budget) as job:
-        with job.stage("read"):
-            sources, known = read_sources(job)
-        with job.stage("audit"):
-            data = audit(job, sources, known)
-        with job.stage("split"):
-            split = seal_tables(data.sources, request.config.data.split, seed=job.seed, ledger=job.ledger)
-        with job.stage("encode"):
-            ready = encode(job, data, split)
+        ready = _made_ready(job, prepared)
         with job.stage("baselines"):
             baselines = baselines_of(job, ready)
         with job.stage("train"):
@@ -150,8 +159,9 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
         with job.stage("calibrate"):
             found = settle(job, ready, trained)
         outer = outer_estimate(
-            request, split, data.schema, data.pictures, trained.budget, job.spill, found.model, job.ledger, job.watch
-        )
+            request, ready.split, ready.schema, ready.data.pictures, trained.budget, job.spill, found.model, job.ledger,
+            job.watch,
+        )  # fmt: skip
         with job.stage("evaluate"):
             tested = sit_exam(job, ready, found, baselines)
         with job.stage("save"):
@@ -162,3 +172,18 @@ def _build(request: Request, work: Workspace, watch: Watch, budget: Budget) -> R
             write_documents(job, ready, found.model, report, saved)
             job.watch.finish(report)
     return report
+
+
+def _made_ready(job: Job, prepared: Prepared | None) -> Ready:
+    """What training begins with: what was read before, or the tables read, examined, split and encoded."""
+    if prepared is not None:
+        with job.stage("read"):
+            return take_over(job, prepared)
+    with job.stage("read"):
+        sources, known = read_sources(job)
+    with job.stage("audit"):
+        data = audit(job, sources, known)
+    with job.stage("split"):
+        split = seal_tables(data.sources, job.config.data.split, seed=job.seed, ledger=job.ledger)
+    with job.stage("encode"):
+        return encode(job, data, split)

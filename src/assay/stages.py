@@ -33,7 +33,7 @@ from assay.evaluate.learning_curve import learning_curve
 from assay.evaluate.looks import note_looks, seal_of, surer
 from assay.evaluate.record import Seal
 from assay.evaluate.slices.named import check_slices
-from assay.ledger import Ledger
+from assay.ledger import Ledger, Verdict
 from assay.outer import outer_folds
 from assay.own import open_given
 from assay.provenance import Stopwatch
@@ -50,7 +50,7 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import free_cores, using_threads
 from assay.train.foreign import Own
-from assay.train.model import Model
+from assay.train.model import Model, TrainedNetwork
 from assay.train.state import Checkpoints, note_resumable
 from assay.train.watch import Named, Recorder, Watch
 from assay.workspace import Workspace, scratch
@@ -98,6 +98,23 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What a study has read, split and encoded, and the networks that it chose: a run that is given them reads nothing.
+
+    verdicts: what the ledger was told meanwhile. known: networks that are the model; none are trained beside them.
+    """
+
+    sources: Tables
+    pictures: Pictures | None
+    audit: Audit
+    split: Split
+    texts: TextPlan
+    encoder: Encoder
+    verdicts: tuple[Verdict, ...]
+    known: tuple[TrainedNetwork, ...] = ()
+
+
+@dataclass(frozen=True)
 class Data:
     """The tables as they were read and examined; `known` is the request with the sums of what was read."""
 
@@ -117,7 +134,7 @@ class Ready:
     """What training begins with.
 
     own: a model of the user's own, examined, or None. config: with what is recorded of it. after: seconds that are held
-    back for what follows training.
+    back for what follows training. known: networks that were trained before, see `Prepared`.
     """
 
     data: Data
@@ -127,6 +144,7 @@ class Ready:
     own: Own | None
     config: RunConfig
     after: float
+    known: tuple[TrainedNetwork, ...] = ()
 
     @property
     def schema(self) -> Schema:
@@ -199,10 +217,21 @@ def read_sources(job: Job) -> tuple[Tables, RequestFile]:
         DataError: a source cannot be used, or is not what it was when the run began.
         ConfigError: an option does not suit the columns or the task.
     """
-    request, config = job.request, job.config
+    request = job.request
     given = (request.data, request.valid, request.test)
-    sources = read_tables(*given, request.hints, config.data, job.ledger, job.spill)
-    known, schema = recognised(job.work, sources.given), sources.schema
+    sources = read_tables(*given, request.hints, job.config.data, job.ledger, job.spill)
+    known = recognised(job.work, sources.given)
+    refuse_unsuited(request, sources.schema)
+    return sources, known
+
+
+def refuse_unsuited(request: Request, schema: Schema) -> None:
+    """Refuse options that suit neither the columns nor the task.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    config = request.config
     check_decisions(schema, config.evaluate)
     if request.model is None:
         check_asked(schema, config.model, config.train, config.ensemble)
@@ -212,7 +241,6 @@ def read_sources(job: Job) -> tuple[Tables, RequestFile]:
     check_carried(schema, config.evaluate)
     outer_folds(request, schema)
     check_slices(config.evaluate.slices, schema)
-    return sources, known
 
 
 def audit(job: Job, sources: Tables, known: RequestFile) -> Data:
@@ -241,6 +269,22 @@ def encode(job: Job, data: Data, split: Split) -> Ready:
     own, config = open_given(job.request.model, encoder, split.train, schema, job.config)
     after = seconds_after_training(split, schema, config, job.budget, texts, encoder)
     return Ready(data, split, texts, encoder, own, config, after + (0.0 if own is None else own.saving))
+
+
+def take_over(job: Job, prepared: Prepared) -> Ready:
+    """What a study has read, split and encoded, as this run's own.
+
+    Raises:
+        DataError: a source is not what it was when the run began.
+        ConfigError: an option does not suit the columns or the task.
+    """
+    schema, config = prepared.sources.schema, job.config
+    known = recognised(job.work, prepared.sources.given)
+    refuse_unsuited(job.request, schema)
+    job.ledger.take(prepared.verdicts)
+    data = Data(known, prepared.sources, prepared.pictures, prepared.audit)
+    after = seconds_after_training(prepared.split, schema, config, job.budget, prepared.texts, prepared.encoder)
+    return Ready(data, prepared.split, prepared.texts, prepared.encoder, None, config, after, prepared.known)
 
 
 def baselines_of(job: Job, ready: Ready) -> tuple[FittedBaseline, ...]:
@@ -293,7 +337,7 @@ def _searched(
         return search(
             encoder, split, schema, config.model, options, config.ensemble, dealing=config.data.split, seed=job.seed,
             budget=time, watch=Named(watch, TWIN) if is_twin else watch, ledger=notes, checkpoints=kept,
-            spill=job.spill,
+            spill=job.spill, known=ready.known,
         )  # fmt: skip
 
     return with_and_without(searched, config.train, budget, job.ledger, checkpoints)

@@ -21,6 +21,7 @@ from assay.records import Record
 from assay.report.study_page import StudyPage
 from assay.request import RequestFile
 from assay.runs import Run, open_run
+from assay.search.answered import whole_file
 from assay.search.executors import Engine
 from assay.search.findings import Importance, edges, importances
 from assay.search.interactions import Interactions, interactions
@@ -278,14 +279,14 @@ def taken_up(directory: Path) -> Iterator[tuple[StudyFile, list[str]]]:
         yield read_study(directory), notes
 
 
-def write_whole(directory: Path, name: str, text: str) -> None:
-    """Write a file whole and through to the disk, or leave it as it was."""
-    partial = directory / f".{name}"
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(directory / name)
+def write_whole(directory: Path, name: str, content: str | bytes) -> None:
+    """Write a file whole and through to the disk, or leave it as it was.
+
+    Raises:
+        OSError: there is no room on the disk.
+    """
+    with whole_file(directory / name) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 def trials_table(tried: Sequence[Tried], space: Space, front: Collection[int] | None = None) -> pl.DataFrame:

@@ -11,17 +11,22 @@ from assay.compose.run_config import RunConfig
 from assay.data.rows import Rows, joined, times
 from assay.data.schema import Schema
 from assay.data.split import units_of
+from assay.errors import BundleError
 from assay.evaluate.forecast.scores import Blocks
 from assay.evaluate.metrics import metric as metric_named
 from assay.evaluate.record import Selection
 from assay.ledger import Ledger, Outcome, Verdict
 from assay.search.answered import selection_of_trials
 from assay.search.mixture import Mixture, in_words, mixture_of
+from assay.search.objective import TableObjective
 from assay.search.several import as_text
 from assay.search.space import FAMILY, Setting, told
-from assay.search.study import Study
+from assay.search.store import Tried
+from assay.search.study import Study, best_first
 from assay.studies import ANSWERS, StudyFile, Tuned
 from assay.study_plan import Found
+from assay.train.model import TrainedNetwork
+from assay.train.watch import Watch
 
 #: What the final fit of a setting costs beside its trial, which was one of several members: a guess.
 _ALONE = 3.0
@@ -35,10 +40,11 @@ def chosen(
     Both are None without a completed trial.
 
     Args:
-        seconds: that the final fit will have.
+        seconds: that the final fit will have to train them; infinite where it takes the networks of the search.
     """
     tried = {number: each for number, each in study.tried.items() if each.outcome is not None}
-    completed = sorted(number for number, each in tried.items() if each.value is not None)
+    ranked = [each.number for each in best_first(tried.values(), higher=file.higher)]
+    completed = sorted(ranked)
     if not completed:
         return None, None
     split, task = found.split, found.schema.task
@@ -51,8 +57,6 @@ def chosen(
     )  # fmt: skip
     if not file.combines:
         return selection, None
-    sign = -1.0 if file.higher else 1.0
-    ranked = sorted(completed, key=lambda number: (sign * (tried[number].value or 0.0), number))
     mixture = mixture_of(answers, ranked, task, measure, groups=groups, seed=file.seed)
     if mixture is not None and mixture.is_taken:
         outcomes = [tried[number].outcome for number in mixture.numbers]
@@ -61,6 +65,29 @@ def chosen(
             why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
             mixture = mixture.model_copy(update={"is_taken": False, "why": why})
     return selection, mixture
+
+
+def known_networks(
+    objective: TableObjective, study: Study, file: StudyFile, watch: Watch
+) -> tuple[TrainedNetwork, ...]:
+    """The networks of the best trial, or of those of the mixture, as they were judged.
+
+    None where one cannot be taken, of which the watch is told: the settings are trained anew then.
+    """
+    best = study.best()
+    if best is None:
+        return ()
+    numbers = file.mixture.numbers if file.mixture is not None and file.mixture.is_taken else (best.number,)
+    try:
+        return tuple(_known(objective, study.tried[number]) for number in numbers)
+    except BundleError as error:
+        watch.note(f"what was chosen is trained anew, which may take longer than the budget: {error}")
+        return ()
+
+
+def _known(objective: TableObjective, tried: Tried) -> TrainedNetwork:
+    seconds = 0.0 if tried.outcome is None else tried.outcome.seconds
+    return objective.network_of_trial(tried.trial, seconds)
 
 
 def _pieces(judged: Rows, schema: Schema) -> NDArray[np.int64] | None:

@@ -11,12 +11,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import process_time
 
-from assay.apportion import text_plan
-from assay.compose.asking import Asked, asked_in, asked_over
-from assay.compose.files import read_yaml
+from assay.apportion import seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig
-from assay.compose.searching import Derived, derive_space
+from assay.compose.searching import derive_space
 from assay.data.encode import Encoder
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
@@ -31,10 +30,13 @@ from assay.search.pareto import goals_named
 from assay.search.plan import cost, plan
 from assay.search.pruners import axis_of, pruning_named
 from assay.search.samplers import Choice, check_grid, choose
-from assay.search.space import FAMILY, Setting, Space
+from assay.search.space import FAMILY, Space
 from assay.search.starts import first_settings
+from assay.search.trial import Goal
 from assay.sources import audit_tables, decoded, read_tables, seal_tables
+from assay.stages import Prepared
 from assay.studies import Start, StudyFile
+from assay.study_asked import Search, words_of
 from assay.train.budget import Budget
 from assay.train.recipes import RECIPES
 from assay.train.watch import Unwatched, Watch
@@ -42,52 +44,42 @@ from assay.workspace import scratch
 
 #: The share of a study's time that the final fit has, at least so many seconds but at most half.
 _SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
+#: Seconds of training in that share from which the chosen settings are trained anew, as a fit does it. Below, the
+#: networks that the search judged are the model.
+_WORTH_TRAINING = 20.0
+#: Seconds that the choice, the page and the baselines take beside what follows any training; the share of all that
+#: which is needed where nothing else runs on the machine; and how many times as long it is taken to last at most.
+_CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
 
 
 @dataclass(frozen=True)
-class Search:
-    """How a study searches; see `assay.tuning.tune`."""
-
-    over: Sequence[str] = ()
-    space: Path | None = None
-    settings: Path | None = None
-    sampler: str | None = None
-    prune: str | None = None
-    trials: int | None = None
-    folds: int | None = None
-    metric: str | None = None
-    jobs: int | None = None
-    storage: str | None = None
-    fits: bool | None = None
-    goals: Sequence[str] = ()
-    pick: int | None = None
-    ensemble: bool | None = None
-    engine: str | None = None
-    address: str | None = None
-
-    @property
-    def beside_resume(self) -> dict[str, object]:
-        """What a study that goes on has already, by the names of its flags; see `study_changes`."""
-        flags = ("over", "space", "settings", "sampler", "prune", "folds", "metric", "jobs", "storage", "engine")
-        asked = {name: getattr(self, name) for name in flags}
-        return asked | {"objective": ",".join(self.goals), "ensemble": _flag(self.ensemble)}
-
-
-def _flag(given: bool | None) -> str | None:
-    return None if given is None else "yes" if given else "no"
-
-
-@dataclass(frozen=True)
 class Found:
-    """What was read: the encoder, the rows without those of the test, and what was written down of them."""
+    """What was read, what was written down of it, and the families that suit it.
 
-    encoder: Encoder
-    split: Split
-    schema: Schema
+    slowness: seconds that a second of the processor took until then, as others use it too.
+    """
+
+    prepared: Prepared
     request: RequestFile
     families: tuple[Family, ...]
+    slowness: float = 1.0
+
+    @property
+    def encoder(self) -> Encoder:
+        """Learned from the training rows."""
+        return self.prepared.encoder
+
+    @property
+    def split(self) -> Split:
+        """The parts; those of the test are for the final fit alone."""
+        return self.prepared.split
+
+    @property
+    def schema(self) -> Schema:
+        """Of all tables."""
+        return self.prepared.sources.schema
 
     @property
     def rows(self) -> int:
@@ -95,8 +87,13 @@ class Found:
         return len(self.split.train) + len(self.split.valid)
 
 
-def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, watch: Watch) -> Found:
-    """Read, audit, split and encode, as `fit` does it with the same seed."""
+def prepare(
+    request: Request, file: RequestFile, folder: Path, budget: Budget, watch: Watch, processor: float = 0.0
+) -> Found:
+    """Read, audit, split and encode, as `fit` does it with the same seed.
+
+    processor: seconds that this process had of the processor when the budget began.
+    """
     config, ledger = request.config, Ledger()
     spill = config.data.spill(folder)
     watch.stage("read")
@@ -104,7 +101,7 @@ def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, w
     known, schema = summed(file, sources.given), sources.schema
     watch.stage("audit")
     sources, pictures = decoded(sources, config.data, folder)
-    audit_tables(sources, config.data, ledger)
+    audit = audit_tables(sources, config.data, ledger)
     watch.stage("split")
     split = seal_tables(sources, config.data.split, seed=config.seed, ledger=ledger)
     watch.stage("encode")
@@ -113,7 +110,14 @@ def prepare(request: Request, file: RequestFile, folder: Path, budget: Budget, w
         split.train, schema, texts.encode, ledger, frozen=texts.frozen, pictures=pictures, words=texts.words,
         tell=watch.steps,
     )  # fmt: skip
-    return Found(encoder, split, schema, known, _families(encoder, split, schema, config))
+    prepared = Prepared(sources, pictures, audit, split, texts, encoder, tuple(ledger))
+    families = _families(encoder, split, schema, config)
+    return Found(prepared, known, families, slowness(budget.used, process_time() - processor))
+
+
+def slowness(seconds: float, processor: float) -> float:
+    """Seconds that a second of the processor took, 1 at least and `_SLOWEST` at most."""
+    return min(max(seconds / max(processor, 0.1), 1.0), _SLOWEST)
 
 
 def _families(encoder: Encoder, split: Split, schema: Schema, config: RunConfig) -> tuple[Family, ...]:
@@ -135,14 +139,16 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     if schema.windowing is not None and (search.folds or 1) > 1:
         raise ConfigError("a forecast is judged by what comes after its training part, not by folds",
                           f"--folds is {search.folds}", "Leave it out.")  # fmt: skip
-    listed, derived = _space(search, found, config)
+    words = words_of(search)
+    listed = words.listed
+    derived = derive_space(words.asked, words.rules, found.families, config, schema.task)
     space = derived.space
     folds = search.folds or folds_for(found.rows, schema)
     if folds > found.rows:
         raise ConfigError("--folds must leave each fold a row", f"{folds:,} are asked of {found.rows:,} rows",
                           "Give --folds 5, or leave it out.")  # fmt: skip
     pruning, goals = pruning_named(search.prune or "none", folds), goals_named(search.goals)
-    seconds = _for_trials(budget)
+    seconds = _for_trials(found, folds, goals, search, config, budget)
     a_trial = _guess(found, space, folds)
     notes = list(derived.notes)
     if listed:
@@ -176,51 +182,51 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     )  # fmt: skip
 
 
-def _space(search: Search, found: Found, config: RunConfig) -> tuple[list[Setting], Derived]:
-    """The settings of a list, if there is one, and the space."""
-    asked: list[Asked] = asked_over(search.over)
-    rules: list[tuple[str, str]] = []
-    listed: list[Setting] = []
-    if search.space is not None:
-        asked, rules = asked_in(read_yaml(search.space))
-    if search.settings is not None:
-        listed = _listed(search.settings)
-        keys = dict.fromkeys(key for setting in listed for key in setting)
-        each = {key: tuple(dict.fromkeys(s[key] for s in listed if key in s)) for key in keys}
-        asked = [Asked(key, search.settings.name, choices=values, listed=True) for key, values in each.items()]
-    return listed, derive_space(asked, rules, found.families, config, found.schema.task)
-
-
-def _listed(path: Path) -> list[Setting]:
-    """The settings in a YAML file: a list of mappings from options to values."""
-    content = read_yaml(path).content
-    settings = [each for each in content if isinstance(each, dict) and each] if isinstance(content, list) else []
-    values = [value for each in settings for value in each.values()]
-    if not settings or settings != content or not all(isinstance(value, str | int | float | bool) for value in values):
-        raise ConfigError(
-            f"{path.name} must be a list of settings",
-            "it is not",
-            "Example: [{train.lr: 0.001, model.width: 64}, {train.lr: 0.01}]",
-        )
-    return [dict(each) for each in settings]
-
-
 def _guess(found: Found, space: Space, folds: int) -> float:
     """Seconds that a trial will take, as a guess."""
     each = [cost(found.rows, family, 1, _PASSES) for family in space.families]
     return folds * _A_MEMBER * sum(each) / len(each)
 
 
-def _for_trials(budget: Budget) -> float:
+def _for_trials(
+    found: Found, folds: int, goals: Sequence[Goal], search: Search, config: RunConfig, budget: Budget
+) -> float:
     """Seconds for the search; the rest is for the final fit."""
     if math.isinf(budget.seconds):
         return math.inf
-    return budget.seconds - held_for_fit(budget)
+    takes = takes_networks(found, folds, goals, config, budget, far=search.engine == "ray")
+    return budget.left - (held_for_end(found, config, budget) if takes else held_for_fit(budget))
 
 
 def held_for_fit(budget: Budget) -> float:
-    """Seconds that the final fit has, of a budget that ends."""
+    """Seconds that a final fit that trains has, of a budget that ends."""
     return min(max(_SHARE_OF_FIT * budget.seconds, _LEAST_OF_FIT), MOST_OF_FIT * budget.seconds)
+
+
+def held_for_end(found: Found, config: RunConfig, budget: Budget) -> float:
+    """Seconds that a final fit takes that trains nothing: choice, baselines, test, export, parity check and report."""
+    part = found.prepared
+    after = seconds_after_training(part.split, found.schema, config, budget, part.texts, part.encoder)
+    return min(_OF_AFTER * (after + _CHOOSING) * found.slowness, MOST_OF_FIT * budget.seconds)
+
+
+def takes_networks(
+    found: Found, folds: int, goals: Sequence[Goal], config: RunConfig, budget: Budget, *, far: bool
+) -> bool:
+    """Whether the networks that the search judged are the model, for there is no time worth training them anew.
+
+    It is so for tables of numbers and categories, where the final fit would train the same networks on the same folds.
+    far: whether trials are judged on machines that keep what they learned.
+    """
+    if math.isinf(budget.seconds) or far or len(goals) > 1:
+        return False
+    part, ensemble = found.prepared, config.ensemble
+    if part.encoder.layout.media or part.texts.tunes or ensemble.folds not in (0, folds):
+        return False
+    more = ensemble.distill or ensemble.bagging or ensemble.trees or config.train.lr_find
+    if more or config.evaluate.protocol == "nested":
+        return False
+    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
 
 
 def _epochs(space: Space, config: RunConfig, task: Task) -> int:
@@ -240,6 +246,7 @@ def objective_of(found: Found, file: StudyFile, config: RunConfig, answers: Path
         encoder=found.encoder, rows=(found.split.train, found.split.valid), schema=found.schema,
         model=config.model.model_copy(update=fixed), train=config.train, dealing=config.data.split, folds=file.folds,
         metric=file.metric, seed=file.seed, answers=answers, axis=axis_of(file.pruning), times="latency" in file.goals,
+        keeps=True,
     )  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
@@ -20,12 +22,15 @@ from assay.run import carried_out, fit
 from assay.runs import Run
 from assay.search.answered import sweep
 from assay.search.executors import Executor, LocalExecutor, PoolExecutor
+from assay.search.mixture import CANDIDATES
 from assay.search.objective import TableObjective
-from assay.search.pareto import goals_named, take
+from assay.search.pareto import take
 from assay.search.ray_executor import RayExecutor, check_engine
 from assay.search.settings import OWN
-from assay.search.store import check_free, check_url, reachable
-from assay.search.study import TOLD, Limits, Study
+from assay.search.store import Tried, check_free, reachable
+from assay.search.study import TOLD, Limits, Study, best_first
+from assay.search.trial_networks import keep_best
+from assay.stages import Prepared
 from assay.studies import (
     ANSWERS,
     BEST,
@@ -41,13 +46,25 @@ from assay.studies import (
     taken_up,
     write_whole,
 )
+from assay.study_asked import Search, refuse_words
 from assay.study_changes import refuse_changes
-from assay.study_end import best_config, chosen, mixture_config, verdicts_of
-from assay.study_plan import MOST_OF_FIT, Found, Search, held_for_fit, made_again, objective_of, planned, prepare
+from assay.study_end import best_config, chosen, known_networks, mixture_config, verdicts_of
+from assay.study_plan import (
+    MOST_OF_FIT,
+    Found,
+    held_for_end,
+    held_for_fit,
+    made_again,
+    objective_of,
+    planned,
+    prepare,
+    takes_networks,
+)
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
+from assay.train.model import TrainedNetwork
 from assay.train.watch import Unwatched, Watch
-from assay.workspace import opened, partial_of, scratch
+from assay.workspace import has_checkpoints, opened, partial_of, scratch
 
 #: The time of a study for which none was given.
 BUDGET = "5m"
@@ -135,6 +152,7 @@ def tune(
         InputError: something given cannot be used.
         GateError: the audit (strict), or most trials, or the final fit said no.
     """
+    processor = process_time() if started is None else 0.0  # a command has the process to itself
     watch, started = watch or Unwatched(), monotonic() if started is None else started
     goals = (objective,) if isinstance(objective, str) else tuple(objective)
     search = Search(
@@ -152,13 +170,13 @@ def tune(
             "out": out, "preset": preset, "seed": seed, "strict": strict, "config": config,
             "KEY=VALUE": tuple(overrides), "horizon": horizon,
         }  # fmt: skip
-        return _go_on(Path(resume), named, said, beside, search, budget, watch, started)
+        return _go_on(Path(resume), named, said, beside, search, budget, watch, (started, processor))
     own = budget if budget is not None or preset is not None or config is not None else BUDGET
     overrides = overrides if horizon is None else (f"data.horizon={horizon}", *overrides)
     composed = resolve(config, preset, overrides, budget=own, seed=seed, strict=strict)
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(data, test, valid, with_table(composed, said), ())
-    _check(search)
+    refuse_words(search, composed)
     if composed.train.fairness != "none":
         raise ConfigError(
             "a study judges its trials by one score", f"train.fairness={composed.train.fairness} weighs it with a gap",
@@ -169,60 +187,16 @@ def tune(
             check_free(storage, directory.resolve().name)
         for note in notes:
             watch.note(note)
-        return _search(directory, request, written(request), search, None, watch, started)
+        return _search(directory, request, written(request), search, None, watch, (started, processor))
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _check(search: Search) -> None:
-    """Refuse numbers that cannot be, and two spaces at once.
-
-    Raises:
-        ConfigError: there are such.
-    """
-    check_engine(search.engine or "local", search.address)
-    for name, value, least in (("trials", search.trials, 1), ("folds", search.folds, 0), ("jobs", search.jobs, 1)):
-        if value is not None and value < least:
-            raise ConfigError(f"--{name} must be {least} or more", f"{value} was given", "Give a larger number.")
-    spaces = {"--over": search.over, "--space": search.space, "--settings": search.settings}
-    given = [name for name, value in spaces.items() if value]
-    if len(given) > 1:
-        raise ConfigError("a study has one space", f"{' and '.join(given)} are given", "Leave one of them.")
-    if search.storage is not None:
-        check_url(search.storage)
-    if search.pick is not None:
-        raise ConfigError("a trial can be picked when there are trials", f"--pick {search.pick} is for a new study",
-                          "Search first, with --no-fit, then `assay tune --resume DIR --pick N`.")  # fmt: skip
-    _check_together(search)
-
-
-def _check_together(search: Search) -> None:
-    """Refuse ways of searching that do not go together.
-
-    Raises:
-        ConfigError: there are such.
-    """
-    goals, prunes = goals_named(search.goals), search.prune not in (None, "none")
-    apart = f"--jobs is {search.jobs}" if (search.jobs or 1) > 1 else ""
-    apart = "--engine is ray" if search.engine == "ray" else apart
-    if search.engine == "ray" and prunes:
-        raise ConfigError("a pruner must hear of every trial after each step", "--engine ray judges them far away",
-                          "Leave out --prune, or take --jobs on this machine.")  # fmt: skip
-    if apart and "latency" in goals:
-        raise ConfigError("latency is measured while nothing else runs", apart, "Leave out that, or latency.")
-    if len(goals) > 1 and prunes:
-        raise ConfigError("a pruner compares trials by one number", f"--objective has {len(goals)}",
-                          "Leave out --prune, or all but score.")  # fmt: skip
-    if len(goals) > 1 and search.ensemble:
-        raise ConfigError("an ensemble is for the score alone", f"--objective is {','.join(goals)}",
-                          "Leave out --ensemble: it costs the time and the size of all its parts.")  # fmt: skip
-
-
 def _go_on(
     directory: Path, sources: dict[str, Any], said: dict[str, object], beside: dict[str, object], search: Search,
-    budget: float | str | None, watch: Watch, started: float,
+    budget: float | str | None, watch: Watch, started: tuple[float, float],
 ) -> Tuned:  # fmt: skip
     with taken_up(directory) as (file, notes):
         refuse_changes(file, {**beside, **search.beside_resume})
@@ -275,34 +249,52 @@ def _changed(directory: Path, file: StudyFile, search: Search, budget: float | s
 
 def _search(
     directory: Path, request: Request, written_down: RequestFile, search: Search, file: StudyFile | None, watch: Watch,
-    started: float,
+    started: tuple[float, float],
 ) -> Tuned:  # fmt: skip
-    """Read, propose and judge, then train the best; `file` is that of a study that goes on."""
-    config = request.config
-    budget = Budget(config.budget if file is None else file.budget, started)
-    if file is None or not file.ended:
-        with ExitStack() as stack:
+    """Read, propose and judge, then train the best.
+
+    Args:
+        file: that of a study that goes on.
+        started: when the budget began, by the clock, and what this process had had of the processor.
+    """
+    config, prepared = request.config, None
+    budget = Budget(config.budget if file is None else file.budget, started[0])
+    with ExitStack() as stack:
+        if file is None or not file.ended:
             folder = stack.enter_context(scratch(directory))
             stack.enter_context(using_threads(config.train.threads))
-            found = prepare(request, written_down, folder, budget, watch)
+            found = prepare(request, written_down, folder, budget, watch, started[1])
             if file is None:
                 file = planned(found, directory, request, search, budget)
             for note in file.notes:
                 watch.note(note)
-            objective = objective_of(found, file, request.config, directory / ANSWERS)  # which may refuse folds
+            objective = objective_of(found, file, config, directory / ANSWERS)  # which may refuse folds
             write_whole(directory, STUDY, file.to_json())
             watch.stage("search")
-            file = _run(directory, request, found, objective, file, budget, watch, stack)
-    tuned = open_study(directory)
-    _write(tuned)
-    if tuned.best is None:
-        _refuse_without(tuned)
-    if file.fits and (directory / RUN / "model").is_dir():
-        watch.note(f"the model in {directory / RUN} was chosen from fewer trials; the test rows are not opened twice")
-    elif file.fits:
-        _fit(request, tuned, budget, watch)
-        _write(open_study(directory))
-    return open_study(directory)
+            file, known = _run(directory, request, found, objective, file, budget, watch)
+            prepared = replace(found.prepared, known=known) if known else None
+        tuned = open_study(directory)
+        with _resumable(directory):
+            _write(tuned)
+        if tuned.best is None:
+            _refuse_without(tuned)
+        if file.fits and (directory / RUN / "model").is_dir():
+            watch.note(f"the model in {directory / RUN} was chosen from fewer trials; test rows are not opened twice")
+        elif file.fits:
+            with _resumable(directory, unless_said=True):
+                _fit(request, tuned, prepared, budget, watch)
+    return tuned
+
+
+@contextmanager
+def _resumable(directory: Path, *, unless_said: bool = False) -> Iterator[None]:
+    """Add to what ends the block how the study goes on, `unless_said` where it is told already how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if not (unless_said and hasattr(error, "__notes__")):
+            error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
+        raise
 
 
 # Judging --------------------------------------------------------------------------------------------------------------
@@ -310,41 +302,59 @@ def _search(
 
 def _run(
     directory: Path, request: Request, found: Found, objective: TableObjective, file: StudyFile, budget: Budget,
-    watch: Watch, stack: ExitStack,
-) -> StudyFile:  # fmt: skip
-    """Try settings until an end is reached, and note which."""
-    proposer = file.proposer(tuple(OWN))
-    executor: Executor = LocalExecutor(objective)
+    watch: Watch,
+) -> tuple[StudyFile, tuple[TrainedNetwork, ...]]:  # fmt: skip
+    """Try settings until an end is reached, and note which; and the networks that are the model, if any are."""
+    answers, config = directory / ANSWERS, request.config
+    sweep(directory)
+    sweep(answers)
+    with ExitStack() as stack:
+        stack.enter_context(_resumable(directory))
+        executor, file = _executor(directory, request, objective, file, stack)
+        with reachable(file.storage):
+            store = file.store(directory, begins=True, mend=True)
+            study = Study(
+                objective, file.proposer(tuple(OWN)), store, executor, seed=file.seed, prunes=file.pruning != "none",
+                goals=file.goals, after=partial(_keep_best, answers, higher=file.higher),
+            )  # fmt: skip
+        measured = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
+        objective.recall((trial, latency) for trial, latency in measured if latency is not None)
+        whole = budget.having_used(study.used)
+        takes = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
+        takes = takes and takes_networks(found, file.folds, file.goals, config, whole, far=file.engine == "ray")
+        held = 0.0
+        if file.fits and not math.isinf(whole.seconds):
+            held = held_for_end(found, config, whole) if takes else held_for_fit(whole)
+        with reachable(file.storage):
+            end = study.run(Limits(file.trials, whole.holding(held)), watch)
+    over = sum(each.outcome is not None for each in study.tried.values())
+    watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
+    to_train = math.inf if takes or not file.fits else max(budget.left, 0.0)
+    selection, mixture = chosen(found, study, file, directory, to_train)
+    file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
+    write_whole(directory, STUDY, file.to_json())
+    return file, known_networks(objective, study, file, watch) if takes else ()
+
+
+def _executor(
+    directory: Path, request: Request, objective: TableObjective, file: StudyFile, stack: ExitStack
+) -> tuple[Executor, StudyFile]:
+    """Where trials are judged, and the file with the number of places there."""
     if file.engine == "ray":
         far = partial(made_again, request, file)
         ray = stack.enter_context(RayExecutor(far, file.address, file.jobs or None, directory / ANSWERS))
         file = file.model_copy(update={"jobs": ray.slots})
         write_whole(directory, STUDY, file.to_json())
-        executor = ray
-    elif file.jobs > 1:
-        sweep(directory / ANSWERS)
+        return ray, file
+    if file.jobs > 1:
         maker = partial(made_again, request, file, directory / ANSWERS)
-        executor = stack.enter_context(PoolExecutor(maker, file.jobs, free_cores()))
-    with reachable(file.storage):
-        store = file.store(directory, begins=True, mend=True)
-        pruned = file.pruning != "none"
-        study = Study(objective, proposer, store, executor, seed=file.seed, prunes=pruned, goals=file.goals)
-    known = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
-    objective.recall((trial, latency) for trial, latency in known if latency is not None)
-    whole = budget.having_used(study.used)
-    held = held_for_fit(whole) if file.fits and not math.isinf(whole.seconds) else 0.0
-    try:
-        with reachable(file.storage):
-            end = study.run(Limits(file.trials, whole.holding(held)), watch)
-    except BaseException as error:
-        error.add_note(f"What was tried is kept: go on with `assay tune --resume {directory}`.")
-        raise
-    over = sum(each.outcome is not None for each in study.tried.values())
-    watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    selection, mixture = chosen(found, study, file, directory, max(budget.left, 0.0) if file.fits else math.inf)
-    file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
-    write_whole(directory, STUDY, file.to_json())
-    return file
+        return stack.enter_context(PoolExecutor(maker, file.jobs, free_cores())), file
+    return LocalExecutor(objective), file
+
+
+def _keep_best(answers: Path, tried: Sequence[Tried], *, higher: bool) -> None:
+    """Keep the networks that may be parts of the model, and those of no other trials."""
+    keep_best(answers, [each.number for each in best_first(tried, higher=higher)[:CANDIDATES]])
 
 
 def _refuse_without(tuned: Tuned) -> None:
@@ -362,7 +372,9 @@ def _refuse_without(tuned: Tuned) -> None:
 
 def _write(tuned: Tuned) -> None:
     """The table of trials, the best setting, and the page."""
-    tuned.trials.write_parquet(tuned.directory / TRIALS)
+    table = BytesIO()
+    tuned.trials.write_parquet(table)  # Python writes it, so that a full disk is an OSError
+    write_whole(tuned.directory, TRIALS, table.getvalue())
     if tuned.best is not None:
         write_whole(tuned.directory, BEST, to_yaml(best_config(tuned)))
     several = mixture_config(tuned)
@@ -373,14 +385,22 @@ def _write(tuned: Tuned) -> None:
     write_whole(tuned.directory, PAGE, draw_study(tuned.page))
 
 
-def _fit(request: Request, tuned: Tuned, budget: Budget, watch: Watch) -> Run:
-    """Train what was chosen as `assay fit` would, in the time that is left; the test rows are opened there, once."""
+def _fit(request: Request, tuned: Tuned, prepared: Prepared | None, budget: Budget, watch: Watch) -> Run:
+    """Make the model as `assay fit` would, in the time that is left; the test rows are opened there, once.
+
+    prepared: with the networks that are the model; None where what was chosen is trained anew.
+    """
     out = tuned.directory / RUN
-    if (partial_of(out) / "request.json").is_file():
+    if prepared is None and has_checkpoints(partial_of(out)):
         frames = {part: source for part, source in request.sources.items() if part in tuned.file.request.objects}
         return fit(frames.get("data"), test=frames.get("test"), valid=frames.get("valid"), resume=out, watch=watch)
     config = mixture_config(tuned) or best_config(tuned)
-    if not math.isinf(budget.seconds):
+    if prepared is not None:
+        folds = config.ensemble.model_copy(update={"folds": tuned.file.folds})
+        config = config.model_copy(update={"budget": max(budget.left, 1.0), "ensemble": folds})
+    elif not math.isinf(budget.seconds):
         config = config.model_copy(update={"budget": max(budget.left, MOST_OF_FIT * held_for_fit(budget))})
     asked = Request(request.data, request.test, request.valid, config, (), verdicts=verdicts_of(tuned))
-    return carried_out(asked, opened(out, asked.name), watch)
+    run = carried_out(asked, opened(out, asked.name), watch, prepared=prepared)
+    keep_best(tuned.directory / ANSWERS, ())  # the test rows are not opened a second time
+    return run

@@ -211,7 +211,6 @@ def test_a_frame_is_given_again(table, tmp_path):
         (["--folds", "9999"], "--folds must leave each fold a row"),
         (["--pick", "3"], "can be picked when there are trials"),
         (["--engine", "spark"], "an engine must be local or ray"),
-        (["--engine", "ray", "--prune", "asha"], "judges them far away"),
         (["--storage", "mysql://me:secret@host/x", "--trials", "2"], "SQLite or PostgreSQL"),
         (["--sampler", "grid", "--budget", "40s", "--over", "train.lr,model.width,model.layers,train.weight_decay"],
          "settings at about"),
@@ -224,6 +223,59 @@ def test_what_cannot_be_is_said_before_anything_is_tried(table, tmp_path, capsys
     assert said in error
     assert "secret" not in error
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--over", "train.lr=1..0.1"],
+            "must rise from its low end to its high end, but in train.lr=1..0.1 1 is above",
+        ),
+        (["--over", "train.lr=0..0.1"], "train.lr=0..0.1 gives 0"),
+        (["--over", "train.lrr"], "Did you mean 'train.lr'"),
+        (["--over", "model.width=32"], "a search must have a choice"),
+        (["--over", "model.name=mlpp|tabm"], "mlpp"),
+        (["--over", "train.threads=1|2"], "A study holds train.threads fixed"),
+        (["--metric", "aurocc"], "Did you mean 'auroc'"),
+        (["--sampler", "tpee"], "Did you mean 'tpe'"),
+        (["--prune", "ashaa"], "Did you mean 'asha'"),
+        (["--space", "space.yaml"], "a logarithmic range must lie above 0, but line 1 of space.yaml begins at 0"),
+        (["--settings", "list.yaml"], "unknown option 'train.nonsense'"),
+    ],
+)
+def test_a_mistake_in_the_words_is_told_before_data_is_read(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text("parameters: {train.weight_decay: {low: 0, high: 0.1, scale: log}}\n")
+    (tmp_path / "list.yaml").write_text("[{train.nonsense: 1}, {train.nonsense: 2}]\n")
+    assert main(["tune", "there-is-none.csv", "--target", "y", "--quiet", *arguments]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "studies").exists()
+
+
+def test_with_little_time_the_networks_of_the_search_are_the_model(table, tmp_path):
+    out = tmp_path / "study"
+    study = assay.tune(
+        table, "y", out=out, over=["train.lr,model.width=16|32"], trials=4, folds=2, budget=60,
+        overrides=[*FIXED[:3], "evaluate.baselines=majority", "evaluate.bootstrap=100"],
+    )  # fmt: skip
+    mixture = study.file.mixture
+    numbers = mixture.numbers if mixture is not None and mixture.is_taken else (study.best.number,)
+    run = study.run
+    report = run.report()
+    assert {part.name for part in report.training.parts} <= {f"mlp (trial {number})" for number in numbers}
+    assert {part.members for part in report.training.parts} == {2}
+    verdicts = {each.practice: each for each in report.ledger}
+    assert verdicts["search.recipes"].reason.startswith("the networks that the search judged: mlp (trial ")
+    assert verdicts["search.folds"].value == 2
+    assert verdicts["split.sealed-test"].outcome == "applied"
+    assert "of the search" in verdicts["model.members"].reason
+    assert report.split.opened == 1
+    assert run.bundle.verify() <= 1e-5
+    assert set(run.predict(pl.read_csv(table))["prediction"]) == {"yes", "no"}
+    assert list((out / "answers").glob("*.safetensors")) == []
+    with pytest.raises(ConfigError, match="is finished"):
+        assay.tune(resume=out)
 
 
 @pytest.fixture(scope="module")

@@ -184,9 +184,15 @@ def tune(
             raise ConfigError("the table to learn from must be named", "no DATA was given",
                               "Name a file: assay tune data.csv --target COL.")  # fmt: skip
         from assay.progress import progress_to
+        from assay.study_asked import Search, refuse_words
 
         watch = progress_to(sys.stderr, quiet=quiet)
         try:
+            asked = Search(
+                tuple(over or ()), space, settings, sampler, prune, trials, folds, metric, jobs, storage, fit_best,
+                () if objective is None else (objective,), pick, ensemble, engine, address,
+            )  # fmt: skip
+            refuse_words(asked, resolved)  # before torch is imported
             watch.stage("load")
             from assay.tuning import tune as tune_study  # torch
 

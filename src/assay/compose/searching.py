@@ -93,6 +93,46 @@ def derive_space(
     return Derived(space, notes)
 
 
+def check_words(asked: Sequence[Asked], constraints: Sequence[tuple[str, str]], config: RunConfig) -> None:
+    """Refuse what `derive_space` would refuse whatever the data: options, ranges, choices and expressions.
+
+    Raises:
+        ConfigError: an option is unknown, fixed or set; a range, a choice or an expression cannot be.
+    """
+    _families(asked, (), config)
+    for each in asked:
+        info = _info(each, config)
+        if each.key != FAMILY:
+            _domain(each, info, None)
+        for text in each.conditions:
+            parsed(text, each.place)
+    for text, place in constraints:
+        parsed(text, place)
+
+
+def _info(asked: Asked, config: RunConfig) -> FieldInfo:
+    """The field of an option that may be searched.
+
+    Raises:
+        ConfigError: there is none, or it is fixed or set.
+    """
+    option_called(asked.key, asked.place)
+    section, _, name = asked.key.partition(".")
+    record = _SECTIONS.get(section)
+    while record is not None and "." in name:
+        group, _, name = name.partition(".")
+        inner = record.model_fields[group].annotation
+        record = inner if isinstance(inner, type) and issubclass(inner, Record) else None
+    if record is None or asked.key in _FIXED:
+        raise ConfigError("a study searches options of the network and its training", f"{asked.place} is none",
+                          f"A study holds {asked.key} fixed: set it as {asked.key}=VALUE.")  # fmt: skip
+    said = getattr(config, section).model_fields_set
+    if name in said and not (asked.key == FAMILY and config.model.name == "auto"):
+        raise ConfigError("an option is either set or searched", f"{asked.key} is both ({asked.place})",
+                          f"Leave out {asked.key}=... or the search over it.")  # fmt: skip
+    return record.model_fields[name]
+
+
 def _families(asked: Sequence[Asked], families: Sequence[Family], config: RunConfig) -> tuple[Family, ...]:
     """The families in the study: those asked for, the one that is fixed, or those that suit the data."""
     named = next((each for each in asked if each.key == FAMILY), None)
@@ -141,7 +181,7 @@ class _Builder:
         Raises:
             ConfigError: it cannot be searched, or no family has a use for it.
         """
-        info = self._info(asked)
+        info = _info(asked, self.config)
         if asked.key == FAMILY:
             domain = _Domain(choices=tuple(self.families))
             return [_parameter(FAMILY, FAMILY, domain, (), {family: family for family in self.families})]
@@ -170,23 +210,6 @@ class _Builder:
         if all(key.partition(".")[2] not in unused_options(family) for key in _HEADS):
             found |= {key: self.own[family][key] for key in _HEADS}
         return found
-
-    def _info(self, asked: Asked) -> FieldInfo:
-        option_called(asked.key, asked.place)
-        section, _, name = asked.key.partition(".")
-        record = _SECTIONS.get(section)
-        while record is not None and "." in name:
-            group, _, name = name.partition(".")
-            inner = record.model_fields[group].annotation
-            record = inner if isinstance(inner, type) and issubclass(inner, Record) else None
-        if record is None or asked.key in _FIXED:
-            raise ConfigError("a study searches options of the network and its training", f"{asked.place} is none",
-                              f"A study holds {asked.key} fixed: set it as {asked.key}=VALUE.")  # fmt: skip
-        said = getattr(self.config, section).model_fields_set
-        if name in said and not (asked.key == FAMILY and self.config.model.name == "auto"):
-            raise ConfigError("an option is either set or searched", f"{asked.key} is both ({asked.place})",
-                              f"Leave out {asked.key}=... or the search over it.")  # fmt: skip
-        return record.model_fields[name]
 
     def _use(self, key: str, family: Family) -> tuple[bool, tuple[str, ...]]:
         """Whether a family has a use for an option, and under which conditions on others that are searched."""

@@ -94,10 +94,12 @@ def search(
     ledger: Ledger,
     checkpoints: Checkpoints | None = None,
     spill: Spill | None = None,
+    known: Sequence[TrainedNetwork] = (),
 ) -> Model:
     """The model: networks trained as planned, weighted greedily on rows they did not learn from.
 
-    Encoded training rows that are too large for memory are put into the folder of `spill`.
+    Encoded training rows that are too large for memory are put into the folder of `spill`. Where there are `known`
+    networks, trained on these rows in `ensemble.folds` folds, no others are trained.
 
     Raises:
         DivergenceError: no network kept finite numbers.
@@ -106,16 +108,19 @@ def search(
     # A run that goes on has less time left, but its plan is that of then.
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
+    if known:
+        planned = Plan((), ensemble.folds, "the networks that the search judged", "that of the search")
     of_all = budget
     if ensemble.distill and not math.isinf(allowed):
         budget = budget.holding(SHARE_OF_STUDENT * allowed)
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
     found = with_groups(found, judge if planned.folds > 1 else split.train, judge, schema, train, ledger)
-    networks: list[TrainedNetwork] = []
+    networks = list(known)
     lost = lost_text = lost_rocket = lost_tuned = told = ""
     if ensemble.trees:
-        networks, lost = _or_why(lambda: _grow_trees(found, train, seed, budget, watch, checkpoints))
+        more, lost = _or_why(lambda: _grow_trees(found, train, seed, budget, watch, checkpoints))
+        networks += more
     if ensemble.text_linear and found.places("grams"):
         more, lost_text = _or_why(lambda: _fit_text_linear(found, train, seed, budget, watch, checkpoints))
         networks += more

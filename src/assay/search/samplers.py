@@ -70,13 +70,8 @@ def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_tr
     Raises:
         ConfigError: there is no such kind, or it cannot search this space.
     """
-    if asked != "auto":
-        kind = next((kind for kind in KINDS if kind == asked), None)
-        if kind is None:
-            known = ("auto", *KINDS)
-            raise ConfigError(
-                f"a sampler must be one of {', '.join(known)}", f"{asked!r} was given", nearest(asked, known)
-            )
+    kind = check_kind(asked)
+    if kind is not None:
         _check_suits(kind, space)
         if goals > 1 and kind in ("gp", "cmaes"):
             raise ConfigError(f"{kind} searches for one thing", f"there are {goals} objectives",
@@ -93,6 +88,18 @@ def choose(asked: str, space: Space, *, trials: int | None, seconds: float, a_tr
     if numbers and likely <= _GP_TRIALS and a_trial >= _GP_SECONDS and not _unordered(space):
         return Choice("gp", f"about {likely:.0f} trials of {a_trial:.0f} s are worth the time of a Gaussian process")
     return Choice("tpe", "it takes choices and conditions, and costs milliseconds a trial")
+
+
+def check_kind(asked: str) -> Kind | None:
+    """The kind that was asked for; None for `auto`.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    known = ("auto", *KINDS)
+    if asked not in known:
+        raise ConfigError(f"a sampler must be one of {', '.join(known)}", f"{asked!r} was given", nearest(asked, known))
+    return next((kind for kind in KINDS if kind == asked), None)
 
 
 def _unordered(space: Space) -> list[str]:

@@ -79,6 +79,7 @@ class Child:
         self.pid = nursery.ask({**order, "out": str(self._out), "err": str(self._err)})
         if pause:
             self.wait_until(lambda: pause in self.err, f"no line held {pause!r}")
+            self.wait_until(self._is_stopped, "it did not stop itself")  # it has written the line before
 
     def wait_until(self, happened: Callable[[], bool], what: str = "nothing of that happened") -> None:
         """Wait until something has happened."""
@@ -86,6 +87,9 @@ class Child:
         while not happened():
             assert time.monotonic() < limit, f"{what}:\n{self.err}"
             time.sleep(0.005)
+
+    def _is_stopped(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def go_on(self) -> None:
         """Let the process go on from where it stopped itself."""

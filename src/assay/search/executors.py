@@ -131,6 +131,7 @@ class PoolExecutor:
 
         Raises:
             AssayError: a worker could not read the data.
+            OSError: one could not write what its trials answered.
         """
         while True:
             ready = wait([worker.line for worker in self._busy])
@@ -158,7 +159,7 @@ class PoolExecutor:
                 return None
         except (EOFError, OSError):
             return self._lost(worker)
-        if isinstance(said, AssayError):
+        if isinstance(said, AssayError | OSError):
             raise said
         if said is None:
             worker.is_open = True
@@ -210,7 +211,11 @@ def _serve(maker: Maker, threads: int, line: Connection) -> None:
         except EOFError:
             return
         budget = Budget(work.ends - time.monotonic())
-        line.send(objective.judge(work.group, ask if work.asks else None, budget, Unwatched()))
+        try:
+            line.send(objective.judge(work.group, ask if work.asks else None, budget, Unwatched()))
+        except OSError as error:  # such as a full disk, of which the process that began this one tells
+            line.send(error)
+            return
 
 
 def _end_with_parent() -> None:

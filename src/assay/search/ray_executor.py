@@ -3,15 +3,18 @@
 Ray is a guest here: it is never started, only connected to, and whatever keeps it from being reached is an error within
 seconds. Trials are sent to actors, each of which reads the data once and keeps the objective; Ray Tune would cost 20
 times the overhead (docs/decisions/search.md). What trials answered comes back with their outcomes, so that workers need
-no folder in common with this process, but they must be able to read the data.
+no folder in common with this process, but they must be able to read the data. Pruners stay here, where all trials are
+known: a worker puts what it asks of one into a mailbox on the cluster, and waits for the word.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType, TracebackType
@@ -57,30 +60,37 @@ class RayExecutor:
         self._maker = self._ray.put(maker)  # held, for an actor that is begun again reads it again
         self._free = [actor.options(**options).remote(self._maker) for _ in range(self.slots)]
         self._running: dict[Any, Any] = {}
+        self._prune: Prune | None = None
+        self._mailbox: Any = None
+        self._letter: Any = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for actor in (*self._free, *self._running.values()):
+        for actor in (*self._free, *self._running.values(), *([] if self._mailbox is None else [self._mailbox])):
             with suppress(ValueError):  # it is gone
                 self._ray.kill(actor)
         self._ray.shutdown()
 
     def submit(self, group: Sequence[Trial], prune: Prune | None, budget: Budget) -> None:
         """Send a group to an actor that is free."""
-        assert prune is None
+        if prune is not None and self._mailbox is None:
+            self._prune, self._mailbox = prune, self._ray.remote(_Mailbox).options(num_cpus=0).remote()
+            self._letter = self._mailbox.next.remote()
         seconds = None if budget.seconds == float("inf") else budget.left
         actor = self._free.pop()
-        self._running[actor.judge.remote(list(group), seconds)] = actor
+        self._running[actor.judge.remote(list(group), seconds, None if prune is None else self._mailbox)] = actor
 
     def wait(self) -> list[Outcome]:
         """The outcomes of the group that is done first; what its trials answered is kept.
 
+        Until then pruners are asked for those that are judged.
+
         Raises:
             ConfigError: the worker could not read the data, or died again and again.
         """
-        (done, *_), _ = self._ray.wait(list(self._running), num_returns=1)
+        done = self._first_done()
         self._free.append(self._running.pop(done))
         try:
             outcomes, answers = self._ray.get(done)
@@ -95,6 +105,43 @@ class RayExecutor:
         found: list[Outcome] = outcomes
         return found
 
+    def _first_done(self) -> Any:  # noqa: ANN401  # a reference of an optional package
+        """The group that is done first; what workers ask meanwhile is answered."""
+        while True:
+            letters = [] if self._letter is None else [self._letter]
+            (done, *_), _ = self._ray.wait([*letters, *self._running], num_returns=1)
+            if done != self._letter:
+                return done
+            letter, number, step, value = self._ray.get(done)
+            assert self._prune is not None
+            self._mailbox.answer.remote(letter, self._prune(number, step, value))
+            self._letter = self._mailbox.next.remote()
+
+
+class _Mailbox:
+    """On the cluster: what workers ask of pruners, one letter after another, each of which waits for its answer."""
+
+    def __init__(self) -> None:
+        self._letters: asyncio.Queue[tuple[int, int, int, float]] = asyncio.Queue()
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
+        self._sent = 0
+
+    async def ask(self, number: int, step: int, value: float) -> bool:
+        """Whether the trial shall end, with this value at this step."""
+        self._sent += 1
+        answer = self._waiting[self._sent] = asyncio.get_running_loop().create_future()
+        await self._letters.put((self._sent, number, step, value))
+        ends: bool = await answer
+        return ends
+
+    async def next(self) -> tuple[int, int, int, float]:
+        """The next letter, once there is one: its number, the trial, the step and the value."""
+        return await self._letters.get()
+
+    async def answer(self, letter: int, ends: bool) -> None:
+        """Answer a letter."""
+        self._waiting.pop(letter).set_result(ends)
+
 
 class _Worker:
     """On a node: an objective, and what its trials answered."""
@@ -107,11 +154,22 @@ class _Worker:
         self._answers = Path(self._folder.name)
         self._objective = maker(self._answers)
 
-    def judge(self, group: Sequence[Trial], seconds: float | None) -> tuple[list[Outcome], dict[int, Any]]:
-        """The outcomes of a group, and the answers of its completed trials."""
-        outcomes = self._objective.judge(group, None, Budget(seconds), Unwatched())
+    def judge(
+        self,
+        group: Sequence[Trial],
+        seconds: float | None,
+        mailbox: Any,  # noqa: ANN401  # an actor's handle
+    ) -> tuple[list[Outcome], dict[int, Any]]:
+        """The outcomes of a group, and the answers of its completed trials; pruners are asked by the mailbox."""
+        prune = None if mailbox is None else partial(_asked, mailbox)
+        outcomes = self._objective.judge(group, prune, Budget(seconds), Unwatched())
         done = [outcome.number for outcome in outcomes if outcome.state == "complete"]
         return outcomes, {number: np.array(read_answer(self._answers, number)) for number in done}
+
+
+def _asked(mailbox: Any, number: int, step: int, value: float) -> bool:  # noqa: ANN401
+    ends: bool = require("ray", _PURPOSE).get(mailbox.ask.remote(number, step, float(value)))
+    return ends
 
 
 def check_engine(engine: str, address: str | None) -> None:

@@ -1,6 +1,7 @@
 """The study of `studies.py` on a Ray cluster and in this process, to be compared; run as a program."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ from assay.train.watch import Unwatched
 class Answering(studies.Formula):
     """Also keeps what its trials answer: their number, twice."""
 
-    def __init__(self, answers, width=4):
-        super().__init__(width)
+    def __init__(self, answers, width=4, epochs=1):
+        super().__init__(width, epochs=epochs)
         self._answers = answers
 
     def judge(self, group, prune, budget, watch):
@@ -29,15 +30,31 @@ class Answering(studies.Formula):
         return super().judge(group, prune, budget, watch)
 
 
-def clustered(directory, address):
+def clustered(directory, address, *, jobs=2, pruning="none", epochs=1, width=4):
     (directory / "answers").mkdir(parents=True)
-    with RayExecutor(Answering, address, 2, directory / "answers") as executor:
-        proposer = Proposer(studies.SPACE, "tpe", seed=3, higher=False, starts=first_settings(studies.SPACE))
+    with RayExecutor(partial(Answering, epochs=epochs), address, jobs, directory / "answers") as executor:
+        proposer = Proposer(
+            studies.SPACE, "tpe", seed=3, higher=False, starts=first_settings(studies.SPACE), pruning=pruning, epochs=9
+        )
         storage = open_storage(None, directory, mend=True)
         store = Store(storage, "formula", studies.SPACE, higher=False, identity="one", begins=True)
-        made = Study(Answering(directory / "own"), proposer, store, executor, seed=3, prunes=False)
+        own = Answering(directory / "own", width)
+        made = Study(own, proposer, store, executor, seed=3, prunes=pruning != "none")
         made.run(Limits(16, Budget(None)), Unwatched())
     return made
+
+
+def pruned_alike(folder, address):
+    """Whether a pruner that is asked over the cluster ends the trials that it ends in this process.
+
+    One worker, for which of several gets to a step first is a matter of time.
+    """
+    made = clustered(folder / "pruned", address, jobs=1, pruning="asha", epochs=9, width=8)
+    (folder / "here").mkdir()
+    alone = studies.study(folder / "here", studies.Formula(8, epochs=9), pruning="asha")
+    alone.run(Limits(16, Budget(None)), Unwatched())
+    states = [each[5] for each in studies.tried(made)]
+    return studies.tried(made) == studies.tried(alone) and {"pruned", "complete"} == set(states)
 
 
 def main(address, folder):
@@ -47,6 +64,7 @@ def main(address, folder):
     alone.run(Limits(16, Budget(None)), Unwatched())
     answers = [read_answer(folder / "ray" / "answers", number).tolist() for number in range(16)]
     alike = studies.tried(made) == studies.tried(alone) and answers == [[float(n)] * 2 for n in range(16)]
+    alike = alike and pruned_alike(folder, address)
     print("the same" if alike else f"{studies.tried(made)}\n{studies.tried(alone)}")
 
 

@@ -1,5 +1,6 @@
 """Trials on a Ray cluster: what is said where there is none, and that a cluster judges what this process would."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import ConfigError
-from assay.search.ray_executor import check_engine, connected
+from assay.search.ray_executor import _Mailbox, check_engine, connected
 
 PROGRAM = Path(__file__).with_name("clustered.py")
 #: Seconds between two looks whether a cluster has started.
@@ -101,3 +102,17 @@ def test_a_cluster_judges_what_this_process_would(head, tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip().splitlines()[-1] == "the same"
+
+
+def test_a_letter_waits_for_its_own_answer():
+    async def exchange():
+        box = _Mailbox()
+        first, second = asyncio.create_task(box.ask(7, 1, 0.5)), asyncio.create_task(box.ask(8, 3, 0.25))
+        letters = [await box.next(), await box.next()]
+        for letter, number, _, _ in reversed(letters):
+            await box.answer(letter, number == 8)
+        return letters, await first, await second
+
+    letters, first, second = asyncio.run(exchange())
+    assert [letter[1:] for letter in letters] == [(7, 1, 0.5), (8, 3, 0.25)]
+    assert (first, second) == (False, True)

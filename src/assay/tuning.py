@@ -399,7 +399,8 @@ def _fit(request: Request, tuned: Tuned, prepared: Prepared | None, budget: Budg
         folds = config.ensemble.model_copy(update={"folds": tuned.file.folds})
         config = config.model_copy(update={"budget": max(budget.left, 1.0), "ensemble": folds})
     elif not math.isinf(budget.seconds):
-        config = config.model_copy(update={"budget": max(budget.left, MOST_OF_FIT * held_for_fit(budget))})
+        held = held_for_fit(budget)  # all of it where too little is left to train: a model later is better than none
+        config = config.model_copy(update={"budget": budget.left if budget.left >= MOST_OF_FIT * held else held})
     asked = Request(request.data, request.test, request.valid, config, (), verdicts=verdicts_of(tuned))
     run = carried_out(asked, opened(out, asked.name), watch, prepared=prepared)
     keep_best(tuned.directory / ANSWERS, ())  # the test rows are not opened a second time

@@ -278,6 +278,27 @@ def test_with_little_time_the_networks_of_the_search_are_the_model(table, tmp_pa
         assay.tune(resume=out)
 
 
+def test_a_network_that_cannot_be_taken_is_trained_anew(table, tmp_path):
+    """The file is damaged as soon as it is written."""
+
+    class Damaging(Ending):
+        notes = []
+
+        def steps(self, done, of, network=""):
+            for path in (tmp_path / "study" / "answers").glob("*.safetensors"):
+                path.write_bytes(b"not a network")
+
+        def note(self, text):
+            self.notes.append(text)
+
+    study = assay.tune(
+        table, "y", out=tmp_path / "study", over=["train.lr"], trials=2, folds=2, budget=40, watch=Damaging(0),
+        ensemble=False, overrides=[*FIXED[:3], "evaluate.baselines=majority", "evaluate.bootstrap=100"],
+    )  # fmt: skip
+    assert any("what was chosen is trained anew, which may take longer than the budget" in n for n in Damaging.notes)
+    assert {part.name for part in study.run.report().training.parts} == {"mlp"}
+
+
 @pytest.fixture(scope="module")
 def several(table, tmp_path_factory):
     """A search for score, latency and size, without a run."""

@@ -1,11 +1,12 @@
 """The settings that a study begins with: families and settings x data sets x seeds, judged by assay's own objective.
 
 Settings are drawn around what each family has by itself: shapes of a network, and rates, decays and dropout for each
-shape, which are its members. Every judged setting is a line of `--resume FILE` and is not repeated. From the lines a
-portfolio is chosen for each family: one setting after another is added that lowers the mean regret over the data sets
-most, where the regret is the value's distance from the best of that data set, in units of its distance to the median
-(Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1). `--out FILE` writes it as CSV. The test rows of no table are
-in it. Nothing is judged without `--run`.
+shape, which are its members. Rates and decays are factors of the family's own, which may differ by task. Every judged
+setting is a line of `--resume FILE` and is not repeated. From the lines a portfolio is chosen for each family: one
+setting after another is added that lowers the mean regret over the data sets most, where the regret is the value's
+distance from the best of that data set, in units of its distance to the median (Feurer et al., Auto-Sklearn 2.0, JMLR
+2022, section 3.1). `--out FILE` writes it as CSV. Beside it stands what one of the other data sets, and settings
+drawn at random, reach on each. The test rows of no table are in it. Nothing is judged without `--run`.
 """
 
 import argparse
@@ -23,37 +24,51 @@ HERE = Path(__file__).resolve().parent
 FAMILIES = ("mlp", "realmlp", "tabm", "resnet")
 #: Widths, numbers of layers and batches; how far rates and decays reach around the family's own.
 WIDTHS, LAYERS, BATCHES, AROUND = (64, 128, 256, 512), (1, 2, 3, 4), ("auto", 64, 256), (16.0, 100.0)
+#: The least weight decay that a factor is of.
+LEAST_DECAY = 1e-4
 #: Settings of one shape, the first of which has the family's own rate, decay and dropout.
 ALIKE = 8
-PARTS = ("train.lr", "train.weight_decay", "model.dropout")
-SHAPE = ("model.width", "model.layers", "train.batch")
+#: What a setting is described by: a shape, empty for the family's own, and factors of its rate and decay.
+SHAPE, PARTS = ("width", "layers", "batch"), ("rate", "decay", "dropout")
+#: Draws of settings at random that a portfolio is set against.
+DRAWS = 200
+
+Described = dict[str, object]
 
 
-def settings(family: str, task: str, shapes: int, seed: int) -> list[list[dict[str, object]]]:
+def settings(family: str, shapes: int, seed: int) -> list[list[Described]]:
     """Groups of settings of one shape each; the first shape is the family's own, its first setting the default."""
     import numpy as np
 
+    rng = np.random.default_rng([seed, FAMILIES.index(family)])
+    groups = []
+    for place in range(shapes):
+        shape: Described = {"family": family}
+        if place:
+            values = (rng.choice(WIDTHS), rng.choice(LAYERS), BATCHES[rng.integers(len(BATCHES))])
+            named = zip(SHAPE, values, strict=True)
+            shape |= {name: value if isinstance(value, str) else int(value) for name, value in named}
+        group = [dict(shape)]
+        for _ in range(ALIKE - 1):
+            rate, decay = (float(f"{around ** rng.uniform(-1.0, 1.0):.3g}") for around in AROUND)
+            group.append(shape | {"rate": rate, "decay": decay, "dropout": round(rng.uniform(0.0, 0.5), 3)})
+        groups.append(group)
+    return groups
+
+
+def options_of(setting: Described, task: str) -> dict[str, object]:
+    """The options that a setting is for a task."""
     from assay.data.schema import Task
     from assay.train.recipes import RECIPES
 
-    recipe, rng = RECIPES[family], np.random.default_rng([seed, FAMILIES.index(family)])
-    train = recipe.train(Task(task))
-    groups = []
-    for place in range(shapes):
-        shape: dict[str, object] = {"model.name": family}
-        if place:
-            values = (rng.choice(WIDTHS), rng.choice(LAYERS), BATCHES[rng.integers(len(BATCHES))])
-            shape |= {
-                name: value if isinstance(value, str) else int(value)
-                for name, value in zip(SHAPE, values, strict=True)
-            }  # fmt: skip
-        group = [dict(shape)]
-        for _ in range(ALIKE - 1):
-            factors = [around ** rng.uniform(-1.0, 1.0) for around in AROUND]
-            own = (min(train.lr * factors[0], 0.5), max(train.weight_decay, 1e-4) * factors[1], rng.uniform(0.0, 0.5))
-            group.append(shape | {name: float(f"{value:.3g}") for name, value in zip(PARTS, own, strict=True)})
-        groups.append(group)
-    return groups
+    own = RECIPES[str(setting["family"])].train(Task(task))
+    options: dict[str, object] = {"model.name": setting["family"]}
+    named = {"width": "model.width", "layers": "model.layers", "batch": "train.batch", "dropout": "model.dropout"}
+    options |= {option: setting[name] for name, option in named.items() if name in setting}
+    if "rate" in setting:
+        options["train.lr"] = float(f"{min(own.lr * setting['rate'], 0.5):.3g}")
+        options["train.weight_decay"] = float(f"{max(own.weight_decay, LEAST_DECAY) * setting['decay']:.3g}")
+    return options
 
 
 def opened(data: Data, chosen: argparse.Namespace, seed: int, folder: Path):
@@ -83,7 +98,7 @@ def opened(data: Data, chosen: argparse.Namespace, seed: int, folder: Path):
 
 
 def key(line: dict) -> tuple[str, int, str]:
-    return line["data"], line["seed"], json.dumps(line["options"], sort_keys=True)
+    return line["data"], line["seed"], json.dumps(line["setting"], sort_keys=True)
 
 
 def measure(chosen: argparse.Namespace, tables: list[Data], lines: list[dict]) -> None:
@@ -98,21 +113,24 @@ def measure(chosen: argparse.Namespace, tables: list[Data], lines: list[dict]) -
             with tempfile.TemporaryDirectory() as folder:
                 objective = None
                 for family in chosen.families:
-                    for group in settings(family, data.task, chosen.shapes, chosen.drawn):
+                    for group in settings(family, chosen.shapes, chosen.drawn):
                         asked = [
                             each
                             for each in group
-                            if key({"data": data.name, "seed": seed, "options": each}) not in done
+                            if key({"data": data.name, "seed": seed, "setting": each}) not in done
                         ]
                         if not asked:
                             continue
                         objective = objective or opened(data, chosen, seed, Path(folder))
-                        trials = [Trial(number, options, 1000 * seed + number) for number, options in enumerate(asked)]
+                        trials = [
+                            Trial(number, options_of(each, data.task), 1000 * seed + number)
+                            for number, each in enumerate(asked)
+                        ]
                         found = objective.judge(trials, None, Budget(None), Unwatched())
                         with chosen.resume.open("a", encoding="utf-8") as file:
-                            for options, each in zip(asked, found, strict=True):
+                            for setting, each in zip(asked, found, strict=True):
                                 line = {
-                                    "data": data.name, "seed": seed, "options": options, "value": each.value,
+                                    "data": data.name, "seed": seed, "setting": setting, "value": each.value,
                                     "metric": objective.metric.id, "seconds": round(each.seconds, 2),
                                     "epochs": each.epochs, "reason": each.reason,
                                 }  # fmt: skip
@@ -126,47 +144,74 @@ def regrets(lines: list[dict]) -> dict[str, dict[str, float]]:
     for line in lines:
         worst = math.inf if line["value"] is None else line["value"]
         named = values.setdefault(line["data"], {})
-        named.setdefault(json.dumps(line["options"], sort_keys=True), []).append(worst)
+        named.setdefault(json.dumps(line["setting"], sort_keys=True), []).append(worst)
     found: dict[str, dict[str, float]] = {}
     for data, named in values.items():
-        means = {options: statistics.fmean(each) for options, each in named.items()}
+        means = {setting: statistics.fmean(each) for setting, each in named.items()}
         best, median = min(means.values()), statistics.median(means.values())
         unit = max(median - best, 1e-12)
-        for options, mean in means.items():
-            found.setdefault(options, {})[data] = min((mean - best) / unit, 3.0)
+        for setting, mean in means.items():
+            found.setdefault(setting, {})[data] = min((mean - best) / unit, 3.0)
     return found
 
 
-def portfolio(found: dict[str, dict[str, float]], family: str, count: int) -> list[tuple[str, float]]:
-    """Settings of the family, each with the mean regret of the best of those up to it; the default comes first."""
-    own = {options: each for options, each in found.items() if json.loads(options)["model.name"] == family}
+def of_family(found: dict[str, dict[str, float]], family: str) -> dict[str, dict[str, float]]:
+    """The settings of a family that were judged on every data set that any of them was."""
+    own = {setting: each for setting, each in found.items() if json.loads(setting)["family"] == family}
     tables = {data for each in own.values() for data in each}
-    own = {options: each for options, each in own.items() if set(each) == tables}
-    default = json.dumps({"model.name": family}, sort_keys=True)
+    return {setting: each for setting, each in own.items() if set(each) == tables}
+
+
+def portfolio(own: dict[str, dict[str, float]], family: str, count: int, without: str = "") -> list[tuple[str, float]]:
+    """Settings of the family, each with the mean regret of the best of those up to it; the default comes first.
+
+    without: a data set that has no say.
+    """
+    left = dict(own)
+    tables = {data for each in own.values() for data in each} - {without}
+    default = json.dumps({"family": family})
     chosen: list[tuple[str, float]] = []
     reached = dict.fromkeys(tables, 3.0)
-    while own and len(chosen) < count:
+    while left and len(chosen) < count:
         after = {
-            options: statistics.fmean(min(reached[data], each[data]) for data in tables)
-            for options, each in own.items()
+            setting: statistics.fmean(min(reached[data], each[data]) for data in tables)
+            for setting, each in left.items()
         }  # fmt: skip
-        best = default if not chosen and default in own else min(after, key=after.__getitem__)
-        reached = {data: min(reached[data], own[best][data]) for data in tables}
+        best = default if not chosen and default in left else min(after, key=after.__getitem__)
+        reached = {data: min(reached[data], left[best][data]) for data in tables}
         chosen.append((best, after[best]))
-        del own[best]
+        del left[best]
     return chosen
 
 
+def elsewhere(own: dict[str, dict[str, float]], family: str, count: int) -> list[tuple[float, float]]:
+    """For each length: the mean regret, on each data set, of the best of a portfolio that others chose, and of the
+    default with settings drawn at random."""
+    import numpy as np
+
+    tables = sorted({data for each in own.values() for data in each})
+    default = json.dumps({"family": family})
+    others, rng = [setting for setting in own if setting != default], np.random.default_rng(0)
+    learned, drawn = np.zeros((len(tables), count)), np.zeros((len(tables), count))
+    for place, data in enumerate(tables):
+        asked = [own[setting][data] for setting, _ in portfolio(own, family, count, data)]
+        learned[place] = np.minimum.accumulate(asked)
+        every = np.array([own[setting][data] for setting in others])
+        orders = np.array([rng.permutation(len(every))[: count - 1] for _ in range(DRAWS)])
+        first = np.full((DRAWS, 1), own[default][data])
+        drawn[place] = np.minimum.accumulate(np.hstack([first, every[orders]]), axis=1).mean(axis=0)
+    return list(zip(learned.mean(axis=0).tolist(), drawn.mean(axis=0).tolist(), strict=True))
+
+
 def write(chosen: dict[str, list[tuple[str, float]]], path: Path) -> None:
-    """The portfolios as CSV: family, rank, mean regret up to here, an option a column, empty for the family's own."""
-    names = [*SHAPE, *PARTS]
+    """The portfolios as CSV: family, rank, mean regret up to here, and the setting, empty for the family's own."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        made = csv.writer(file)
-        made.writerow(["family", "rank", "regret", *names])
-        for family, settings_of in chosen.items():
-            for rank, (options, regret) in enumerate(settings_of):
-                given = json.loads(options)
-                made.writerow([family, rank, f"{regret:.3f}", *(given.get(name, "") for name in names)])
+        made = csv.writer(file, lineterminator="\n")
+        made.writerow(["family", "rank", "regret", *SHAPE, *PARTS])
+        for family, ranked in chosen.items():
+            for rank, (setting, regret) in enumerate(ranked):
+                given = json.loads(setting)
+                made.writerow([family, rank, f"{regret:.3f}", *(given.get(name, "") for name in (*SHAPE, *PARTS))])
 
 
 def arguments() -> argparse.Namespace:
@@ -202,19 +247,16 @@ def main() -> None:
         if chosen.run:
             measure(chosen, wanted, lines)
     found = regrets(lines)
-    known = {json.loads(options)["model.name"] for options in found}
-    ranked = {family: portfolio(found, family, chosen.count) for family in FAMILIES if family in known}
-    rows = [
-        (
-            family,
-            rank,
-            f"{regret:.3f}",
-            ", ".join(f"{k}={v}" for k, v in json.loads(options).items() if k != "model.name"),
-        )
-        for family, each in ranked.items()
-        for rank, (options, regret) in enumerate(each)
-    ]
-    table(("family", "rank", "mean regret up to here", "options"), rows)
+    known = {json.loads(setting)["family"] for setting in found}
+    of = {family: of_family(found, family) for family in FAMILIES if family in known}
+    ranked = {family: portfolio(own, family, chosen.count) for family, own in of.items()}
+    rows = []
+    for family, each in ranked.items():
+        apart = elsewhere(of[family], family, len(each))
+        for rank, ((setting, regret), (learned, drawn)) in enumerate(zip(each, apart, strict=True)):
+            told = ", ".join(f"{name}={value}" for name, value in json.loads(setting).items() if name != "family")
+            rows.append((family, rank, told or "the family's own", f"{regret:.3f}", f"{learned:.3f}", f"{drawn:.3f}"))
+    table(("family", "rank", "setting", "mean regret up to here", "chosen by other tables", "drawn at random"), rows)
     if chosen.out is not None:
         write(ranked, chosen.out)
 

@@ -72,10 +72,9 @@ def test_the_first_settings_are_the_default_and_changes_of_it_that_can_be():
     made = space(LR, WIDTH, constraints=("model.width < 128 or train.lr > 0.01",))
     found = first_settings(made)
     assert found[0] == ({"train.lr": 0.002, "model.width": 64}, "default of mlp")
-    assert [setting for setting, _ in found[1:]] == [
-        {"train.lr": 0.006, "model.width": 64},
-        {"train.lr": pytest.approx(0.002 / 3), "model.width": 64},
-    ]  # the wider one breaks the constraint
+    assert [origin for _, origin in found[1:]] == ["portfolio"] * (len(found) - 1)
+    assert len(found) > 2
+    assert all(LR.low <= setting["train.lr"] <= LR.high and not made.refusal(setting) for setting, _ in found)
     assert told(found[0][0]) == "train.lr=0.002 model.width=64"
 
 

@@ -31,6 +31,7 @@ from assay.evaluate.decision.thresholds import choose_rule, note_decision
 from assay.evaluate.distilled import examine_student
 from assay.evaluate.distilled_record import Distillation
 from assay.evaluate.fair.examine import Unlearned, Unmitigated, examine_groups
+from assay.evaluate.fair.record import Fairness
 from assay.evaluate.forecast.exam import sit_forecast, with_bands
 from assay.evaluate.inspection import inspect
 from assay.evaluate.inspection_record import Inspection
@@ -109,6 +110,68 @@ def calibrate(model: Model, valid: Rows, config: EvaluateConfig, schema: Schema,
     return replace(model, head=head, decided=decided)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A model that is examined, on which rows, and how."""
+
+    model: Model
+    split: Split
+    schema: Schema
+    config: EvaluateConfig
+    seed: int
+    ledger: Ledger
+
+    @property
+    def is_test(self) -> bool:
+        """Whether there is a test part; without, validation rows are in its place."""
+        return self.split.test is not None
+
+    def answers(self, raw: NDArray[np.float32]) -> Floats:
+        """The model's answers from the outputs of its networks, (A, n, K)."""
+        return label_answers(self.model, raw) if self.schema.is_multilabel else answers_of(self.model, raw)
+
+    def answer(self, frame: pl.DataFrame) -> Floats:
+        """The model's answers for raw rows."""
+        return self.answers(self.model.outputs(frame))
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The rows under the seal, what every model answers there, the network first, and how good that is.
+
+    raw: outputs of its networks, (A, n, K). measure: what models are compared by. selection, board, calibration: see
+    `Exam`.
+    """
+
+    rows: Rows
+    raw: NDArray[np.float32]
+    outputs: list[Output]
+    found: Assessment
+    measure: Metric
+    selection: Selection | None
+    board: Leaderboard | None
+    calibration: Calibration | None
+
+    @property
+    def answers(self) -> Floats:
+        """The model's answers, (n, K) or (n,)."""
+        return self.outputs[0].prediction
+
+    @property
+    def seconds(self) -> float:
+        """What an answer took."""
+        return self.found.scores[0].predict_seconds / max(len(self.rows), 1)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The model's score."""
+        return _estimate(self.found, self.measure)
+
+
+def _estimate(found: Assessment, measure: Metric) -> Estimate:
+    return next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
+
+
 def sit(
     model: Model,
     baselines: Sequence[FittedBaseline],
@@ -126,80 +189,72 @@ def sit(
 
     Without a test part the scores are on validation rows, and the ledger says so.
     """
+    asked = _Asked(model, split, schema, config, seed, ledger)
     if schema.windowing is not None:
-        told = _described(model)
-        sat = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
-        distilled, board = examine_student(
-            model, split, sat.rows, sat.answers, schema, sat.leaderboard, config, seed=seed
-        )  # fmt: skip
-        return Exam(
-            sat.assessment, None, (), sat.selection, board, tested=sat.tested, spread=sat.spread, distilled=distilled
-        )
-    if schema.is_multilabel:
-        return _sit_labels(model, baselines, split, schema, config, seed=seed, ledger=ledger)
-    rows = opened(split, "rows", ledger)
+        return _sit_forecast(asked, baselines)
+    sat = _scored_labels(asked, baselines) if schema.is_multilabel else _scored(asked, baselines)
+    distilled, board = examine_student(model, split, sat.rows, sat.answers, schema, sat.board, config, seed=seed)
+    given = contributions(
+        asked.answer, sat.rows, schema, a_row=sat.seconds, confidence=config.confidence, seed=seed, ledger=ledger,
+        thresholds=model.head.thresholds if schema.is_multilabel else None,
+    )  # fmt: skip
+    found = replace(sat.found, fairness=_groups(asked, sat, without))
+    seen = judged(model, split, validation_answers(model))
+    looked = inspect(
+        model, split, seen, sat.rows, sat.outputs, schema, config, asked.answer, seed=seed, ledger=ledger
+    )  # fmt: skip
+    answers = np.empty((len(sat.rows), 0)) if schema.is_multilabel else sat.answers  # labels carry no regions
+    coverage, unusual = prove(model, sat.rows, answers, schema, config, is_test=asked.is_test, seed=seed, ledger=ledger)
+    return Exam(
+        found, sat.calibration, given, sat.selection, board, looked, _decision(asked, sat), coverage, unusual,
+        _tested(asked, sat), _spread(asked, sat), distilled,
+    )  # fmt: skip
+
+
+def _sit_forecast(asked: _Asked, baselines: Sequence[FittedBaseline]) -> Exam:
+    model, split, schema, config, seed = asked.model, asked.split, asked.schema, asked.config, asked.seed
+    told = _described(model)
+    sat = sit_forecast(model, told, baselines, split, schema, config, seed=seed, ledger=asked.ledger)
+    distilled, board = examine_student(
+        model, split, sat.rows, sat.answers, schema, sat.leaderboard, config, seed=seed
+    )  # fmt: skip
+    return Exam(
+        sat.assessment, None, (), sat.selection, board, tested=sat.tested, spread=sat.spread, distilled=distilled
+    )
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+def _scored(asked: _Asked, baselines: Sequence[FittedBaseline]) -> _Scored:
+    """Classes or values: the scores of all models, the model's without what its choice flatters it by, the board."""
+    model, schema, config = asked.model, asked.schema, asked.config
+    rows = opened(asked.split, "rows", asked.ledger)
     begun = perf_counter()
     raw = model.outputs_of(rows)
-    answers = answers_of(model, raw)
+    answers = asked.answers(raw)
     seconds = perf_counter() - begun
     network = Output("network", "network", _described(model), answers, model.seconds, seconds, model.head.rule)
-    outputs = [network, *_baseline_outputs(baselines, split.valid, rows, schema, model.head.rule, config)]
-    together = clusters_of(rows, schema)
-    found = assess(schema, rows.target, rows.weight, outputs, config, seed=seed, ledger=ledger, clusters=together)
-    measure = primary_of(schema.task)
-    seen = model.validation
-    unlearned = validation_answers(model)
-    scorer = Scorer(schema.task, seen.target, unlearned, model.head.rule)
-    valid_score = scorer.values(seen.weight, (measure.id,))[measure.id]
-    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
-    note_gap(valid_score, on_test, measure, ledger=ledger)
-
-    def answer(frame: pl.DataFrame) -> NDArray[np.float64]:
-        return answers_of(model, model.outputs(frame))
-
-    given = contributions(
-        answer, rows, schema, a_row=seconds / max(len(rows), 1), confidence=config.confidence, seed=seed, ledger=ledger,
+    outputs = [network, *_baseline_outputs(baselines, asked.split.valid, rows, schema, model.head.rule, config)]
+    found = assess(
+        schema, rows.target, rows.weight, outputs, config, seed=asked.seed, ledger=asked.ledger,
+        clusters=clusters_of(rows, schema),
     )  # fmt: skip
-    chosen, board = _chosen(
-        model, baselines, split, rows, schema, measure, valid_score, found, raw, config, seed=seed, ledger=ledger
-    )
-    distilled, board = examine_student(model, split, rows, answers, schema, board, config, seed=seed)
-    other = None if without is None else Unmitigated(answers_of(without, without.outputs_of(rows)), without.head.rule)
-    groups = examine_groups(
-        split, rows, schema, answers, config, seed=seed, ledger=ledger, without=other, rule=model.head.rule,
-        unlearned=None if config.group_thresholds == "none" else Unlearned(unlearned, seen.weight),
-    )  # fmt: skip
-    found = replace(found, fairness=groups)
-    decision = None
-    if model.decided is not None:
-        decision = decision_report(
-            schema, rows.target, answers, rows.weight, model.head.rule, model.decided, config, seed=seed,
-            rivals=[(output.name, output.rule(output.prediction)) for output in outputs[1:]],
-        )  # fmt: skip
-    looked = inspect(
-        model, split, judged(model, split, unlearned), rows, outputs, schema, config, answer, seed=seed, ledger=ledger,
-    )  # fmt: skip
-    coverage, unusual = prove(
-        model, rows, answers, schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
-    )
-    calibration = _calibration(model, rows, raw, answers, config, seed, ledger)
-    decides = model.head.thresholds or ()
-    tested = None if split.test is None else tested_of(rows, answers, schema, decides, model.head.costs)
-    spread = _spread(model, split, rows, raw, schema, measure, found, config, seed, ledger)
-    return Exam(
-        found, calibration, given, chosen, board, looked, decision, coverage, unusual, tested, spread, distilled
-    )
+    measure, seen = primary_of(schema.task), model.validation
+    scorer = Scorer(schema.task, seen.target, validation_answers(model), model.head.rule)
+    validation = scorer.values(seen.weight, (measure.id,))[measure.id]
+    note_gap(validation, _estimate(found, measure), measure, ledger=asked.ledger)
+    selection, board = _chosen(asked, baselines, rows, raw, found, measure, validation)
+    return _Scored(rows, raw, outputs, found, measure, selection, board, _calibration(asked, rows, raw, answers))
 
 
-def _spread(
-    model: Model, split: Split, rows: Rows, raw: NDArray[np.float32], schema: Schema, measure: Metric,
-    found: Assessment, config: EvaluateConfig, seed: int, ledger: Ledger,
-) -> Spread | None:  # fmt: skip
-    """What training anew would move the score by, beside what other test rows would."""
-    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
-    return spread_on_test(
-        model, rows, raw, schema, on_test, measure, with_folds=len(model.validation.target) != len(split.valid),
-        confidence=config.confidence, seed=seed, ledger=ledger,
+def _scored_labels(asked: _Asked, baselines: Sequence[FittedBaseline]) -> _Scored:
+    """The same of labels."""
+    model, split, schema, config, seed = asked.model, asked.split, asked.schema, asked.config, asked.seed
+    sat = sit_labels(model, _described(model), baselines, split, schema, config, seed=seed, ledger=asked.ledger)
+    selection, board = label_board(model, baselines, split, schema, config, sat, seed=seed, ledger=asked.ledger)
+    return _Scored(
+        sat.rows, sat.raw, sat.outputs, sat.found, LABEL_METRICS[0], selection, board, sat.calibration
     )  # fmt: skip
 
 
@@ -220,103 +275,95 @@ def _baseline_outputs(
 
 
 def _chosen(
-    model: Model,
-    baselines: Sequence[FittedBaseline],
-    split: Split,
-    rows: Rows,
-    schema: Schema,
-    measure: Metric,
-    validation: float,
-    found: Assessment,
-    raw: NDArray[np.float32],
-    config: EvaluateConfig,
-    *,
-    seed: int,
-    ledger: Ledger,
-) -> tuple[Selection | None, Leaderboard | None]:
-    """The score of the model without what its choice flatters it by, and the leaderboard; `rows` were answered."""
-    choice = model.choice
+    asked: _Asked, baselines: Sequence[FittedBaseline], rows: Rows, raw: NDArray[np.float32], found: Assessment,
+    measure: Metric, validation: float,
+) -> tuple[Selection | None, Leaderboard | None]:  # fmt: skip
+    """The score of the model without what its choice flatters it by, and the leaderboard.
+
+    raw: outputs of its networks for `rows`. validation: its score by the measure on rows it did not learn from.
+    """
+    model, schema, config, choice = asked.model, asked.schema, asked.config, asked.model.choice
     if choice is None:
         return None, None
 
     def judged(some: Rows, prediction: Floats) -> Estimate:
         return estimates(
-            schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES, seed=seed,
-            only=(measure.id,), rule=model.head.rule, clusters=clusters_of(some, schema),
+            schema.task, some.target, prediction, some.weight, confidence=config.confidence, samples=SAMPLES,
+            seed=asked.seed, only=(measure.id,), rule=model.head.rule, clusters=clusters_of(some, schema),
         )[measure.id]  # fmt: skip
 
     selection = selection_of(choice, schema.task, measure, validation, config.confidence)
-    on_test = next(score.estimate for score in found.scores[0].scores if score.name == measure.id)
-    note_selection(selection, choice, on_test if split.test is not None else None, ledger)
-    sat = Sat(found.scores, raw, len(rows), split.test is not None, lambda prediction, _: judged(rows, prediction))
+    note_selection(selection, choice, _estimate(found, measure) if asked.is_test else None, asked.ledger)
+    sat = Sat(found.scores, raw, len(rows), asked.is_test, lambda prediction, _: judged(rows, prediction))
     board = leaderboard(
-        model, choice, baselines, split.valid, schema, measure, selection, sat, judge_valid=judged,
+        model, choice, baselines, asked.split.valid, schema, measure, selection, sat, judge_valid=judged,
         confidence=config.confidence,
     )  # fmt: skip
     return selection, board
 
 
-def _calibration(
-    model: Model,
-    rows: Rows,
-    raw: NDArray[np.float32],
-    answers: NDArray[np.float64],
-    config: EvaluateConfig,
-    seed: int,
-    ledger: Ledger,
-) -> Calibration | None:
-    head, choice = model.head, model.calibrated
+def _calibration(asked: _Asked, rows: Rows, raw: NDArray[np.float32], answers: Floats) -> Calibration | None:
+    head, choice, confidence = asked.model.head, asked.model.calibrated, asked.config.confidence
     if head.temperatures is None or choice is None:
         return None
-    tests = null_tests(rows.target, answers, rows.weight, confidence=config.confidence, seed=seed)
-    note_reliability(tests, ledger)
+    tests = null_tests(rows.target, answers, rows.weight, confidence=confidence, seed=asked.seed)
+    note_reliability(tests, asked.ledger)
     plain = mixed_probabilities(raw, [1.0] * len(raw), head.shares)
     overall = float(np.average(head.temperatures, weights=head.shares))
     return describe_calibration(
-        choice, overall, rows.target, plain, answers, rows.weight, tests=tests, ledger=ledger,
-        confidence=config.confidence,
+        choice, overall, rows.target, plain, answers, rows.weight, tests=tests, ledger=asked.ledger,
+        confidence=confidence,
     )  # fmt: skip
 
 
-def _sit_labels(
-    model: Model,
-    baselines: Sequence[FittedBaseline],
-    split: Split,
-    schema: Schema,
-    config: EvaluateConfig,
-    *,
-    seed: int,
-    ledger: Ledger,
-) -> Exam:
-    told = _described(model)
-    sat = sit_labels(model, told, baselines, split, schema, config, seed=seed, ledger=ledger)
-    rows, outputs, found = sat.rows, sat.outputs, sat.found
-    spread = _spread(model, split, rows, sat.raw, schema, LABEL_METRICS[0], found, config, seed, ledger)
-    chosen, board = label_board(model, baselines, split, schema, config, sat, seed=seed, ledger=ledger)
-    answers = outputs[0].prediction
-    distilled, board = examine_student(model, split, rows, answers, schema, board, config, seed=seed)
-    given = contributions(
-        lambda frame: label_answers(model, model.outputs(frame)), rows, schema,
-        a_row=found.scores[0].predict_seconds / max(len(rows), 1), confidence=config.confidence, seed=seed,
-        ledger=ledger,
-        thresholds=model.head.thresholds,
+# What is told besides -------------------------------------------------------------------------------------------------
+
+
+def _groups(asked: _Asked, sat: _Scored, without: Model | None) -> Fairness | None:
+    """Rates and gaps of sensitive groups, beside those of the model without its mitigation."""
+    model, config = asked.model, asked.config
+    if asked.schema.is_multilabel:
+        return examine_groups(
+            asked.split, sat.rows, asked.schema, sat.answers, config, labels=model.head.thresholds, seed=asked.seed,
+            ledger=asked.ledger,
+        )  # fmt: skip
+    other = unlearned = None
+    if without is not None:
+        other = Unmitigated(answers_of(without, without.outputs_of(sat.rows)), without.head.rule)
+    if config.group_thresholds != "none":
+        unlearned = Unlearned(validation_answers(model), model.validation.weight)
+    return examine_groups(
+        asked.split, sat.rows, asked.schema, sat.answers, config, seed=asked.seed, ledger=asked.ledger, without=other,
+        rule=model.head.rule, unlearned=unlearned,
     )  # fmt: skip
-    groups = examine_groups(
-        split, rows, schema, answers, config, labels=model.head.thresholds, seed=seed, ledger=ledger
-    )
-    found = replace(found, fairness=groups)
-    looked = inspect(
-        model, split, judged(model, split, validation_answers(model)), rows, outputs, schema, config,
-        lambda frame: label_answers(model, model.outputs(frame)), seed=seed, ledger=ledger,
+
+
+def _decision(asked: _Asked, sat: _Scored) -> DecisionReport | None:
+    """What decisions by the chosen rule come to, where one was chosen."""
+    model = asked.model
+    if asked.schema.is_multilabel or model.decided is None:
+        return None
+    return decision_report(
+        asked.schema, sat.rows.target, sat.answers, sat.rows.weight, model.head.rule, model.decided, asked.config,
+        seed=asked.seed, rivals=[(output.name, output.rule(output.prediction)) for output in sat.outputs[1:]],
     )  # fmt: skip
-    coverage, unusual = prove(
-        model, rows, np.empty((len(rows), 0)), schema, config, is_test=split.test is not None, seed=seed, ledger=ledger
-    )
-    given_from = model.head.thresholds or ()
-    tested = None if split.test is None else tested_of(rows, answers, schema, given_from, ())
-    return Exam(
-        found, sat.calibration, given, chosen, board, looked, coverage=coverage, unusual=unusual, tested=tested,
-        spread=spread, distilled=distilled,
+
+
+def _tested(asked: _Asked, sat: _Scored) -> KeptTest | None:
+    """What is kept of the test rows, where there are any."""
+    if not asked.is_test:
+        return None
+    head = asked.model.head
+    costs = () if asked.schema.is_multilabel else head.costs
+    return tested_of(sat.rows, sat.answers, asked.schema, head.thresholds or (), costs)
+
+
+def _spread(asked: _Asked, sat: _Scored) -> Spread | None:
+    """What training anew would move the score by, beside what other test rows would."""
+    with_folds = len(asked.model.validation.target) != len(asked.split.valid)
+    return spread_on_test(
+        asked.model, sat.rows, sat.raw, asked.schema, sat.estimate, sat.measure, with_folds=with_folds,
+        confidence=asked.config.confidence, seed=asked.seed, ledger=asked.ledger,
     )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from assay.errors import ConfigError
 from assay.ledger import Outcome
 from assay.runs import open_run
 
-QUICK = ["ensemble.distill=true", "train.epochs=3", "train.threads=1", "train.precision=float32", "evaluate.bootstrap=100",
-         "evaluate.baselines=majority"]  # fmt: skip
+QUICK = ["ensemble.distill=true", "train.epochs=3", "train.threads=1", "train.precision=float32",
+         "evaluate.bootstrap=100", "evaluate.baselines=majority"]  # fmt: skip
 OPTIONS = [*QUICK, "ensemble.recipes=mlp,perceptron", "model.members=2"]
 
 

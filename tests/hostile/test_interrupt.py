@@ -23,8 +23,7 @@ from assay.train.watch import Unwatched
 SMALL = [
     "--budget=none", "--seed=3", "ensemble.recipes=mlp,perceptron", "ensemble.folds=1", "model.members=1",
     "train.epochs=4", "train.patience=4", "train.checkpoint_every=0", "evaluate.baselines=majority",
-    "train.precision=float32",
-    "evaluate.bootstrap=100",
+    "train.precision=float32", "evaluate.bootstrap=100",
 ]  # fmt: skip
 ENDLESS = [word.replace("=4", "=10000") for word in SMALL]
 WEIGHTS = Path("model", "weights.safetensors")

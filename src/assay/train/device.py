@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -18,6 +19,8 @@ from assay.train.config import DeviceName, PrecisionName
 
 #: Steps timed with each number of threads; the first is not counted.
 _TIMED = 4
+#: Seconds of them that are enough.
+_ENOUGH = 1.0
 #: How much faster more threads must be to be kept.
 _WORTH = 0.95
 #: Loss scaling of float16: where it starts, and the good steps after which it doubles (torch's GradScaler).
@@ -71,19 +74,25 @@ def faster_threads(step: Callable[[], object], most: int) -> int:
     if most <= 1:
         torch.set_num_threads(1)
         return 1
-    seconds = {threads: _seconds(step, threads) for threads in (1, most)}
-    chosen = most if seconds[most] < _WORTH * seconds[1] else 1
+    alone = _seconds_a_step(step, 1)
+    chosen = most if _seconds_a_step(step, most, _WORTH * alone) < _WORTH * alone else 1
     torch.set_num_threads(chosen)
     return chosen
 
 
-def _seconds(step: Callable[[], object], threads: int) -> float:
+def _seconds_a_step(step: Callable[[], object], threads: int, most: float = math.inf) -> float:
+    """Seconds of a step; threads that take more than `most` in the mean are not waited for, nor slow steps repeated."""
     torch.set_num_threads(threads)
-    step()
+    begun, done = time.perf_counter(), 0
+    step()  # makes what later ones find made
+    if time.perf_counter() - begun > _TIMED * most:
+        return math.inf
     begun = time.perf_counter()
-    for _ in range(_TIMED):
+    while True:
         step()
-    return time.perf_counter() - begun
+        done, taken = done + 1, time.perf_counter() - begun
+        if done == _TIMED or taken > min(_ENOUGH, _TIMED * most):
+            return taken / done
 
 
 def choose_device(name: DeviceName) -> torch.device:

@@ -28,12 +28,17 @@ class Pace:
         self._began = self._fitted = self.budget.clock()
         self._allowed = self.budget.left
         self._validated, self._first = 0.0, 0
-        self._is_known = False
+        self._is_first, self._is_known = True, False
 
     @property
     def is_limited(self) -> bool:
         """Whether the budget shortened the training."""
         return self.horizon < self.planned
+
+    def begin(self) -> None:
+        """The first step comes next; the time up to now was for making ready, and says nothing of the speed."""
+        self._began = self._fitted = self.budget.clock()
+        self._allowed = self.budget.left
 
     def resume(self, step: int, horizon: int) -> None:
         """Go on at `step` with the horizon of before."""
@@ -43,9 +48,13 @@ class Pace:
         """Look at the clock now and then, and fit the horizon."""
         now = self.budget.clock()
         if not self._is_known:
-            seen = step - self._first >= _TIMED_STEPS or now - self._began > _TIMED_SHARE * self._allowed
-            if seen:
+            seconds, steps = now - self._began, step - self._first
+            if self._is_first and seconds < self.budget.left:
+                # It makes what the steps to come find made, and may take many times as long as they.
+                self._began, self._first = now, step
+            elif self._is_first or steps >= _TIMED_STEPS or seconds > _TIMED_SHARE * self._allowed:
                 self.fit(step)
+            self._is_first = False
         elif self.budget.left <= self.validating:
             self.horizon = step
         elif now - self._fitted > _AGAIN_SHARE * self._allowed:

@@ -110,6 +110,7 @@ class Training:
         self._opened = saved is not None and self.place > 0
         if saved is None and self.network.starts_fitted:
             self._judge_start()
+        self.pace.begin()
 
     def _judge_start(self) -> None:
         """Make the weights before any training those of epoch 0, which the epochs to come have to be better than."""

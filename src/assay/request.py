@@ -134,6 +134,8 @@ def _words(request: Request) -> list[str]:
     words += [word for name, kind in hints.kinds.items() for word in ("--as", shlex.quote(f"{name}={kind}"))]
     words += [f"<model {type(request.model).__name__}>"] if request.model is not None else []
     words += [word for text in request.config.evaluate.slices for word in ("--slice", shlex.quote(text))]
+    horizon = request.config.data.horizon
+    words += ["--horizon", str(horizon)] if horizon else []
     return words + (["--task", hints.task.value] if hints.task else [])
 
 

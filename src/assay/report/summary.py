@@ -131,7 +131,11 @@ def _enough_rows(report: Report) -> Reason | None:
     rows = report.split.test_rows or report.split.valid_rows
     if rows >= 100:
         return None
-    return Reason(f"Only {counted(rows, 'row')} were scored: the interval is wide, and itself uncertain.", "caution")
+    scored = f"Only {counted(rows, 'row' if report.forecast is None else 'window')} were scored"
+    first = report.scores[0].scores[0].estimate
+    if first.low is None:
+        return Reason(f"{scored}, too few for an interval.", "caution")
+    return Reason(f"{scored}: the interval is wide, and itself uncertain.", "caution")
 
 
 def _steady(report: Report) -> Reason | None:

@@ -89,6 +89,11 @@ def test_from_elsewhere_files_are_found_by_their_whole_paths(tmp_path, monkeypat
     assert again.command == request.command == "assay fit rows.csv --target y --test test.csv --as x=number"
 
 
+def test_the_command_of_a_forecast_names_its_horizon():
+    assert asked(test=None, overrides=("data.horizon=12",)).command.endswith(" --horizon 12")
+    assert "--horizon" not in asked().command
+
+
 def test_a_frame_is_given_again():
     request = asked(data=FRAME)
     stopped(request)

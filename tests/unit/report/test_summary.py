@@ -77,3 +77,13 @@ def test_few_rows_and_failed_checks_are_named(report):
     told = reasons(report.model_copy(update={"split": few, "ledger": (*report.ledger, failed)}), "caution")
     assert any(text.startswith("Only 40 rows were scored") for text in told)
     assert any("1 check of them failed" in text or "checks of them failed" in text for text in told)
+
+
+def test_few_rows_without_an_interval_are_too_few_for_one(report):
+    network, *others = report.scores
+    first = network.scores[0]
+    bare = first.model_copy(update={"estimate": first.estimate.model_copy(update={"low": None, "high": None})})
+    few = {"scores": (network.model_copy(update={"scores": (bare, *network.scores[1:])}), *others)}
+    few["split"] = report.split.model_copy(update={"test_rows": 13})
+    told = reasons(report.model_copy(update=few), "caution")
+    assert "Only 13 rows were scored, too few for an interval." in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -126,6 +127,11 @@ class _Asked:
         """Whether there is a test part; without, validation rows are in its place."""
         return self.split.test is not None
 
+    @cached_property
+    def unlearned(self) -> Floats:
+        """The model's answers to the rows that it did not learn from."""
+        return validation_answers(self.model)
+
     def answers(self, raw: NDArray[np.float32]) -> Floats:
         """The model's answers from the outputs of its networks, (A, n, K)."""
         return label_answers(self.model, raw) if self.schema.is_multilabel else answers_of(self.model, raw)
@@ -199,7 +205,7 @@ def sit(
         thresholds=model.head.thresholds if schema.is_multilabel else None,
     )  # fmt: skip
     found = replace(sat.found, fairness=_groups(asked, sat, without))
-    seen = judged(model, split, validation_answers(model))
+    seen = judged(model, split, asked.unlearned)
     looked = inspect(
         model, split, seen, sat.rows, sat.outputs, schema, config, asked.answer, seed=seed, ledger=ledger
     )  # fmt: skip
@@ -241,7 +247,7 @@ def _scored(asked: _Asked, baselines: Sequence[FittedBaseline]) -> _Scored:
         clusters=clusters_of(rows, schema),
     )  # fmt: skip
     measure, seen = primary_of(schema.task), model.validation
-    scorer = Scorer(schema.task, seen.target, validation_answers(model), model.head.rule)
+    scorer = Scorer(schema.task, seen.target, asked.unlearned, model.head.rule)
     validation = scorer.values(seen.weight, (measure.id,))[measure.id]
     note_gap(validation, _estimate(found, measure), measure, ledger=asked.ledger)
     selection, board = _chosen(asked, baselines, rows, raw, found, measure, validation)
@@ -331,7 +337,7 @@ def _groups(asked: _Asked, sat: _Scored, without: Model | None) -> Fairness | No
     if without is not None:
         other = Unmitigated(answers_of(without, without.outputs_of(sat.rows)), without.head.rule)
     if config.group_thresholds != "none":
-        unlearned = Unlearned(validation_answers(model), model.validation.weight)
+        unlearned = Unlearned(asked.unlearned, model.validation.weight)
     return examine_groups(
         asked.split, sat.rows, asked.schema, sat.answers, config, seed=asked.seed, ledger=asked.ledger, without=other,
         rule=model.head.rule, unlearned=unlearned,

@@ -99,7 +99,10 @@ class Answer(nn.Module):
 
     def forward(self, values: Tensor, codes: Tensor, texts: Tensor, *media: Tensor) -> Tensor:
         """Compute; see the class for shapes."""
-        outputs = self.outputs(values, codes, texts, *media)
+        return self.stated(self.outputs(values, codes, texts, *media))
+
+    def stated(self, outputs: Tensor) -> Tensor:
+        """The answers from `outputs`."""
         if self.calibrated is not None:
             scaled = outputs.double() * self.scale
             stated = ((scaled.sigmoid() if self.has_labels else scaled.softmax(-1)) * self.shares).sum(0)

@@ -11,7 +11,7 @@ from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
 from assay.ledger import Ledger, Outcome
 from assay.models.foreign import ONE_HOT_CODES
-from assay.search.portfolio import combine
+from assay.search.assembly import combine
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples

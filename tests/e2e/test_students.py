@@ -109,6 +109,7 @@ CASES = {
                      more={"time": "day", "horizon": 4}, answers=4),
 }  # fmt: skip
 CHANGED = {"series": "warped windows", "pictures": "shifted by up to"}
+MIXED = ("binary", "multiclass", "regression", "labels")
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -135,6 +136,8 @@ def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
     assert f" {found.validation_rows} validation {'windows' if kind == 'forecast' else 'rows'}, which" in verdict.reason
     assert ("learned from were changed" in verdict.reason) == (kind in CHANGED)
     assert CHANGED.get(kind, "") in verdict.reason
+    made = f"from these and {10 * report.split.train_rows:,} rows mixed of near ones, as the ensemble answers them"
+    assert (made in verdict.reason) == ("better one on validation" in verdict.reason) == (kind in MIXED)
 
     rows = {row.kind: row for row in report.leaderboard.rows}
     teacher, own = rows["teacher"], rows["ensemble"]
@@ -145,7 +148,8 @@ def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
     assert teacher.bytes == 4 * found.parameters or teacher.bytes > 4 * found.own_parameters
 
 
-def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(tmp_path, capsys):
+@pytest.mark.parametrize("learning", ["student", "student on made rows"])
+def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(learning, tmp_path, capsys):
     table = tmp_path / "rows.csv"
     binary().write_csv(table)
     own = [each for each in OPTIONS if not each.startswith("train.epochs")]
@@ -165,7 +169,7 @@ def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_stude
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(3000):
-            if len([*tmp_path.glob(".killed*/checkpoints/student/step-*")]) or child.poll() is not None:
+            if len([*tmp_path.glob(f".killed*/checkpoints/{learning}/step-*")]) or child.poll() is not None:
                 break
             time.sleep(0.02)
         os.kill(child.pid, signal.SIGKILL)

@@ -3,25 +3,14 @@
 Source: Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network (2015), sections 2 and 3: a student learns
 from a mean of the teacher's probabilities and of the classes; labels, values and forecasts likewise. It sees the rows
 as the teacher's networks did, changed at random where its family does so, and aims at what the teacher says of them as
-they are. With folds the teacher's answers are those of networks that had not learned from the row, so that the student
-does not learn how sure they are of what they know by heart.
-
-Letters: n rows, K classes, L labels, H steps ahead, m rows that the teacher was asked about.
+they are. `teaching.py` has the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
-from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError, DivergenceError
@@ -29,32 +18,48 @@ from assay.evaluate.distilled import student_of
 from assay.evaluate.distilled_record import in_words
 from assay.evaluate.nested import answers_of
 from assay.ledger import Ledger, Outcome
+from assay.search.combine import mixture_loss
 from assay.search.plan import Job, Plan
+from assay.search.teaching import Lesson, lesson_of, longer
 from assay.train.budget import Budget
-from assay.train.examples import Examples, Units, targets_of
-from assay.train.loop import Trained, predict
+from assay.train.examples import Examples
+from assay.train.loop import Trained
 from assay.train.model import Model, TrainedNetwork, train_network
+from assay.train.speed import seconds_a_pass
 from assay.train.state import Checkpoints
 from assay.train.watch import Named, Watch
 
-Floats = NDArray[np.float64]
-
 STUDENT, PRACTICE = "student", "search.distillation"
-#: The student's share of the time of a run, and of that the share in which the teacher is asked.
-SHARE_OF_STUDENT, _SHARE_OF_ASKING = 0.25, 0.3
-#: The weight of the truth beside the teacher's answers; rows that are learned from at most where they do not lie in
-#: memory; and those that the teacher is asked about at once.
-_HARD, _ROWS, _AT_ONCE = 0.3, 200_000, 512
+#: The student's share of the time of a run.
+SHARE_OF_STUDENT = 0.25
 #: The model of one network that was trained on these rows.
 Alone = Callable[[TrainedNetwork, Examples], Model]
+#: The family that learns most from rows that were made.
+_HEARS_MOST = "realmlp"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the teacher says: its answers (m, ...) to the rows at these places, int64 (m,)."""
+class Pupil:
+    """A student before its training: what it is called while it learns, its network, and what it learns from."""
 
-    places: NDArray[np.int64]
-    answers: Floats
+    name: str
+    job: Job
+    lesson: Lesson
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student that has learned, and the loss of its answers to validation rows."""
+
+    pupil: Pupil
+    model: Model
+    loss: float
+
+    @classmethod
+    def of(cls, pupil: Pupil, model: Model) -> Student:
+        """The student of this model."""
+        found = model.validation
+        return cls(pupil, model, mixture_loss(answers_of(model, found.outputs), found.target, found.weight))
 
 
 def distilled(
@@ -88,35 +93,74 @@ def distilled(
         ledger.record(PRACTICE, Outcome.WARNED, "the ensemble stands, for none of its parts is a network to learn as")
         return teacher
     kept = None if checkpoints is None else checkpoints.within(STUDENT)
-    own = one_split(found, split, schema)
-    source, rows = _in_memory(own, split.train, schema)
-    told = _folded(teacher, len(rows)) if found.folds else ask(teacher, source.rows.inputs, seed, budget, kept)
-    lesson = replace(source, rows=aimed(source.rows, rows.target, told, schema, own.units))
-    try:
-        network = train_network(
-            replace(own, train=lesson), STUDENT, job.model, job.train, seed=seed, budget=budget,
-            watch=Named(watch, STUDENT), checkpoints=kept,
-        )  # fmt: skip
-    except (BudgetError, DivergenceError) as error:
-        ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for no student could be trained: {error.came}")
+    lesson = lesson_of(teacher, found, split, schema, seed=seed, budget=budget, checkpoints=kept)
+    first = Pupil(STUDENT, job, lesson)
+    second = _second(first, teacher, planned.jobs, schema, seed, budget.part(0.5), kept)
+    students, lost = _taught([first] if second is None else [first, second], alone, seed, budget, watch, checkpoints)
+    if not students:
+        ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for {lost}")
         return teacher
-    if too_short := few_rows_seen(network.part.trained, len(rows)):
-        ledger.record(PRACTICE, Outcome.WARNED, f"the ensemble stands, for {too_short}")
-        return teacher
-    student = replace(alone(network, own), teacher=teacher)
-    write_distillation(ledger, student, split, schema, asked=len(told.places), rows=len(rows), seed=seed)
+    best = min(students, key=lambda each: each.loss)
+    student = replace(best.model, teacher=teacher)
+    write_distillation(ledger, student, split, schema, best, students, seed=seed)
     return student
 
 
-def _job_of(teacher: Model, jobs: Sequence[Job]) -> Job | None:
-    """The student's network: one member of the family with the largest share of the ensemble.
+def _taught(
+    pupils: Sequence[Pupil], alone: Alone, seed: int, budget: Budget, watch: Watch, checkpoints: Checkpoints | None
+) -> tuple[list[Student], str]:
+    """Those that learned enough to be exported, each in its share of the time; and why the last one did not."""
+    students: list[Student] = []
+    lost = ""
+    for place, pupil in enumerate(pupils):
+        found, job = pupil.lesson.own, pupil.job
+        kept = None if checkpoints is None else checkpoints.within(pupil.name)
+        try:
+            network = train_network(
+                found, STUDENT, job.model, job.train, seed=seed, budget=budget.part(1.0 / (len(pupils) - place)),
+                watch=Named(watch, pupil.name), checkpoints=kept,
+            )  # fmt: skip
+        except (BudgetError, DivergenceError) as error:
+            lost = f"no student could be trained: {error.came}"
+            continue
+        trained = network.part.trained
+        lost = few_rows_seen(trained, len(pupil.lesson.rows))
+        if not lost:
+            students.append(Student.of(pupil, alone(network, found)))
+        if trained.interrupted:
+            break
+    return students, lost
 
-    What its training did about classes and how sure answers may be, the teacher's answers have in them.
+
+def _second(
+    first: Pupil,
+    teacher: Model,
+    jobs: Sequence[Job],
+    schema: Schema,
+    seed: int,
+    budget: Budget,
+    checkpoints: Checkpoints | None,
+) -> Pupil | None:
+    """A student that learns from rows made of near ones too, where these can be made; the better one is exported.
+
+    It is a RealMLP where the ensemble has one, which learns more from such rows than the plain network does.
     """
+    job = next((_as_student(each) for each in jobs if each.name == _HEARS_MOST), first.job)
+    lesson = longer(
+        first.lesson, teacher, schema, lambda some: seconds_a_pass(some, job.model, job.train, seed=seed),
+        seed=seed, budget=budget, checkpoints=checkpoints,
+    )  # fmt: skip
+    return None if lesson is None else Pupil(f"{STUDENT} on made rows", job, lesson)
+
+
+def _job_of(teacher: Model, jobs: Sequence[Job]) -> Job | None:
+    """The student's network: one member of the family with the largest share of the ensemble."""
     shares = {part.name: part.share for part in teacher.parts}
-    if not jobs:
-        return None
-    job = max(jobs, key=lambda each: shares.get(each.name, 0.0))
+    return _as_student(max(jobs, key=lambda each: shares.get(each.name, 0.0))) if jobs else None
+
+
+def _as_student(job: Job) -> Job:
+    """One member. What training did about classes and how sure answers may be, the teacher's answers have in them."""
     train = job.train.model_copy(update={"balance": "none", "label_smoothing": 0.0})
     return replace(job, model=job.model.model_copy(update={"members": 1}), train=train)
 
@@ -129,82 +173,30 @@ def few_rows_seen(trained: Trained, rows: int) -> str:
     return f"a student would have seen {seen:,} of {rows:,} rows in its share of the time; give a longer --budget"
 
 
-# The rows and what the teacher says of them ---------------------------------------------------------------------------
-
-
-def one_split(found: Examples, split: Split, schema: Schema) -> Examples:
-    """The examples without their folds: training rows to learn from, validation rows to be judged by."""
-    if not found.folds:
-        return replace(found, bagged=False)
-    assert isinstance(found.train, Resident)
-    whole, rows = found.valid.inputs, len(split.train)
-    train = Batch(whole[:rows], *targets_of(split.train, schema, found.units))
-    valid = Batch(whole[rows:], *targets_of(split.valid, schema, found.units))
-    return replace(found, train=replace(found.train, rows=train), valid=valid, folds=0, bagged=False)
-
-
-def _in_memory(found: Examples, train: Rows, schema: Schema) -> tuple[Resident, Rows]:
-    """The training rows as they were encoded, or many of them anew where they lie in files in another order."""
-    if isinstance(found.train, Resident):
-        return found.train, train
-    places = sample_of(len(train), _ROWS)
-    rows = train if places is None else train.at(places)
-    return Resident(Batch(found.encoder.encode_rows(rows), *targets_of(rows, schema, found.units))), rows
-
-
-def _folded(teacher: Model, rows: int) -> Told:
-    """What networks answered that had not learned from the row; training rows come first."""
-    assert teacher.choice is not None
-    return Told(np.arange(rows), teacher.choice.mixed(teacher.choice.shares)[:rows])
-
-
-def ask(teacher: Model, inputs: Encoded, seed: int, budget: Budget, checkpoints: Checkpoints | None) -> Told:
-    """The teacher's answers to the rows, in a random order until its share of the time is used up.
-
-    A run that goes on asks about those that it had asked about.
-    """
-    known = None if checkpoints is None else checkpoints.remembered("asked")
-    order = np.random.default_rng(seed).permutation(len(inputs))[: None if known is None else int(known)]
-    until = (1.0 - _SHARE_OF_ASKING) * budget.left
-    answers: list[Floats] = []
-    for first in range(0, len(order), _AT_ONCE):
-        if answers and known is None and budget.left < until:
-            break
-        some = inputs[torch.from_numpy(order[first : first + _AT_ONCE])]
-        answers.append(answers_of(teacher, predict(teacher.ensemble, some).numpy()))
-    told = np.concatenate(answers)
-    if checkpoints is not None:
-        checkpoints.kept("asked", len(told))
-    return Told(order[: len(told)], told)
-
-
-def aimed(rows: Batch, truth: NDArray[Any], told: Told, schema: Schema, units: Units) -> Batch:
-    """The rows with their aims: means of what the teacher says and of the truth, which stands alone for other rows.
-
-    Args:
-        rows: encoded.
-        truth: class positions or values (n,), labels 0 and 1 (n, L), or values ahead (n, H), in the target's units.
-        told: of these rows: probabilities (m, K) or (m, L), values (m,) or (m, H).
-        units: that values are told to networks in.
-    """
-    aims = np.eye(len(schema.classes))[truth] if schema.is_classification else truth.astype(np.float64)
-    aims[told.places] = _HARD * aims[told.places] + (1.0 - _HARD) * told.answers
-    if schema.has_probabilities:
-        return replace(rows, aims=torch.from_numpy(aims).float())
-    return replace(rows, target=torch.from_numpy((aims - units.mean) / units.deviation).float())
-
-
 def write_distillation(
-    ledger: Ledger, student: Model, split: Split, schema: Schema, *, asked: int, rows: int, seed: int
+    ledger: Ledger,
+    student: Model,
+    split: Split,
+    schema: Schema,
+    best: Student,
+    students: Sequence[Student],
+    *,
+    seed: int,
 ) -> None:
     """The verdict on the student: what it loses on validation rows, a warning where that is more than chance.
 
-    asked: about how many of its `rows` the teacher was asked.
+    best: of the `students` that were trained.
     """
     found = student_of(student, split.valid, schema, seed=seed)
     low, value = found.validation.low, found.validation.value
     is_sure = low is not None and low > 0.0
-    told, changes = in_words(found), student.parts[0].changes
+    told, changes, lesson = in_words(found), student.parts[0].changes, best.pupil.lesson
     told += f"; the rows it learned from were changed: {changes}" if changes else ""
-    told += f"; of {rows:,} training rows there was time to ask about {asked:,}" if asked < rows else ""
+    if lesson.asked < len(lesson.rows):
+        told += f"; of {len(lesson.rows):,} training rows there was time to ask about {lesson.asked:,}"
+    if len(students) > 1:
+        each = ", ".join(f"{one.loss:.4g} of {one.pupil.job.name} {one.pupil.lesson.told}" for one in students)
+        told += f"; it is the better one on validation, with losses {each}"
+    elif lesson.made:
+        told += f"; it learned {lesson.told}"
     ledger.record(PRACTICE, Outcome.WARNED if is_sure else Outcome.APPLIED, told, value=value)

@@ -53,7 +53,7 @@ def combine(
 
     seed: of the draws of validation rows that guard the weights.
     """
-    weight = _judged_weight(found, judge)
+    weight = judged_weight(found, judge)
     outputs = [_outputs(each.network, found) for each in networks]
     candidates = [c for place, each in enumerate(outputs) for c in _candidates(place, each, found)]
     temperatures = _temperatures(outputs, found, judge, weight, schema)
@@ -66,7 +66,19 @@ def combine(
     return replace(_model(networks, kept, temperatures, found, judge, weight, schema, encoder), choice=choice)
 
 
-def _judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:
+def candidate_answers(
+    trained: TrainedNetwork, found: Examples, judge: Rows, weight: NDArray[np.float64] | None, schema: Schema
+) -> list[NDArray[np.float64]]:
+    """What the candidates of a network answer to the rows of validation; see `combine`.
+
+    weight: of these rows, see `judged_weight`.
+    """
+    outputs = _outputs(trained.network, found)
+    (temperature,) = _temperatures([outputs], found, judge, weight, schema)
+    return [_answer(each, temperature, found, schema) for each in _candidates(0, outputs, found)]
+
+
+def judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:
     """Row weights of validation: rows that no fold is judged on count nothing."""
     if not found.folds or found.valid.weight is None:
         return judge.weight

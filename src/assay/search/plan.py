@@ -42,6 +42,13 @@ class Plan:
     why_no_folds: str = ""
     spare: tuple[Job, ...] = ()
 
+    def with_further(self, jobs: Sequence[Job]) -> Plan:
+        """The plan with jobs that there was the time for."""
+        if not jobs:
+            return self
+        reason = f"{self.reason}, and for the time left settings that do well on other tables"
+        return replace(self, jobs=(*self.jobs, *jobs), reason=reason)
+
 
 #: What a member costs beside the first, and what a row costs in one pass of one member, in seconds as measured on two
 #: cores of a server: a guess that decides how many members there are, not how long they train.

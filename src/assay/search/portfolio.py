@@ -26,6 +26,7 @@ from assay.search.config import EnsembleConfig
 from assay.search.distill import SHARE_OF_STUDENT, distilled
 from assay.search.fair import with_groups
 from assay.search.for_pictures import begin_pictures
+from assay.search.further import further_jobs, train_further
 from assay.search.model_verdicts import write_augmentation, write_model
 from assay.search.plan import Job, Plan, plan
 from assay.search.several import plan_settings
@@ -93,6 +94,10 @@ def search(
     )  # fmt: skip
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
+        jobs = further_jobs(planned, schema, model, train, ensemble) if not math.isinf(allowed) else ()
+        more = _train_more(networks, jobs, found, judge, schema, seed, budget, watch, checkpoints)
+        networks += more
+        planned = planned.with_further([job for job in jobs if job.name in {each.part.name for each in more}])
     losses: Mapping[str, float] = {}
     if pictures is not None:
         networks, losses = pictures.with_views(networks, lesson, ledger)
@@ -188,6 +193,34 @@ def _train_all(
     if lost:
         ledger.record("search.recipes", Outcome.WARNED, f"not trained: {', '.join(lost)}", value=len(networks))
     return networks
+
+
+def _train_more(
+    networks: Sequence[TrainedNetwork],
+    jobs: Sequence[Job],
+    found: Examples,
+    judge: Rows,
+    schema: Schema,
+    seed: int,
+    budget: Budget,
+    watch: Watch,
+    checkpoints: Checkpoints | None,
+) -> list[TrainedNetwork]:
+    """Networks for the time that is left, each in all of it: most end by themselves."""
+    if not jobs or any(each.part.trained.interrupted for each in networks):
+        return []
+
+    def kept(job: Job) -> Checkpoints | None:
+        return None if checkpoints is None else checkpoints.within(job.name)
+
+    def is_begun(job: Job) -> bool:
+        own = kept(job)
+        return own is not None and own.newest is not None
+
+    def train(job: Job) -> TrainedNetwork:
+        return _train(found, job, [job], seed, budget, watch, kept(job))
+
+    return train_further(networks, jobs, found, judge, schema, train, budget, is_begun)
 
 
 def _train(

@@ -51,18 +51,21 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
 
 
 def _changed(family: str, own: Setting) -> list[Setting]:
-    """The settings of a family that do well elsewhere, as changes of its own."""
-    learned = _learned().get(family)
-    if learned is None:
-        return [
-            own | {key: _times(own[key], factor) for key, factor in factors.items() if key in own}
-            for factors in _GUESSED
-        ]
+    """The settings of a family that do well elsewhere, or guesses, as changes of its own."""
+    if family in _learned():
+        return of_portfolio(family, own)
+    return [
+        own | {key: _times(own[key], factor) for key, factor in factors.items() if key in own} for factors in _GUESSED
+    ]
+
+
+def of_portfolio(family: str, own: Setting) -> list[Setting]:
+    """The settings of a family in the portfolio, the best first, as changes of its own; of most there are none."""
     return [
         own
         | {key: value for key, value in values.items() if key in own}
         | {key: _times(own[key], factor) for key, factor in factors.items() if key in own}
-        for values, factors in learned
+        for values, factors in _learned().get(family, ())
     ]
 
 

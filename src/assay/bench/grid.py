@@ -13,12 +13,16 @@ from assay.bench.config import BenchConfig, BenchOptions, BenchTable
 from assay.compose.check import argument_of
 from assay.compose.hydra_io import composed
 from assay.compose.run_config import RunConfig
+from assay.data.read import read
 from assay.errors import AssayError, ConfigError, DataError, nearest
 from assay.evaluate.metrics import FORECAST_METRICS, METRICS
 
 #: Parts of the path that are the same for all runs of a comparison.
 CELLS = "cells"
 _BLOCK = 1 << 20
+#: Endings of tables, and bytes up to which one is looked into before its runs begin.
+_TABLES = frozenset({".csv", ".tsv", ".parquet", ".jsonl", ".arrow", ".feather"})
+_LOOKED_INTO = 64_000_000
 #: Seconds that a process needs before its first run.
 _START = 6.0
 
@@ -71,12 +75,14 @@ def grid(bench: BenchConfig, origin: Path, root: Path) -> Grid:
 
     Raises:
         ConfigError: an option of a configuration is wrong, or the metric is unknown.
-        DataError: a file is not there.
+        DataError: a file is not there, or a table has no column of its target's name.
     """
     check_metric(bench.metric)
     configs = {each.name: _composed(each, bench, origin) for each in bench.configs}
     tables = {each.name: each.table(root) for each in bench.data}
     sums = {each.name: _sums(each, root) for each in bench.data}
+    for each in bench.data:
+        _check_target(each, root / each.path)
     runs = [
         (data.name, config, seed, _for(configs[config], tables[data.name], seed))
         for seed in bench.seeds
@@ -98,6 +104,23 @@ def check_metric(name: str | None) -> None:
         raise ConfigError(
             "the metric must be one of a task", f"metric: gives {name!r}", nearest(name, dict.fromkeys(known))
         )
+
+
+def _check_target(table: BenchTable, path: Path) -> None:
+    """Refuse a target that a table does not have, before any run would learn of it; large tables are not read for it.
+
+    Raises:
+        DataError: the table cannot be read, or does not have the column.
+    """
+    is_small = path.is_file() and path.stat().st_size <= _LOOKED_INTO
+    if not is_small or not _TABLES & set(path.suffixes) or "," in table.target:
+        return
+    names = read(path).frame.columns
+    if table.target not in names:
+        raise DataError(
+            f"the target of the data set {table.name!r} must be a column of {path.name}", f"{table.target!r} is none",
+            nearest(table.target, names),
+        )  # fmt: skip
 
 
 def _composed(options: BenchOptions, bench: BenchConfig, origin: Path) -> RunConfig:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from assay.train.losses import row_losses, score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
 from assay.train.ridge import Ridge, fit_ridge, fit_scale, fit_sigmoids, one_against_rest
-from assay.train.watch import Epoch
+from assay.train.watch import Epoch, ScoreName
 
 Floats = NDArray[np.float32]
 
@@ -151,7 +151,7 @@ def fitted_at_once(
     rows: int,
     threads: int,
     seconds: float,
-    score: Literal["accuracy", "label accuracy", "R2"],
+    score: ScoreName,
 ) -> Trained:
     """The record of members that are fitted in closed form, by their losses on the rows that judge and on their own."""
     record = Epoch(

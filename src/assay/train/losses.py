@@ -5,13 +5,12 @@ Shape legend: M members, k heads of a member that share weights, n rows, C class
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from assay.data.batches import Batch
+from assay.train.watch import ScoreName
 
 
 def are_labels(target: Tensor) -> bool:
@@ -129,7 +128,7 @@ def average_score(outputs: Tensor, rows: Batch) -> float:
     return float(1.0 - (left * weight).sum() / (spread * weight).sum()) if bool(spread.any()) else float("nan")
 
 
-def score_name(target: Tensor) -> Literal["accuracy", "label accuracy", "R2"]:
+def score_name(target: Tensor) -> ScoreName:
     """What `average_score` is called for these targets."""
     if are_labels(target):
         return "label accuracy"

@@ -156,7 +156,7 @@ class _Running:
 
     def _hear(self, outputs: Tensor, rows: Batch, losses: Tensor, judged: Tensor) -> None:
         self._heard, self._losses = True, losses.tolist()
-        self._by_half = [self.run.judged_by(outputs, rows, places).tolist() for places in self._halves or ()]
+        self._by_half = [self.run.judge.judged_at(outputs, rows, places).tolist() for places in self._halves or ()]
         apart = outputs.unflatten(0, (len(self.there), -1))
         for course, own, loss in zip(self.there, apart, judged.tolist(), strict=True):
             course.last, course.loss = own, loss

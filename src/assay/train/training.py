@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from assay._memory import keep_freed_memory
-from assay.data.batches import BLOCK_ROWS, Batch, Source, epoch_seed
+from assay.data.batches import Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
 from assay.train.average import Averaged
@@ -24,8 +23,9 @@ from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.fair_loss import group_loss_of
 from assay.train.flat import Flat
+from assay.train.judging import Judge, outputs_of
 from assay.train.lightning import OwnSteps
-from assay.train.losses import average_score, member_errors, member_losses, score_name
+from assay.train.losses import average_score, member_losses
 from assay.train.members import Kept, Member
 from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
 from assay.train.pace import Pace, TurnPace, Turns
@@ -61,7 +61,7 @@ class Training:
         turns: Turns | None = None,
     ) -> None:
         keep_freed_memory()
-        self.network, self.valid, self.config = network, valid, config
+        self.network, self.config = network, config
         self.train = train = resampled(train, config.balance) if own is None else train
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
         self.device = next(network.parameters()).device
@@ -84,6 +84,7 @@ class Training:
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None
         self.groups = group_loss_of(config, train, len(members), network.heads)
+        self.judge = Judge(network, valid, config, self.precision, self.groups)
         self.mixing = torch.Generator()
         self.history: list[Epoch] = []
         self.step = self.place = 0
@@ -114,10 +115,10 @@ class Training:
 
     def _judge_start(self) -> None:
         """Make the weights before any training those of epoch 0, which the epochs to come have to be better than."""
-        outputs, rows = self._validation_outputs()
-        losses = member_losses(outputs, rows, heads=self.network.heads)
+        outputs, rows = self.judge.outputs()
+        losses = self.judge.losses(outputs, rows)
         if bool(losses.isfinite().all()):
-            self._told_of(outputs, rows, losses, self._judged(outputs, rows, losses), 0)
+            self._told_of(outputs, rows, losses, self.judge.judged(outputs, rows, losses), 0)
 
     def _told_of(self, outputs: Tensor, rows: Batch, losses: Tensor, judged: Tensor, number: int) -> bool:
         """Keep what is the best so far, or leave that to who hears; whether any was."""
@@ -187,8 +188,7 @@ class Training:
 
     def outputs(self, rows: Batch) -> Tensor:
         """Outputs of all members, (M * heads, n, outputs), float32."""
-        outputs: Tensor = self.network(rows.inputs.numbers, rows.inputs.extras, rows.inputs.codes, *rows.inputs.media)
-        return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+        return outputs_of(self.network, rows.inputs)
 
     def losses(self, rows: Batch) -> Tensor:
         """Training loss of each member, (M,)."""
@@ -269,7 +269,7 @@ class Training:
             train_loss=float(losses.mean()),
             valid_loss=loss,
             valid_score=score if math.isfinite(score) else None,
-            score_name=self._score_name(),
+            score_name=self.judge.score_name,
             learning_rate=self._rate * max(m.lr for m in self.members),
             gradient_norm=float(norms.median()),
             update_ratio=self._update_ratio,
@@ -278,9 +278,6 @@ class Training:
             skipped=int(self.guard.skipped.sum()),
             logged={} if self.own is None else self.own.close_epoch(loss),
         )
-
-    def _score_name(self) -> Literal["accuracy", "label accuracy", "R2"]:
-        return score_name(next(iter(self.valid.blocks(1))).target)
 
     def _decide_end(self, improved: bool) -> None:
         if self.step >= self.pace.horizon:
@@ -319,9 +316,9 @@ class Training:
         self._class_loss = None if self._class_loss is None else self._class_loss.narrow(index)
         if self.groups is not None:
             self.groups.narrow(index)
-        self.train, self.valid = (
+        self.train, self.judge.valid = (
             rows if rows.weight is None or rows.weight.ndim == 1 else rows.weighing(rows.weight[index])
-            for rows in (self.train, self.valid)
+            for rows in (self.train, self.judge.valid)
         )
 
     def _validate(self, number: int) -> tuple[bool, float, float]:
@@ -339,12 +336,12 @@ class Training:
             return self._look(number, began)
 
     def _look(self, number: int, began: float) -> tuple[bool, float, float]:
-        outputs, rows = self._validation_outputs()
-        losses = member_losses(outputs, rows, heads=self.network.heads)
+        outputs, rows = self.judge.outputs()
+        losses = self.judge.losses(outputs, rows)
         finite = losses.isfinite()
         if not bool(finite.any()):
             self._raise_divergence(float(losses[0]))
-        judged = self._judged(outputs, rows, losses)
+        judged = self.judge.judged(outputs, rows, losses)
         score = (
             average_score(outputs[finite.repeat_interleave(self.network.heads)], rows)
             if bool(finite.all())
@@ -353,41 +350,6 @@ class Training:
         self.pace.after_validation(self.step, self.budget.clock() - began)
         improved = self._told_of(outputs, rows, losses, torch.where(finite, judged, torch.inf), number)
         return improved, float(losses[finite].mean()), score
-
-    def _judged(self, outputs: Tensor, rows: Batch, losses: Tensor) -> Tensor:
-        """What the best epoch of each member is chosen by, (M,), lower being better."""
-        if self.groups is not None:
-            return self.groups.judged(outputs, rows)
-        if self.config.select == "metric":  # ties of the error rate go to the lower loss
-            return member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
-        return losses
-
-    def judged_by(self, outputs: Tensor, rows: Batch, places: Tensor) -> Tensor:
-        """What members are judged by on the validation rows at these places, (M,); infinite where it is not finite."""
-        some = Batch(
-            rows.inputs, rows.target[places], None if rows.weight is None else rows.weight[..., places],
-            None if rows.groups is None else rows.groups[places],
-        )  # fmt: skip
-        own = outputs[:, places]
-        judged = self._judged(own, some, member_losses(own, some, heads=self.network.heads))
-        return torch.where(judged.isfinite(), judged, torch.inf)
-
-    def _validation_outputs(self) -> tuple[Tensor, Batch]:
-        """Outputs of all members for all validation rows, and those rows."""
-        self.network.eval()
-        outputs, targets, weights, groups = [], [], [], []
-        with torch.inference_mode(), self.precision.autocast():
-            for rows in self.valid.blocks(min(BLOCK_ROWS, self.network.rows_at_once)):
-                outputs.append(self.outputs(rows))
-                targets.append(rows.target)
-                if rows.weight is not None:
-                    weights.append(rows.weight)
-                if rows.groups is not None:
-                    groups.append(rows.groups)
-        self.network.train()
-        weight = torch.cat(weights, dim=-1) if weights else None
-        found = Batch(rows.inputs, torch.cat(targets), weight, torch.cat(groups) if groups else None)
-        return torch.cat(outputs, dim=1), found
 
     def _raise_divergence(self, judged: float = 0.0) -> None:
         """Say at which step and rate the numbers were lost; `judged` is the validation loss.

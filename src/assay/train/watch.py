@@ -7,6 +7,9 @@ from typing import Literal, Protocol
 
 from assay.records import Record
 
+#: What a validation score is: the share of right answers, of right labels, or of explained variance.
+ScoreName = Literal["accuracy", "label accuracy", "R2"]
+
 
 class Epoch(Record):
     """One epoch of training.
@@ -25,7 +28,7 @@ class Epoch(Record):
     train_loss: float
     valid_loss: float
     valid_score: float | None
-    score_name: Literal["accuracy", "label accuracy", "R2"]
+    score_name: ScoreName
     learning_rate: float
     gradient_norm: float
     update_ratio: float | None = None

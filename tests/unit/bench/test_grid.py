@@ -107,6 +107,16 @@ def test_a_missing_file_is_refused(bench_file, tmp_path):
         plan(bench_file(), root=tmp_path / "gone")
 
 
+def test_a_target_that_a_table_does_not_have_is_refused_before_anything_starts(bench_file, tmp_path):
+    with pytest.raises(DataError) as caught:
+        plan(bench_file(data="[{name: a, path: one.csv, target: y}, {name: b, path: two.csv, target: Y2}]"))
+    assert str(caught.value) == (
+        "the target of the data set 'b' must be a column of two.csv, but 'Y2' is none. Did you mean 'y'?"
+    )
+    (tmp_path / "two.txt").write_bytes((tmp_path / "two.csv").read_bytes())  # of another ending: its runs will say so
+    assert plan(bench_file(data="[{name: b, path: two.txt, target: Y2}]")).left
+
+
 def test_the_shipped_comparison_is_right():
     made = plan(ROOT / "examples" / "bench.yaml")
     assert len(made.grid.cells) == 18

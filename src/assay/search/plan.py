@@ -90,6 +90,8 @@ _WORDS_TAKE_IT = "a network that reads the words takes the time of the folds"
 _TUNED = "a text encoder is trained further, which takes the time of the folds"
 #: Members of the first network that come before another kind of network.
 _ENOUGH = 4
+#: Networks whose members have heads that answer each for itself.
+_OF_HEADS = frozenset({"tabm", "tabm_mini"})
 #: Options that, when the user sets them, hold for every member alike.
 _SETTLED = frozenset({"lr"})
 #: How far the frequencies of a realmlp's numbers are spread.
@@ -149,7 +151,7 @@ def plan(
             folds, variants, why = (fewer, 2, "") if fewer > 1 else (1, None, _WORDS_TAKE_IT)
     jobs = []
     for name in names:
-        members = variants or _members(rows, name, times[name])
+        members = _variants(name, variants) if variants else _members(rows, name, times[name])
         jobs.append(_job(name, model, train, rows, schema, times[name] / seconds, members))
         if twice:
             jobs.append(_without_texts(jobs[-1]))
@@ -310,10 +312,15 @@ def _folds(
         return 1, None, "rows have a time, and the latest judge best"
     if rows < _NO_FOLDS_FROM:
         for folds, variants in _FOLDS:
-            needed = {name: cost(rows, name, folds * variants, _PASSES_OF_FOLDS) for name in times}
+            needed = {name: cost(rows, name, folds * _variants(name, variants), _PASSES_OF_FOLDS) for name in times}
             if all(needed[name] <= seconds for name, seconds in times.items()):
                 return folds, variants, ""
     return 1, None, f"for folds of {rows:,} rows there is not the time"
+
+
+def _variants(name: str, most: int) -> int:
+    """Variants of a network where others have so many: a member of TabM is an ensemble of heads already."""
+    return 1 if name in _OF_HEADS else most
 
 
 def _useless(name: str, model: ModelConfig) -> frozenset[str]:

@@ -255,3 +255,12 @@ def test_who_says_whether_texts_are_heard_has_each_network_once():
     assert not any(job.model.reads_texts for job in found.jobs)
     with pytest.raises(ConfigError, match="reads_texts"):
         planned(2_000, 60.0, model={"reads_texts": False})
+
+
+def test_folds_of_a_network_with_heads_are_one_variant():
+    found = planned(600, 280.0)
+    assert [(job.name, job.model.members) for job in found.jobs] == [("realmlp", 4), ("mlp", 4), ("tabm", 1)]
+    assert found.folds == 8
+    # 5,000 rows x 240 us x 25 passes x 5 folds are 3.8 times 30 s, of the 134 s that are TabM's; of 8 folds 5.9 times
+    assert [job.model.members for job in planned(5_000, 280.0).jobs] == [2, 2, 1]
+    assert planned(5_000, 280.0).folds == 5

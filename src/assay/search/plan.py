@@ -138,11 +138,15 @@ def plan(
     names, reason = _names(rows, schema, model, ensemble, seconds, hears_little=hears_little)
     twice = _has_texts(schema) and not is_text(schema) and "reads_texts" not in model.model_fields_set
     twice = twice and asked(model, ensemble) is None
-    shares = {name: _SHARES.get(name, 1.0) for name in names}
-    if "mlp" in shares and schema.task is not Task.BINARY:
-        shares["mlp"] = _SHARE_OF_MLP
-    times = {name: seconds * share / sum(shares.values()) / (1 + twice) for name, share in shares.items()}
+    times = _times(names, schema, seconds / (1 + twice))
     folds, variants, why = (1, None, _TUNED) if tunes else _folds(rows, times, schema, ensemble)
+    if folds == 1 and asked(model, ensemble) is None and not _has_texts(schema):
+        # Folds of many passes are worth more than a third kind of network that leaves no time for them.
+        quick = _times([name for name in names if name not in _OF_HEADS], schema, seconds)
+        found = _folds(rows, quick, schema, ensemble, 2 * _PASSES_OF_FOLDS)
+        if found[0] > 1 and len(quick) < len(names):
+            names, times, (folds, variants, why) = tuple(quick), quick, found
+            reason = f"{len(names)} kinds of network for {seconds:.0f} s of training, in folds"
     adds_words = words > 0.0 and asked(model, ensemble) is None
     if adds_words and hears_little and folds > 1 and not ensemble.folds:
         # Folds of what hears little are worth less than a network that reads the words.
@@ -292,6 +296,14 @@ def _names(
     return suited, f"{counted} of network for {seconds:.0f} s of training"
 
 
+def _times(names: Sequence[str], schema: Schema, seconds: float) -> dict[str, float]:
+    """The seconds of each network."""
+    shares = {name: _SHARES.get(name, 1.0) for name in names}
+    if "mlp" in shares and schema.task is not Task.BINARY:
+        shares["mlp"] = _SHARE_OF_MLP
+    return {name: seconds * share / sum(shares.values()) for name, share in shares.items()}
+
+
 def cost(rows: int, name: str, members: int, passes: int) -> float:
     """Seconds of that many passes of a network with its members, as a guess."""
     return rows * _A_ROW.get(name, _A_ROW_OF_OTHERS) * passes * (1.0 + _A_MEMBER_MORE * (members - 1))
@@ -303,7 +315,11 @@ def _members(rows: int, name: str, seconds: float) -> int:
 
 
 def _folds(
-    rows: int, times: Mapping[str, float], schema: Schema, ensemble: EnsembleConfig
+    rows: int,
+    times: Mapping[str, float],
+    schema: Schema,
+    ensemble: EnsembleConfig,
+    passes: int = _PASSES_OF_FOLDS,
 ) -> tuple[int, int | None, str]:
     """Folds and variants of each for these rows and the times of the networks; (1, None, why) where there are none."""
     if ensemble.folds:
@@ -312,7 +328,7 @@ def _folds(
         return 1, None, "rows have a time, and the latest judge best"
     if rows < _NO_FOLDS_FROM:
         for folds, variants in _FOLDS:
-            needed = {name: cost(rows, name, folds * _variants(name, variants), _PASSES_OF_FOLDS) for name in times}
+            needed = {name: cost(rows, name, folds * _variants(name, variants), passes) for name in times}
             if all(needed[name] <= seconds for name, seconds in times.items()):
                 return folds, variants, ""
     return 1, None, f"for folds of {rows:,} rows there is not the time"

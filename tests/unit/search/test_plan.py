@@ -52,7 +52,20 @@ def test_two_classes_always_have_two_networks():
 
 def test_a_long_time_has_three():
     assert names(planned(16_000, 250.0, Task.REGRESSION)) == ["realmlp", "mlp", "tabm"]
-    assert names(planned(16_000, math.inf)) == ["realmlp", "mlp", "tabm"]
+    assert names(planned(40_000, math.inf)) == ["realmlp", "mlp", "tabm"]
+
+
+def test_folds_come_before_a_third_network_that_leaves_no_time_for_them():
+    # 5,600 rows x 240 us x 25 passes of 5 folds of TabM are 128 s, of the 105 s that would be its own
+    found = planned(5_600, 280.0, Task.BINARY)
+    assert (names(found), found.folds) == (["realmlp", "mlp"], 5)
+    assert [job.share for job in found.jobs] == [0.5, 0.5]
+    assert found.reason == "2 kinds of network for 280 s of training, in folds"
+    # Twice as many passes must be there for it: 8,000 rows x 62 us x 50 passes x 7.3 are 181 s of 140 s
+    assert (names(planned(8_000, 280.0, Task.BINARY)), planned(8_000, 280.0, Task.BINARY).folds) == (
+        ["realmlp", "mlp", "tabm"], 1,
+    )  # fmt: skip
+    assert names(planned(5_600, 280.0, Task.BINARY, folds=1)) == ["realmlp", "mlp", "tabm"]
 
 
 def test_more_time_is_more_members():
@@ -114,7 +127,7 @@ def test_texts_that_no_encoder_reads_are_left_to_one_small_network():
     options = (5000, texts, ModelConfig(), TrainConfig(), EnsembleConfig(), Budget(300.0))
     assert names(plan(*options)) == ["mlp"]
     assert names(plan(*options, has_encoder=True)) == ["realmlp", "mlp", "tabm"]
-    assert names(plan(5000, found, *options[2:])) == ["realmlp", "mlp", "tabm"]
+    assert names(plan(5000, found, *options[2:])) == ["realmlp", "mlp"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from assay.search.asked import asked
 from assay.search.assembly import candidate_answers, judged_weight
 from assay.search.combine import greedy_shares, mixture_loss
 from assay.search.config import EnsembleConfig
-from assay.search.plan import Job, Plan, cost
+from assay.search.plan import Job, Plan, batch_for, cost
 from assay.search.space import Setting
 from assay.search.starts import of_portfolio
 from assay.train.budget import Budget
@@ -40,7 +40,7 @@ _PASSES, _LEAST_GAIN, _IN_VAIN = 25, 1e-3, 3
 
 
 def further_jobs(
-    planned: Plan, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig
+    planned: Plan, rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig
 ) -> tuple[Job, ...]:
     """The best settings of each of the plan's families in turn.
 
@@ -51,17 +51,18 @@ def further_jobs(
     is_table = schema.windowing is None and all(column.kind in _CELLS for column in schema.features)
     if not is_open or not is_table or planned.folds < 2:
         return ()
-    each = [list(_changed(job)) for job in planned.jobs]
+    each = [list(_changed(job, rows)) for job in planned.jobs]
     return tuple(job for job in chain.from_iterable(zip_longest(*each)) if job is not None)
 
 
-def _changed(job: Job) -> Iterator[Job]:
+def _changed(job: Job, rows: int) -> Iterator[Job]:
     """The job with each of its family's settings in the portfolio, one variant of it."""
     own: Setting = {f"model.{name}": getattr(job.model, name) for name in _OF_MODEL}
     own |= {f"train.{name}": getattr(job.train, name) for name in _OF_TRAIN}
     for place, setting in enumerate(of_portfolio(job.model.name, own), 2):
         model = {name: setting[f"model.{name}"] for name in _OF_MODEL} | {"members": 1}
         train = {name: setting[f"train.{name}"] for name in _OF_TRAIN}
+        train["batch"] = batch_for(train["batch"], rows)
         yield replace(
             job, name=f"{job.name} {place}", model=job.model.model_copy(update=model),
             train=job.train.model_copy(update=train),

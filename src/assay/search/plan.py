@@ -296,6 +296,11 @@ def _names(
     return suited, f"{counted} of network for {seconds:.0f} s of training"
 
 
+def batch_for(batch: int | float | str, rows: int) -> int | float | str:
+    """A batch that was found to do well on larger tables, or auto where there are not twice as many rows."""
+    return "auto" if isinstance(batch, int) and 2 * batch > rows else batch
+
+
 def _times(names: Sequence[str], schema: Schema, seconds: float) -> dict[str, float]:
     """The seconds of each network."""
     shares = {name: _SHARES.get(name, 1.0) for name in names}
@@ -380,8 +385,8 @@ def _job(
             ", ".join(useless) + (" does not" if len(useless) == 1 else " do not"),
             "Leave them out, or choose another network with model.name.",
         )
-    if "batch" not in train.model_fields_set and isinstance(training.batch, int) and 2 * training.batch > rows:
-        training = training.model_copy(update={"batch": "auto"})  # the recipe's is made for larger tables
+    if "batch" not in train.model_fields_set:
+        training = training.model_copy(update={"batch": batch_for(training.batch, rows)})
     chosen: dict[str, object] = {}
     if "members" not in model.model_fields_set:
         chosen["members"] = members

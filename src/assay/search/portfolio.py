@@ -94,7 +94,7 @@ def search(
     )  # fmt: skip
     if planned.jobs and not any(each.part.trained.interrupted for each in networks):
         networks += _train_all(found, planned, seed, budget, watch, ledger, checkpoints, has_others=bool(networks))
-        jobs = further_jobs(planned, schema, model, train, ensemble) if not math.isinf(allowed) else ()
+        jobs = () if math.isinf(allowed) else further_jobs(planned, len(judge), schema, model, train, ensemble)
         more = _train_more(networks, jobs, found, judge, schema, seed, budget, watch, checkpoints)
         networks += more
         planned = planned.with_further([job for job in jobs if job.name in {each.part.name for each in more}])

@@ -30,9 +30,9 @@ def job(name):
 PLAN = Plan((job("realmlp"), job("mlp"), job("tabm")), 8, "three kinds")
 
 
-def jobs(plan=PLAN, rows=None, model=None, train=None, **ensemble):
+def jobs(plan=PLAN, rows=None, model=None, train=None, count=1000, **ensemble):
     return further_jobs(
-        plan, rows or schema(Kind.NUMBER), ModelConfig(**(model or {})), TrainConfig(**(train or {})),
+        plan, count, rows or schema(Kind.NUMBER), ModelConfig(**(model or {})), TrainConfig(**(train or {})),
         EnsembleConfig(**ensemble),
     )  # fmt: skip
 
@@ -65,6 +65,12 @@ def test_without_folds_there_are_none():
 )  # fmt: skip
 def test_there_are_none_where_the_user_said_which_or_how_long_or_for_other_rows(said):
     assert jobs(**said) == ()
+
+
+def test_batches_of_the_portfolio_are_not_for_the_smallest_tables():
+    batches = {each.name: each.train.batch for each in jobs(count=127)}
+    assert set(batches.values()) == {"auto"}
+    assert {each.name: each.train.batch for each in jobs(count=128)}["realmlp 2"] == 64
 
 
 def test_options_that_the_settings_leave_alone_may_be_set():

@@ -134,6 +134,8 @@ def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
     assert verdict.value == pytest.approx(found.validation.value)
     assert f"loses {found.validation.value:.4f}" in verdict.reason
     assert f" {found.validation_rows} validation {'windows' if kind == 'forecast' else 'rows'}, which" in verdict.reason
+    assert found.echoed == (kind != "forecast")  # all others are in folds
+    assert ("so that this flatters it" in verdict.reason) == found.echoed
     assert ("learned from were changed" in verdict.reason) == (kind in CHANGED)
     assert CHANGED.get(kind, "") in verdict.reason
     made = f"from these and {10 * report.split.train_rows:,} rows mixed of near ones, as the ensemble answers them"

@@ -49,7 +49,7 @@ def student_of(model: Model, valid: Rows, schema: Schema, *, seed: int, confiden
     assert model.choice is not None
     measure, choice = primary_of(schema.task), teacher.choice
     before = choice.mixed(choice.shares)[-len(valid) :]  # with folds training rows come first
-    now = model.choice.mixed(model.choice.shares)
+    now, is_folded = model.choice.mixed(model.choice.shares), len(choice.target) > len(valid)
     if choice.weight is not None:  # rows that no fold judges the teacher had learned from
         judged = np.flatnonzero(choice.weight[-len(valid) :] > 0.0)
         valid, before, now = valid.at(judged), before[judged], now[judged]
@@ -58,7 +58,7 @@ def student_of(model: Model, valid: Rows, schema: Schema, *, seed: int, confiden
         metric=measure.id, label=measure.label, family=model.parts[0].model.name, networks=teacher.members,
         parameters=teacher.parameters, own_parameters=model.parameters, seconds=teacher.seconds,
         validation=lost(valid, first, second, schema, seed=seed, confidence=confidence), validation_rows=len(valid),
-        unit="rows" if schema.windowing is None else "windows",
+        unit="rows" if schema.windowing is None else "windows", echoed=is_folded,
     )  # fmt: skip
 
 

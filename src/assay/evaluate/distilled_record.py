@@ -13,7 +13,8 @@ class Distillation(Record):
 
     family: of the network, which has `own_parameters`. networks, parameters, seconds: of the ensemble and its training.
     validation: on rows that chose the network's epoch. test: None without a test part. Positive losses are losses,
-    whatever the metric. unit: what the rows are.
+    whatever the metric. unit: what the rows are. echoed: whether networks of the ensemble had learned from the
+    validation rows, as in folds, so that the student was told of them and that loss flatters it.
     """
 
     metric: str
@@ -28,12 +29,16 @@ class Distillation(Record):
     test: Estimate | None = None
     test_rows: int = 0
     unit: Literal["rows", "windows"] = "rows"
+    echoed: bool = False
 
 
 def in_words(found: Distillation) -> str:
     """What stands in the place of what, and what that costs in the primary metric."""
     times = found.parameters / max(found.own_parameters, 1)
-    where = [(found.validation, f"{found.validation_rows:,} validation {found.unit}, which chose its epoch")]
+    judged = "which chose its epoch"
+    if found.echoed:
+        judged += " and which networks of the ensemble had learned from, so that this flatters it"
+    where = [(found.validation, f"{found.validation_rows:,} validation {found.unit}, {judged}")]
     if found.test is not None:
         where.insert(0, (found.test, f"{found.test_rows:,} sealed test {found.unit}"))
     losses = "; ".join(f"{_loss(estimate, found.label)} on {rows}" for estimate, rows in where)

@@ -1,11 +1,5 @@
 """Time that a small table leaves: further networks join the model, and a run that is killed among them goes on."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import polars as pl
 import pytest
@@ -36,22 +30,10 @@ def trained(run):
     return verdict.reason.partition(TOLD)[2].split(", ")
 
 
-def test_networks_of_the_portfolio_join_those_of_the_plan_and_outlive_a_kill(table, tmp_path):
+def test_networks_of_the_portfolio_join_those_of_the_plan_and_outlive_a_kill(table, tmp_path, kill_once_there):
     killed = tmp_path / "killed"
     command = ["fit", str(table), "--target", "y", *OPTIONS, "--out", str(killed)]
-    child = subprocess.Popen(
-        [sys.executable, "-c", f"from assay.cli import main; main({command!r})"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(4000):
-            if len([*tmp_path.glob(".killed*/checkpoints/realmlp 2/step-*")]) or child.poll() is not None:
-                break
-            time.sleep(0.02)
-        os.kill(child.pid, signal.SIGKILL)
-    finally:
-        child.wait()
-    assert child.returncode == -signal.SIGKILL
+    kill_once_there(command, tmp_path, ".killed*/checkpoints/realmlp 2/step-*")
     assert main(["fit", "--resume", str(killed), "--quiet"]) == 0
     run = open_run(killed)
     names = trained(run)

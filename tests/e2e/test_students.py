@@ -1,10 +1,5 @@
 """One network that learned from an ensemble and is exported in its place, of every kind of rows and of targets."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -151,7 +146,7 @@ def test_a_student_stands_in_the_place_of_the_ensemble(kind, tmp_path):
 
 
 @pytest.mark.parametrize("learning", ["student", "student on made rows"])
-def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_student(learning, tmp_path, capsys):
+def test_a_run_killed_while_its_student_learns_goes_on_to_the_same_student(learning, tmp_path, capsys, kill_once_there):
     table = tmp_path / "rows.csv"
     binary().write_csv(table)
     own = [each for each in OPTIONS if not each.startswith("train.epochs")]
@@ -167,17 +162,7 @@ def test_a_run_that_is_killed_while_its_student_learns_goes_on_to_the_same_stude
     assert "learned from, not saved" in page
 
     killed = tmp_path / "killed"
-    code = f"from assay.cli import main; main({[*command, '--out', str(killed)]!r})"
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(3000):
-            if len([*tmp_path.glob(f".killed*/checkpoints/{learning}/step-*")]) or child.poll() is not None:
-                break
-            time.sleep(0.02)
-        os.kill(child.pid, signal.SIGKILL)
-    finally:
-        child.wait()
-    assert child.returncode == -signal.SIGKILL
+    kill_once_there([*command, "--out", str(killed)], tmp_path, f".killed*/checkpoints/{learning}/step-*")
     assert not (killed / "model").exists()
     assert main(["fit", "--resume", str(killed), "--quiet"]) == 0
     one, other = (open_run(path) for path in (whole, killed))

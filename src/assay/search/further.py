@@ -87,11 +87,17 @@ def train_further(
         train: a job.
         is_begun: whether a run that goes on had begun the job.
     """
+
+    def has_time(job: Job) -> bool:
+        return is_begun(job) or budget.left >= _PASSES * _a_pass(job, networks, max(found.folds, 1))
+
+    if not any(map(has_time, jobs)):
+        return []  # nobody needs what the networks answer
     weight = judged_weight(found, judge)
     answers = [one for each in networks for one in candidate_answers(each, found, judge, weight, schema)]
     loss, more, in_vain = _mixture(answers, judge, weight), [], 0
     for job in jobs:
-        if not is_begun(job) and budget.left < _PASSES * _a_pass(job, networks, max(found.folds, 1)):
+        if not has_time(job):
             continue
         try:
             network = train(job)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from assay.data.encode import Encoded
 from assay.data.rows import Rows
+from assay.train.near import nearest
 
 Ints = NDArray[np.int64]
 
@@ -36,7 +37,7 @@ def munge(train: Rows, inputs: Encoded, count: int, seed: int) -> pl.DataFrame:
     """
     rng = np.random.default_rng(seed)
     own = np.concatenate([rng.permutation(len(train)) for _ in range(-(-count // len(train)))])[:count]
-    near = nearest(as_points(inputs, seed), rng)
+    near = neighbours(as_points(inputs, seed), rng)
     other = near[own, rng.integers(near.shape[1], size=count)]
     cells = train.frame
     takes_other = rng.random((cells.width, count)) < _CHANCE
@@ -55,13 +56,10 @@ def as_points(inputs: Encoded, seed: int) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def nearest(points: Tensor, rng: np.random.Generator) -> Ints:
+def neighbours(points: Tensor, rng: np.random.Generator) -> Ints:
     """The places of the rows nearest to each but itself, int64 (n, k), among at most `_AMONG` of them."""
     rows = len(points)
     among = torch.from_numpy(np.sort(rng.choice(rows, min(rows, _AMONG), replace=False)))
-    found = []
-    for some in torch.arange(rows).split(_AT_ONCE):
-        apart = torch.cdist(points[some], points[among])
-        apart[some.unsqueeze(1) == among] = torch.inf
-        found.append(among[apart.topk(min(_NEAREST, len(among) - 1), largest=False).indices])
+    most = min(_NEAREST, len(among) - 1)
+    found = [nearest(points, some, among, most) for some in torch.arange(rows).split(_AT_ONCE)]
     return np.asarray(torch.cat(found).numpy(), np.int64)

@@ -97,7 +97,8 @@ def search(
         jobs = () if math.isinf(allowed) else further_jobs(planned, len(judge), schema, model, train, ensemble)
         more = _train_more(networks, jobs, found, judge, schema, seed, budget, watch, checkpoints)
         networks += more
-        planned = planned.with_further([job for job in jobs if job.name in {each.part.name for each in more}])
+        trained = {each.part.name for each in more}
+        planned = planned.with_further([job for job in jobs if job.name in trained])
     losses: Mapping[str, float] = {}
     if pictures is not None:
         networks, losses = pictures.with_views(networks, lesson, ledger)

@@ -24,6 +24,7 @@ from assay.errors import ConfigError
 from assay.train.border import Border
 from assay.train.config import BalanceName, TrainConfig
 from assay.train.losses import member_losses
+from assay.train.near import nearest
 
 #: What acts on the loss alone, in which members of one network may differ; and what gives an epoch other rows.
 WEIGHTS: frozenset[BalanceName] = frozenset({"weights", "effective"})
@@ -280,8 +281,6 @@ def _neighbours(rows: Batch, draws: Tensor) -> Tensor:
             continue
         among = own[torch.linspace(0, len(own) - 1, min(len(own), _LOOKED_AMONG)).long()]
         for some in own.split(_AT_ONCE):
-            apart = torch.cdist(numbers[some], numbers[among])
-            apart[some.unsqueeze(1) == among] = torch.inf
-            nearest = apart.topk(min(_NEIGHBOURS, len(among) - 1), largest=False).indices
-            found[some] = among[nearest[:, torch.arange(_NEIGHBOURS) % nearest.shape[1]]]
+            near = nearest(numbers, some, among, min(_NEIGHBOURS, len(among) - 1))
+            found[some] = near[:, torch.arange(_NEIGHBOURS) % near.shape[1]]
     return found

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from assay.train.near import nearest
+
 #: Rows by which danger is told (the paper's m), and those nearest that are kept, for a member learns from some only.
 _TOLD_BY, _NEAR = 10, 40
 #: Rows of a class that are looked at, rows of all classes that are near them, and rows whose distances are had at once.
@@ -45,7 +47,7 @@ class Border:
         places = torch.cat([_some(own, _OF_CLASS) for own in grown]) if grown else torch.arange(0)
         among = _some(torch.arange(len(target)), _OF_ALL)
         most = min(_NEAR, len(among) - 1)
-        near = [_nearest(numbers, some, among, most) for some in places.split(_AT_ONCE)]
+        near = [nearest(numbers, some, among, most) for some in places.split(_AT_ONCE)]
         found = torch.cat(near) if near else torch.empty((0, most), dtype=torch.int64)
         return cls(places, found, target[found] != target[places].unsqueeze(1))
 
@@ -87,9 +89,3 @@ class Border:
 def _some(places: Tensor, most: int) -> Tensor:
     """So many of the places at most, evenly apart."""
     return places[torch.linspace(0, len(places) - 1, min(len(places), most), dtype=torch.float64).long()]
-
-
-def _nearest(numbers: Tensor, some: Tensor, among: Tensor, most: int) -> Tensor:
-    apart = torch.cdist(numbers[some], numbers[among])
-    apart[some.unsqueeze(1) == among] = torch.inf
-    return among[apart.topk(most, largest=False).indices]

@@ -7,7 +7,7 @@ import torch
 
 from assay.data.encode import Encoded
 from assay.data.rows import Rows
-from assay.search.munge import as_points, munge, nearest
+from assay.search.munge import as_points, munge, neighbours
 
 #: Two heaps of rows that are far apart: whatever is mixed stays within its heap.
 HEAPS, EACH = 2, 30
@@ -69,7 +69,7 @@ def test_rows_of_a_part_are_mixed_and_no_others(heaps):
 
 def test_the_nearest_rows_are_those_of_the_least_distance_without_the_row_itself():
     points = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-    found = nearest(points, np.random.default_rng(0))
+    found = neighbours(points, np.random.default_rng(0))
     assert found.tolist() == [[1, 2, 3], [0, 2, 3], [1, 0, 3], [2, 1, 0]]
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from assay.bundle.load import Bundle, load
-from assay.bundle.manifest import REPORT
+from assay.bundle.manifest import MANIFEST, REPORT, SPARED
 from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
+from assay.bundle.write import write_through
 from assay.compose.check import checked_table
 from assay.compose.run_config import RunConfig
 from assay.data.arrays import as_given, as_in_training
@@ -77,15 +78,23 @@ class Run:
         """The model's answers for raw rows; see `Bundle.predict`."""
         return self.bundle.predict(data, sets=sets, intervals=intervals, unusual=unusual)
 
-    def save(self, directory: str | os.PathLike[str]) -> Path:
+    def save(self, directory: str | os.PathLike[str], *, lean: bool = False) -> Path:
         """Copy the bundle to `directory`, which must not exist yet.
+
+        Args:
+            directory: where to.
+            lean: without the second copy of the weights and without the page, which are most of a small bundle; the
+                copy answers as before, and is to be evaluated, shown and compared as before.
 
         Raises:
             ConfigError: it exists, or cannot be written.
         """
-        final = Path(directory)
+        final, bundle = Path(directory), self.bundle
+        manifest = bundle.manifest.without(SPARED) if lean else bundle.manifest
         with staged(final) as staging:
-            shutil.copytree(self.bundle.directory, staging, dirs_exist_ok=True)
+            for name in manifest.files:
+                shutil.copyfile(bundle.directory / name, staging / name)
+            write_through(staging / MANIFEST, manifest.to_json())
         return final
 
 

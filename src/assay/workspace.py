@@ -272,7 +272,7 @@ def _refuse_taken(final: Path) -> None:
         raise ConfigError(
             "the output directory must not exist yet",
             f"{str(final)!r} is already there",
-            "Name another one with --out, or remove it first.",
+            "Name another one, or remove it first.",
         )
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
+import assay
 from assay.cli import main
 from assay.practices import PRACTICES
 from assay.runs import open_run
@@ -107,6 +108,33 @@ def test_predict_writes_the_same_answers_in_every_form(adult_small, capsys):
         answer(capsys, "predict", "runs/rows-1", "rows.csv", "-o", name)
     assert_frame_equal(pl.read_parquet("answers.parquet"), expected)
     assert_frame_equal(pl.read_csv("answers.csv"), expected, check_dtypes=False, abs_tol=1e-6)
+
+
+def test_a_lean_copy_answers_and_is_judged_as_the_model_is(adult_small, capsys):
+    told = json.loads(answer(capsys, "export", "runs/rows-1", "lean", "--json"))
+    names = {path.name for path in Path("runs/rows-1/model").iterdir()}
+    assert {path.name for path in Path("lean").iterdir()} == names - {"weights.safetensors", "report.html"}
+    assert told["bytes"] == sum(path.stat().st_size for path in Path("lean").iterdir() if path.name != "manifest.json")
+    assert told["bytes"] < 0.7 * told["bytes_before"]
+    assert told["difference"] <= 1e-5
+    assert_frame_equal(assay.load("lean").predict(adult_small), open_run("runs/rows-1").predict(adult_small))
+    assert answer(capsys, "show", "lean", "--json") == answer(capsys, "show", "runs/rows-1/model", "--json")
+    scored = json.loads(answer(capsys, "evaluate", "lean", "rows.csv", "--json"))["scores"][0]["scores"]
+    right = (assay.load("lean").predict(adult_small)["prediction"] == adult_small["income"]).mean()
+    (accuracy,) = (score["estimate"]["value"] for score in scored if score["name"] == "accuracy")
+    assert accuracy == pytest.approx(right, abs=1e-12)
+    answer(capsys, "export", "runs/rows-1", "whole", "--whole")
+    assert {path.name for path in Path("whole").iterdir()} == names
+
+
+def test_a_copy_never_replaces_what_is_there(capsys):
+    Path("taken").mkdir()
+    assert main(["export", "runs/rows-1", "taken"]) == 2
+    assert "'taken' is already there. Name another one, or remove it first." in capsys.readouterr().err
+    assert list(Path("taken").iterdir()) == []
+    assert main(["export", "nowhere", "made"]) == 2
+    assert "a bundle is a directory with a manifest.json" in capsys.readouterr().err
+    assert not Path("made").exists()
 
 
 def test_evaluate_agrees_with_what_predict_says(adult_small, capsys):

@@ -7,7 +7,7 @@ by torch (Preprocess, network, calibration), and an epilogue that names the clas
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -197,7 +197,30 @@ def _core_graph(answer: Answer, inputs: tuple[Input, ...]) -> onnx.ModelProto:
             ) from error
     if program is None:
         raise AssertionError("torch.onnx.export(dynamo=True) returns a program")
-    return compose.add_prefix(program.model_proto, _CORE)
+    return compose.add_prefix(_without_origin(program.model_proto), _CORE)
+
+
+def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without what the exporter notes of each node: the lines of source that it came from, with their paths.
+
+    These are a fifth of a small file, and name folders of the machine that trained.
+    """
+    for node in _nodes(model.graph):
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    return model
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every node, those of loops and branches too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
 
 
 def _is_own(answer: Answer) -> bool:

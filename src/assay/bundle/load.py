@@ -112,6 +112,11 @@ class Bundle:
         facts = f"{self.manifest.task.value} of {self.manifest.target!r} from {len(self.manifest.inputs)} columns"
         return f"Bundle({str(self.directory)!r}: {facts})"
 
+    @property
+    def size(self) -> int:
+        """Bytes of its files, the manifest not counted."""
+        return sum(each.bytes for each in self.manifest.files.values())
+
     @cached_property
     def outline(self) -> Outline | None:
         """What training rows look like, or None where the model does not carry it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path, PurePath
 
 from assay.data.bands import Bands
@@ -30,6 +31,8 @@ OUTLINE = "outline.json"
 #: The parts of every bundle in the order people read them; one that reads texts with an encoder has its tokenizer too,
 #: and most have an outline of the training rows.
 FILES = (MODEL, WEIGHTS, CONFIG, SCHEMA, REFERENCE, PROBE, REPORT, PAGE, CARD, DATASHEET)
+#: What a lean copy does without: the weights are in the model too, and the page is drawn from the report.
+SPARED = (WEIGHTS, PAGE)
 
 
 class FileSum(Record):
@@ -67,6 +70,10 @@ class Manifest(Record):
     costs: tuple[tuple[float, ...], ...] = ()
     separator: str | None = None
     regions: Regions | None = None
+
+    def without(self, names: Collection[str]) -> Manifest:
+        """The manifest of the same bundle without these files."""
+        return self.model_copy(update={"files": {name: each for name, each in self.files.items() if name not in names}})
 
 
 def sum_file(path: Path) -> FileSum:

@@ -54,8 +54,13 @@ def write_manifest(
         separator=None if schema.labelling is None else schema.labelling.separator,
         regions=regions,
     )
-    with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
-        stream.write(manifest.to_json())
+    write_through(directory / MANIFEST, manifest.to_json())
+    return manifest
+
+
+def write_through(path: Path, text: str) -> None:
+    """Write the file, and wait until it is on the disk."""
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    return manifest

@@ -68,6 +68,7 @@ _VERBS = {
     "show": _Verb("showing", "Show what a run found."),
     "mistakes": _Verb("mistaking", "List what a run got wrong, and labels to check."),
     "compare": _Verb("using", "Put several runs side by side."),
+    "export": _Verb("exporting", "Copy a model without what it holds twice."),
     "ablate": _Verb("ablating", "Measure what each practice of a run earned."),
     "ui": _Verb("interface", "Show the runs of a folder in the browser."),
     "synthesise": _Verb("synthesising", "Make rows that look like those of a table, and test them."),

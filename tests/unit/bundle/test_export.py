@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -52,6 +53,22 @@ def test_the_file_is_sound_and_of_opset_20(made):
     assert model.producer_name == "assay"
     assert {node.name for node in model.graph.input} == {item.name for item in made.model.encoder.inputs}
     assert not any(initializer.external_data for initializer in model.graph.initializer)
+
+
+def test_the_file_does_not_say_where_it_was_made(made):
+    """Folders of the machine, and lines of source that the exporter notes of every node."""
+    content = (made.directory / MODEL).read_bytes()
+    assert str(Path(exporting.__file__).parent).encode() not in content
+    assert b"stack_trace" not in content
+    noted = [node.name for node in exporting._nodes(onnx.load_from_string(content).graph) if node.metadata_props]
+    assert not noted
+
+
+def test_nodes_of_branches_are_seen_too():
+    inner = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["a"], ["b"], name="inner")], "branch", [], [])
+    outer = onnx.helper.make_node("If", ["c"], ["b"], name="outer", then_branch=inner, else_branch=inner)
+    found = exporting._nodes(onnx.helper.make_graph([outer], "whole", [], []))
+    assert [node.name for node in found] == ["outer", "inner", "inner"]
 
 
 def test_the_file_answers_as_the_network(made):

@@ -2,8 +2,8 @@
 
 `assay fit --budget`, the same with `ensemble.distill=true` (a student), and AutoGluon with its presets `medium` and
 `best` get the same two CSV files, the same limit of wall time and all cores; each is fitted in a process of its own,
-and answers in another one from what it left on disk (AutoGluon: its clone for deployment; assay: its whole bundle, of
-which `model.onnx` alone would answer). Goals: a mean rank not worse than that of `medium`, answers 10 times as fast and
+and answers in another one from what it left on disk (AutoGluon: its clone for deployment; assay: what `assay export`
+copies). Goals: a mean rank not worse than that of `medium`, answers 10 times as fast and
 files 10 times as small as its; the gap to `best` is told. Every finished fit is a line of `--resume FILE` and is not
 repeated. AutoGluon is found with `--autogluon-python`; nothing is measured without it, and what is known is printed.
 """
@@ -53,14 +53,15 @@ print(json.dumps({"scores": found} | timed(bundle.predict, rows)))
 def fit(system: str, data: Data, train: Path, test: Path, out: Path, chosen: argparse.Namespace) -> dict[str, object]:
     """A line: scores of the test rows, seconds and MB of the fit, bytes on disk, and times to answer."""
     out.mkdir()
+    model = out / "model"
     if system in OWN:
-        program = [str(Path(sys.executable).with_name("assay")), "fit", str(train), "--target", data.target]
-        program += [*OWN[system], "--task", data.task, "--budget", f"{chosen.seconds}s", "--seed", "0", "--quiet"]
-        _, wall, cpu, memory = run([*program, "--out", str(out / "run")], env=dict(os.environ))
-        model = out / "run" / "model"
+        assay, made = str(Path(sys.executable).with_name("assay")), str(out / "run")
+        program = [assay, "fit", str(train), "--target", data.target, "--task", data.task, "--out", made, *OWN[system]]
+        program += ["--budget", f"{chosen.seconds}s", "--seed", "0", "--quiet"]
+        _, wall, cpu, memory = run(program, env=dict(os.environ))
+        run([assay, "export", made, str(out / "model")], env=dict(os.environ))
         answer = [sys.executable, "-c", ANSWER, str(model), str(test), data.target, data.task]
     else:
-        model = out / "model"
         rival = [str(chosen.autogluon_python), str(HERE / "_autogluon_rival.py")]
         told = [system, str(train), str(test), str(out), "--target", data.target, "--task", data.task]
         told += ["--seconds", str(chosen.seconds), "--cores", str(len(os.sched_getaffinity(0)))]

@@ -62,9 +62,9 @@ def add(directory: Path, count: int) -> None:
     """Trials at random in rounds of 16 and groups of 8, best at a rate that grows with the width."""
     import numpy as np
 
-    from assay.search.proposer import _evenly
-    from assay.search.store import Tried
-    from assay.search.trial import Outcome, Trial
+    from assay.search.study.proposer import _evenly
+    from assay.search.study.store import Tried
+    from assay.search.study.trial import Outcome, Trial
     from assay.studies import read_study
 
     file, rng = read_study(directory), np.random.default_rng(0)

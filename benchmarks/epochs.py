@@ -31,8 +31,8 @@ from assay.data.rows import joined
 from assay.data.schema import Hints
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
-from assay.search.objective import folds_for
-from assay.search.settings import job_of, members_of
+from assay.search.study.objective import folds_for
+from assay.search.study.settings import job_of, members_of
 from assay.sources import audit_tables, read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig

@@ -29,7 +29,7 @@ from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair.examine import fairness_of
-from assay.search.fair import reweighing
+from assay.search.fit.fair import reweighing
 
 #: Accuracy, demographic parity difference and equalised odds difference of a logistic regression measured with
 #: fairlearn 0.15 elsewhere (its preprocessing is not known in all parts).

@@ -82,7 +82,7 @@ def opened(data: Data, chosen: argparse.Namespace, seed: int, folder: Path):
     from assay.evaluate.metrics import PRIMARY
     from assay.ledger import Ledger
     from assay.models.config import ModelConfig
-    from assay.search.objective import TableObjective
+    from assay.search.study.objective import TableObjective
     from assay.train.config import TrainConfig
 
     train, _ = write_parts(data, chosen.data, ADULT, folder, most=chosen.rows)
@@ -103,7 +103,7 @@ def key(line: dict) -> tuple[str, int, str]:
 
 def measure(chosen: argparse.Namespace, tables: list[Data], lines: list[dict]) -> None:
     """Judge what is not in the file yet."""
-    from assay.search.trial import Trial
+    from assay.search.study.trial import Trial
     from assay.train.budget import Budget
     from assay.train.watch import Unwatched
 

@@ -85,7 +85,7 @@ def objective(work: Work, folder: Path, threads: int, axis: str, epochs: int):
     from assay.data.schema import Column, Kind, Schema, Task
     from assay.ledger import Ledger
     from assay.models.config import ModelConfig
-    from assay.search.objective import TableObjective
+    from assay.search.study.objective import TableObjective
     from assay.train.config import TrainConfig
 
     inputs, target = arrays(work)
@@ -109,7 +109,7 @@ def objective(work: Work, folder: Path, threads: int, axis: str, epochs: int):
 
 def judge(made, chosen: list[dict[str, float]], clock=time.perf_counter) -> float:
     """Seconds in which assay judges the settings; all must be judged."""
-    from assay.search.trial import Trial
+    from assay.search.study.trial import Trial
     from assay.train.budget import Budget
     from assay.train.watch import Unwatched
 

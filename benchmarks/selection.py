@@ -18,8 +18,8 @@ from scipy.special import ndtr
 from assay.data.schema import Task
 from assay.evaluate.metrics import metric
 from assay.evaluate.selection import best_of_losses, draws
-from assay.search.combine import greedy_shares, guarded_shares, mixture_loss
-from assay.search.stacking import stacked_shares
+from assay.search.ensemble.combine import greedy_shares, guarded_shares, mixture_loss
+from assay.search.ensemble.stacking import stacked_shares
 
 ACCURACY = metric(Task.BINARY, "accuracy")
 CASES = {

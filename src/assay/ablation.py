@@ -36,9 +36,9 @@ from assay.practices import PRACTICES
 from assay.report.ablation_page import draw_ablation
 from assay.report.page import draw_page
 from assay.request import Request
-from assay.search.ablation_design import Design, asked_practices, designed
-from assay.search.ablation_effects import Asked, computed_effect, measured_by, trained_effect
-from assay.search.ablation_trials import Fit, Fold, Trials
+from assay.search.ablation.design import Design, asked_practices, designed
+from assay.search.ablation.effects import Asked, computed_effect, measured_by, trained_effect
+from assay.search.ablation.trials import Fit, Fold, Trials
 from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.device import using_threads

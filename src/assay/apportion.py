@@ -10,7 +10,7 @@ from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.ledger import Ledger
 from assay.request import Request
-from assay.search.texts import TextPlan, plan_texts
+from assay.search.fit.texts import TextPlan, plan_texts
 from assay.train.budget import Budget
 
 #: Seconds that the export with its parity check and the report take, and those of the intervals for each million pairs

@@ -15,7 +15,7 @@ from assay.evaluate.nested import nested
 from assay.evaluate.record import Nested
 from assay.ledger import Ledger, Outcome
 from assay.request import Request
-from assay.search.portfolio import search
+from assay.search.fit.portfolio import search
 from assay.train.budget import Budget
 from assay.train.model import Model
 from assay.train.watch import Unwatched, Watch

@@ -19,8 +19,8 @@ from assay.report.rate_chart import rate, rate_caption, rate_chart
 from assay.report.rate_page import draw_rates
 from assay.report.standalone import sheet
 from assay.request import Request, resolve, with_table
-from assay.search.asked import reads_words
-from assay.search.rates import find_rates
+from assay.search.fit.rates import find_rates
+from assay.search.planning.asked import reads_words
 from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
 from assay.train.device import using_threads

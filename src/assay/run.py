@@ -19,8 +19,8 @@ from assay.outer import outer_estimate
 from assay.own import check_model
 from assay.request import Request, remembered, resolve, with_slices, with_table
 from assay.runs import Run
-from assay.search.pretrained import check_backbone
-from assay.search.several import check_settings
+from assay.search.fit.pretrained import check_backbone
+from assay.search.fit.several import check_settings
 from assay.sources import seal_tables
 from assay.stages import (
     Job,

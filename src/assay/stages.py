@@ -38,12 +38,12 @@ from assay.outer import outer_folds
 from assay.own import open_given
 from assay.provenance import Stopwatch
 from assay.request import Request, RequestFile, begin, recognised
-from assay.search.asked import check_asked, check_training
-from assay.search.fair import TWIN, check_fairness, with_and_without
-from assay.search.own import search_own
-from assay.search.portfolio import search
-from assay.search.reweighed import judged_of
-from assay.search.texts import TextPlan
+from assay.search.ensemble.reweighed import judged_of
+from assay.search.fit.fair import TWIN, check_fairness, with_and_without
+from assay.search.fit.own import search_own
+from assay.search.fit.portfolio import search
+from assay.search.fit.texts import TextPlan
+from assay.search.planning.asked import check_asked, check_training
 from assay.sources import Tables, audit_tables, decoded, read_tables
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget

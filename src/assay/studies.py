@@ -21,19 +21,19 @@ from assay.records import Record
 from assay.report.study_page import StudyPage
 from assay.request import RequestFile
 from assay.runs import Run, open_run
-from assay.search.answered import whole_file
-from assay.search.executors import Engine
-from assay.search.findings import Importance, edges, importances
-from assay.search.interactions import Interactions, interactions
-from assay.search.mixture import Mixture
-from assay.search.pareto import Taken, front_of, take
-from assay.search.proposer import Proposer
-from assay.search.pruners import Pruning
-from assay.search.samplers import Kind
-from assay.search.space import Setting, Space
-from assay.search.store import Store, Tried, open_storage
-from assay.search.study import TOLD, End
-from assay.search.trial import Goal
+from assay.search.study.answered import whole_file
+from assay.search.study.executors import Engine
+from assay.search.study.findings import Importance, edges, importances
+from assay.search.study.interactions import Interactions, interactions
+from assay.search.study.mixture import Mixture
+from assay.search.study.pareto import Taken, front_of, take
+from assay.search.study.proposer import Proposer
+from assay.search.study.pruners import Pruning
+from assay.search.study.samplers import Kind
+from assay.search.study.space import Setting, Space
+from assay.search.study.store import Store, Tried, open_storage
+from assay.search.study.study import TOLD, End
+from assay.search.study.trial import Goal
 from assay.workspace import missing_parents, remove_with_parents
 
 STUDIES = Path("studies")

@@ -13,12 +13,12 @@ from assay.compose.searching import check_words
 from assay.data.schema import Task
 from assay.errors import ConfigError, nearest
 from assay.evaluate.metrics import metrics_of
-from assay.search.pareto import goals_named
-from assay.search.pruners import pruning_named
-from assay.search.ray_executor import check_engine
-from assay.search.samplers import check_kind
-from assay.search.space import Setting
-from assay.search.store import check_url
+from assay.search.study.pareto import goals_named
+from assay.search.study.pruners import pruning_named
+from assay.search.study.ray_executor import check_engine
+from assay.search.study.samplers import check_kind
+from assay.search.study.space import Setting
+from assay.search.study.store import check_url
 
 
 @dataclass(frozen=True)

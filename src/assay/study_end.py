@@ -16,13 +16,13 @@ from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.metrics import metric as metric_named
 from assay.evaluate.record import Selection
 from assay.ledger import Ledger, Outcome, Verdict
-from assay.search.answered import selection_of_trials
-from assay.search.mixture import Mixture, in_words, mixture_of
-from assay.search.objective import TableObjective
-from assay.search.several import as_text
-from assay.search.space import FAMILY, Setting, told
-from assay.search.store import Tried
-from assay.search.study import Study, best_first
+from assay.search.fit.several import as_text
+from assay.search.study.answered import selection_of_trials
+from assay.search.study.mixture import Mixture, in_words, mixture_of
+from assay.search.study.objective import TableObjective
+from assay.search.study.space import FAMILY, Setting, told
+from assay.search.study.store import Tried
+from assay.search.study.study import Study, best_first
 from assay.studies import ANSWERS, StudyFile, Tuned
 from assay.study_plan import Found
 from assay.train.model import TrainedNetwork

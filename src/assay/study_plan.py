@@ -25,14 +25,15 @@ from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
 from assay.search.config import EnsembleConfig
-from assay.search.objective import TableObjective, folds_for
-from assay.search.pareto import goals_named
-from assay.search.plan import cost, plan
-from assay.search.pruners import axis_of, pruning_named
-from assay.search.samplers import Choice, check_grid, choose
-from assay.search.space import FAMILY, Space
-from assay.search.starts import first_settings
-from assay.search.trial import Goal
+from assay.search.planning.plan import plan
+from assay.search.planning.tables import cost
+from assay.search.study.objective import TableObjective, folds_for
+from assay.search.study.pareto import goals_named
+from assay.search.study.pruners import axis_of, pruning_named
+from assay.search.study.samplers import Choice, check_grid, choose
+from assay.search.study.space import FAMILY, Space
+from assay.search.study.starts import first_settings
+from assay.search.study.trial import Goal
 from assay.sources import audit_tables, decoded, read_tables, seal_tables
 from assay.stages import Prepared
 from assay.studies import Start, StudyFile

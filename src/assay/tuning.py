@@ -21,16 +21,16 @@ from assay.report.study_page import draw_study
 from assay.request import Request, RequestFile, recalled, resolve, with_table, written
 from assay.run import carried_out, fit
 from assay.runs import Run
-from assay.search.answered import sweep
-from assay.search.executors import Executor, LocalExecutor, PoolExecutor
-from assay.search.mixture import CANDIDATES
-from assay.search.objective import TableObjective
-from assay.search.pareto import take
-from assay.search.ray_executor import RayExecutor, check_engine
-from assay.search.settings import OWN
-from assay.search.store import Tried, check_free, reachable
-from assay.search.study import TOLD, Limits, Study, best_first
-from assay.search.trial_networks import keep_best
+from assay.search.study.answered import sweep
+from assay.search.study.executors import Executor, LocalExecutor, PoolExecutor
+from assay.search.study.mixture import CANDIDATES
+from assay.search.study.objective import TableObjective
+from assay.search.study.pareto import take
+from assay.search.study.ray_executor import RayExecutor, check_engine
+from assay.search.study.settings import OWN
+from assay.search.study.store import Tried, check_free, reachable
+from assay.search.study.study import TOLD, Limits, Study, best_first
+from assay.search.study.trial_networks import keep_best
 from assay.stages import Prepared
 from assay.studies import (
     ANSWERS,

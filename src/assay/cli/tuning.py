@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from assay.evaluate.record import Selection
-    from assay.search.store import Tried
+    from assay.search.study.store import Tried
     from assay.studies import Tuned
 
 #: Trials that are printed at most, the best first.
@@ -284,7 +284,7 @@ def print_study(found: Tuned) -> None:
     if best is None:
         return
     console.print(_table(found))
-    from assay.search.space import told
+    from assay.search.study.space import told
 
     if len(file.goals) > 1:
         console.print(_front(found))
@@ -297,11 +297,11 @@ def print_study(found: Tuned) -> None:
     if file.selection is not None and file.selection.corrected.value is not None:
         console.print(_corrected(file.selection), soft_wrap=True)
     if file.mixture is not None:
-        from assay.search.mixture import in_words
+        from assay.search.study.mixture import in_words
 
         console.print(f"ensemble: {in_words(file.mixture)}", soft_wrap=True)
     if found.importances:
-        from assay.search.findings import EVALUATOR
+        from assay.search.study.findings import EVALUATOR
 
         shares = ", ".join(f"{each.name} {each.share:.0%}" for each in found.importances)
         console.print(f"importance ({EVALUATOR}, an indication only): {shares}", soft_wrap=True)
@@ -346,8 +346,8 @@ def _front(found: Tuned) -> Table:
     from rich import box
     from rich.table import Table
 
-    from assay.search.pareto import microseconds, size
-    from assay.search.space import told
+    from assay.search.study.pareto import microseconds, size
+    from assay.search.study.space import told
 
     goals, label = found.file.goals, found.file.label
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, title_justify="left")
@@ -374,7 +374,7 @@ def _rank(found: Tuned, tried: Tried) -> tuple[float, int]:
 
 
 def _cells(tried: Tried, keys: tuple[str, ...]) -> list[str]:
-    from assay.search.space import shown
+    from assay.search.study.space import shown
 
     outcome = tried.outcome
     assert outcome is not None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from assay.compose.files import YamlFile
 from assay.errors import ConfigError, nearest
-from assay.search.trial import Value
+from assay.search.study.trial import Value
 
 _EXAMPLE = "Examples: train.lr, train.lr=1e-4..1e-1, model.width=64|128|256, model.name=mlp|tabm."
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

@@ -18,9 +18,9 @@ from assay.errors import ConfigError
 from assay.models.config import Family, ModelConfig, Numbers
 from assay.models.families import unused_options
 from assay.records import Record, Searched
-from assay.search.expression import Operand, parsed
-from assay.search.space import FAMILY, Parameter, Space, shown
-from assay.search.trial import Value
+from assay.search.study.expression import Operand, parsed
+from assay.search.study.space import FAMILY, Parameter, Space, shown
+from assay.search.study.trial import Value
 from assay.train.config import OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
 from assay.train.recipes import RECIPES, network_options, training_options
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from assay.report.charts import Series, scatter_chart
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis
-from assay.search.pareto import microseconds, size
-from assay.search.store import Tried
-from assay.search.trial import Goal
+from assay.search.study.pareto import microseconds, size
+from assay.search.study.store import Tried
+from assay.search.study.trial import Goal
 
 _NAMES: dict[Goal, str] = {"score": "score", "latency": "microseconds a row", "size": "bytes of the numbers"}
 #: How many times the least cost the largest is from which their axis is one of powers of ten.

@@ -17,13 +17,13 @@ from assay.report.parallel import Upright, parallel_chart
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis
 from assay.report.words import fixed, percent
-from assay.search.findings import EVALUATOR, Importance
-from assay.search.interactions import Interactions, place_of
-from assay.search.mixture import Mixture, in_words
-from assay.search.pareto import Taken, microseconds, size
-from assay.search.space import Parameter, Space, shown, told
-from assay.search.store import Tried
-from assay.search.trial import Goal
+from assay.search.study.findings import EVALUATOR, Importance
+from assay.search.study.interactions import Interactions, place_of
+from assay.search.study.mixture import Mixture, in_words
+from assay.search.study.pareto import Taken, microseconds, size
+from assay.search.study.space import Parameter, Space, shown, told
+from assay.search.study.store import Tried
+from assay.search.study.trial import Goal
 from assay.version import __version__
 
 #: Trials that a table shows at most, the best first; axes of parallel coordinates; trials that pictures show at most.

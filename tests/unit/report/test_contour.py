@@ -4,8 +4,8 @@ import re
 
 from assay.report.contour import contour_chart
 from assay.report.front_chart import front_pictures
-from assay.search.store import Tried
-from assay.search.trial import Outcome, Trial
+from assay.search.study.store import Tried
+from assay.search.study.trial import Outcome, Trial
 
 
 def cells(svg):

@@ -20,7 +20,7 @@ from assay.models.answer import Head
 from assay.models.ensemble import Ensemble
 from assay.models.reading import inputs_of
 from assay.search.config import EnsembleConfig
-from assay.search.texts import plan_texts
+from assay.search.fit.texts import plan_texts
 from assay.train.budget import Budget
 from assay.train.examples import examples
 from assay.train.loop import predict

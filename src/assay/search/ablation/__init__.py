@@ -1,0 +1,1 @@
+"""What each practice of a run earned: which networks are trained for it, and what their answers say."""

@@ -1,0 +1,1 @@
+"""A search of settings: what proposes them, what judges them, and what is kept and found."""

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,11 +9,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from assay.bundle import export as exporting
 from assay.bundle.export import export, harden
 from assay.bundle.load import TOLERANCE, differences
 from assay.bundle.manifest import MODEL, PROBE, WEIGHTS
-from assay.data.decision import LIKELIEST
 from assay.data.inputs import feed, matrices
 from assay.data.schema import Kind, Task
 from assay.errors import ParityError
@@ -53,22 +50,6 @@ def test_the_file_is_sound_and_of_opset_20(made):
     assert model.producer_name == "assay"
     assert {node.name for node in model.graph.input} == {item.name for item in made.model.encoder.inputs}
     assert not any(initializer.external_data for initializer in model.graph.initializer)
-
-
-def test_the_file_does_not_say_where_it_was_made(made):
-    """Folders of the machine, and lines of source that the exporter notes of every node."""
-    content = (made.directory / MODEL).read_bytes()
-    assert str(Path(exporting.__file__).parent).encode() not in content
-    assert b"stack_trace" not in content
-    noted = [node.name for node in exporting._nodes(onnx.load_from_string(content).graph) if node.metadata_props]
-    assert not noted
-
-
-def test_nodes_of_branches_are_seen_too():
-    inner = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["a"], ["b"], name="inner")], "branch", [], [])
-    outer = onnx.helper.make_node("If", ["c"], ["b"], name="outer", then_branch=inner, else_branch=inner)
-    found = exporting._nodes(onnx.helper.make_graph([outer], "whole", [], []))
-    assert [node.name for node in found] == ["outer", "inner", "inner"]
 
 
 def test_the_file_answers_as_the_network(made):
@@ -123,20 +104,6 @@ def test_outputs_give_way_to_columns_of_their_name(binary, numbers_only, regress
     assert (values.output_prediction, values.output_probability) == ("prediction_out", None)
 
 
-def test_one_half_is_the_positive_class_in_the_file_too():
-    """The rule of the scores, in a graph of the epilogue alone."""
-    graph = onnx.helper.make_graph(
-        [], "made",
-        [onnx.helper.make_tensor_value_info("p", onnx.TensorProto.FLOAT, ["rows", 2])],
-        [onnx.helper.make_tensor_value_info("chosen", onnx.TensorProto.INT64, ["rows"])],
-    )  # fmt: skip
-    graph.node.extend(exporting._choose(graph, "p", "chosen", Task.BINARY, LIKELIEST))
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    probabilities = np.array([[0.5, 0.5], [0.51, 0.49], [0.2, 0.8]], np.float32)
-    assert session.run(None, {"p": probabilities})[0].tolist() == [1, 0, 1]
-
-
 def test_the_probe_holds_hard_rows_and_their_answers(made):
     probe = pl.read_parquet(made.directory / PROBE)
     names = [item.name for item in made.model.encoder.inputs]
@@ -188,7 +155,7 @@ def test_a_file_that_answers_otherwise_is_not_saved_in_silence(numbers_only, tmp
             break
     else:
         raise AssertionError("the head's bias is in the file")
-    monkeypatch.setattr(exporting, "_whole_graph", lambda *arguments: saved)
+    monkeypatch.setattr("assay.bundle.export.whole_graph", lambda *arguments: saved)
     with pytest.raises(ParityError, match="must answer as the trained network"):
         export(model.encoder, model.ensemble, model.head, numbers_only.schema, numbers_only.frame, tmp_path)
     assert not (tmp_path / PROBE).exists()

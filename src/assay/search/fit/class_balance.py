@@ -16,15 +16,15 @@ from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
 from assay.data.split import Split
 from assay.errors import BudgetError
-from assay.ledger import Ledger, Outcome
+from assay.ledger import Outcome
 from assay.models.config import FORECASTING, PICTURES, SERIES, TEXTS, ModelConfig
+from assay.search.fit.fitting import Fitting
 from assay.search.planning.jobs import Job, Plan
 from assay.search.study.objective import TableObjective, folds_for
 from assay.search.study.trial import Outcome as TrialOutcome
 from assay.search.study.trial import Trial
 from assay.train.budget import Budget
 from assay.train.config import ON_GROUPS, BalanceName, TrainConfig
-from assay.train.state import Checkpoints
 from assay.train.watch import Watch
 
 PRACTICE = "train.class-balance"
@@ -62,28 +62,16 @@ class Trials:
         return self.best if self.gain > self.error else "none"
 
 
-def with_balance(
-    planned: Plan,
-    encoder: Encoder,
-    split: Split,
-    schema: Schema,
-    train: TrainConfig,
-    *,
-    dealing: SplitConfig,
-    seed: int,
-    budget: Budget,
-    watch: Watch,
-    ledger: Ledger,
-    checkpoints: Checkpoints | None,
-) -> Plan:
+def with_balance(planned: Plan, fitting: Fitting, encoder: Encoder, split: Split, dealing: SplitConfig) -> Plan:
     """The plan whose networks balance the classes as the options say, or as trials on training rows gain by."""
+    schema, train, ledger, checkpoints = fitting.schema, fitting.train, fitting.ledger, fitting.checkpoints
     if not schema.is_classification:
         return planned
     if train.balance != "auto":
         outcome = Outcome.SKIPPED if train.balance == "none" else Outcome.APPLIED
         ledger.record(PRACTICE, outcome, f"{_CALLED[train.balance]}, as the options say")
         return planned
-    reason = _why_not(planned, split, schema, budget)
+    reason = _why_not(planned, split, schema, fitting.budget)
     if train.fairness in ON_GROUPS:
         reason = f"train.fairness={train.fairness} has a loss of its own"
     if reason:
@@ -95,7 +83,7 @@ def with_balance(
         ledger.record(PRACTICE, _outcome(chosen), f"{_CALLED[chosen]}, as was found before the run was ended")
         return _balanced(planned, chosen)
     try:
-        found = _tried(encoder, split, schema, dealing, seed, budget.part(_SHARE), watch)
+        found = _tried(encoder, split, schema, dealing, fitting.seed, fitting.budget.part(_SHARE), fitting.watch)
     except BudgetError:
         ledger.record(PRACTICE, Outcome.SKIPPED, "there was no time to try it; train.balance=weights asks for it")
         return planned

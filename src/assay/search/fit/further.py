@@ -7,7 +7,7 @@ rows and folds (Salinas & Erickson, TabRepo, AutoML 2024, section 5: ensembles o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
 
@@ -15,20 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.rows import Rows
-from assay.data.schema import Kind, Schema
+from assay.data.schema import Kind
 from assay.errors import BudgetError, DivergenceError
-from assay.models.config import ModelConfig
-from assay.search.config import EnsembleConfig
 from assay.search.ensemble.combine import greedy_shares, mixture_loss
 from assay.search.fit.assembly import candidate_answers, judged_weight
+from assay.search.fit.fitting import Fitting, is_interrupted
 from assay.search.planning.asked import asked
 from assay.search.planning.jobs import Job, Plan, batch_for
 from assay.search.planning.tables import cost
 from assay.search.study.space import Setting
 from assay.search.study.starts import of_portfolio
-from assay.train.budget import Budget
-from assay.train.config import TrainConfig
-from assay.train.examples import Examples
 from assay.train.model import TrainedNetwork
 
 #: Options that the settings change, each of which the user may have set.
@@ -40,19 +36,19 @@ _CELLS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATETIME)
 _PASSES, _LEAST_GAIN, _IN_VAIN = 25, 1e-3, 3
 
 
-def further_jobs(
-    planned: Plan, rows: int, schema: Schema, model: ModelConfig, train: TrainConfig, ensemble: EnsembleConfig
-) -> tuple[Job, ...]:
+def further_jobs(planned: Plan, fitting: Fitting) -> tuple[Job, ...]:
     """The best settings of each of the plan's families in turn.
 
-    There are none where the user said which or how long, of other rows, and without folds, where few rows would judge.
+    There are none where the user said which or how long, of other rows, without folds, where few rows would judge, and
+    without an end.
     """
+    model, train, ensemble, schema = fitting.model, fitting.train, fitting.ensemble, fitting.schema
     said = model.model_fields_set & {*_OF_MODEL, "members"} | train.model_fields_set & {*_OF_TRAIN, "epochs"}
     is_open = asked(model, ensemble) is None and not ensemble.settings and not said
     is_table = schema.windowing is None and all(column.kind in _CELLS for column in schema.features)
-    if not is_open or not is_table or planned.folds < 2:
+    if not is_open or not is_table or planned.folds < 2 or math.isinf(fitting.budget.left):
         return ()
-    each = [list(_changed(job, rows)) for job in planned.jobs]
+    each = [list(_changed(job, len(fitting.judge))) for job in planned.jobs]
     return tuple(job for job in chain.from_iterable(zip_longest(*each)) if job is not None)
 
 
@@ -70,29 +66,19 @@ def _changed(job: Job, rows: int) -> Iterator[Job]:
         )  # fmt: skip
 
 
-def train_further(
-    networks: Sequence[TrainedNetwork],
-    jobs: Sequence[Job],
-    found: Examples,
-    judge: Rows,
-    schema: Schema,
-    train: Callable[[Job], TrainedNetwork],
-    budget: Budget,
-    is_begun: Callable[[Job], bool],
-) -> list[TrainedNetwork]:
+def train_further(fitting: Fitting, networks: Sequence[TrainedNetwork], jobs: Sequence[Job]) -> list[TrainedNetwork]:
     """Those jobs for which there is the time, until several in turn brought the mixture of all networks nothing.
 
-    Args:
-        networks: that were trained.
-        judge: the rows whose targets validation is judged by.
-        train: a job.
-        is_begun: whether a run that goes on had begun the job.
+    Each has all of the time that is left: most end by themselves.
+
+    networks: that were trained.
     """
+    found, judge, schema = fitting.found, fitting.judge, fitting.schema
 
     def has_time(job: Job) -> bool:
-        return is_begun(job) or budget.left >= _PASSES * _a_pass(job, networks, max(found.folds, 1))
+        return fitting.is_begun(job) or fitting.budget.left >= _PASSES * _a_pass(job, networks, max(found.folds, 1))
 
-    if not any(map(has_time, jobs)):
+    if is_interrupted(networks) or not any(map(has_time, jobs)):
         return []  # nobody needs what the networks answer
     weight = judged_weight(found, judge)
     answers = [one for each in networks for one in candidate_answers(each, found, judge, weight, schema)]
@@ -101,7 +87,7 @@ def train_further(
         if not has_time(job):
             continue
         try:
-            network = train(job)
+            network = fitting.trained(job)
         except (BudgetError, DivergenceError):
             continue
         more.append(network)

@@ -30,11 +30,12 @@ def job(name):
 PLAN = Plan((job("realmlp"), job("mlp"), job("tabm")), 8, "three kinds")
 
 
-def jobs(plan=PLAN, rows=None, model=None, train=None, count=1000, **ensemble):
-    return further_jobs(
-        plan, count, rows or schema(Kind.NUMBER), ModelConfig(**(model or {})), TrainConfig(**(train or {})),
-        EnsembleConfig(**ensemble),
+def jobs(plan=PLAN, rows=None, model=None, train=None, count=1000, seconds=1e6, **ensemble):
+    fitted = SimpleNamespace(
+        schema=rows or schema(Kind.NUMBER), model=ModelConfig(**(model or {})), train=TrainConfig(**(train or {})),
+        ensemble=EnsembleConfig(**ensemble), judge=range(count), budget=Budget(seconds),
     )  # fmt: skip
+    return further_jobs(plan, fitted)
 
 
 def test_settings_of_the_portfolio_come_in_turn_of_the_families_that_have_some():
@@ -51,8 +52,9 @@ def test_settings_of_the_portfolio_come_in_turn_of_the_families_that_have_some()
     assert found[0].train.epochs == own.epochs
 
 
-def test_without_folds_there_are_none():
+def test_without_folds_or_an_end_there_are_none():
     assert jobs(Plan(PLAN.jobs, 1, "")) == ()
+    assert jobs(seconds=None) == ()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def network(name, answer, seconds=1.0, *, interrupted=False):
     return SimpleNamespace(part=part, answer=answer)
 
 
-def run(monkeypatch, answers, *, seconds=1e6, begun=()):
+def run(monkeypatch, answers, *, seconds=1e6, begun=(), interrupted=False):
     """Names of the jobs that were trained, where the job at a place answers so."""
     monkeypatch.setattr(further, "candidate_answers", lambda trained, *_: [trained.answer])
     monkeypatch.setattr(further, "judged_weight", lambda *_: None)
@@ -104,11 +106,12 @@ def run(monkeypatch, answers, *, seconds=1e6, begun=()):
             raise made[own.name]
         return made[own.name] if isinstance(made[own.name], SimpleNamespace) else network(own.name, made[own.name])
 
-    found = train_further(
-        [network("realmlp", TRUTH + 1.0), network("mlp", TRUTH + 1.1)], jobs()[: len(answers)],
-        SimpleNamespace(folds=8), SimpleNamespace(target=TRUTH), schema(Kind.NUMBER), train, Budget(seconds),
-        lambda own: own.name in begun,
+    fitted = SimpleNamespace(
+        found=SimpleNamespace(folds=8), judge=SimpleNamespace(target=TRUTH), schema=schema(Kind.NUMBER),
+        budget=Budget(seconds), trained=train, is_begun=lambda own: own.name in begun,
     )  # fmt: skip
+    before = [network("realmlp", TRUTH + 1.0, interrupted=interrupted), network("mlp", TRUTH + 1.1)]
+    found = train_further(fitted, before, jobs()[: len(answers)])
     return asked, [each.part.name for each in found]
 
 
@@ -138,3 +141,4 @@ def test_one_that_diverges_is_passed_over_and_ctrl_c_is_the_end(monkeypatch):
     lost = DivergenceError("numbers must be finite", "they were not", "Lower the rate.")
     ended = network("mlp 2", TRUTH, interrupted=True)
     assert run(monkeypatch, [lost, ended, TRUTH]) == (["realmlp 2", "mlp 2"], ["mlp 2"])
+    assert run(monkeypatch, [TRUTH], interrupted=True) == ([], [])

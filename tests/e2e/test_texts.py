@@ -60,6 +60,12 @@ def test_the_bundle_has_its_tokenizer_and_verifies(run, small_encoder):
     assert (run.directory / "model" / "tokenizer.json").read_text() == (small_encoder / "tokenizer.json").read_text()
 
 
+def test_a_lean_copy_reads_texts_too(run, tmp_path):
+    copy = assay.load(run.save(tmp_path / "lean", lean=True))
+    assert set(run.bundle.manifest.files) - set(copy.manifest.files) == {"weights.safetensors", "report.html"}
+    assert copy.verify() == run.bundle.verify()
+
+
 def test_answers_need_no_torch_and_do_not_depend_on_company(run, reviews, tmp_path):
     texts = ["The film was not very bad!", "", None, "good " * 400, "日本語 \U0001f600 שלום", "The plot is dull."]
     rows = pl.DataFrame({"review": texts, "stars": [3, None, 1, 5, 2, 1]})

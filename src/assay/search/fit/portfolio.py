@@ -1,6 +1,6 @@
 """From examples to a model: the networks of a plan are trained one after another and combined by what they got right.
 
-`plan.py` says which networks, `beside.py` what else is trained, `assembly.py` makes one model of them all.
+`planning` says which networks, `beside.py` what else is trained, `assembly.py` makes one model of them all.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def many(count: int) -> None:
     """Print what a study of `count` trials takes."""
     import assay
     from assay.report.study_page import draw_study
-    from assay.studies import open_study
+    from assay.tuning.directory import open_study
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "study"
@@ -65,7 +65,7 @@ def add(directory: Path, count: int) -> None:
     from assay.search.study.proposer import _evenly
     from assay.search.study.store import Tried
     from assay.search.study.trial import Outcome, Trial
-    from assay.studies import read_study
+    from assay.tuning.directory import read_study
 
     file, rng = read_study(directory), np.random.default_rng(0)
     store, first = file.store(directory, mend=True), 4

@@ -20,7 +20,7 @@ _HOME = {
     "load": "assay.bundle.load",
     "lr_find": "assay.rates",
     "synthesise": "assay.synthesis",
-    "tune": "assay.tuning",
+    "tune": "assay.tuning.tune",
 }
 
 __all__ = [
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from assay.run import fit
     from assay.runs import Run
     from assay.synthesis import synthesise
-    from assay.tuning import tune
+    from assay.tuning.tune import tune
 
 
 def __getattr__(name: str) -> object:

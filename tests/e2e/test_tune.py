@@ -13,7 +13,7 @@ pytest.importorskip("optuna")
 import assay
 from assay.cli import main
 from assay.errors import ConfigError, DataError
-from assay.studies import open_study
+from assay.tuning.directory import open_study
 
 AIRLINE = Path(__file__).parents[1] / "fixtures" / "airline.csv"
 FIXED = ["model.name=mlp", "train.epochs=3", "train.threads=1", "ensemble.folds=1", "evaluate.baselines=majority"]

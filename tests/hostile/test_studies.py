@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from assay.runs import open_run
-from assay.studies import open_study
+from assay.tuning.directory import open_study
 
 SEARCH = [
     "tune", "rows.csv", "--target", "income", "--over", "train.lr,model.width=8|16", "--trials", "12", "--folds", "2",

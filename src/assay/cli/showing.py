@@ -82,7 +82,7 @@ def show(
 
 def _show_study(path: Path, *, as_json: bool) -> None:
     from assay.cli.tuning import print_study, study_content
-    from assay.studies import open_study
+    from assay.tuning.directory import open_study
 
     study = open_study(path)
     if as_json:

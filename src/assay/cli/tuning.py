@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from assay.evaluate.record import Selection
     from assay.search.study.store import Tried
-    from assay.studies import Tuned
+    from assay.tuning.directory import Tuned
 
 #: Trials that are printed at most, the best first.
 _MOST = 15
@@ -163,8 +163,8 @@ def tune(
         "group": group, "time": time, "weight": weight, "positive": positive, "task": task,
     }  # fmt: skip
     if resume is not None:
-        from assay.studies import read_study
-        from assay.study_changes import refuse_changes
+        from assay.tuning.changes import refuse_changes
+        from assay.tuning.directory import read_study
 
         beside = {
             **given, "preset": preset, "out": out, "config": config, "seed": seed, "strict": strict, "over": over,
@@ -184,7 +184,7 @@ def tune(
             raise ConfigError("the table to learn from must be named", "no DATA was given",
                               "Name a file: assay tune data.csv --target COL.")  # fmt: skip
         from assay.progress import progress_to
-        from assay.study_asked import Search, refuse_words
+        from assay.tuning.asked import Search, refuse_words
 
         watch = progress_to(sys.stderr, quiet=quiet)
         try:
@@ -194,7 +194,7 @@ def tune(
             )  # fmt: skip
             refuse_words(asked, resolved)  # before torch is imported
             watch.stage("load")
-            from assay.tuning import tune as tune_study  # torch
+            from assay.tuning.tune import tune as tune_study  # torch
 
             found = tune_study(
                 resolved.table.data, test=resolved.table.test, valid=resolved.table.valid, over=over or (),
@@ -217,7 +217,7 @@ def _resume(
     watch = progress_to(sys.stderr, quiet=quiet)
     try:
         watch.stage("load")
-        from assay.tuning import tune as tune_study  # torch
+        from assay.tuning.tune import tune as tune_study  # torch
 
         return tune_study(
             resume=path, trials=trials, budget=budget, pick=pick, address=address, fit_best=fit_best, watch=watch,

@@ -6,9 +6,9 @@ import pytest
 
 from assay.bench.grid import CELLS as CELLS_OF_BENCH
 from assay.bench.run import CONFIG
-from assay.studies import STUDY as STUDY_OF_STUDIES
 from assay.synthesis import PAGE
 from assay.synthesis import QUALITY as QUALITY_OF_SYNTHESIS
+from assay.tuning.directory import STUDY as STUDY_OF_STUDIES
 from assay.ui import places
 from assay.ui.library import Library
 

@@ -36,11 +36,11 @@ from assay.search.study.starts import first_settings
 from assay.search.study.trial import Goal
 from assay.sources import audit_tables, decoded, read_tables, seal_tables
 from assay.stages import Prepared
-from assay.studies import Start, StudyFile
-from assay.study_asked import Search, words_of
 from assay.train.budget import Budget
 from assay.train.recipes import RECIPES
 from assay.train.watch import Unwatched, Watch
+from assay.tuning.asked import Search, words_of
+from assay.tuning.directory import Start, StudyFile
 from assay.workspace import scratch
 
 #: The share of a study's time that the final fit has, at least so many seconds but at most half.

@@ -23,10 +23,10 @@ from assay.search.study.objective import TableObjective
 from assay.search.study.space import FAMILY, Setting, told
 from assay.search.study.store import Tried
 from assay.search.study.study import Study, best_first
-from assay.studies import ANSWERS, StudyFile, Tuned
-from assay.study_plan import Found
 from assay.train.model import TrainedNetwork
 from assay.train.watch import Watch
+from assay.tuning.directory import ANSWERS, StudyFile, Tuned
+from assay.tuning.plan import Found
 
 #: What the final fit of a setting costs beside its trial, which was one of several members: a guess.
 _ALONE = 3.0

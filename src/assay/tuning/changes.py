@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from assay.errors import ConfigError
-from assay.studies import StudyFile
+from assay.tuning.directory import StudyFile
 
 #: What may be given anew.
 OPEN = ("--trials", "--budget", "--fit or --no-fit", "--pick", "--address")

@@ -3,7 +3,7 @@
 import pytest
 
 from assay.errors import ConfigError
-from assay.studies import begun
+from assay.tuning.directory import begun
 
 
 def refused(directory):

@@ -32,7 +32,13 @@ from assay.search.study.store import Tried, check_free, reachable
 from assay.search.study.study import TOLD, Limits, Study, best_first
 from assay.search.study.trial_networks import keep_best
 from assay.stages import Prepared
-from assay.studies import (
+from assay.train.budget import Budget
+from assay.train.device import free_cores, using_threads
+from assay.train.model import TrainedNetwork
+from assay.train.watch import Unwatched, Watch
+from assay.tuning.asked import Search, refuse_words
+from assay.tuning.changes import refuse_changes
+from assay.tuning.directory import (
     ANSWERS,
     BEST,
     ENSEMBLE,
@@ -47,10 +53,8 @@ from assay.studies import (
     taken_up,
     write_whole,
 )
-from assay.study_asked import Search, refuse_words
-from assay.study_changes import refuse_changes
-from assay.study_end import best_config, chosen, known_networks, mixture_config, verdicts_of
-from assay.study_plan import (
+from assay.tuning.end import best_config, chosen, known_networks, mixture_config, verdicts_of
+from assay.tuning.plan import (
     MOST_OF_FIT,
     Found,
     held_for_end,
@@ -61,10 +65,6 @@ from assay.study_plan import (
     prepare,
     takes_networks,
 )
-from assay.train.budget import Budget
-from assay.train.device import free_cores, using_threads
-from assay.train.model import TrainedNetwork
-from assay.train.watch import Unwatched, Watch
 from assay.workspace import has_checkpoints, opened, partial_of, scratch
 
 #: The time of a study for which none was given.

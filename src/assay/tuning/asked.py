@@ -23,7 +23,7 @@ from assay.search.study.store import check_url
 
 @dataclass(frozen=True)
 class Search:
-    """How a study searches; see `assay.tuning.tune`."""
+    """How a study searches; see `assay.tune`."""
 
     over: Sequence[str] = ()
     space: Path | None = None

@@ -44,7 +44,7 @@ class Search:
 
     @property
     def beside_resume(self) -> dict[str, object]:
-        """What a study that goes on has already, by the names of its flags; see `study_changes`."""
+        """What a study that goes on has already, by the names of its flags; see `changes`."""
         flags = ("over", "space", "settings", "sampler", "prune", "folds", "metric", "jobs", "storage", "engine")
         asked = {name: getattr(self, name) for name in flags}
         return asked | {"objective": ",".join(self.goals), "ensemble": _flag(self.ensemble)}

@@ -289,9 +289,9 @@ def scratch(directory: Path | None = None) -> Iterator[Path]:
 
 def _not_writable(final: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        "the output directory must be writable and stay free during the run",
+        "the output directory must be writable and stay free meanwhile",
         f"{error.strerror or error} ({str(final)!r})",
-        "Name another place with --out.",
+        "Name another place.",
     )
 
 

@@ -114,7 +114,7 @@ def test_a_name_taken_meanwhile_is_an_error_and_what_took_it_stays(tmp_path):
             out.mkdir()
             (out / "theirs").touch()
 
-    with pytest.raises(ConfigError, match="stay free during the run"):
+    with pytest.raises(ConfigError, match="stay free meanwhile"):
         slow()
     assert [path.name for path in out.iterdir()] == ["theirs"]
     assert list(tmp_path.iterdir()) == [out]

@@ -13,6 +13,7 @@ pytest.importorskip("optuna")
 import assay
 from assay.cli import main
 from assay.errors import ConfigError, DataError
+from assay.search.study.mixture import mixture_of
 from assay.tuning.directory import open_study
 
 AIRLINE = Path(__file__).parents[1] / "fixtures" / "airline.csv"
@@ -276,6 +277,27 @@ def test_with_little_time_the_networks_of_the_search_are_the_model(table, tmp_pa
     assert list((out / "answers").glob("*.safetensors")) == []
     with pytest.raises(ConfigError, match="is finished"):
         assay.tune(resume=out)
+
+
+def test_settings_that_gain_together_answer_as_judged_where_there_is_no_time_to_train_them(
+    table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("assay.tuning.plan._WORTH_TRAINING", float("-inf"))  # one setting would be trained anew
+    monkeypatch.setattr("assay.tuning.end._ALONE", 1e9)  # two take longer than there is
+    gains = {"numbers": (0, 1), "shares": (0.5, 0.5), "is_taken": True, "why": "so it is"}
+    monkeypatch.setattr(
+        "assay.tuning.end.mixture_of", lambda *given, **named: mixture_of(*given, **named).model_copy(update=gains)
+    )
+    study = assay.tune(
+        table, "y", out=tmp_path / "study", over=["train.lr"], trials=2, folds=2, budget=90,
+        overrides=[*FIXED[:3], "evaluate.baselines=majority", "evaluate.bootstrap=100"],
+    )  # fmt: skip
+    assert (study.file.mixture.is_taken, study.file.mixture.numbers) == (True, (0, 1))
+    report = study.run.report()
+    assert {part.name for part in report.training.parts} <= {"mlp (trial 0)", "mlp (trial 1)"}
+    verdicts = {each.practice: each.reason for each in report.ledger}
+    assert verdicts["search.recipes"].startswith("the networks that the search judged: mlp (trial ")
+    assert "so it is" in verdicts["search.mixture"]
 
 
 def test_a_network_that_cannot_be_taken_is_trained_anew(table, tmp_path):

@@ -40,7 +40,7 @@ def chosen(
     Both are None without a completed trial.
 
     Args:
-        seconds: that the final fit will have to train them; infinite where it takes the networks of the search.
+        seconds: that the final fit will have to train them; infinite where it can take the networks of the search.
     """
     tried = {number: each for number, each in study.tried.items() if each.outcome is not None}
     ranked = [each.number for each in best_first(tried.values(), higher=file.higher)]
@@ -59,12 +59,17 @@ def chosen(
         return selection, None
     mixture = mixture_of(answers, ranked, task, measure, groups=groups, seed=file.seed)
     if mixture is not None and mixture.is_taken:
-        outcomes = [tried[number].outcome for number in mixture.numbers]
-        needed = _ALONE * sum(each.seconds for each in outcomes if each is not None)
+        needed = seconds_to_train(mixture, study)
         if needed > seconds:
             why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
             mixture = mixture.model_copy(update={"is_taken": False, "why": why})
     return selection, mixture
+
+
+def seconds_to_train(mixture: Mixture, study: Study) -> float:
+    """What training the settings of the mixture anew would take, as a guess."""
+    outcomes = [study.tried[number].outcome for number in mixture.numbers]
+    return _ALONE * sum(each.seconds for each in outcomes if each is not None)
 
 
 def known_networks(

@@ -216,8 +216,19 @@ def takes_networks(
 ) -> bool:
     """Whether the networks that the search judged are the model, for there is no time worth training them anew.
 
-    It is so for tables of numbers and categories, where the final fit would train the same networks on the same folds.
     far: whether trials are judged on machines that keep what they learned.
+    """
+    if not can_take_networks(found, folds, goals, config, budget, far=far):
+        return False
+    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
+
+
+def can_take_networks(
+    found: Found, folds: int, goals: Sequence[Goal], config: RunConfig, budget: Budget, *, far: bool
+) -> bool:
+    """Whether they could be the model, where there is a limit of time.
+
+    It is so for tables of numbers and categories, where the final fit would train the same networks on the same folds.
     """
     if math.isinf(budget.seconds) or far or len(goals) > 1:
         return False
@@ -225,9 +236,7 @@ def takes_networks(
     if part.encoder.layout.media or part.texts.tunes or ensemble.folds not in (0, folds):
         return False
     more = ensemble.distill or ensemble.bagging or ensemble.trees or config.train.lr_find
-    if more or config.evaluate.protocol == "nested":
-        return False
-    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
+    return not more and config.evaluate.protocol != "nested"
 
 
 def _epochs(space: Space, config: RunConfig, task: Task) -> int:

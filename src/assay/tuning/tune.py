@@ -53,10 +53,11 @@ from assay.tuning.directory import (
     taken_up,
     write_whole,
 )
-from assay.tuning.end import best_config, chosen, known_networks, mixture_config, verdicts_of
+from assay.tuning.end import best_config, chosen, known_networks, mixture_config, seconds_to_train, verdicts_of
 from assay.tuning.plan import (
     MOST_OF_FIT,
     Found,
+    can_take_networks,
     held_for_end,
     held_for_fit,
     made_again,
@@ -321,8 +322,10 @@ def _run(
         measured = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
         objective.recall((trial, latency) for trial, latency in measured if latency is not None)
         whole = budget.having_used(study.used)
-        takes = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
-        takes = takes and takes_networks(found, file.folds, file.goals, config, whole, far=file.engine == "ray")
+        asked = found, file.folds, file.goals, config, whole
+        can_take = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
+        can_take = can_take and can_take_networks(*asked, far=file.engine == "ray")
+        takes = can_take and takes_networks(*asked, far=file.engine == "ray")
         held = 0.0
         if file.fits and not math.isinf(whole.seconds):
             held = held_for_end(found, config, whole) if takes else held_for_fit(whole)
@@ -330,8 +333,11 @@ def _run(
             end = study.run(Limits(file.trials, whole.holding(held)), watch)
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    to_train = math.inf if takes or not file.fits else max(budget.left, 0.0)
-    selection, mixture = chosen(found, study, file, directory, to_train)
+    to_train = math.inf if not file.fits else max(budget.left, 0.0)
+    selection, mixture = chosen(found, study, file, directory, math.inf if can_take else to_train)
+    if can_take and mixture is not None and mixture.is_taken:
+        # Settings that gain together and that there is no time to train anew answer as they were judged.
+        takes = takes or seconds_to_train(mixture, study) > to_train
     file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
     write_whole(directory, STUDY, file.to_json())
     return file, known_networks(objective, study, file, watch) if takes else ()

@@ -11,13 +11,7 @@ from onnx import compose
 from torch import Tensor, nn
 
 from assay.bundle.trees import translations
-from assay.data.inputs import (
-    RESERVED,
-    Input,
-    View,
-    is_numeric,
-    views_of,
-)
+from assay.data.inputs import RESERVED, Input, View, is_numeric, views_of
 from assay.data.schema import Kind
 from assay.errors import ConfigError
 from assay.models.answer import Answer

@@ -3,9 +3,9 @@
 `assay fit --budget`, the same with `ensemble.distill=true` (a student), and AutoGluon with its presets `medium` and
 `best` get the same two CSV files, the same limit of wall time and all cores; each is fitted in a process of its own,
 and answers in another one from what it left on disk (AutoGluon: its clone for deployment; assay: what `assay export`
-copies). Goals: a mean rank not worse than that of `medium`, answers 10 times as fast and
-files 10 times as small as its; the gap to `best` is told. Every finished fit is a line of `--resume FILE` and is not
-repeated. AutoGluon is found with `--autogluon-python`; nothing is measured without it, and what is known is printed.
+copies). Goals: a mean rank not worse than that of `medium`, answers 10 times as fast and files 10 times as small as
+its; the gap to `best` is told. Every finished fit is a line of `--resume FILE` and is not repeated. AutoGluon is found
+with `--autogluon-python`; nothing is measured without it, and what is known is printed.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def fit(system: str, data: Data, train: Path, test: Path, out: Path, chosen: arg
         program = [assay, "fit", str(train), "--target", data.target, "--task", data.task, "--out", made, *OWN[system]]
         program += ["--budget", f"{chosen.seconds}s", "--seed", "0", "--quiet"]
         _, wall, cpu, memory = run(program, env=dict(os.environ))
-        run([assay, "export", made, str(out / "model")], env=dict(os.environ))
+        run([assay, "export", made, str(model)], env=dict(os.environ))
         answer = [sys.executable, "-c", ANSWER, str(model), str(test), data.target, data.task]
     else:
         rival = [str(chosen.autogluon_python), str(HERE / "_autogluon_rival.py")]

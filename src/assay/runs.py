@@ -16,7 +16,6 @@ import polars as pl
 from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import MANIFEST, REPORT, SPARED
 from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
-from assay.bundle.write import write_through
 from assay.compose.check import checked_table
 from assay.compose.run_config import RunConfig
 from assay.data.arrays import as_given, as_in_training
@@ -94,7 +93,7 @@ class Run:
         with staged(final) as staging:
             for name in manifest.files:
                 shutil.copyfile(bundle.directory / name, staging / name)
-            write_through(staging / MANIFEST, manifest.to_json())
+            (staging / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         return final
 
 

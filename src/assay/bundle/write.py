@@ -54,13 +54,8 @@ def write_manifest(
         separator=None if schema.labelling is None else schema.labelling.separator,
         regions=regions,
     )
-    write_through(directory / MANIFEST, manifest.to_json())
-    return manifest
-
-
-def write_through(path: Path, text: str) -> None:
-    """Write the file, and wait until it is on the disk."""
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with (directory / MANIFEST).open("w", encoding="utf-8") as stream:
+        stream.write(manifest.to_json())
         stream.flush()
         os.fsync(stream.fileno())
+    return manifest

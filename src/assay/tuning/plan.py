@@ -195,7 +195,8 @@ def _for_trials(
     """Seconds for the search; the rest is for the final fit."""
     if math.isinf(budget.seconds):
         return math.inf
-    takes = takes_networks(found, folds, goals, config, budget, far=search.engine == "ray")
+    takes = can_take_networks(found, folds, goals, config, budget, far=search.engine == "ray")
+    takes = takes and is_short(found, config, budget)
     return budget.left - (held_for_end(found, config, budget) if takes else held_for_fit(budget))
 
 
@@ -211,24 +212,13 @@ def held_for_end(found: Found, config: RunConfig, budget: Budget) -> float:
     return min(_OF_AFTER * (after + _CHOOSING) * found.slowness, MOST_OF_FIT * budget.seconds)
 
 
-def takes_networks(
-    found: Found, folds: int, goals: Sequence[Goal], config: RunConfig, budget: Budget, *, far: bool
-) -> bool:
-    """Whether the networks that the search judged are the model, for there is no time worth training them anew.
-
-    far: whether trials are judged on machines that keep what they learned.
-    """
-    if not can_take_networks(found, folds, goals, config, budget, far=far):
-        return False
-    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
-
-
 def can_take_networks(
     found: Found, folds: int, goals: Sequence[Goal], config: RunConfig, budget: Budget, *, far: bool
 ) -> bool:
-    """Whether they could be the model, where there is a limit of time.
+    """Whether the networks that the search judged could be the model, where there is a limit of time.
 
     It is so for tables of numbers and categories, where the final fit would train the same networks on the same folds.
+    far: whether trials are judged on machines that keep what they learned.
     """
     if math.isinf(budget.seconds) or far or len(goals) > 1:
         return False
@@ -237,6 +227,11 @@ def can_take_networks(
         return False
     more = ensemble.distill or ensemble.bagging or ensemble.trees or config.train.lr_find
     return not more and config.evaluate.protocol != "nested"
+
+
+def is_short(found: Found, config: RunConfig, budget: Budget) -> bool:
+    """Whether the share of the final fit leaves no time worth training one setting anew."""
+    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
 
 
 def _epochs(space: Space, config: RunConfig, task: Task) -> int:

@@ -60,11 +60,11 @@ from assay.tuning.plan import (
     can_take_networks,
     held_for_end,
     held_for_fit,
+    is_short,
     made_again,
     objective_of,
     planned,
     prepare,
-    takes_networks,
 )
 from assay.workspace import has_checkpoints, opened, partial_of, scratch
 
@@ -322,10 +322,10 @@ def _run(
         measured = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
         objective.recall((trial, latency) for trial, latency in measured if latency is not None)
         whole = budget.having_used(study.used)
-        asked = found, file.folds, file.goals, config, whole
         can_take = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
-        can_take = can_take and can_take_networks(*asked, far=file.engine == "ray")
-        takes = can_take and takes_networks(*asked, far=file.engine == "ray")
+        is_far = file.engine == "ray"
+        can_take = can_take and can_take_networks(found, file.folds, file.goals, config, whole, far=is_far)
+        takes = can_take and is_short(found, config, whole)
         held = 0.0
         if file.fits and not math.isinf(whole.seconds):
             held = held_for_end(found, config, whole) if takes else held_for_fit(whole)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from assay.errors import BundleError
+
+
+def _or_nan(value: object) -> object:
+    return math.nan if value is None else value
+
+
+#: A number that need not be finite, for which JSON has null.
+Measured = Annotated[float, BeforeValidator(_or_nan)]
 
 
 class Record(BaseModel):

@@ -223,14 +223,15 @@ class Training:
 
     def note_step(self, losses: Tensor, norms: Tensor, rate: Each, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
+        finite = losses.isfinite() & norms.isfinite()  # members without a finite gradient are not spoken of
         # By assignment, which takes the loss of a user's module in whatever type it comes.
-        self._losses[self.place], self._norms[self.place] = losses.mean(), norms.max()
+        self._losses[self.place] = torch.where(finite, losses, torch.nan).nanmean()
+        self._norms[self.place] = torch.where(finite, norms, -torch.inf).max()
         if self.hear is not None:
-            finite = losses.isfinite()
             self._each += torch.stack([torch.where(finite, losses, 0.0), finite.float()])
         self._rate = float(rate.max()) if isinstance(rate, Tensor) else rate
         if self.precision.scales:
-            self.precision.after_step((losses.isfinite() & norms.isfinite()).all())
+            self.precision.after_step(finite.all())
         if before is not None:
             moved = torch.linalg.vector_norm(self.flat.weights - before, dim=1)
             self._update_ratio = float((moved / torch.linalg.vector_norm(before, dim=1).clamp_min(1e-12)).mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol
 
-from assay.records import Record
+from assay.records import Measured, Record
 
 #: What a validation score is: the share of right answers, of right labels, or of explained variance.
 ScoreName = Literal["accuracy", "label accuracy", "R2"]
@@ -16,8 +16,9 @@ class Epoch(Record):
 
     Losses are means over rows (and members) in nats, or in squared target deviations. The validation score is the
     accuracy, or R2, of the members' average (None where it is not defined). The gradient norm is the median over the
-    epoch's steps, before clipping. The update ratio is the size of the epoch's last step as a share of the weights'
-    size; memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
+    epoch's steps, before clipping. The training loss and the norm are of the members and steps where they were finite,
+    not finite where none was. The update ratio is the size of the epoch's last step as a share of the weights' size;
+    memory is the most that was resident so far. `skipped` counts members' steps without a finite gradient since
     training began. `logged` holds what a module of the user's own logged, as means over the epoch's steps. Boosted
     trees tell of stretches of rounds, which are their steps, and have no gradient norm (0).
     """
@@ -25,12 +26,12 @@ class Epoch(Record):
     epoch: int
     step: int
     seconds: float
-    train_loss: float
-    valid_loss: float
+    train_loss: Measured
+    valid_loss: Measured
     valid_score: float | None
     score_name: ScoreName
     learning_rate: float
-    gradient_norm: float
+    gradient_norm: Measured
     update_ratio: float | None = None
     rows_per_second: float | None = None
     memory_mb: float | None = None

@@ -17,7 +17,7 @@ from assay.train.config import TrainConfig
 from assay.train.loop import fit, predict
 from assay.train.members import Member
 from assay.train.together import Course, Lot, fit_together
-from assay.train.watch import Unwatched
+from assay.train.watch import Epoch, Unwatched
 
 FAMILIES = {
     "mlp": {"norm": "batch"}, "resnet": {"width": 8}, "realmlp": {"layers": 2}, "tabm": {"heads": 3},
@@ -158,8 +158,21 @@ def test_a_member_without_finite_numbers_leaves_and_says_so(make, train, valid):
     assert courses[0].outputs is None
     assert "not finite after epoch 1 with a learning rate of at most 1e+38" in courses[0].trouble
     assert courses[0].epochs == 1
-    found, _ = alone(make("mlp", [4]), train, valid, MEMBERS[1], clip_norm=0.0, warmup=0.0)
+    found, trained = alone(make("mlp", [4]), train, valid, MEMBERS[1], clip_norm=0.0, warmup=0.0)
     assert torch.equal(courses[1].outputs, found)
+    # What is told of the others is not that of the one which was lost.
+    norms = [record.gradient_norm for record in courses[1].history]
+    assert norms[1:] == pytest.approx([record.gradient_norm for record in trained.epochs][1:], rel=1e-5)
+    assert 0.0 < norms[0] < 1e3
+
+
+def test_an_epoch_without_finite_numbers_travels_as_json(make, train, valid):
+    _, trained = alone(make("mlp", [4]), train, valid, MEMBERS[1])
+    lost = trained.epochs[0].model_copy(update={"train_loss": math.nan, "gradient_norm": -math.inf})
+    read = Epoch.from_json(lost.to_json(), "a history")
+    assert math.isnan(read.train_loss)
+    assert math.isnan(read.gradient_norm)
+    assert read.valid_loss == lost.valid_loss
 
 
 def test_all_members_may_lose_their_numbers(make, train, valid):

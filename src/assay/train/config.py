@@ -20,6 +20,7 @@ BalanceName = Literal[
     "auto", "none", "weights", "effective", "focal", "sample", "oversample", "undersample", "smote", "borderline"
 ]
 FairnessName = Literal["none", "reweigh", "group_dro", "equalised_odds"]
+Select = Literal["loss", "metric", "refinement"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
 #: Ways of training that look at the groups of rows step by step.
@@ -143,8 +144,10 @@ class TrainConfig(Record):
         0.0, ge=0.0, lt=1.0, description="Share of the training, at its end, whose weights are averaged; 0 is off."
     )
     patience: int = Field(10, ge=1, description="Epochs without a better validation loss before a member stops.")
-    select: Literal["loss", "metric"] = Field(
-        "loss", description="What the kept epoch is best in: the validation loss, or the error rate (classes)."
+    select: Select = Field(
+        "loss",
+        description="What the kept epoch is best in: the validation loss, or of classes the error rate (metric) or the "
+        "loss at the temperature that suits them (refinement).",
     )
     # Groups of sensitive columns.
     fairness: FairnessName = Field(

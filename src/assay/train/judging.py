@@ -14,7 +14,7 @@ from assay.models.network import Network
 from assay.train.config import TrainConfig
 from assay.train.device import Precision
 from assay.train.fair_loss import GroupLoss
-from assay.train.losses import member_errors, member_losses, score_name
+from assay.train.losses import member_losses, score_name, selection_losses
 from assay.train.watch import ScoreName
 
 
@@ -63,9 +63,9 @@ class Judge:
         """What the best epoch of each member is chosen by, (M,), lower being better."""
         if self.groups is not None:
             return self.groups.judged(outputs, rows)
-        if self.config.select == "metric":  # ties of the error rate go to the lower loss
-            return member_errors(outputs, rows, self.network.heads) + 1e-6 * losses
-        return losses
+        if self.config.select == "loss":
+            return losses
+        return selection_losses(self.config.select, outputs, rows, self.network.heads)
 
     def judged_at(self, outputs: Tensor, rows: Batch, places: Tensor) -> Tensor:
         """The same by the rows at these places alone; infinite where it is not finite."""

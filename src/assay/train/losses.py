@@ -5,12 +5,18 @@ Shape legend: M members, k heads of a member that share weights, n rows, C class
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from assay.data.batches import Batch
+from assay.train.config import Select
 from assay.train.watch import ScoreName
+
+#: Temperatures that are tried, each the square root of two times the one before.
+_TEMPERATURES = tuple(2.0 ** (step / 2.0) for step in range(-4, 7))
 
 
 def are_labels(target: Tensor) -> bool:
@@ -97,6 +103,42 @@ def member_errors(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
     if rows.weight is None:
         return miss.mean(1)
     return (miss * rows.weight).sum(1) / rows.weight.sum(-1).clamp_min(1e-12)
+
+
+def refined_losses(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
+    """Cross-entropy of each member's mean probabilities at the temperature that suits these rows, (M,).
+
+    What is left of the loss when a network is as sure as it should be; for values and labels the loss (Berta,
+    Holzmueller, Jordan & Bach, Rethinking Early Stopping: Refine, Then Calibrate, 2025, section 4). The temperature is
+    the lowest point of a parabola through the best of a grid and its neighbours, at an end of the grid that end.
+    """
+    if rows.target.dtype != torch.int64:
+        return member_losses(outputs, rows, heads=heads)
+    own = outputs.gather(2, rows.target.expand(len(outputs), -1).unsqueeze(2)).squeeze(2)
+    weight = torch.ones((), device=outputs.device) if rows.weight is None else rows.weight
+    total = torch.full((), float(len(rows)), device=outputs.device) if rows.weight is None else weight.sum(-1)
+    losses = []
+    for temperature in _TEMPERATURES:
+        hits = own / temperature - (outputs / temperature).logsumexp(2)
+        together = hits.view(-1, heads, len(rows)).logsumexp(1) - math.log(heads)
+        losses.append((-together * weight).sum(1) / total.clamp_min(1e-12))
+    grid = torch.stack(losses, 1)
+    best = grid.argmin(1, keepdim=True)
+    middle = best.clamp(1, len(_TEMPERATURES) - 2)
+    before, lowest, after = (grid.gather(1, middle + step).squeeze(1) for step in (-1, 0, 1))
+    bend = (before - 2.0 * lowest + after).clamp_min(1e-12)
+    vertex = lowest - (before - after).square() / (8.0 * bend)
+    return torch.where((best == middle).squeeze(1), vertex, grid.gather(1, best).squeeze(1))
+
+
+def selection_losses(select: Select, outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
+    """What the kept epoch of each member is the best in, (M,), lower being better."""
+    if select == "refinement":
+        return refined_losses(outputs, rows, heads)
+    losses = member_losses(outputs, rows, heads=heads)
+    if select == "metric":  # ties of the error rate go to the lower loss
+        return member_errors(outputs, rows, heads) + 1e-6 * losses
+    return losses
 
 
 def average_score(outputs: Tensor, rows: Batch) -> float:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from assay.data.findings import count_of
 from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget
+from assay.train.config import Select
 from assay.train.loop import Trained
 from assay.train.part import Part
 from assay.train.rate_curve import FAR, RateCurve
 
+#: What the epoch is chosen by, in words.
+_SELECTED_BY: Mapping[Select, str] = {
+    "loss": "validation loss", "metric": "error rate on validation rows",
+    "refinement": "validation loss at the temperature that suits the rows",
+}  # fmt: skip
 #: Names of parameters that a verdict lists.
 _MOST_NAMES = 8
 
@@ -120,7 +126,7 @@ def _write_selection(ledger: Ledger, part: Part) -> None:
     trained, config = part.trained, part.train
     reason = f"patience {config.patience} epochs; training ended after {len(trained.epochs)} because {trained.stopped}"
     ledger.record("train.early-stopping", Outcome.APPLIED, reason, value=len(trained.epochs))
-    by = "validation loss" if config.select == "loss" else "error rate on validation rows"
+    by = _SELECTED_BY[config.select]
     which = f"weights of epoch {trained.best_epoch} of {len(trained.epochs)}"
     if trained.epochs and not trained.best_epoch:
         which = f"the fitted weights it started with: none of {len(trained.epochs)} epochs was better"

@@ -3,11 +3,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from torch.nn import functional
 
 from assay.data.batches import Batch
 from assay.data.encode import Encoded
-from assay.train.losses import average_score, member_errors, member_losses, score_name
+from assay.train.losses import (
+    average_score,
+    member_errors,
+    member_losses,
+    refined_losses,
+    score_name,
+    selection_losses,
+)
 
 
 def classes_of(target, weight=None):
@@ -129,3 +137,48 @@ def test_the_score_of_labels_is_the_share_that_is_right():
     assert score_name(rows.target) == "label accuracy"
     assert score_name(torch.zeros(2, dtype=torch.int64)) == "accuracy"
     assert score_name(torch.zeros(2)) == "R2"
+
+
+def lowest(logits, rows, weight=None):
+    """The least cross-entropy of the mean of heads, (k, n, C), over temperatures from 1/4 to 8, by scipy."""
+
+    def loss(log_temperature):
+        shares = (logits / math.exp(log_temperature)).softmax(2).mean(0)
+        each = -shares[range(len(rows)), rows.target].log()
+        return float(each.mean() if weight is None else (each * weight).sum() / weight.sum())
+
+    return minimize_scalar(loss, bounds=(math.log(0.25), math.log(8.0)), method="bounded").fun
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_what_is_left_of_a_loss_is_that_at_the_best_temperature(factor):
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(6, 200, 4, generator=generator)
+    target = torch.multinomial((2.0 * logits.mean(0)).softmax(1), 1, generator=generator)[:, 0]
+    weight = torch.rand(2, 200, generator=generator)
+    rows, weighted, told = classes_of(target), classes_of(target, weight), logits * factor
+    expected = torch.tensor([float(lowest(each, rows)) for each in told.view(2, 3, 200, 4)])
+    torch.testing.assert_close(refined_losses(told, rows, heads=3), expected, rtol=1e-3, atol=0.0)
+    own = torch.tensor([float(lowest(each, rows, w)) for each, w in zip(told.view(2, 3, 200, 4), weight, strict=True)])
+    torch.testing.assert_close(refined_losses(told, weighted, heads=3), own, rtol=1e-3, atol=0.0)
+    alone = refined_losses(told, rows)
+    assert alone.shape == (6,)
+    assert bool((alone <= member_losses(told, rows) + 1e-4).all())
+
+
+def test_what_is_left_of_a_loss_without_an_error_and_without_a_class():
+    rows = classes_of([0, 1, 0, 1])
+    right = functional.one_hot(rows.target).float().unsqueeze(0) * 2.0
+    at_the_edge = functional.cross_entropy(right[0] * 4.0, rows.target)  # the coldest that is tried is a quarter
+    torch.testing.assert_close(refined_losses(right, rows), at_the_edge.view(1))
+    assert not refined_losses(torch.full_like(right, torch.nan), rows).isfinite()
+    values = classes_of(torch.tensor([0.0, 1.0]))
+    outputs = torch.tensor([[[0.5], [0.5]]])
+    torch.testing.assert_close(refined_losses(outputs, values), torch.tensor([0.25]))
+
+
+def test_an_epoch_is_chosen_by_what_was_asked_for(logits, rows):
+    torch.testing.assert_close(selection_losses("loss", logits, rows), member_losses(logits, rows))
+    torch.testing.assert_close(selection_losses("refinement", logits, rows), refined_losses(logits, rows))
+    by_errors = member_errors(logits, rows) + 1e-6 * member_losses(logits, rows)
+    torch.testing.assert_close(selection_losses("metric", logits, rows), by_errors)

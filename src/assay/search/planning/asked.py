@@ -56,9 +56,10 @@ def check_training(schema: Schema, train: TrainConfig) -> None:
     if not schema.is_classification and train.balance not in ("auto", "none"):
         came = f"train.balance={train.balance} was given, and the target is a {schema.task.value}"
         raise ConfigError("classes can be balanced where a row has one", came, "Leave it out.")
-    if schema.is_multilabel and train.select == "metric" and "select" in train.model_fields_set:
+    if schema.is_multilabel and train.select != "loss" and "select" in train.model_fields_set:
         raise ConfigError(
-            "the epoch of a multilabel model is chosen by its loss", "train.select=metric asks for another way",
+            "the epoch of a multilabel model is chosen by its loss",
+            f"train.select={train.select} asks for another way",
             "Leave train.select out: until thresholds are chosen there is no share of right answers to go by.",
         )  # fmt: skip
 

@@ -131,6 +131,15 @@ def primary_of(task: Task) -> Metric:
     return FORECAST_METRICS[0] if task is Task.FORECASTING else metric(task, PRIMARY[task])
 
 
+def searched_by(task: Task) -> Metric:
+    """The metric that settings are judged by.
+
+    It is the primary one but where that is of decisions: few rows change theirs from one setting to the next, and
+    thresholds of labels are chosen for a model that is trained.
+    """
+    return metric(task, "log_loss") if task in (Task.MULTICLASS, Task.MULTILABEL) else primary_of(task)
+
+
 def metric(task: Task, name: str) -> Metric:
     """The metric `name` of `task`.
 

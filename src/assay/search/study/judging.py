@@ -1,6 +1,6 @@
 """A trial while it is judged, and what its answers are worth.
 
-Shape legend: n rows that are judged, K classes, k folds.
+Shape legend: n rows that are judged, A answers for a row (members times heads), K classes, L labels, H steps, k folds.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from assay.data.folds import Folds
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
 from assay.data.split import units_of
-from assay.evaluate.calibration.calibrate import apply_temperature
+from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.metrics import Metric
-from assay.evaluate.multilabel.calibration import mixed_labels
+from assay.evaluate.multilabel.calibration import fit_label_temperature, mixed_labels
 from assay.evaluate.multilabel.metrics import scorer_for
 from assay.search.planning.jobs import Job
 from assay.search.study.answered import Judged
 from assay.search.study.trial import Trial
 from assay.train.examples import Units, relative
 from assay.train.together import Course, Learned
+
+#: Numbers that a temperature is fitted to at most, by a random sample of the rows, which must be so many at least.
+_MOST, _LEAST_ROWS = 200_000, 500
 
 
 @dataclass
@@ -84,6 +87,8 @@ def note_trouble(entry: Entry) -> None:
 class Judge:
     """The rows that judge, and the metric of what was answered for them.
 
+    Probabilities are those of a temperature a trial: one half of the rows fits it for the answers to the other.
+
     places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. halves: in which
     half of each fold its rows are, bool, or None: one half chooses the epoch of the answers for the other.
     """
@@ -94,53 +99,72 @@ class Judge:
         self.places = [np.flatnonzero(fold == place) for place in range(1 if folds is None else len(folds))]
         self._schema, self._units = schema, units
         self.halves = _halved(rows, self.places, schema)
+        self._is_second = np.zeros(len(rows), np.bool_)
+        for places, half in zip(self.places, self.halves, strict=True):
+            self._is_second[places] = False if half is None else half
         kept = fold >= 0
         self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
 
     def scored(self, entry: Entry, folds: Sequence[int]) -> tuple[float, tuple[float, ...], NDArray[Any]]:
         """The metric of these folds together and of each, and the answers, in the order of the rows; NaN without."""
-        each = [self._answer(entry, fold) for fold in folds]
-        answers = [answer for answer in each if answer is not None]
-        if len(answers) < len(each) or not answers:
+        outputs = [each for each in (self._outputs(entry, fold) for fold in folds) if each is not None]
+        if len(outputs) < len(folds) or not outputs:
             return math.nan, (), np.empty(0)
         places = np.concatenate([self.places[fold] for fold in folds])
-        order = np.argsort(places, kind="stable")
-        whole, places = np.concatenate(answers)[order], places[order]
+        whole = self._said(np.concatenate(outputs, axis=1), places)
+        ends = np.cumsum([len(self.places[fold]) for fold in folds])[:-1]
         by_fold = tuple(
-            self._score(self.places[fold], answer) for fold, answer in zip(folds, answers, strict=True)
+            self._score(self.places[fold], answer) for fold, answer in zip(folds, np.split(whole, ends), strict=True)
         )  # fmt: skip
-        return self._score(places, whole), by_fold, whole
+        order = np.argsort(places, kind="stable")
+        return self._score(places[order], whole[order]), by_fold, whole[order]
 
     def last(self, entry: Entry) -> NDArray[Any]:
         """What the members of a single fold said together at their last epoch."""
-        (courses,) = entry.courses.values()
-        return self._said(torch.cat([course.last for course in courses if course.last is not None]))
+        ((fold, courses),) = entry.courses.items()
+        outputs = torch.cat([course.last for course in courses if course.last is not None])
+        return self._said(outputs.numpy(), self.places[fold])
 
     def _score(self, places: NDArray[np.int64], answer: NDArray[Any]) -> float:
         weight = None if self.weight is None else self.weight[places]
         scorer = scorer_for(self._schema.task, self.truth[places], answer)
         return scorer.values(weight, only=[self.metric.id])[self.metric.id]
 
-    def _answer(self, entry: Entry, fold: int) -> NDArray[Any] | None:
-        """What the members of a fold say together: probabilities, float32 (n, K), or values, float64 (n,).
-
-        Forecasts are (n, H). Those of labels are (n, L), each by itself.
-        """
+    def _outputs(self, entry: Entry, fold: int) -> NDArray[np.float32] | None:
+        """What each of the members of a fold says, (A, n, outputs); None where one says nothing."""
         outputs = [course.outputs for course in entry.courses.get(fold, ())]
         known = [each for each in outputs if each is not None]
-        if not known or len(known) < len(outputs):
-            return None
-        return self._said(torch.cat(known))
+        return torch.cat(known).numpy() if known and len(known) == len(outputs) else None
 
-    def _said(self, outputs: torch.Tensor) -> NDArray[Any]:
-        raw = outputs.numpy()
-        if self._schema.is_multilabel:
-            return mixed_labels(raw, [1.0] * len(raw), [1.0 / len(raw)] * len(raw)).astype(np.float32)
-        if self._schema.is_classification:
-            return apply_temperature(raw, 1.0).astype(np.float32)
+    def _said(self, raw: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[Any]:
+        """What outputs (A, n, outputs) for the rows at `places` say together.
+
+        Probabilities, float32 (n, K), those of labels each by itself, (n, L); values, float64 (n,), forecasts (n, H).
+        """
+        if self._schema.has_probabilities:
+            return self._tempered(raw, places)
         units = self._units
         raw = raw if self._schema.windowing is not None else raw[:, :, 0]
         return np.asarray(raw.astype(np.float64).mean(0) * units.deviation + units.mean, np.float64)
+
+    def _tempered(self, logits: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The mean of the answers, each half of the rows with the temperature that suits the other half."""
+        of_labels, count = self._schema.is_multilabel, len(logits)
+        fit = fit_label_temperature if of_labels else fit_temperature
+        mixed = mixed_labels if of_labels else mixed_probabilities
+        is_second = self._is_second[places]
+        answers = np.empty(logits.shape[1:], np.float32)
+        for own in (is_second, ~is_second):
+            others = _some(np.flatnonzero(~own), max(_LEAST_ROWS, _MOST // (count * logits.shape[2])))
+            weight = None if self.weight is None else self.weight[places[others]]
+            temperature = fit(logits[:, others], self.truth[places[others]], weight)
+            answers[own] = mixed(logits[:, own], [temperature] * count, [1.0 / count] * count)
+        return answers
+
+
+def _some(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """These, or a random sample of more than `most`."""
+    return places if len(places) <= most else np.sort(np.random.default_rng(0).choice(places, most, replace=False))
 
 
 def _halved(rows: Rows, folds: Sequence[NDArray[np.int64]], schema: Schema) -> list[NDArray[np.bool_] | None]:

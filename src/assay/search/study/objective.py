@@ -79,8 +79,7 @@ class TableObjective:
 
     Settings whose networks are alike but for `settings.OWN` are members of one network, one for each fold; folds take
     turns, an epoch each. A member that has ended, by its patience or because its trial is pruned, leaves the batch.
-    Answers are probabilities as they come from the network, without a temperature, the mean of a trial's members where
-    it has several.
+    Answers are the mean of a trial's members where it has several, probabilities with a temperature a trial (`Judge`).
 
     axis: what `prune` is asked after: each epoch of all folds, or each fold, one after another.
     times: whether what a network takes for a row is measured. It hangs on the network's shape, so that settings of one

@@ -254,7 +254,13 @@ def test_a_mistake_in_the_words_is_told_before_data_is_read(tmp_path, monkeypatc
     assert not (tmp_path / "studies").exists()
 
 
-def test_with_little_time_the_networks_of_the_search_are_the_model(table, tmp_path):
+@pytest.fixture
+def hurried(monkeypatch):
+    """To train anything anew takes longer than there is."""
+    monkeypatch.setattr("assay.tuning.end._ALONE", 1e9)
+
+
+def test_without_time_to_train_anew_the_networks_of_the_search_are_the_model(table, tmp_path, hurried):
     out = tmp_path / "study"
     study = assay.tune(
         table, "y", out=out, over=["train.lr,model.width=16|32"], trials=4, folds=2, budget=60,
@@ -280,10 +286,8 @@ def test_with_little_time_the_networks_of_the_search_are_the_model(table, tmp_pa
 
 
 def test_settings_that_gain_together_answer_as_judged_where_there_is_no_time_to_train_them(
-    table, tmp_path, monkeypatch
+    table, tmp_path, hurried, monkeypatch
 ):
-    monkeypatch.setattr("assay.tuning.plan._WORTH_TRAINING", float("-inf"))  # one setting would be trained anew
-    monkeypatch.setattr("assay.tuning.end._ALONE", 1e9)  # two take longer than there is
     gains = {"numbers": (0, 1), "shares": (0.5, 0.5), "is_taken": True, "why": "so it is"}
     monkeypatch.setattr(
         "assay.tuning.end.mixture_of", lambda *given, **named: mixture_of(*given, **named).model_copy(update=gains)
@@ -300,7 +304,50 @@ def test_settings_that_gain_together_answer_as_judged_where_there_is_no_time_to_
     assert "so it is" in verdicts["search.mixture"]
 
 
-def test_a_network_that_cannot_be_taken_is_trained_anew(table, tmp_path):
+def test_variants_of_the_best_setting_are_parts_of_the_model_after_a_kill_too(table, tmp_path, hurried):
+    out = tmp_path / "study"
+
+    class Killing(Ending):
+        """A watch that presses Ctrl-C when the variants are there and the test is about to begin."""
+
+        stages = []
+
+        def stage(self, name):
+            self.stages.append(name)
+            if name == "evaluate":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        assay.tune(
+            table, "y", out=out, over=["train.lr"], trials=3, folds=2, budget=120, watch=Killing(99),
+            overrides=[*FIXED[:3], "evaluate.baselines=majority", "evaluate.bootstrap=100"],
+        )  # fmt: skip
+    assert "train" in Killing.stages
+    assert any("--resume" in note for note in raised.value.__notes__)
+    assert open_study(out).file.ended == "trials"
+    assert list((out / "answers").glob("*.safetensors"))
+    study = assay.tune(resume=out)
+    verdicts = {each.practice: each for each in study.run.report().ledger}
+    told = "the networks that the search judged and variants of its best settings: "
+    assert verdicts["search.recipes"].reason.startswith(told)
+    names = set(verdicts["search.recipes"].reason.removeprefix(told).split(", "))
+    assert "mlp" in names
+    assert names - {"mlp"} <= {f"mlp (trial {number})" for number in range(3)}
+    assert len(names) > 1
+    assert verdicts["search.folds"].value == 2
+    assert list((out / "answers").glob("*.safetensors")) == []
+    assert len(study.tried) == 3
+
+
+def test_with_time_left_the_best_setting_is_trained_anew(table, tmp_path):
+    study = assay.tune(
+        table, "y", out=tmp_path / "study", over=["train.lr"], trials=2, folds=2, budget=60, ensemble=False,
+        overrides=[*FIXED[:3], "evaluate.baselines=majority", "evaluate.bootstrap=100"],
+    )  # fmt: skip
+    assert {part.name for part in study.run.report().training.parts} == {"mlp"}
+
+
+def test_a_network_that_cannot_be_taken_is_trained_anew(table, tmp_path, hurried):
     """The file is damaged as soon as it is written."""
 
     class Damaging(Ending):
@@ -382,7 +429,7 @@ def test_settings_that_gain_together_are_parts_of_one_model(table, tmp_path):
     names = {part.name for part in run.report().training.parts}
     assert names <= {"mlp", "mlp 2"}
     verdicts = {each.practice: each for each in run.report().ledger}
-    assert "are trained as parts of one model: so it is" in verdicts["search.mixture"].reason
+    assert "are parts of one model: so it is" in verdicts["search.mixture"].reason
     assert verdicts["search.recipes"].reason == "as ensemble.settings says: mlp, mlp 2"
     assert run.report().parity is not None
     from assay.compose.hydra_io import compose

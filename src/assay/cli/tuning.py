@@ -89,7 +89,9 @@ def tune(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What trials are judged by: auroc, log_loss, rmse.", show_default="primary"),
+        typer.Option(
+            metavar="NAME", help="What trials are judged by: auroc, log_loss, rmse.", show_default="by the task"
+        ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Worker processes.", show_default="1")] = None,
     engine: Annotated[

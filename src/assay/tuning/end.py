@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from assay.evaluate.record import Selection
 from assay.ledger import Ledger, Outcome, Verdict
 from assay.search.fit.several import as_text
 from assay.search.study.answered import selection_of_trials
-from assay.search.study.mixture import Mixture, in_words, mixture_of
+from assay.search.study.mixture import Mixture, as_judged, candidates, in_words, mixture_of
 from assay.search.study.objective import TableObjective
 from assay.search.study.space import FAMILY, Setting, told
 from assay.search.study.store import Tried
@@ -30,21 +31,23 @@ from assay.tuning.plan import Found
 
 #: What the final fit of a setting costs beside its trial, which was one of several members: a guess.
 _ALONE = 3.0
+#: Variants of a setting at most, and seconds that one takes at least, of which little is training.
+_MOST_VARIANTS, _LEAST_SECONDS = 8, 0.5
 
 
 def chosen(
-    found: Found, study: Study, file: StudyFile, directory: Path, seconds: float
+    found: Found, study: Study, file: StudyFile, directory: Path, seconds: float, *, can_take: bool
 ) -> tuple[Selection | None, Mixture | None]:
     """The best score without what the choice flatters it by, and what combining the best settings gains.
 
     Both are None without a completed trial.
 
     Args:
-        seconds: that the final fit will have to train them; infinite where it can take the networks of the search.
+        seconds: that the final fit will have to train them. can_take: whether it can take the networks of the search.
     """
     tried = {number: each for number, each in study.tried.items() if each.outcome is not None}
-    ranked = [each.number for each in best_first(tried.values(), higher=file.higher)]
-    completed = sorted(ranked)
+    ranked = best_first(tried.values(), higher=file.higher)
+    completed = sorted(each.number for each in ranked)
     if not completed:
         return None, None
     split, task = found.split, found.schema.task
@@ -57,19 +60,59 @@ def chosen(
     )  # fmt: skip
     if not file.combines:
         return selection, None
-    mixture = mixture_of(answers, ranked, task, measure, groups=groups, seed=file.seed)
-    if mixture is not None and mixture.is_taken:
-        needed = seconds_to_train(mixture, study)
-        if needed > seconds:
-            why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
-            mixture = mixture.model_copy(update={"is_taken": False, "why": why})
+    mixture = mixture_of(
+        answers, candidates(ranked), task, measure, groups=groups, seed=file.seed, trained_anew=not can_take
+    )
+    if mixture is None:
+        return selection, None
+    needed = seconds_to_train(study, mixture.numbers)
+    if needed > seconds and can_take:
+        mixture = as_judged(mixture)
+    elif needed > seconds and mixture.is_taken:
+        why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
+        mixture = mixture.model_copy(update={"is_taken": False, "why": why})
     return selection, mixture
 
 
-def seconds_to_train(mixture: Mixture, study: Study) -> float:
-    """What training the settings of the mixture anew would take, as a guess."""
-    outcomes = [study.tried[number].outcome for number in mixture.numbers]
+def seconds_to_train(study: Study, numbers: Sequence[int]) -> float:
+    """What training the settings of these trials anew would take, as a guess."""
+    outcomes = [study.tried[number].outcome for number in numbers]
     return _ALONE * sum(each.seconds for each in outcomes if each is not None)
+
+
+def in_the_model(study: Study, mixture: Mixture | None) -> tuple[int, ...]:
+    """The numbers of the trials that the model is of; none where none came to its end."""
+    if mixture is not None and mixture.is_taken:
+        return mixture.numbers
+    best = study.best()
+    return () if best is None else (best.number,)
+
+
+def variants_of(study: Study, file: StudyFile, seconds: float) -> tuple[str, ...]:
+    """The best setting of each family with as many variants as there is the time for, as `ensemble.settings` has them.
+
+    What varies from one training to the next is averaged by variants, which a search has one of: it is for finding
+    settings. None where the number of members was searched or given.
+    """
+    tried = best_first(study.tried.values(), higher=file.higher)
+    asked = "members" in file.request.config.model.model_fields_set
+    if asked or any("model.members" in each.trial.options for each in tried):
+        return ()
+    leading: dict[object, Tried] = {}
+    for each in tried:
+        leading.setdefault(each.trial.options.get(FAMILY), each)
+    found, waiting = [], sorted(leading.values(), key=_seconds_of)
+    for place, each in enumerate(waiting):
+        one = max(_seconds_of(each), _LEAST_SECONDS)
+        count = min(int(seconds / (len(waiting) - place) / one), _MOST_VARIANTS)
+        if count:
+            seconds -= count * one
+            found.append(as_text({**_with_family(file, dict(each.trial.options)), "model.members": count}))
+    return tuple(found)
+
+
+def _seconds_of(tried: Tried) -> float:
+    return 0.0 if tried.outcome is None else tried.outcome.seconds
 
 
 def known_networks(
@@ -79,12 +122,8 @@ def known_networks(
 
     None where one cannot be taken, of which the watch is told: the settings are trained anew then.
     """
-    best = study.best()
-    if best is None:
-        return ()
-    numbers = file.mixture.numbers if file.mixture is not None and file.mixture.is_taken else (best.number,)
     try:
-        return tuple(_known(objective, study.tried[number]) for number in numbers)
+        return tuple(_known(objective, study.tried[number]) for number in in_the_model(study, file.mixture))
     except BundleError as error:
         watch.note(f"what was chosen is trained anew, which may take longer than the budget: {error}")
         return ()
@@ -133,6 +172,13 @@ def mixture_config(tuned: Tuned) -> RunConfig | None:
     content = config.model_dump(mode="python", exclude_unset=True)
     content.setdefault("ensemble", {})["settings"] = tuple(map(as_text, settings))
     return RunConfig.model_validate(content)
+
+
+def variants_config(tuned: Tuned, variants: Sequence[str], seconds: float) -> RunConfig:
+    """The configuration of a model of networks that the search judged, with variants trained beside them."""
+    config = tuned.file.request.config if variants else mixture_config(tuned) or best_config(tuned)
+    own = {"folds": tuned.file.folds, "settings": tuple(variants)}
+    return config.model_copy(update={"budget": seconds, "ensemble": config.ensemble.model_copy(update=own)})
 
 
 def _with_family(file: StudyFile, setting: Setting) -> Setting:

@@ -20,7 +20,7 @@ from assay.data.encode import Encoder
 from assay.data.schema import Schema, Task
 from assay.data.split import Split
 from assay.errors import ConfigError
-from assay.evaluate.metrics import PRIMARY, metrics_of
+from assay.evaluate.metrics import metrics_of, searched_by
 from assay.ledger import Ledger
 from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
@@ -43,11 +43,10 @@ from assay.tuning.asked import Search, words_of
 from assay.tuning.directory import Start, StudyFile
 from assay.workspace import scratch
 
-#: The share of a study's time that the final fit has, at least so many seconds but at most half.
+#: The share of a study's time that a final fit which trains has, at least so many seconds but at most half.
 _SHARE_OF_FIT, _LEAST_OF_FIT, MOST_OF_FIT = 0.25, 40.0, 0.5
-#: Seconds of training in that share from which the chosen settings are trained anew, as a fit does it. Below, the
-#: networks that the search judged are the model.
-_WORTH_TRAINING = 20.0
+#: The share of it that further variants have where the networks of the search are the model, and from how many seconds.
+_SHARE_OF_VARIANTS, _WORTH_VARIANTS = 0.2, 20.0
 #: Seconds that the choice, the page and the baselines take beside what follows any training; the share of all that
 #: which is needed where nothing else runs on the machine; and how many times as long it is taken to last at most.
 _CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
@@ -164,8 +163,7 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
         raise ConfigError("a study must have an end", "neither --trials nor a --budget is given",
                           "Give --trials 50, or --budget 10m.")  # fmt: skip
     starts = [] if listed else first_settings(space)
-    # Thresholds of labels are chosen for a model that is trained: what they decide is not known in a search.
-    measure = search.metric or ("log_loss" if schema.is_multilabel else PRIMARY.get(schema.task, known[0].id))
+    measure = search.metric or searched_by(schema.task).id
     chosen = next((each for each in known if each.id == measure), None)
     if chosen is None:
         named = ", ".join(each.id for each in known)
@@ -195,9 +193,9 @@ def _for_trials(
     """Seconds for the search; the rest is for the final fit."""
     if math.isinf(budget.seconds):
         return math.inf
-    takes = can_take_networks(found, folds, goals, config, budget, far=search.engine == "ray")
-    takes = takes and is_short(found, config, budget)
-    return budget.left - (held_for_end(found, config, budget) if takes else held_for_fit(budget))
+    can_take = can_take_networks(found, folds, goals, config, budget, far=search.engine == "ray")
+    held = held_for_end(found, config, budget) + held_for_variants(folds, budget, combines=search.ensemble is not False)
+    return budget.left - (held if can_take else held_for_fit(budget))
 
 
 def held_for_fit(budget: Budget) -> float:
@@ -210,6 +208,15 @@ def held_for_end(found: Found, config: RunConfig, budget: Budget) -> float:
     part = found.prepared
     after = seconds_after_training(part.split, found.schema, config, budget, part.texts, part.encoder)
     return min(_OF_AFTER * (after + _CHOOSING) * found.slowness, MOST_OF_FIT * budget.seconds)
+
+
+def held_for_variants(folds: int, budget: Budget, *, combines: bool) -> float:
+    """Seconds that variants of the best settings have, to be parts of a model of networks that the search judged.
+
+    Of a single split rows are many, and a network takes what there is of time.
+    """
+    seconds = _SHARE_OF_VARIANTS * budget.seconds
+    return seconds if combines and folds > 1 and seconds >= _WORTH_VARIANTS else 0.0
 
 
 def can_take_networks(
@@ -227,11 +234,6 @@ def can_take_networks(
         return False
     more = ensemble.distill or ensemble.bagging or ensemble.trees or config.train.lr_find
     return not more and config.evaluate.protocol != "nested"
-
-
-def is_short(found: Found, config: RunConfig, budget: Budget) -> bool:
-    """Whether the share of the final fit leaves no time worth training one setting anew."""
-    return _SHARE_OF_FIT * budget.seconds - held_for_end(found, config, budget) < _WORTH_TRAINING
 
 
 def _epochs(space: Space, config: RunConfig, task: Task) -> int:

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -23,18 +23,17 @@ from assay.run import carried_out, fit
 from assay.runs import Run
 from assay.search.study.answered import sweep
 from assay.search.study.executors import Executor, LocalExecutor, PoolExecutor
-from assay.search.study.mixture import CANDIDATES
+from assay.search.study.mixture import candidates
 from assay.search.study.objective import TableObjective
 from assay.search.study.pareto import take
 from assay.search.study.ray_executor import RayExecutor, check_engine
 from assay.search.study.settings import OWN
 from assay.search.study.store import Tried, check_free, reachable
 from assay.search.study.study import TOLD, Limits, Study, best_first
-from assay.search.study.trial_networks import keep_best
+from assay.search.study.trial_networks import any_network, keep_best
 from assay.stages import Prepared
 from assay.train.budget import Budget
 from assay.train.device import free_cores, using_threads
-from assay.train.model import TrainedNetwork
 from assay.train.watch import Unwatched, Watch
 from assay.tuning.asked import Search, refuse_words
 from assay.tuning.changes import refuse_changes
@@ -53,20 +52,30 @@ from assay.tuning.directory import (
     taken_up,
     write_whole,
 )
-from assay.tuning.end import best_config, chosen, known_networks, mixture_config, seconds_to_train, verdicts_of
+from assay.tuning.end import (
+    best_config,
+    chosen,
+    in_the_model,
+    known_networks,
+    mixture_config,
+    seconds_to_train,
+    variants_config,
+    variants_of,
+    verdicts_of,
+)
 from assay.tuning.plan import (
     MOST_OF_FIT,
     Found,
     can_take_networks,
     held_for_end,
     held_for_fit,
-    is_short,
+    held_for_variants,
     made_again,
     objective_of,
     planned,
     prepare,
 )
-from assay.workspace import has_checkpoints, opened, partial_of, scratch
+from assay.workspace import has_checkpoints, opened, partial_of, remove_with_parents, scratch
 
 #: The time of a study for which none was given.
 BUDGET = "5m"
@@ -131,7 +140,8 @@ def tune(
         pick: the trial that is trained in the end; by default the best, of several objectives the knee of the front.
         trials: how many at most; by default as many as there is time for.
         folds: of the cross-validation that judges; 0 suits the rows, 1 takes the validation rows.
-        metric: that trials are judged by; by default the primary one of the task.
+        metric: that trials are judged by; by default AUROC of two classes, log loss of more and of labels, else the
+            primary one of the task.
         jobs: worker processes; 1 by default, of a cluster as many as it has cores.
         engine: `local` (the default) or `ray`, which sends trials to a Ray cluster that runs already.
         address: of that cluster, HOST:PORT; RAY_ADDRESS by default.
@@ -259,10 +269,10 @@ def _search(
         file: that of a study that goes on.
         started: when the budget began, by the clock, and what this process had had of the processor.
     """
-    config, prepared = request.config, None
+    config, taken = request.config, None
     budget = Budget(config.budget if file is None else file.budget, started[0])
     with ExitStack() as stack:
-        if file is None or not file.ended:
+        if file is None or not file.ended or _has_networks(directory, file):
             folder = stack.enter_context(scratch(directory))
             stack.enter_context(using_threads(config.train.threads))
             found = prepare(request, written_down, folder, budget, watch, started[1])
@@ -273,8 +283,7 @@ def _search(
             objective = objective_of(found, file, config, directory / ANSWERS)  # which may refuse folds
             write_whole(directory, STUDY, file.to_json())
             watch.stage("search")
-            file, known = _run(directory, request, found, objective, file, budget, watch)
-            prepared = replace(found.prepared, known=known) if known else None
+            file, taken = _run(directory, request, found, objective, file, budget, watch)
         tuned = open_study(directory)
         with _resumable(directory):
             _write(tuned)
@@ -284,7 +293,7 @@ def _search(
             watch.note(f"the model in {directory / RUN} was chosen from fewer trials; test rows are not opened twice")
         elif file.fits:
             with _resumable(directory, unless_said=True):
-                _fit(request, tuned, prepared, budget, watch)
+                _fit(request, tuned, taken, budget, watch)
     return tuned
 
 
@@ -299,14 +308,31 @@ def _resumable(directory: Path, *, unless_said: bool = False) -> Iterator[None]:
         raise
 
 
+def _has_networks(directory: Path, file: StudyFile) -> bool:
+    """Whether a study that has ended has networks that its model may still be made of."""
+    may = file.fits and file.picked is None and file.budget is not None and file.engine == "local"
+    return may and not (directory / RUN / "model").is_dir() and any_network(directory / ANSWERS)
+
+
 # Judging --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Networks of a search that are the model, in what the final fit is given, and settings of which it trains more."""
+
+    prepared: Prepared
+    variants: tuple[str, ...]
 
 
 def _run(
     directory: Path, request: Request, found: Found, objective: TableObjective, file: StudyFile, budget: Budget,
     watch: Watch,
-) -> tuple[StudyFile, tuple[TrainedNetwork, ...]]:  # fmt: skip
-    """Try settings until an end is reached, and note which; and the networks that are the model, if any are."""
+) -> tuple[StudyFile, Taken | None]:  # fmt: skip
+    """Try settings until an end is reached, and note which; and the networks that are the model, if any are.
+
+    A study that has ended tries no more.
+    """
     answers, config = directory / ANSWERS, request.config
     sweep(directory)
     sweep(answers)
@@ -325,22 +351,30 @@ def _run(
         can_take = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
         is_far = file.engine == "ray"
         can_take = can_take and can_take_networks(found, file.folds, file.goals, config, whole, far=is_far)
-        takes = can_take and is_short(found, config, whole)
-        held = 0.0
-        if file.fits and not math.isinf(whole.seconds):
-            held = held_for_end(found, config, whole) if takes else held_for_fit(whole)
+        held, variants = 0.0, 0.0
+        if can_take:
+            held = held_for_end(found, config, whole)
+            variants = held_for_variants(file.folds, whole, combines=file.combines)
+        elif file.fits and not math.isinf(whole.seconds):
+            held = held_for_fit(whole)
+        end = file.ended
         with reachable(file.storage):
-            end = study.run(Limits(file.trials, whole.holding(held)), watch)
+            if not end:
+                end = study.run(Limits(file.trials, whole.holding(held + variants)), watch)
+            if end == "budget" and not file.ended and variants and not variants_of(study, file, variants):
+                variants, end = 0.0, study.run(Limits(file.trials, whole.holding(held)), watch)
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    to_train = math.inf if not file.fits else max(budget.left, 0.0)
-    selection, mixture = chosen(found, study, file, directory, math.inf if can_take else to_train)
-    if can_take and mixture is not None and mixture.is_taken:
-        # Settings that gain together and that there is no time to train anew answer as they were judged.
-        takes = takes or seconds_to_train(mixture, study) > to_train
+    to_train = max(whole.left - (held if can_take else 0.0), 0.0) if file.fits else math.inf
+    selection, mixture = chosen(found, study, file, directory, to_train, can_take=can_take)
+    takes = can_take and seconds_to_train(study, in_the_model(study, mixture)) > to_train - variants
     file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
     write_whole(directory, STUDY, file.to_json())
-    return file, known_networks(objective, study, file, watch) if takes else ()
+    networks = known_networks(objective, study, file, watch) if takes else ()
+    if not networks:
+        return file, None
+    seconds = min(variants, to_train)
+    return file, Taken(replace(found.prepared, known=networks), variants_of(study, file, seconds) if seconds else ())
 
 
 def _executor(
@@ -361,7 +395,7 @@ def _executor(
 
 def _keep_best(answers: Path, tried: Sequence[Tried], *, higher: bool) -> None:
     """Keep the networks that may be parts of the model, and those of no other trials."""
-    keep_best(answers, [each.number for each in best_first(tried, higher=higher)[:CANDIDATES]])
+    keep_best(answers, candidates(best_first(tried, higher=higher)))
 
 
 def _refuse_without(tuned: Tuned) -> None:
@@ -392,23 +426,28 @@ def _write(tuned: Tuned) -> None:
     write_whole(tuned.directory, PAGE, draw_study(tuned.page))
 
 
-def _fit(request: Request, tuned: Tuned, prepared: Prepared | None, budget: Budget, watch: Watch) -> Run:
+def _fit(request: Request, tuned: Tuned, taken: Taken | None, budget: Budget, watch: Watch) -> Run:
     """Make the model as `assay fit` would, in the time that is left; the test rows are opened there, once.
 
-    prepared: with the networks that are the model; None where what was chosen is trained anew.
+    taken: the networks that are the model; None where what was chosen is trained anew.
     """
     out = tuned.directory / RUN
-    if prepared is None and has_checkpoints(partial_of(out)):
+    if taken is None and has_checkpoints(partial_of(out)):
         frames = {part: source for part, source in request.sources.items() if part in tuned.file.request.objects}
         return fit(frames.get("data"), test=frames.get("test"), valid=frames.get("valid"), resume=out, watch=watch)
     config = mixture_config(tuned) or best_config(tuned)
-    if prepared is not None:
-        folds = config.ensemble.model_copy(update={"folds": tuned.file.folds})
-        config = config.model_copy(update={"budget": max(budget.left, 1.0), "ensemble": folds})
+    if taken is not None:
+        if has_checkpoints(partial_of(out)):
+            remove_with_parents(partial_of(out), [])
+            watch.note(
+                "the model was not finished: it is of the same networks, and variants beside them are trained anew"
+            )
+        config = variants_config(tuned, taken.variants, max(budget.left, 1.0))
     elif not math.isinf(budget.seconds):
         held = held_for_fit(budget)  # all of it where too little is left to train: a model later is better than none
         config = config.model_copy(update={"budget": budget.left if budget.left >= MOST_OF_FIT * held else held})
     asked = Request(request.data, request.test, request.valid, config, (), verdicts=verdicts_of(tuned))
+    prepared = None if taken is None else taken.prepared
     run = carried_out(asked, opened(out, asked.name), watch, prepared=prepared)
     keep_best(tuned.directory / ANSWERS, ())  # the test rows are not opened a second time
     return run

@@ -62,8 +62,13 @@ class Trials:
         return self.best if self.gain > self.error else "none"
 
 
-def with_balance(planned: Plan, fitting: Fitting, encoder: Encoder, split: Split, dealing: SplitConfig) -> Plan:
-    """The plan whose networks balance the classes as the options say, or as trials on training rows gain by."""
+def with_balance(
+    planned: Plan, fitting: Fitting, encoder: Encoder, split: Split, dealing: SplitConfig, *, is_settled: bool = False
+) -> Plan:
+    """The plan whose networks balance the classes as the options say, or as trials on training rows gain by.
+
+    is_settled: whether its networks are to be such as others were, with which they are combined.
+    """
     schema, train, ledger, checkpoints = fitting.schema, fitting.train, fitting.ledger, fitting.checkpoints
     if not schema.is_classification:
         return planned
@@ -74,6 +79,8 @@ def with_balance(planned: Plan, fitting: Fitting, encoder: Encoder, split: Split
     reason = _why_not(planned, split, schema, fitting.budget)
     if train.fairness in ON_GROUPS:
         reason = f"train.fairness={train.fairness} has a loss of its own"
+    if is_settled:
+        reason = "the networks of a search balance classes as their settings say"
     if reason:
         ledger.record(PRACTICE, Outcome.SKIPPED, reason)
         return planned

@@ -61,7 +61,8 @@ def search(
     """The model: networks trained as planned, weighted greedily on rows they did not learn from.
 
     Encoded training rows that are too large for memory are put into the folder of `spill`. Where there are `known`
-    networks, trained on these rows in `ensemble.folds` folds, no others are trained.
+    networks, trained on these rows in `ensemble.folds` folds, only those of `ensemble.settings` are trained beside
+    them.
 
     Raises:
         DivergenceError: no network kept finite numbers.
@@ -71,7 +72,7 @@ def search(
     allowed = budget.left if checkpoints is None else checkpoints.kept("seconds", budget.left)
     planned = plan_for(encoder, split, schema, model, train, ensemble, allowed)
     if known:
-        planned = Plan((), ensemble.folds, "the networks that the search judged", "that of the search")
+        planned = _beside_known(planned, ensemble)
     of_student = SHARE_OF_STUDENT * allowed if ensemble.distill and not math.isinf(allowed) else 0.0
     found, judge = planned_examples(encoder, split, schema, planned, dealing, seed, spill, ledger)
     found = replace(found, bagged=ensemble.bagging, words=text_substitutes(encoder, split.train, planned, ledger))
@@ -87,7 +88,7 @@ def search(
         planned, fitting = pictures.planned, replace(fitting, budget=pictures.budget)
     if not networks and not planned.jobs:
         planned = replace(planned, jobs=planned.spare)
-    planned = with_balance(planned, fitting, encoder, split, dealing)
+    planned = with_balance(planned, fitting, encoder, split, dealing, is_settled=bool(known))
     if planned.jobs and not is_interrupted(networks):
         networks += train_planned(fitting, planned, has_others=bool(networks))
         jobs = further_jobs(planned, fitting)
@@ -108,6 +109,14 @@ def search(
             alone=lambda made, rows: combine([made], rows, split.valid, schema, encoder, seed=seed),
         )  # fmt: skip
     return whole
+
+
+def _beside_known(planned: Plan, ensemble: EnsembleConfig) -> Plan:
+    """What is trained beside networks that a search judged, in its folds."""
+    reason, why_no_folds = "the networks that the search judged", "that of the search"
+    if not ensemble.settings:
+        return Plan((), ensemble.folds, reason, why_no_folds)
+    return Plan(planned.jobs, ensemble.folds, f"{reason} and variants of its best settings", why_no_folds)
 
 
 def plan_for(

@@ -87,9 +87,10 @@ def keep_answers(folder: Path, number: int, prediction: Array) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Take away what processes that were killed left half written; nobody else may write there."""
+    """Take away the files that killed processes left half written; nobody else may write there."""
     for partial in folder.glob("*.partial"):
-        partial.unlink(missing_ok=True)
+        if partial.is_file():  # a run that was killed is a directory, and goes on
+            partial.unlink(missing_ok=True)
 
 
 def read_answer(folder: Path, number: int) -> Array:

@@ -22,13 +22,17 @@ from assay.evaluate.metrics import Metric
 from assay.evaluate.multilabel.metrics import scorer_for
 from assay.evaluate.selection import draws
 from assay.records import Record
-from assay.search.ensemble.combine import guarded_shares
+from assay.search.ensemble.combine import ROUNDS, guarded_shares
 from assay.search.study.answered import answers_of
+from assay.search.study.space import FAMILY
+from assay.search.study.store import Tried
 
 Floats = NDArray[np.float64]
 
-#: Settings that are weighted at most, and steps of the weighting: no more of them are trained in the end.
-CANDIDATES, _STEPS = 8, 4
+#: Settings that are weighted at most, and the best of each family among them: what errs otherwise is worth most.
+CANDIDATES, _OF_A_FAMILY = 16, 3
+#: Steps of the weighting where settings are trained anew in the end, no more of them, and where they need not be.
+_FEW_STEPS = 4
 #: Draws of the rows, and rows that are drawn from at most.
 _DRAWS, _ROWS = 60, 4_000
 #: How much less the mean of draws varies than one draw, whose left-out rows are 0.37 of all.
@@ -42,7 +46,7 @@ class Mixture(Record):
 
     shares: of the trials of these `numbers`, the largest first. score: of the mixture on all rows that judge.
     gain: in the metric on rows that draws left out, more is better whatever the metric; error: its standard error.
-    is_taken: whether the best settings are trained together. why: in words.
+    is_taken: whether the settings are parts of one model. why: in words.
     """
 
     numbers: tuple[int, ...]
@@ -54,27 +58,44 @@ class Mixture(Record):
     why: str
 
 
+def candidates(ranked: Sequence[Tried]) -> list[int]:
+    """The numbers of the trials that are weighted: the best, and the best of each family; the best first.
+
+    ranked: completed trials, the best first.
+    """
+    families: dict[object, list[int]] = {}
+    for each in ranked:
+        families.setdefault(each.trial.options.get(FAMILY), []).append(each.number)
+    chosen = {number for own in families.values() for number in own[:_OF_A_FAMILY]}
+    for each in ranked:
+        if len(chosen) >= CANDIDATES:
+            break
+        chosen.add(each.number)
+    return [each.number for each in ranked if each.number in chosen]
+
+
 def mixture_of(
     folder: Path,
-    ranked: Sequence[int],
+    numbers: Sequence[int],
     task: Task,
     measure: Metric,
     *,
     groups: NDArray[Any] | None = None,
     seed: int = 0,
+    trained_anew: bool = True,
 ) -> Mixture | None:
-    """The weights of the best trials by what they answered; None where there are fewer than two, or too few rows.
+    """The weights of trials by what they answered; None where there are fewer than two, or too few rows.
 
     Args:
-        folder: of the answers. ranked: numbers of completed trials, the best first.
+        folder: of the answers. numbers: of the trials, the best first.
         measure: the metric of the study.
+        trained_anew: whether the settings must be trained in the end; there are few of them then.
         groups: rows of one group are drawn together, (n,).
         seed: of the draws.
 
     Raises:
         BundleError: a file is missing or damaged.
     """
-    numbers = list(ranked[:CANDIDATES])
     found = answers_of(folder, numbers)
     able = np.flatnonzero(found.rows.fold >= 0)
     if len(numbers) < 2 or len(able) < _FEWEST:
@@ -89,7 +110,8 @@ def mixture_of(
     drawn = np.concatenate(list(draws(len(rows), _DRAWS, seed, groups=own, strata=strata)))
     counts = np.zeros(len(truth)) if weight is None else weight.copy()
     counts[able] = 1.0 if weight is None else weight[able]
-    weighting = guarded_shares(answers, truth, counts, draws=drawn, rows=rows, rounds=_STEPS)
+    rounds = _FEW_STEPS if trained_anew else ROUNDS
+    weighting = guarded_shares(answers, truth, counts, draws=drawn, rows=rows, rounds=rounds)
     taken = np.ones(len(rows)) if weight is None else weight[rows]
     gain, error = _gain([each[rows] for each in answers], truth[rows], taken, drawn, weighting.drawn, task, measure)
     mixed = np.tensordot(weighting.shares, np.stack(answers), axes=1)
@@ -100,6 +122,14 @@ def mixture_of(
         numbers=tuple(numbers[at] for at in order), shares=tuple(float(weighting.shares[at]) for at in order),
         score=score, gain=gain, error=error, is_taken=bool(is_taken), why=_why(len(order), gain, error, measure),
     )  # fmt: skip
+
+
+def as_judged(mixture: Mixture) -> Mixture:
+    """The mixture where its networks need not be trained anew: taken if it gained anything at all."""
+    if mixture.is_taken or len(mixture.numbers) < 2 or not mixture.gain > 0.0:
+        return mixture
+    why = f"{mixture.why}, but the networks are there and cost no training"
+    return mixture.model_copy(update={"is_taken": True, "why": why})
 
 
 def _gain(
@@ -148,4 +178,4 @@ def in_words(mixture: Mixture) -> str:
     if not mixture.is_taken:
         return f"the best setting stands alone: {mixture.why}"
     parts = ", ".join(f"{n} ({share:.0%})" for n, share in zip(mixture.numbers, mixture.shares, strict=True))
-    return f"trials {parts} are trained as parts of one model: {mixture.why}"
+    return f"trials {parts} are parts of one model: {mixture.why}"

@@ -27,7 +27,7 @@ from assay.train.batch_size import scaled_rate
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
 from assay.train.loop import Trained, predict
-from assay.train.losses import member_errors, member_losses
+from assay.train.losses import member_losses, selection_losses
 from assay.train.model import TrainedNetwork, network_of
 from assay.train.part import Part
 from assay.train.together import Learned
@@ -75,6 +75,11 @@ def keep_network(folder: Path, number: int, learned: Sequence[Learned]) -> None:
 def has_network(folder: Path, number: int) -> bool:
     """Whether the network of a trial was kept."""
     return _path(folder, number).is_file()
+
+
+def any_network(folder: Path) -> bool:
+    """Whether the network of any trial was kept."""
+    return any(folder.glob(f"*{_SUFFIX}"))
 
 
 def keep_best(folder: Path, numbers: Collection[int]) -> None:
@@ -140,10 +145,7 @@ def _check(folder: Path, number: int, network: Network, rows: Batch, config: Tra
         BundleError: they are not.
     """
     outputs = predict(network, rows.inputs)
-    if config.select == "metric":
-        judged = member_errors(outputs, rows, network.heads)
-    else:
-        judged = member_losses(outputs, rows, heads=network.heads)
+    judged = selection_losses(config.select, outputs, rows, network.heads)
     then = sum(trained.best_losses) / len(trained.best_losses)
     far = abs(float(judged.mean()) - then) / max(abs(then), _LEAST_LOSS)
     if not far <= (_ALIKE if trained.precision == "float32" else _ALIKE_16):

@@ -6,7 +6,9 @@ import pytest
 from assay.data.schema import Task
 from assay.evaluate.metrics import metric
 from assay.search.study.answered import Judged, keep_answers, keep_rows
-from assay.search.study.mixture import in_words, mixture_of
+from assay.search.study.mixture import Mixture, as_judged, candidates, in_words, mixture_of
+from assay.search.study.store import Tried
+from assay.search.study.trial import Trial
 
 
 def kept(folder, truth, answers, weight=None):
@@ -33,7 +35,7 @@ def test_errors_that_are_independent_are_averaged(noisy):
     assert found.score == pytest.approx(0.5, abs=0.05)  # a standard deviation of 1 over the root of 4
     assert found.gain == pytest.approx(0.5, abs=0.1)
     assert found.gain > 5 * found.error > 0.0
-    assert "are trained as parts of one model" in in_words(found)
+    assert "are parts of one model" in in_words(found)
     again = mixture_of(noisy, [0, 1, 2, 3, 9], Task.REGRESSION, metric(Task.REGRESSION, "rmse"))
     assert again == found
 
@@ -58,6 +60,39 @@ def test_what_chance_gives_is_not_taken(tmp_path):
     found = mixture_of(tmp_path, list(range(12)), Task.BINARY, metric(Task.BINARY, "auroc"))
     assert not found.is_taken
     assert "no more than chance gives" in found.why or len(found.numbers) == 1
+
+
+def test_what_costs_no_training_is_taken_if_it_gains_anything():
+    said = {"score": 0.5, "error": 0.1, "is_taken": False, "why": "so it is"}
+    small = Mixture(numbers=(3, 1), shares=(0.5, 0.5), gain=0.05, **said)
+    taken = as_judged(small)
+    assert taken.is_taken
+    assert in_words(taken).endswith("so it is, but the networks are there and cost no training")
+    alone, worse = small.model_copy(update={"numbers": (3,)}), small.model_copy(update={"gain": -0.01})
+    undefined, clear = (small.model_copy(update=each) for each in ({"gain": float("nan")}, {"is_taken": True}))
+    for each in (alone, worse, undefined, clear):
+        assert as_judged(each) is each
+
+
+def test_the_best_of_each_family_are_weighted_whatever_their_rank():
+    def tried(number, family):
+        return Tried(Trial(number, {} if family is None else {"model.name": family}, number), 0, 1, 0, 0, "tpe")
+
+    ranked = [tried(number, "tabm") for number in range(20)] + [tried(number, "mlp") for number in range(20, 25)]
+    assert candidates(ranked) == [*range(13), 20, 21, 22]
+    assert candidates([tried(number, None) for number in range(20)]) == list(range(16))
+    assert candidates(ranked[18:21]) == [18, 19, 20]
+
+
+def test_settings_that_are_trained_in_the_end_are_few(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    kept(tmp_path, truth, {number: truth + rng.normal(size=400) for number in range(9)})
+    measure = metric(Task.REGRESSION, "rmse")
+    few = mixture_of(tmp_path, range(9), Task.REGRESSION, measure)
+    many = mixture_of(tmp_path, range(9), Task.REGRESSION, measure, trained_anew=False)
+    assert (len(few.numbers), len(many.numbers)) == (4, 9)
+    assert many.score < few.score
 
 
 def test_few_trials_or_rows_have_no_mixture(tmp_path):

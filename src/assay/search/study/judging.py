@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from assay.data.folds import Folds
-from assay.data.rows import Rows, times
+from assay.data.rows import Rows, sample_of, times
 from assay.data.schema import Schema
 from assay.data.split import units_of
 from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
@@ -155,16 +155,13 @@ class Judge:
         is_second = self._is_second[places]
         answers = np.empty(logits.shape[1:], np.float32)
         for own in (is_second, ~is_second):
-            others = _some(np.flatnonzero(~own), max(_LEAST_ROWS, _MOST // (count * logits.shape[2])))
+            others = np.flatnonzero(~own)
+            some = sample_of(len(others), max(_LEAST_ROWS, _MOST // (count * logits.shape[2])))
+            others = others if some is None else others[some]
             weight = None if self.weight is None else self.weight[places[others]]
             temperature = fit(logits[:, others], self.truth[places[others]], weight)
             answers[own] = mixed(logits[:, own], [temperature] * count, [1.0 / count] * count)
         return answers
-
-
-def _some(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """These, or a random sample of more than `most`."""
-    return places if len(places) <= most else np.sort(np.random.default_rng(0).choice(places, most, replace=False))
 
 
 def _halved(rows: Rows, folds: Sequence[NDArray[np.int64]], schema: Schema) -> list[NDArray[np.bool_] | None]:

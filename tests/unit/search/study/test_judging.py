@@ -103,3 +103,14 @@ def test_an_accuracy_is_that_of_the_members_together():
     assert value == pytest.approx((logits[0].argmax(1) == target).mean())
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer.sum(1), 1.0, rtol=1e-6)
+
+
+def test_a_temperature_is_fitted_to_a_sample_of_many_rows(monkeypatch):
+    logits, target = told(Task.MULTICLASS)
+    judge = judge_of(Task.MULTICLASS, target)
+    whole = judge.scored(entry_of(logits * 6.0), [0])[0]
+    monkeypatch.setattr("assay.search.study.judging._MOST", 1)
+    monkeypatch.setattr("assay.search.study.judging._LEAST_ROWS", 60)
+    sampled = judge.scored(entry_of(logits * 6.0), [0])[0]
+    assert sampled == pytest.approx(whole, rel=0.02)
+    assert sampled != whole

@@ -223,10 +223,11 @@ class Training:
 
     def note_step(self, losses: Tensor, norms: Tensor, rate: Each, before: Tensor | None) -> None:
         """Take note of a step without reading it; `before` holds the weights it began with, once an epoch."""
-        finite = losses.isfinite() & norms.isfinite()  # members without a finite gradient are not spoken of
+        finite = losses.isfinite() & norms.isfinite()
+        told = finite | ~finite.any()  # members without a finite gradient are not spoken of while there are others
         # By assignment, which takes the loss of a user's module in whatever type it comes.
-        self._losses[self.place] = torch.where(finite, losses, torch.nan).nanmean()
-        self._norms[self.place] = torch.where(finite, norms, -torch.inf).max()
+        self._losses[self.place] = torch.where(told, losses, 0.0).sum() / told.sum()
+        self._norms[self.place] = torch.where(told, norms, -torch.inf).max()
         if self.hear is not None:
             self._each += torch.stack([torch.where(finite, losses, 0.0), finite.float()])
         self._rate = float(rate.max()) if isinstance(rate, Tensor) else rate

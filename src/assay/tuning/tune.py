@@ -365,15 +365,16 @@ def _run(
                 variants, end = 0.0, study.run(Limits(file.trials, whole.holding(held)), watch)
     over = sum(each.outcome is not None for each in study.tried.values())
     watch.note(f"the search is over after {over} trial{'' if over == 1 else 's'}: {TOLD[end]}")
-    to_train = max(whole.left - (held if can_take else 0.0), 0.0) if file.fits else math.inf
+    left = max(whole.left - (held if can_take else 0.0), 0.0) if file.fits else math.inf
+    to_train = max(left - variants, 0.0)
     selection, mixture = chosen(found, study, file, directory, to_train, can_take=can_take)
-    takes = can_take and seconds_to_train(study, in_the_model(study, mixture)) > to_train - variants
+    takes = can_take and seconds_to_train(study, in_the_model(study, mixture)) > to_train
     file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
     write_whole(directory, STUDY, file.to_json())
     networks = known_networks(objective, study, file, watch) if takes else ()
     if not networks:
         return file, None
-    seconds = min(variants, to_train)
+    seconds = min(variants, left)
     return file, Taken(replace(found.prepared, known=networks), variants_of(study, file, seconds) if seconds else ())
 
 

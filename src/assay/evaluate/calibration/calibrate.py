@@ -33,6 +33,8 @@ def mixed_probabilities(logits: NDArray[Any], temperatures: Sequence[float], sha
     scaled -= scaled.max(axis=2, keepdims=True)
     np.exp(scaled, out=scaled)
     scaled /= scaled.sum(axis=2, keepdims=True)
+    if len(scaled) == 1:  # a product would wake the threads of BLAS, which spin on for a tenth of a second
+        return np.asarray(scaled[0] * shares[0], np.float64)
     return np.asarray(np.tensordot(np.asarray(shares, np.float64), scaled, axes=1), np.float64)
 
 

@@ -109,8 +109,7 @@ def test_a_temperature_is_fitted_to_a_sample_of_many_rows(monkeypatch):
     logits, target = told(Task.MULTICLASS)
     judge = judge_of(Task.MULTICLASS, target)
     whole = judge.scored(entry_of(logits * 6.0), [0])[0]
-    monkeypatch.setattr("assay.search.study.judging._MOST", 1)
-    monkeypatch.setattr("assay.search.study.judging._LEAST_ROWS", 60)
+    monkeypatch.setattr("assay.search.study.judging._ROWS", 60)
     sampled = judge.scored(entry_of(logits * 6.0), [0])[0]
     assert sampled == pytest.approx(whole, rel=0.02)
     assert sampled != whole

@@ -63,9 +63,7 @@ class Judge:
         """What the best epoch of each member is chosen by, (M,), lower being better."""
         if self.groups is not None:
             return self.groups.judged(outputs, rows)
-        if self.config.select == "loss":
-            return losses
-        return selection_losses(self.config.select, outputs, rows, self.network.heads)
+        return selection_losses(self.config.select, outputs, rows, self.network.heads, losses)
 
     def judged_at(self, outputs: Tensor, rows: Batch, places: Tensor) -> Tensor:
         """The same by the rows at these places alone; infinite where it is not finite."""

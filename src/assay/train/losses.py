@@ -131,11 +131,13 @@ def refined_losses(outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
     return torch.where((best == middle).squeeze(1), vertex, grid.gather(1, best).squeeze(1))
 
 
-def selection_losses(select: Select, outputs: Tensor, rows: Batch, heads: int = 1) -> Tensor:
-    """What the kept epoch of each member is the best in, (M,), lower being better."""
+def selection_losses(
+    select: Select, outputs: Tensor, rows: Batch, heads: int = 1, losses: Tensor | None = None
+) -> Tensor:
+    """What the kept epoch of each member is the best in, (M,), lower being better; `losses` where they are known."""
     if select == "refinement":
         return refined_losses(outputs, rows, heads)
-    losses = member_losses(outputs, rows, heads=heads)
+    losses = member_losses(outputs, rows, heads=heads) if losses is None else losses
     if select == "metric":  # ties of the error rate go to the lower loss
         return member_errors(outputs, rows, heads) + 1e-6 * losses
     return losses

@@ -310,8 +310,13 @@ def _resumable(directory: Path, *, unless_said: bool = False) -> Iterator[None]:
 
 def _has_networks(directory: Path, file: StudyFile) -> bool:
     """Whether a study that has ended has networks that its model may still be made of."""
-    may = file.fits and file.picked is None and file.budget is not None and file.engine == "local"
-    return may and not (directory / RUN / "model").is_dir() and any_network(directory / ANSWERS)
+    is_local = file.budget is not None and file.engine == "local"
+    return is_local and _awaits_model(directory, file) and any_network(directory / ANSWERS)
+
+
+def _awaits_model(directory: Path, file: StudyFile) -> bool:
+    """Whether a model is still to be made, of what the search chooses."""
+    return file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
 
 
 # Judging --------------------------------------------------------------------------------------------------------------
@@ -348,9 +353,9 @@ def _run(
         measured = ((each.trial, each.outcome.latency) for each in study.tried.values() if each.outcome is not None)
         objective.recall((trial, latency) for trial, latency in measured if latency is not None)
         whole = budget.having_used(study.used)
-        can_take = file.fits and file.picked is None and not (directory / RUN / "model").is_dir()
-        is_far = file.engine == "ray"
-        can_take = can_take and can_take_networks(found, file.folds, file.goals, config, whole, far=is_far)
+        can_take = _awaits_model(directory, file) and can_take_networks(
+            found, file.folds, file.goals, config, whole, far=file.engine == "ray"
+        )
         held, variants = 0.0, 0.0
         if can_take:
             held = held_for_end(found, config, whole)

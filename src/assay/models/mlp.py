@@ -8,7 +8,7 @@ from assay.data.encode import Layout
 from assay.models.blocks import ACTIVATIONS, Generators, Inputs, MemberLinear, build_norm
 from assay.models.config import ModelConfig
 from assay.models.features import Features
-from assay.models.network import Dropout, Network, Noise
+from assay.models.network import Dropout, Network, Noise, rows_in_cache
 
 
 class Hidden(nn.Module):
@@ -42,6 +42,7 @@ class Mlp(Network):
         widths = [self.features.width] + [config.width] * (config.layers if config.name == "mlp" else 0)
         self.hidden = nn.ModuleList(Hidden(inputs, config, self.noise) for inputs in widths[:-1])
         self.head = MemberLinear(members, widths[-1], outputs)
+        self.rows_at_once = rows_in_cache(max(widths))
 
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights; the head starts at the prior."""

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 _LOWEST = -(1 << 63)
+#: Rows that a network is asked at once at most, and numbers of one member's widest layer that are then worked on:
+#: 2^18 are 1 MB, which a cache holds. It goes by one member, so that those beside it change nothing, not even rounding.
+_MOST_ROWS, _NUMBERS_AT_ONCE = 8192, 1 << 18
 
 
 class Noise:
@@ -119,6 +122,11 @@ class Dropout(nn.Module):
         return bits.to(kind).sub_(each[0]).clamp_(0.0, 1.0).mul_(each[1]).to(dtype)
 
 
+def rows_in_cache(numbers: int) -> int:
+    """`Network.rows_at_once` where the widest layer of one member has so many numbers for a row, all heads together."""
+    return max(min(_MOST_ROWS, _NUMBERS_AT_ONCE // max(numbers, 1)), 1)
+
+
 class MemberModule(nn.Module):
     """Base of the parts of a network that learn: every parameter leads with the axis M."""
 
@@ -150,7 +158,7 @@ class Network(nn.Module):
     heads: int = 1
     starts_at_prior: bool = True
     starts_fitted: bool = False
-    rows_at_once: int = 8192
+    rows_at_once: int = _MOST_ROWS
     reads: tuple[int, ...] = ()
     shown: str = ""
 

@@ -17,7 +17,7 @@ from assay.data.encode import Encoded, Layout
 from assay.models.blocks import ACTIVATIONS, Generators, Inputs, linear
 from assay.models.config import Activation, ModelConfig
 from assay.models.features import Features
-from assay.models.network import Dropout, MemberModule, Network, Noise
+from assay.models.network import Dropout, MemberModule, Network, Noise, rows_in_cache
 
 #: Known categories up to which a column is one-hot: nine levels with the missing one.
 _MOST_ONE_HOT = 8
@@ -144,6 +144,7 @@ class RealMlp(Network):
         ]
         self.hidden = nn.ModuleList(hidden)
         self.head = NtkLinear(members, widths[-1], outputs)
+        self.rows_at_once = rows_in_cache(max(widths))
         self._sample = rows[:: max(len(rows) // _MOST_ROWS, 1)]
         lowest, highest = torch.tensor(-math.inf), torch.tensor(math.inf)
         if targets is not None and targets.is_floating_point() and len(targets):

@@ -9,7 +9,7 @@ from assay.data.encode import Layout
 from assay.models.blocks import ACTIVATIONS, Generators, MemberLinear, build_norm
 from assay.models.config import ModelConfig
 from assay.models.features import Features
-from assay.models.network import Dropout, Network, Noise
+from assay.models.network import Dropout, Network, Noise, rows_in_cache
 
 
 class Block(nn.Module):
@@ -18,6 +18,7 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, noise: Noise) -> None:
         super().__init__()
         members, inner = len(noise), max(round(config.width * config.expansion), 1)
+        self.inner = inner
         self.norm = build_norm(config.norm, members, config.width)
         self.widen = MemberLinear(members, config.width, inner, config.initialisation)
         self.activation = ACTIVATIONS[config.activation]
@@ -45,10 +46,12 @@ class ResNet(Network):
         super().__init__(members)
         self.features = Features(members, layout, training_numbers, config)
         self.first = MemberLinear(members, self.features.width, config.width, config.initialisation)
-        self.blocks = nn.ModuleList(Block(config, self.noise) for _ in range(config.layers))
+        blocks = [Block(config, self.noise) for _ in range(config.layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = build_norm(config.norm, members, config.width)
         self.activation = ACTIVATIONS[config.activation]
         self.head = MemberLinear(members, config.width, outputs)
+        self.rows_at_once = rows_in_cache(max(self.features.width, config.width, *(each.inner for each in blocks)))
 
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights; the head starts at the prior."""

@@ -12,7 +12,7 @@ from assay.data.encode import Layout
 from assay.models.blocks import ACTIVATIONS, DefaultLinear, Generators, draw_uniform, linear
 from assay.models.config import ModelConfig
 from assay.models.features import Features
-from assay.models.network import Dropout, MemberModule, Network, Noise
+from assay.models.network import Dropout, MemberModule, Network, Noise, rows_in_cache
 
 #: Known categories up to which a column is one-hot. The paper has all columns one-hot, which a large vocabulary
 #: forbids.
@@ -145,6 +145,7 @@ class TabM(Network):
             )
             self.hidden.append(Hidden(layer, config, self.noise))
         self.head = HeadsLinear(members, self.heads, widths[-1], outputs)
+        self.rows_at_once = rows_in_cache(self.heads * max(widths))
 
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights; the heads start around the prior."""

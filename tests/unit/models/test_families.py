@@ -13,6 +13,7 @@ from assay.models.build import build
 from assay.models.config import FORECASTING, PICTURES, SERIES, TABULAR, TEXTS, ModelConfig
 from assay.models.families import DEFAULTS, unused_options
 from assay.models.numbers import frequency_scales
+from assay.train.loop import predict
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,3 +163,26 @@ def test_a_single_frequency_has_the_scale():
 def test_auto_is_no_family():
     with pytest.raises(ValueError, match="still 'auto'"):
         build(ModelConfig(), LAYOUTS["numbers"], torch.randn(5, 3), outputs=1, prior=torch.zeros(1), seeds=(0,))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_rows_asked_at_once_go_by_one_member_or_shrink_with_more(family):
+    alone, beside = made(family, [1]), made(family, range(40))
+    assert 1 <= beside.rows_at_once <= alone.rows_at_once <= 8192
+    if family != "ft_transformer":  # whose attention grows with members: it is bounded for all together
+        assert beside.rows_at_once == alone.rows_at_once
+
+
+def test_a_layer_of_a_network_that_is_asked_has_a_bounded_work_space():
+    network = made("tabm", [1], width=512, heads=32)
+    assert network.rows_at_once * 32 * 512 == 1 << 18
+    wide = made("resnet", [1], width=512, expansion=4.0)
+    assert wide.rows_at_once * 512 * 4 == 1 << 18
+
+
+def test_answers_do_not_depend_on_how_many_rows_are_asked_at_once():
+    network = made("tabm", [1, 2])
+    rows = rows_of(LAYOUTS["mixed"], 1000)
+    whole = answers(network.eval(), rows)
+    network.rows_at_once = 96
+    np.testing.assert_allclose(predict(network, rows).numpy(), whole.detach().numpy(), rtol=1e-5, atol=1e-6)

@@ -117,8 +117,8 @@ def assay_fit(work: Work, make) -> nn.Module:
 
     make: from the options of training and the sizes of the inputs to a network.
     """
-    from assay.data.batches import Batch, Resident
-    from assay.data.encode import Encoded, Layout
+    from assay.data.encoding.batches import Batch, Resident
+    from assay.data.encoding.encode import Encoded, Layout
     from assay.train.budget import Budget
     from assay.train.config import TrainConfig
     from assay.train.loop import fit

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from assay.data.batches import Batch, Resident
 from assay.data.config import DataConfig, EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
-from assay.data.folds import deal_folds
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import joined
 from assay.data.schema import Hints
+from assay.data.split.folds import deal_folds
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.search.study.objective import folds_for

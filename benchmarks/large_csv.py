@@ -70,12 +70,12 @@ def generate(path: Path, rows: int) -> None:
 def prepare(path: Path) -> None:
     """What a fit does before it trains; prints seconds by stage and the most memory this process had, as JSON."""
     from assay.compose.run_config import RunConfig
-    from assay.data.audit import examine
-    from assay.data.encode import Encoder
+    from assay.data.audit.audit import examine
+    from assay.data.encoding.encode import Encoder
     from assay.data.infer import infer
-    from assay.data.read import read
+    from assay.data.reading.read import read
     from assay.data.schema import Hints
-    from assay.data.split import seal
+    from assay.data.split.split import seal
     from assay.ledger import Ledger
 
     config, ledger, seconds = RunConfig(), Ledger(), {}

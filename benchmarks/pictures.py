@@ -30,12 +30,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded, Layout
 from assay.data.inputs import Input, View
-from assay.data.picture_files import read_pictures
-from assay.data.picture_store import store_pictures
-from assay.data.pictures import PictureFormat
+from assay.data.picture_sources.files import read_pictures
+from assay.data.pictures.picture import PictureFormat
+from assay.data.pictures.store import store_pictures
 from assay.data.schema import Kind
 from assay.models.backbone import Enlarged, features_of, load_backbone
 from assay.models.families import DEFAULTS

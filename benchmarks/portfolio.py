@@ -74,11 +74,11 @@ def options_of(setting: Described, task: str) -> dict[str, object]:
 def opened(data: Data, chosen: argparse.Namespace, seed: int, folder: Path):
     """The objective of a table, on its training rows alone."""
     from assay.data.config import EncodeConfig, SplitConfig
-    from assay.data.encode import Encoder
+    from assay.data.encoding.encode import Encoder
     from assay.data.infer import infer
-    from assay.data.read import read
+    from assay.data.reading.read import read
     from assay.data.schema import Hints, Task
-    from assay.data.split import seal
+    from assay.data.split.split import seal
     from assay.evaluate.metrics import PRIMARY
     from assay.ledger import Ledger
     from assay.models.config import ModelConfig

@@ -81,7 +81,7 @@ def objective(work: Work, folder: Path, threads: int, axis: str, epochs: int):
     import polars as pl
 
     from assay.data.config import EncodeConfig, SplitConfig
-    from assay.data.encode import Encoder
+    from assay.data.encoding.encode import Encoder
     from assay.data.rows import Rows
     from assay.data.schema import Column, Kind, Schema, Task
     from assay.ledger import Ledger

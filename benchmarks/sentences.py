@@ -14,7 +14,7 @@ import polars as pl
 import torch
 from _measure import add_data, heading, interleave, one_thread, parser, table, verdict
 
-from assay.data.frozen import FrozenText
+from assay.data.texts.frozen import FrozenText
 from assay.models.weights import MINILM, OpenedText, open_text_encoder, packaged_text_encoder
 
 WINDOW = 128

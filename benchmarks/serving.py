@@ -25,11 +25,11 @@ def eager(bundle) -> Callable[[pl.DataFrame], np.ndarray]:
     from safetensors.torch import load_file
 
     from assay.compose.run_config import RunConfig
-    from assay.data.encode import Encoder
+    from assay.data.encoding.encode import Encoder
     from assay.data.infer import infer
-    from assay.data.read import read
+    from assay.data.reading.read import read
     from assay.data.schema import Hints
-    from assay.data.split import seal
+    from assay.data.split.split import seal
     from assay.ledger import Ledger
     from assay.models.answer import Answer, Head
     from assay.models.build import build
@@ -81,7 +81,7 @@ def main() -> None:
     import pandas as pd
 
     import assay
-    from assay.data.frames import from_object, tidy
+    from assay.data.reading.frames import from_object, tidy
 
     heading("Serving: Adult, one thread", small=chosen.small)
     with tempfile.TemporaryDirectory() as folder:

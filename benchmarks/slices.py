@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig

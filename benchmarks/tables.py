@@ -17,7 +17,7 @@ from _measure import ADULT, add_data, heading, parser, table
 from sklearn.model_selection import train_test_split
 
 import assay
-from assay.data.read import read
+from assay.data.reading.read import read
 
 RIVALS = ("boosting", "LightGBM", "CatBoost", "MLP", "AutoGluon", "RealMLP")
 

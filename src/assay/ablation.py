@@ -21,9 +21,9 @@ from assay.apportion import text_plan
 from assay.bundle.manifest import CONFIG, MANIFEST, PAGE, REPORT
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig, parse_budget, to_yaml
-from assay.data.arrays import as_in_training
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
+from assay.data.reading.arrays import as_in_training
 from assay.data.rows import Rows, joined, sample_of
 from assay.errors import BundleError, ConfigError, DataError
 from assay.evaluate.earned import ABLATION, Ablation, Measured, Unmeasured, told_apart

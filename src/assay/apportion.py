@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from assay.compose.run_config import RunConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.ledger import Ledger
 from assay.request import Request
 from assay.search.fit.texts import TextPlan, plan_texts

@@ -13,13 +13,13 @@ from sklearn.utils.validation import _check_sample_weight
 
 from assay.bundle.load import UnreadCellsWarning
 from assay.data.columns import missing_counts, row_groups
-from assay.data.deal import cut_at_random, rarest_class, target_bins
-from assay.data.deal_labels import cut_by_labels, set_codes
-from assay.data.frames import from_object, tidy
 from assay.data.inputs import Input, feed, is_numeric
 from assay.data.kinds import distinct_counts, infer_column
+from assay.data.reading.frames import from_object, tidy
 from assay.data.rows import Rows, take
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.data.split.deal import cut_at_random, rarest_class, target_bins
+from assay.data.split.deal_labels import cut_by_labels, set_codes
 from assay.errors import DataError
 from assay.ledger import Ledger, Outcome
 

@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from assay.compose.run_config import parse_budget
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoded, Encoder
+from assay.data.encoding.encode import Encoded, Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.errors import ConfigError, DataError

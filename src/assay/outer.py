@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from assay.apportion import text_plan
-from assay.data.encode import Encoder
-from assay.data.picture_tables import Pictures
+from assay.data.encoding.encode import Encoder
+from assay.data.picture_sources.tables import Pictures
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.evaluate.exam import calibrate

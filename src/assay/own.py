@@ -9,12 +9,12 @@ from typing import Any
 
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
-from assay.data.arrays import as_given
-from assay.data.encode import Encoder
-from assay.data.names import encoded_names
+from assay.data.encoding.encode import Encoder
+from assay.data.encoding.names import encoded_names
+from assay.data.reading.arrays import as_given
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema, Task
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.errors import ConfigError
 from assay.ledger import Ledger
 from assay.models.foreign import feature_names

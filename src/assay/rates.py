@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.compose.run_config import RunConfig
-from assay.data.arrays import as_given
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
+from assay.data.reading.arrays import as_given
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError
 from assay.ledger import Ledger

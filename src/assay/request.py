@@ -21,8 +21,8 @@ from pydantic import field_serializer
 from assay.compose.check import checked_table
 from assay.compose.hydra_io import compose
 from assay.compose.run_config import RunConfig
-from assay.data.arrays import Arrays
-from assay.data.read import Table
+from assay.data.reading.arrays import Arrays
+from assay.data.reading.read import Table
 from assay.data.schema import Hints
 from assay.errors import ConfigError, DataError
 from assay.evaluate.record import Reference, Resumption

@@ -10,7 +10,7 @@ from typing import Any
 
 from assay.bundle.load import load
 from assay.compose.run_config import RunConfig
-from assay.data.arrays import as_given
+from assay.data.reading.arrays import as_given
 from assay.data.schema import Kind, Task
 from assay.documents import report_of, save_model, write_documents
 from assay.evaluate.record import Reference, Report

@@ -18,11 +18,11 @@ from assay.bundle.manifest import MANIFEST, REPORT, SPARED
 from assay.bundle.new_rows import covered, decisions_of, groups_of, note_left_out, slices_of
 from assay.compose.check import checked_table
 from assay.compose.run_config import RunConfig
-from assay.data.arrays import as_given, as_in_training
-from assay.data.audit import Audit
-from assay.data.forecasting import all_windows
+from assay.data.audit.audit import Audit
+from assay.data.forecasts.forecasting import all_windows
 from assay.data.labelled import as_in, with_label_column
-from assay.data.read import Table
+from assay.data.reading.arrays import as_given, as_in_training
+from assay.data.reading.read import Table
 from assay.data.rows import complete, with_columns
 from assay.data.schema import Hints, Schema
 from assay.evaluate.assess import Assessment, Output, assess

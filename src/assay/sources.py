@@ -10,22 +10,22 @@ from typing import Any
 
 import polars as pl
 
-from assay.data.arrays import Arrays, read_rows
-from assay.data.audit import Audit, examine
+from assay.data.audit.audit import Audit, examine
 from assay.data.config import DataConfig, SplitConfig
 from assay.data.findings import Checked
-from assay.data.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
-from assay.data.forecast_split import seal_windows
-from assay.data.forecasting import WindowTables, read_windows
+from assay.data.forecasts.forecasting import WindowTables, read_windows
 from assay.data.infer import infer
 from assay.data.labelled import check_labels, find_labels, with_label_column
-from assay.data.picture_held import hold_cells
-from assay.data.picture_reader import placed, placed_in_files
-from assay.data.picture_store import Progress
-from assay.data.picture_tables import Pictures, is_pictures, open_pictures, read_picture_tables
-from assay.data.read import Table, read
+from assay.data.picture_sources.held import hold_cells
+from assay.data.picture_sources.tables import Pictures, is_pictures, open_pictures, read_picture_tables
+from assay.data.pictures.reader import placed, placed_in_files
+from assay.data.pictures.store import Progress
+from assay.data.reading.arrays import Arrays, read_rows
+from assay.data.reading.read import Table, read
 from assay.data.schema import Hints, Kind, Schema
-from assay.data.split import Split, seal
+from assay.data.series.folding import Folding, find_folding, folded, step_columns, step_names, told, told_times
+from assay.data.split.split import Split, seal
+from assay.data.split.windows import seal_windows
 from assay.data.stored import Spill, Stored
 from assay.ledger import Ledger, Outcome
 

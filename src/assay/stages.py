@@ -12,12 +12,12 @@ import polars as pl
 from assay._memory import keep_freed_memory
 from assay.apportion import baseline_seconds, curve_seconds, seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig, flat
-from assay.data.audit import Audit
-from assay.data.encode import Encoder, note_lengths
+from assay.data.audit.audit import Audit
+from assay.data.encoding.encode import Encoder, note_lengths
 from assay.data.findings import Finding
-from assay.data.picture_tables import Pictures
+from assay.data.picture_sources.tables import Pictures
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.data.stored import Spill
 from assay.doctor.in_fit import write_training
 from assay.evaluate.baselines import FittedBaseline, fit_baselines

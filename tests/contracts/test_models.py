@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.build import build
 from assay.models.config import TABULAR
 from assay.models.families import DEFAULTS

@@ -14,11 +14,11 @@ from torch.nn import functional
 
 import assay
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.ledger import Ledger
 
 FAST = ("budget=none", "evaluate.bootstrap=100", "evaluate.baselines=[majority, linear]")

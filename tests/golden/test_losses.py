@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.train.budget import Budget

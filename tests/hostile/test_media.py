@@ -374,7 +374,7 @@ def test_a_full_disk_under_arrays_is_an_error_and_leaves_nothing(tmp_path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("assay.data.picture_held.np.save", full)
+    monkeypatch.setattr("assay.data.picture_sources.held.np.save", full)
     with pytest.raises(OSError, match="No space left"):
         assay.fit(pixels(), LABELS, budget="none")
     assert list(tmp_path.rglob("*.*")) == []

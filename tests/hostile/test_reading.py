@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from assay.data.infer import infer
-from assay.data.read import read, write_frame
+from assay.data.reading.read import read, write_frame
 from assay.data.schema import Hints, Kind
 from assay.errors import DataError
 

@@ -3,9 +3,9 @@ import polars as pl
 import pytest
 
 from assay.data.config import SplitConfig
-from assay.data.read import Source, Table
+from assay.data.reading.read import Source, Table
 from assay.data.schema import Column, Kind, Schema, Task
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.errors import DataError
 from assay.ledger import Ledger, Outcome
 

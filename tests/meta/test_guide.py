@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay import errors
 from assay.data.columns import MISSING_SPELLINGS, NUMERIC_MISSING_SPELLINGS
-from assay.data.containers import ENDINGS
+from assay.data.reading.containers import ENDINGS
 from assay.data.schema import FEATURE_KINDS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"

@@ -10,7 +10,7 @@ import tabm
 import torch
 from torch import nn
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.blocks import MemberLinear
 from assay.models.build import build
 from assay.models.config import ModelConfig

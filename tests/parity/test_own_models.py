@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from assay.data.batches import Batch, Resident, epoch_order
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident, epoch_order
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.foreign import ForeignNetwork
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from assay.compose.hydra_io import compose
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.errors import BundleError, ConfigError, DataError
 from assay.evaluate.record import Reference
 from assay.request import Request, RequestFile, begin, recognised, remembered, with_table

@@ -13,7 +13,7 @@ from assay.bench.config import BenchConfig, BenchOptions, BenchTable
 from assay.compose.check import argument_of
 from assay.compose.hydra_io import composed
 from assay.compose.run_config import RunConfig
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.errors import AssayError, ConfigError, DataError, nearest
 from assay.evaluate.metrics import FORECAST_METRICS, METRICS
 

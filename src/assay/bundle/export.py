@@ -20,7 +20,7 @@ from assay.bundle.load import ALLOWED, EXPECTED, differences
 from assay.bundle.manifest import MODEL, PROBE, TOKENIZER, WEIGHTS
 from assay.bundle.pictures import with_pictures
 from assay.bundle.rounding import allowed_differences
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.inputs import Input, Matrices, Readers, feed, matrices
 from assay.data.schema import Kind, Schema
 from assay.errors import ParityError

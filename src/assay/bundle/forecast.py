@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from assay.data.latest import latest, times_ahead
+from assay.data.series.latest import latest, times_ahead
 
 if TYPE_CHECKING:
     from assay.bundle.load import Bundle

@@ -20,10 +20,7 @@ from assay.bundle.manifest import OUTLINE, PROBE, SCHEMA, TOKENIZER, Manifest, c
 from assay.bundle.pictures import picture_rows
 from assay.bundle.session import VALUES, check_signature, open_session
 from assay.data import columns
-from assay.data.arrays import series_rows
 from assay.data.decision import Rule
-from assay.data.folding import fold, unread
-from assay.data.frames import array_of, from_object, is_array, tidy
 from assay.data.inputs import (
     RESERVED,
     Input,
@@ -37,9 +34,12 @@ from assay.data.inputs import (
 )
 from assay.data.outline import Outline, Placed
 from assay.data.outline import joined as joined_places
-from assay.data.read import read
+from assay.data.reading.arrays import series_rows
+from assay.data.reading.frames import array_of, from_object, is_array, tidy
+from assay.data.reading.read import read
 from assay.data.schema import Kind, Schema, Task
-from assay.data.tokens import Tokenizer
+from assay.data.series.folding import fold, unread
+from assay.data.texts.tokens import Tokenizer
 from assay.errors import BundleError, DataError, ParityError
 
 if TYPE_CHECKING:

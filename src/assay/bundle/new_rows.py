@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.bundle.load import Bundle
 from assay.bundle.manifest import REPORT
 from assay.data.columns import as_category
-from assay.data.read import Table
+from assay.data.reading.read import Table
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.errors import DataError

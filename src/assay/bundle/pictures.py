@@ -15,14 +15,14 @@ import numpy as np
 import polars as pl
 
 from assay._imports import require
-from assay.data.frames import array_of, from_object, is_array, tidy
 from assay.data.inputs import Input, Readers, cells_of
-from assay.data.picture_arrays import pixels_of
-from assay.data.picture_cells import as_bytes, bytes_in, is_record
-from assay.data.picture_files import ENDINGS, read_pictures
-from assay.data.picture_reader import decoded, placed
-from assay.data.picture_tables import is_pictures
-from assay.data.read import read
+from assay.data.picture_sources.files import ENDINGS, read_pictures
+from assay.data.picture_sources.tables import is_pictures
+from assay.data.pictures.arrays import pixels_of
+from assay.data.pictures.cells import as_bytes, bytes_in, is_record
+from assay.data.pictures.reader import decoded, placed
+from assay.data.reading.frames import array_of, from_object, is_array, tidy
+from assay.data.reading.read import read
 from assay.errors import DataError
 
 

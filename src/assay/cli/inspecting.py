@@ -15,7 +15,7 @@ from assay.errors import AuditError, ConfigError
 
 if TYPE_CHECKING:
     from assay.compose.run_config import TableConfig
-    from assay.data.audit import Finding
+    from assay.data.audit.audit import Finding
     from assay.data.schema import Schema
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="The table: a file or a glob.")]

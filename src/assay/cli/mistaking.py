@@ -71,7 +71,7 @@ def _check_output(path: Path) -> None:
 def _write(found: Mistakes, path: Path) -> None:
     import polars as pl
 
-    from assay.data.read import write_frame
+    from assay.data.reading.read import write_frame
 
     columns = {
         "row": pl.Int64, "part": pl.String, "file": pl.String, "given": pl.String, "predicted": pl.String,

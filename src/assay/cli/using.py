@@ -52,7 +52,7 @@ def predict(
     if out != "-":
         _check_output(Path(out), data)
     from assay.bundle.load import load  # onnxruntime and polars
-    from assay.data.read import write_frame
+    from assay.data.reading.read import write_frame
 
     bundle = load(model)
     answers = bundle.predict(data, sets=sets, intervals=intervals, unusual=unusual)

@@ -111,8 +111,8 @@ class TableConfig(Record):
 
 def _label_of(source: str) -> str | None:
     """The column of labels where the source is one of pictures; folders and archives of pictures name their classes."""
-    from assay.data.picture_arrays import LABEL  # Polars and NumPy, which the help does without
-    from assay.data.picture_tables import is_pictures
+    from assay.data.picture_sources.tables import is_pictures
+    from assay.data.pictures.arrays import LABEL  # Polars and NumPy, which the help does without
 
     return LABEL if is_pictures(source) else None
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from assay.data.columns import as_boolean, as_category, as_datetime, as_number, hashes_with
 from assay.data.config import AuditConfig
-from assay.data.read import Table
+from assay.data.reading.read import Table
 from assay.data.rows import Part
 from assay.data.schema import Column, Kind, Schema
 from assay.data.steps import is_missing, is_series

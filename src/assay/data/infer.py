@@ -9,7 +9,7 @@ from assay.data.columns import as_number
 from assay.data.inputs import RESERVED
 from assay.data.kinds import distinct_counts, infer_column
 from assay.data.labels import Labelling
-from assay.data.read import Table
+from assay.data.reading.read import Table
 from assay.data.schema import Column, Hints, Kind, Schema
 from assay.data.stored import Frame
 from assay.data.target import infer_target

@@ -15,12 +15,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from assay.data import columns, grams, tokens, words
-from assay.data.picture_reader import decoded
-from assay.data.pictures import PictureFormat
+from assay.data import columns
+from assay.data.pictures.picture import PictureFormat
+from assay.data.pictures.reader import decoded
 from assay.data.schema import Kind
 from assay.data.steps import padded
-from assay.data.tokens import Tokenizer
+from assay.data.texts import grams, tokens, words
+from assay.data.texts.tokens import Tokenizer
 from assay.errors import DataError, nearest
 from assay.records import Record
 

@@ -145,7 +145,7 @@ def infer_column(series: pl.Series, distinct: int, hint: Kind | None, decimal: s
 
 
 def _of_pictures(series: pl.Series, distinct: int) -> Column:
-    """A column of the bytes of pictures, see `picture_cells`."""
+    """A column of the bytes of pictures, see `data/pictures/cells.py`."""
     return Column(
         name=series.name, kind=Kind.IMAGE, dtype=str(series.dtype), reason="image because its cells are pictures",
         distinct=distinct, missing=series.null_count(),

@@ -21,7 +21,7 @@ from assay.data.labels import (
     looks_labelled,
     separator_in,
 )
-from assay.data.read import Source, Table
+from assay.data.reading.read import Source, Table
 from assay.data.schema import Hints, Schema, Task
 from assay.data.steps import is_series
 from assay.errors import ConfigError, DataError, nearest

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_category, as_datetime, as_number
-from assay.data.frames import bytes_of_lists
 from assay.data.labels import label_cells
-from assay.data.picture_reader import sums_of
-from assay.data.read import Table
+from assay.data.pictures.reader import sums_of
+from assay.data.reading.frames import bytes_of_lists
+from assay.data.reading.read import Table
 from assay.data.schema import Kind, Schema
 from assay.data.steps import SERIES
 from assay.data.stored import Frame, Stored, cells_at, gather

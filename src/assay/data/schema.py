@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from assay.data.folding import Folding
 from assay.data.labels import Labelling
-from assay.data.windowing import Windowing
+from assay.data.series.folding import Folding
+from assay.data.series.windowing import Windowing
 from assay.records import Record
 
 

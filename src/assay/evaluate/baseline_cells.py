@@ -15,9 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assay.data.columns import as_boolean, as_category, as_datetime, as_number, as_text
-from assay.data.grams import hashed_grams
 from assay.data.schema import Column, Kind, Schema
 from assay.data.steps import steps_of, summaries
+from assay.data.texts.grams import hashed_grams
 from assay.evaluate.metrics import Floats, Ints
 
 #: scikit-learn's boosting takes 255 codes a column: these, one for the rest, and a missing value of its own.

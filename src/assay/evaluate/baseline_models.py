@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from assay._imports import require
 from assay.data.schema import Schema, Task
 from assay.data.steps import SUMMARY
-from assay.data.tfidf import Lexicon, idf_of
+from assay.data.texts.tfidf import Lexicon, idf_of
 from assay.evaluate.baseline_cells import TEXT_BUCKETS, BaselineTask, Cells, NothingToLearnError
 from assay.evaluate.metrics import Floats, Ints
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay._imports import require
-from assay.data.encode import Encoder
-from assay.data.folds import Folds
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.folds import Folds
+from assay.data.split.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.estimate import Estimate

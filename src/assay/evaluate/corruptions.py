@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.data.columns import as_category, as_number, as_text
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.inputs import cells_of
-from assay.data.picture_reader import decoded
+from assay.data.pictures.reader import decoded
 from assay.data.schema import Column, Kind, Schema
 from assay.data.steps import SERIES, steps_of
-from assay.data.typos import SHORTEST, shorter
+from assay.data.texts.typos import SHORTEST, shorter
 
 Generator = np.random.Generator
 Pixels = NDArray[np.uint8]

@@ -9,7 +9,7 @@ import numpy as np
 
 from assay.data.rows import Rows
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.chosen import selection_of, validation_of
 from assay.evaluate.clusters import clusters_of
 from assay.evaluate.compare import paired_bootstrap, paired_test

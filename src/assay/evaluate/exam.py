@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from assay.data.decision import Rule
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema, Task
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.assess import Assessment, Output, assess, note_gap
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.calibration.calibrate import describe_calibration, mixed_probabilities

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.assess import Output
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.diagnosis import diagnose

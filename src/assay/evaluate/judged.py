@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.rows import Part, Rows, joined
-from assay.data.split import Split
+from assay.data.split.split import Split
 
 if TYPE_CHECKING:  # torch, which scoring a saved model does without
     from assay.train.model import Model

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.findings import Finding, Severity, count_of
-from assay.data.picture_places import shown_place
+from assay.data.pictures.places import shown_place
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.confident import Doubts, doubts
 from assay.evaluate.exam import validation_answers
 from assay.evaluate.judged import judged

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.encode import Encoder
-from assay.data.folds import Folds
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, joined, sample_of
 from assay.data.schema import Schema, Task
-from assay.data.split import Split
+from assay.data.split.folds import Folds
+from assay.data.split.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibration.calibrate import mixed_probabilities
 from assay.evaluate.config import EvaluateConfig

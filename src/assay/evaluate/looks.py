@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assay.data.columns import hashes_with
-from assay.data.picture_reader import sums_of
+from assay.data.pictures.reader import sums_of
 from assay.data.rows import Rows, fingerprint
 from assay.data.schema import Kind, Schema
 from assay.data.steps import SERIES, is_series

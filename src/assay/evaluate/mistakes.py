@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Kind, Schema
 from assay.evaluate.assess import Output
 from assay.evaluate.compare import TRIVIAL

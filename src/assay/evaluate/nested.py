@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from assay._imports import require
 from assay.data.config import SplitConfig
-from assay.data.folds import Folds, deal_folds
 from assay.data.rows import Rows, fingerprint, joined
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.folds import Folds, deal_folds
+from assay.data.split.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.calibration.calibrate import class_answers
 from assay.evaluate.metrics import Metric, Scorer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from assay.data.rows import Rows
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.assess import Output
 from assay.evaluate.baselines import FittedBaseline
 from assay.ledger import Ledger, Outcome

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from assay.data.audit import Finding
-from assay.data.read import Source
+from assay.data.audit.audit import Finding
+from assay.data.reading.read import Source
 from assay.data.schema import Schema
-from assay.data.split import SplitRecord
+from assay.data.split.split import SplitRecord
 from assay.evaluate.calibration.record import CalibrationLoss, NullTest
 from assay.evaluate.carried.record import CoverageReport, UnusualReport
 from assay.evaluate.decision.record import DecisionReport

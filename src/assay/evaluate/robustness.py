@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
 from assay.evaluate.config import EvaluateConfig

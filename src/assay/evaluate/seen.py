@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from assay._imports import require
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
-from assay.data.names import encoded_names
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
+from assay.data.encoding.names import encoded_names
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.record import Seen, SeenSeries, Thumbnail
 from assay.models.config import PICTURES, SERIES
 from assay.train.changes import changed, policy_of

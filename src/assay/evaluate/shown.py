@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.inputs import cells_of
-from assay.data.picture_places import shown_place
-from assay.data.picture_reader import decoded
+from assay.data.pictures.places import shown_place
+from assay.data.pictures.reader import decoded
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.data.steps import steps_of

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.data.decision import Rule
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.models.calibration import Calibrated, CalibrationMap
 from assay.models.ensemble import Ensemble
 

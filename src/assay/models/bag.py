@@ -1,6 +1,6 @@
 """A linear model of sparse bags of n-grams, as a network: fitted elsewhere, it stands here as plain tensors.
 
-Counts become weights by TF-IDF as in `data/tfidf.py`. What else a row has stands beside them.
+Counts become weights by TF-IDF as in `data/texts/tfidf.py`. What else a row has stands beside them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import OneHot, first_columns
 from assay.models.network import Network
 

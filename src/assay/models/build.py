@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.config import FORECASTING, SERIES, TEXTS, ModelConfig
 from assay.models.forecast import build_forecast
 from assay.models.ft_transformer import FtTransformer

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from assay.data.encode import Encoded
+from assay.data.encoding.encode import Encoded
 from assay.errors import ConfigError
 from assay.models.foreign import ForeignNetwork, buffer_places
 from assay.models.quoting import quoted

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.data.inputs import FIRST_KNOWN
 from assay.models.blocks import Inputs, MemberEmbedding, OneHot, first_columns
 from assay.models.config import ModelConfig

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from assay.data.encode import Layout
-from assay.data.names import EncodedNames
+from assay.data.encoding.encode import Layout
+from assay.data.encoding.names import EncodedNames
 from assay.errors import AssayError, ConfigError
 from assay.models.blocks import MemberEmbedding
 from assay.models.keras_module import KerasModule, steady_name

@@ -13,7 +13,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import (
     ACTIVATIONS,
     DefaultLinear,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.blocks import Generators
 from assay.models.config import ModelConfig
 from assay.models.image_config import ImageConfig

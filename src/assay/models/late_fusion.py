@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import Generators, Inputs, MemberEmbedding, MemberLinear
 from assay.models.network import Dropout, Network
 

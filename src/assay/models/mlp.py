@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import ACTIVATIONS, Generators, Inputs, MemberLinear, build_norm
 from assay.models.config import ModelConfig
 from assay.models.features import Features

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import MemberEmbedding, MemberLinear
 from assay.models.network import Network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.inputs import Input, ViewKind
 from assay.data.schema import Kind
 from assay.models.ensemble import Ensemble

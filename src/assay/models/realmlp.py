@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.blocks import ACTIVATIONS, Generators, Inputs, linear
 from assay.models.config import Activation, ModelConfig
 from assay.models.features import Features

@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.blocks import Generators, MemberLinear, draw_uniform
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block

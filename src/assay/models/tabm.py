@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.blocks import ACTIVATIONS, DefaultLinear, Generators, draw_uniform, linear
 from assay.models.config import ModelConfig
 from assay.models.features import Features

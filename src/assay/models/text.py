@@ -2,9 +2,9 @@
 
 Shape legend: M members, n rows, L words of a row, E length of a word's vector, F maps, d length of a token.
 
-Words are ids of `data/words.py`. Those that several training rows have get a vector each; all others share one with
-words that are hidden while training. Places after a row's last word change none of its answers. As in `series.py`,
-members are convolved, and recurrent units run, one after another.
+Words are ids of `data/texts/words.py`. Those that several training rows have get a vector each; all others share one
+with words that are hidden while training. Places after a row's last word change none of its answers. As in
+`series.py`, members are convolved, and recurrent units run, one after another.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Encoded, Layout
-from assay.data.words import BUCKETS, FIRST_WORD, MASK, PADDING
+from assay.data.encoding.encode import Encoded, Layout
+from assay.data.texts.words import BUCKETS, FIRST_WORD, MASK, PADDING
 from assay.models.blocks import Generators, MemberLayerNorm
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block

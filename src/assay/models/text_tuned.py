@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assay.data.encode import Layout
-from assay.data.frozen import TextFeatures
+from assay.data.encoding.encode import Layout
+from assay.data.texts.frozen import TextFeatures
 from assay.models.blocks import MemberEmbedding, MemberLinear
 from assay.models.linear_head import LinearHead
 from assay.models.network import Network

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assay._imports import require
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.models.image import channels_last, moments

@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from assay.data.tokens import Tokenizer
+from assay.data.texts.tokens import Tokenizer
 from assay.errors import ConfigError, MissingExtraError
 from assay.models.hub import commit_of, hub_file
 from assay.models.text_encoder import ACTIVATIONS, TextEncoder

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from assay._imports import require
-from assay.data.audit import Severity
+from assay.data.audit.audit import Severity
 from assay.evaluate.earned import Ablation
 from assay.evaluate.record import Report
 from assay.ledger import Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from assay.data.audit import Finding, Severity
+from assay.data.audit.audit import Finding, Severity
 from assay.data.schema import Column, Kind
 from assay.evaluate.record import Estimate, ModelScores, Report, Score
 from assay.ledger import Outcome, Verdict

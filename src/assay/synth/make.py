@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.data.read import Table
+from assay.data.reading.read import Table
 from assay.data.schema import Schema
 from assay.ledger import Ledger
 from assay.synth.choose import AUGMENTING, chosen_method, fitted

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from assay.data.deal import cut_at_random, pool_small, target_bins
-from assay.data.deal_labels import cut_by_labels
-from assay.data.read import Table
+from assay.data.reading.read import Table
 from assay.data.rows import Rows, complete, sample_of
 from assay.data.schema import Schema
+from assay.data.split.deal import cut_at_random, pool_small, target_bins
+from assay.data.split.deal_labels import cut_by_labels
 from assay.data.stored import gather
 from assay.errors import DataError
 from assay.synth.config import FEWEST_ROWS, SynthesisConfig

@@ -1,7 +1,7 @@
 """Random changes of the words of training texts, a batch at once; never for rows that are predicted or scored.
 
-Shape legend: n rows, L words of a row. Words are ids of `data/words.py`, int32 (n, L), those of a row first and zeros
-after them; so they are when they come back.
+Shape legend: n rows, L words of a row. Words are ids of `data/texts/words.py`, int32 (n, L), those of a row first and
+zeros after them; so they are when they come back.
 
 Wei & Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, have synonyms, insertion, swaps and deletion; Iyyer et
 al., Deep Unordered Composition, ACL 2015, word dropout; Belinkov & Bisk, Noise Breaks Neural Machine Translation, ICLR
@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from assay.data.words import BORDER, FIRST_END, FIRST_WORD, MASK, PADDING
+from assay.data.texts.words import BORDER, FIRST_END, FIRST_WORD, MASK, PADDING
 from assay.models.config import AugmentText
 from assay.records import Record
 

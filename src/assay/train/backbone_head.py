@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay._imports import require
-from assay.data.batches import Batch, Resident
+from assay.data.encoding.batches import Batch, Resident
 from assay.errors import BudgetError
 from assay.models.backbone import Backbone, Enlarged, Provenance, features_of, open_backbone
 from assay.models.linear_head import LinearHead

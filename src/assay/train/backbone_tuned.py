@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.models.backbone import Enlarged
 from assay.models.backbone_tuned import TunedBackbone
 from assay.train.backbone_head import LinearStart

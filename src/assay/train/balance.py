@@ -18,8 +18,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from assay.data.batches import BLOCK_ROWS, Batch, Resident, Source, epoch_seed
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import BLOCK_ROWS, Batch, Resident, Source, epoch_seed
+from assay.data.encoding.encode import Encoded
 from assay.errors import ConfigError
 from assay.train.border import Border
 from assay.train.config import BalanceName, TrainConfig

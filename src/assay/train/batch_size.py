@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from assay.data.batches import Source
+from assay.data.encoding.batches import Source
 from assay.errors import ConfigError
 from assay.models.network import Network
 from assay.train.config import TrainConfig

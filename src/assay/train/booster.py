@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from assay._imports import require
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.trees import Forest
 
 #: Codes a column that scikit-learn's boosting takes as categories.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from assay.data.batches import Batch, epoch_seed
+from assay.data.encoding.batches import Batch, epoch_seed
 from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
 from assay.train.augment_images import augment
 from assay.train.augment_series import augment_series

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from assay.data.batches import Batch
+from assay.data.encoding.batches import Batch
 from assay.models.config import ModelConfig
 from assay.models.linear_head import FeaturesWithHead, LinearHead
 from assay.models.network import Network

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.data.batches import Batch, Resident, Source
-from assay.data.encode import Encoded, Encoder
-from assay.data.folds import Folds
+from assay.data.encoding.batches import Batch, Resident, Source
+from assay.data.encoding.encode import Encoded, Encoder
+from assay.data.encoding.mapped import bytes_encoded, map_rows
+from assay.data.encoding.paged import Paged, bytes_of_media, encode_into_files
 from assay.data.inputs import ViewKind
-from assay.data.mapped import bytes_encoded, map_rows
-from assay.data.paged import Paged, bytes_of_media, encode_into_files
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
+from assay.data.split.folds import Folds
 from assay.data.steps import steps_of
 from assay.data.stored import Spill
 from assay.errors import ConfigError

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.batches import Batch, Source
+from assay.data.encoding.batches import Batch, Source
 from assay.errors import ConfigError
 from assay.train.config import ON_GROUPS, TrainConfig
 from assay.train.losses import member_losses, row_losses

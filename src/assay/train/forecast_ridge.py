@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from assay._imports import require
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
 from assay.data.rows import Rows, sample_of, times
 from assay.data.schema import Schema
 from assay.models.config import ModelConfig

@@ -10,8 +10,8 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-from assay.data.batches import Source
-from assay.data.encode import Encoder, Layout
+from assay.data.encoding.batches import Source
+from assay.data.encoding.encode import Encoder, Layout
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.errors import ConfigError

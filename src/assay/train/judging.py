@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from assay.data.batches import BLOCK_ROWS, Batch, Source
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import BLOCK_ROWS, Batch, Source
+from assay.data.encoding.encode import Encoded
 from assay.models.network import Network
 from assay.train.config import TrainConfig
 from assay.train.device import Precision

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from assay.data.batches import Batch
+from assay.data.encoding.batches import Batch
 from assay.errors import AssayError, ConfigError
 from assay.models.foreign import ForeignNetwork, raised
 from assay.models.quoting import form

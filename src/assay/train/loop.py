@@ -13,8 +13,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from assay.data.batches import BLOCK_ROWS, Batch, Source
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import BLOCK_ROWS, Batch, Source
+from assay.data.encoding.encode import Encoded
 from assay.errors import BudgetError, TerminatedError
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.batches import Batch
+from assay.data.encoding.batches import Batch
 from assay.train.config import Select
 from assay.train.watch import ScoreName
 

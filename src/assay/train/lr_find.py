@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from assay.data.batches import Batch, Source
+from assay.data.encoding.batches import Batch, Source
 from assay.errors import BundleError
 from assay.models.network import Network
 from assay.train.budget import Budget

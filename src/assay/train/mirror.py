@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.batches import Batch
+from assay.data.encoding.batches import Batch
 from assay.data.rows import sample_of
 from assay.train.closed_head import aims_of
 from assay.train.examples import Examples

@@ -11,8 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
 
 
 def mixed(rows: Batch, mixup: float, generator: torch.Generator, *, cutmix: float = 0.0) -> tuple[Batch, Batch, float]:

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from assay.data.bands import Bands
-from assay.data.batches import Source
 from assay.data.decision import DecisionChoice
-from assay.data.encode import Encoder
+from assay.data.encoding.batches import Source
+from assay.data.encoding.encode import Encoder
 from assay.data.outline import Outline
 from assay.data.regions import Regions
 from assay.data.rows import Rows

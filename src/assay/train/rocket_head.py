@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from assay._imports import require
-from assay.data.batches import Batch, Resident
+from assay.data.encoding.batches import Batch, Resident
 from assay.data.rows import sample_of
 from assay.errors import BudgetError
 from assay.models.rocket import Rocket

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay._imports import require
-from assay.data.batches import Batch, Resident
-from assay.data.tfidf import Lexicon, idf_of
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.texts.tfidf import Lexicon, idf_of
 from assay.errors import BudgetError
 from assay.models.bag import BagOfNgrams, LinearText, RowColumns
 from assay.models.config import ModelConfig

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.models.text_tuned import SplitEncoder, TunedText
 from assay.train.budget import Budget
 from assay.train.closed_head import first_loss, fit_heads

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from assay.data.batches import Batch, Source
+from assay.data.encoding.batches import Batch, Source
 from assay.errors import DivergenceError
 from assay.models.network import Network
 from assay.train.budget import Budget

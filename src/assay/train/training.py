@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from assay._memory import keep_freed_memory
-from assay.data.batches import Batch, Source, epoch_seed
+from assay.data.encoding.batches import Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
 from assay.train.average import Averaged

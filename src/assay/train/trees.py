@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay._imports import require
-from assay.data.batches import Source
+from assay.data.encoding.batches import Source
 from assay.data.rows import sample_of
 from assay.errors import BudgetError, TerminatedError
 from assay.models.config import ModelConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.data.batches import Source
+from assay.data.encoding.batches import Source
 from assay.errors import BudgetError
 from assay.models.config import ModelConfig
 from assay.models.network import Network

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.compose.run_config import RunConfig
 from assay.data.rows import Rows, joined, times
 from assay.data.schema import Schema
-from assay.data.split import units_of
+from assay.data.split.split import units_of
 from assay.errors import BundleError
 from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.metrics import metric as metric_named

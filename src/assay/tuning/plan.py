@@ -16,9 +16,9 @@ from time import process_time
 from assay.apportion import seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig
 from assay.compose.searching import derive_space
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema, Task
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.errors import ConfigError
 from assay.evaluate.metrics import metrics_of, searched_by
 from assay.ledger import Ledger

@@ -14,7 +14,7 @@ from time import monotonic, process_time
 from typing import Any
 
 from assay.compose.run_config import RunConfig, to_yaml
-from assay.data.arrays import as_given
+from assay.data.reading.arrays import as_given
 from assay.data.schema import Kind, Task
 from assay.errors import ConfigError, DivergenceError
 from assay.report.study_page import draw_study

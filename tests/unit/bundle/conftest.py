@@ -13,7 +13,7 @@ from assay.bundle.load import Bundle, load
 from assay.bundle.manifest import CARD, CONFIG, DATASHEET, MANIFEST, PAGE, REFERENCE, REPORT, SCHEMA, Manifest, sum_file
 from assay.bundle.write import write_manifest
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.profile import profile
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task

@@ -10,8 +10,8 @@ import pytest
 
 from assay.bundle.load import UnreadCellsWarning, differences, load
 from assay.bundle.manifest import MANIFEST, MODEL, PROBE, SCHEMA, Manifest
-from assay.data.folding import Folding
 from assay.data.schema import Task
+from assay.data.series.folding import Folding
 from assay.errors import BundleError, DataError, ParityError
 
 

@@ -5,7 +5,7 @@ import onnxruntime
 import torch
 
 from assay.bundle.trees import attributes, translations
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.ensemble import Ensemble
 from assay.models.trees import Forest, Trees
 from assay.train.booster import Booster, Columns, Learned

@@ -4,7 +4,7 @@ import pytest
 from assay.data.config import DataConfig
 from assay.data.infer import infer
 from assay.data.labelled import as_in, check_labels, find_labels, several_targets, with_label_column
-from assay.data.read import Source, Table
+from assay.data.reading.read import Source, Table
 from assay.data.schema import Hints, Kind, Task
 from assay.data.target import target_values
 from assay.errors import ConfigError, DataError

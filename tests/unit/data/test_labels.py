@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assay.data.frames import from_object, tidy
 from assay.data.labels import Labelling, joined_columns, label_cells, looks_labelled, separator_in
+from assay.data.reading.frames import from_object, tidy
 from assay.errors import DataError
 
 JOINED = Labelling(form="joined")

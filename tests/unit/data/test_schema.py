@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Column, Hints, Kind, Schema, Task
 from assay.errors import DataError
 

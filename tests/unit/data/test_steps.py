@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.data.audit import Severity, examine
+from assay.data.audit.audit import Severity, examine
 from assay.data.columns import row_groups
 from assay.data.config import AuditConfig, SplitConfig
-from assay.data.frames import hash_of_cells
 from assay.data.infer import infer
 from assay.data.inputs import Input
 from assay.data.profile import profile
-from assay.data.read import read
+from assay.data.reading.frames import hash_of_cells
+from assay.data.reading.read import read
 from assay.data.rows import Rows, fingerprint
 from assay.data.schema import Hints, Kind
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.data.steps import SUMMARY, is_missing, is_series, steps_of, summaries
 from assay.data.stored import Spill, Stored
 from assay.errors import DataError

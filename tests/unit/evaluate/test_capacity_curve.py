@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.evaluate.capacity_curve import PRACTICE, WIDTHS, Trial, capacity_curve, judge_widths
 from assay.evaluate.config import EvaluateConfig
 from assay.ledger import Ledger, Outcome

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import complete, fingerprint, with_columns
 from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from assay.data.config import DataConfig, EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
 from assay.data.labelled import find_labels
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.evaluate.assess import Output

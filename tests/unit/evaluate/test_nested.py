@@ -8,12 +8,12 @@ import pytest
 
 from assay.data.config import SplitConfig
 from assay.data.decision import LIKELIEST
-from assay.data.folds import Folds
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints, Task
-from assay.data.split import seal
+from assay.data.split.folds import Folds
+from assay.data.split.split import seal
 from assay.errors import BudgetError
 from assay.evaluate.metrics import metric
 from assay.evaluate.nested import fingerprint_of, mean_of_folds, nested

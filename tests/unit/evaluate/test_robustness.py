@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.evaluate.config import EvaluateConfig

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.errors import ConfigError
 from assay.models.examine import examine, refuse_probabilities
 from assay.models.foreign import ForeignNetwork

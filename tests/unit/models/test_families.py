@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import FORECASTING, PICTURES, SERIES, TABULAR, TEXTS, ModelConfig
 from assay.models.families import DEFAULTS, unused_options

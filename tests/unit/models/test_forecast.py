@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.data.inputs import Input, View
 from assay.data.schema import Kind
 from assay.models.config import ModelConfig

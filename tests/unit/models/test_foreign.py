@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from assay.data.encode import Layout
-from assay.data.names import EncodedNames
+from assay.data.encoding.encode import Layout
+from assay.data.encoding.names import EncodedNames
 from assay.errors import ConfigError
 from assay.models.foreign import ONE_HOT_CODES, VECTOR_LENGTH, FeatureMatrix, ForeignNetwork, feature_names
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.image import ImageNetwork, MemberConv, MemberShiftNorm, Whitening
 from assay.models.image_config import ImageConfig
 

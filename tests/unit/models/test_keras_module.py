@@ -6,7 +6,7 @@ import types
 import pytest
 import torch
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.errors import ConfigError
 from assay.models.examine import examine
 from assay.models.foreign import ForeignNetwork

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.models.series import SERIES_NETWORKS, Fcn, Gru, Lstm, SeriesLayout, SeriesTransformer, average
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.data.inputs import Input, View
 from assay.data.schema import Kind
-from assay.data.words import BUCKETS, FIRST_WORD, MASK
+from assay.data.texts.words import BUCKETS, FIRST_WORD, MASK
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.families import DEFAULTS

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from assay.data.frozen import FrozenText, TextFeatures
+from assay.data.texts.frozen import FrozenText, TextFeatures
 from assay.models.weights import open_text_encoder
 
 TEXTS = ["The film is good!", "a dull plot", "", "not very good . " * 12]

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
-from assay.data.frozen import FrozenText
+from assay.data.texts.frozen import FrozenText
 from assay.models.text_families import FAMILIES, _nearness
 from assay.models.weights import open_text_encoder
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.encode import Layout
-from assay.data.frozen import TextFeatures
+from assay.data.encoding.encode import Layout
 from assay.data.inputs import Input, View
 from assay.data.schema import Kind
+from assay.data.texts.frozen import TextFeatures
 from assay.models.linear_head import LinearHead
 from assay.models.text_tuned import SplitEncoder, TunedText
 from assay.models.weights import open_text_encoder

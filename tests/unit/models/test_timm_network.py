@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from assay.data.encode import Layout
+from assay.data.encoding.encode import Layout
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.models.timm_network import TimmNetwork, check_name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.trees import Forest, Trees
 from assay.train.booster import Booster, Columns, Learned
 

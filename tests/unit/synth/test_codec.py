@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints, Kind
 from assay.errors import DataError
 from assay.synth.codec import Codec

@@ -7,7 +7,7 @@ import pytest
 from assay.data.config import DataConfig
 from assay.data.infer import infer
 from assay.data.labelled import find_labels, with_label_column
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints
 from assay.synth.codec import Codec
 from assay.synth.labels import LabelForm

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded, Layout
 from assay.models.build import build
 from assay.models.config import ModelConfig
 from assay.models.network import Network

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
-from assay.data.words import BORDER, BUCKETS, FIRST_END, FIRST_WORD, MASK, PADDING, word_ids
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
+from assay.data.texts.words import BORDER, BUCKETS, FIRST_END, FIRST_WORD, MASK, PADDING, word_ids
 from assay.train.augment_texts import (
     Substitutes,
     TextChanges,

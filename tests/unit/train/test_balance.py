@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded
 from assay.errors import ConfigError
 from assay.train.balance import SAMPLES, ClassLoss, Resampled, class_counts, resampled
 from assay.train.config import TrainConfig

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded
 from assay.train.balance import resampled
 from assay.train.border import Border
 

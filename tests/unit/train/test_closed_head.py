@@ -5,14 +5,14 @@ import polars as pl
 import pytest
 import torch
 
-from assay.data.batches import Batch
 from assay.data.config import DataConfig, EncodeConfig, SplitConfig
-from assay.data.encode import Encoded, Encoder
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded, Encoder
 from assay.data.infer import infer
 from assay.data.labelled import find_labels, with_label_column
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.ledger import Ledger
 from assay.train.budget import Budget
 from assay.train.closed_head import fit_heads

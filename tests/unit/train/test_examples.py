@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 import torch
 
-from assay.data.batches import Resident
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
-from assay.data.folds import Folds
-from assay.data.mapped import Mapped
+from assay.data.encoding.batches import Resident
+from assay.data.encoding.encode import Encoder
+from assay.data.encoding.mapped import Mapped
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.data.split.folds import Folds
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.errors import ConfigError, TerminatedError
 from assay.train.config import TrainConfig
 from assay.train.fair_loss import GroupDRO, OddsPenalty, group_loss_of

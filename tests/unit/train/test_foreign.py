@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import CheckpointError, ConfigError

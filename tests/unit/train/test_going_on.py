@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.errors import BudgetError, CheckpointError, TerminatedError
 from assay.ledger import Ledger, Outcome
 from assay.train.budget import Budget

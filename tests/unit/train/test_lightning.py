@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
-from assay.data.batches import Batch, Resident, epoch_order
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident, epoch_order
+from assay.data.encoding.encode import Encoded, Layout
 from assay.errors import ConfigError
 from assay.models.foreign import VECTOR_LENGTH, ForeignNetwork
 from assay.train.budget import Budget

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig

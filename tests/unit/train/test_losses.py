@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch.nn import functional
 
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
 from assay.train.losses import (
     average_score,
     member_errors,

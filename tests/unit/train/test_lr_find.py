@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded, Layout
 from assay.data.inputs import Input, View
-from assay.data.pictures import PictureFormat
+from assay.data.pictures.picture import PictureFormat
 from assay.data.schema import Kind
 from assay.train.examples import Examples, Units
 from assay.train.mirror import MirrorTest, mirror_test

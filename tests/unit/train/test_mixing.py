@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from assay.data.batches import Batch
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded
 from assay.train.mixing import mixed
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.ledger import Ledger, Outcome

@@ -9,14 +9,14 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from assay.data.config import DataConfig, EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
-from assay.data.folds import deal_folds
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
 from assay.data.labelled import find_labels
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import joined
 from assay.data.schema import Hints, Kind
-from assay.data.split import seal
+from assay.data.split.folds import deal_folds
+from assay.data.split.split import seal
 from assay.errors import BudgetError
 from assay.ledger import Ledger
 from assay.models.bag import BagOfNgrams

@@ -9,11 +9,11 @@ import torch
 
 from assay.bundle.export import export
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints, Kind
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.errors import BudgetError
 from assay.ledger import Ledger
 from assay.models.answer import Head

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from assay.data.batches import Resident
-from assay.data.encode import Layout
+from assay.data.encoding.batches import Resident
+from assay.data.encoding.encode import Layout
 from assay.errors import BudgetError
 from assay.models.build import build
 from assay.models.config import ModelConfig

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Layout
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Layout
 from assay.errors import BudgetError, TerminatedError
 from assay.train.budget import Budget
 from assay.train.examples import Examples, Units

@@ -16,7 +16,7 @@ from assay.data.outline import Placed
 from assay.data.regions import INTERVALS, SETS
 from assay.data.rows import Rows, joined, sample_of
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.errors import ConfigError, nearest
 from assay.evaluate.carried.conformal import fewest_rows
 from assay.evaluate.carried.coverage import note_coverage

@@ -33,7 +33,7 @@ from assay.data.schema import Kind
 from assay.evaluate.carried.conformal import conformal_quantile, rank
 
 if TYPE_CHECKING:
-    from assay.data.encode import Encoder
+    from assay.data.encoding.encode import Encoder
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import numpy as np
 from assay.data.decision import LIKELIEST, Rule
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
-from assay.data.split import Split, units_of
+from assay.data.split.split import Split, units_of
 from assay.evaluate.compare import holm
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair.gaps import Weighing, count, gap_of, share_of

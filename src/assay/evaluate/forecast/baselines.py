@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from assay._imports import require
 from assay.data.rows import Rows
 from assay.data.schema import Schema
+from assay.data.series.windowing import Windowing
 from assay.data.steps import padded
-from assay.data.windowing import Windowing
 from assay.evaluate.baselines import FittedBaseline, note_baselines
 from assay.evaluate.config import EvaluateConfig
 from assay.ledger import Ledger

@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from assay.data.clock import DAY, Clock, days_of, months_of
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema
+from assay.data.series.clock import DAY, Clock, days_of, months_of
+from assay.data.series.windowing import Windowing, measured
 from assay.data.steps import padded
-from assay.data.windowing import Windowing, measured
 
 if TYPE_CHECKING:
     from assay.evaluate.forecast.judged import Judged

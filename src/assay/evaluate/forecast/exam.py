@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from assay.data.bands import Bands
 from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.assess import Assessment, Output, check_finite, note_gap, residuals, scores_of
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of

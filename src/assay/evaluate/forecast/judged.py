@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.data.columns import as_category
 from assay.data.rows import Rows, times
 from assay.data.schema import Schema
-from assay.data.windowing import scales_of
+from assay.data.series.windowing import scales_of
 from assay.evaluate.forecast.baselines import history_of
 from assay.evaluate.forecast.paired import Overlap
 from assay.evaluate.forecast.scores import ForecastScorer

@@ -12,7 +12,7 @@ import numpy as np
 
 from assay.data.rows import Rows
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.baselines import FittedBaseline
 from assay.evaluate.chosen import note_selection, selection_of
 from assay.evaluate.config import EvaluateConfig

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from assay.data.rows import Rows
 from assay.data.schema import Schema, Task
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.assess import (
     CURVE_CLASSES,
     Assessment,

@@ -12,9 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assay._imports import require
-from assay.data.picture_reader import PictureReader, looks_of
-from assay.data.picture_store import store_pictures
-from assay.data.pictures import suggest
+from assay.data.pictures.picture import suggest
+from assay.data.pictures.reader import PictureReader, looks_of
+from assay.data.pictures.store import store_pictures
 from assay.data.rows import Rows, listed, sample_of
 from assay.data.schema import Kind, Schema
 from assay.errors import DataError

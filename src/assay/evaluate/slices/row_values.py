@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from assay.data.columns import as_boolean, as_category, as_datetime, as_number, as_text
-from assay.data.picture_reader import PictureReader
+from assay.data.pictures.reader import PictureReader
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.data.steps import is_missing, steps_of, summaries

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from assay.data.picture_reader import PictureReader
+from assay.data.pictures.reader import PictureReader
 from assay.data.rows import sample_of
 from assay.data.schema import Schema
 from assay.evaluate.config import EvaluateConfig

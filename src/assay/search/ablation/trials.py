@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
-from assay.data.folds import Folds, backtest, deal_folds
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
+from assay.data.split.folds import Folds, backtest, deal_folds
 from assay.evaluate.forecast.judged import origins_of
 from assay.evaluate.kept import read_arrays, write_arrays
 from assay.search.ablation.design import Design

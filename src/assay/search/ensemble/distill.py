@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.errors import BudgetError, DivergenceError
 from assay.evaluate.distilled import student_of
 from assay.evaluate.distilled_record import in_words

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.data.encode import Encoded
+from assay.data.encoding.encode import Encoded
 from assay.data.rows import Rows
 from assay.train.near import nearest
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from assay.data.columns import as_category
 from assay.data.rows import joined
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.kept import MOST_NUMBERS, Floats, Judged
 from assay.evaluate.multilabel.calibration import fit_label_temperature, mixed_labels

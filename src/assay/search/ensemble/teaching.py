@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.evaluate.nested import answers_of
 from assay.search.ensemble.munge import munge
 from assay.train.budget import Budget

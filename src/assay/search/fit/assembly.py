@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities

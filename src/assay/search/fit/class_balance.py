@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from assay.data.config import SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.errors import BudgetError
 from assay.ledger import Outcome
 from assay.models.config import FORECASTING, PICTURES, SERIES, TEXTS, ModelConfig

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.data.rows import Rows
 from assay.data.schema import Kind, Schema
 from assay.errors import BudgetError, ConfigError, DivergenceError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.data.stored import Spill
 from assay.errors import BudgetError, DivergenceError
 from assay.ledger import Ledger, Outcome

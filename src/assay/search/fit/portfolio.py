@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from assay.data.config import SplitConfig
-from assay.data.encode import Encoder
-from assay.data.folds import deal_folds
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.folds import deal_folds
+from assay.data.split.split import Split
 from assay.data.stored import Spill
 from assay.ledger import Ledger
 from assay.models.config import ModelConfig

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assay.data.batches import Resident
+from assay.data.encoding.batches import Resident
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.ledger import Ledger, Outcome
 from assay.models.backbone import HUB, PACKAGE, PACKAGED, open_backbone

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from assay.data.config import SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema
-from assay.data.split import Split
+from assay.data.split.split import Split
 from assay.data.stored import Spill
 from assay.errors import DivergenceError
 from assay.ledger import Ledger

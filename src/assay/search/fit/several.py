@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 
 from assay.data.columns import as_text
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
-from assay.data.synonyms import Synonyms, synonyms_of, wordnet_folder
-from assay.data.typos import typos_of
+from assay.data.texts.synonyms import Synonyms, synonyms_of, wordnet_folder
+from assay.data.texts.typos import typos_of
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.models.config import TEXTS, ModelConfig

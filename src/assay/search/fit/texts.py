@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from assay.data.columns import as_text
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.findings import count_of
-from assay.data.frozen import FrozenText
-from assay.data.grams import hashed_grams
 from assay.data.rows import Rows, sample_of
 from assay.data.schema import Kind, Schema
-from assay.data.tokens import MOST_WINDOWS
-from assay.data.words import word_ids, words_a_row
+from assay.data.texts.frozen import FrozenText
+from assay.data.texts.grams import hashed_grams
+from assay.data.texts.tokens import MOST_WINDOWS
+from assay.data.texts.words import word_ids, words_a_row
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.data.folds import Folds
 from assay.data.rows import Rows, sample_of, times
 from assay.data.schema import Schema
-from assay.data.split import units_of
+from assay.data.split.folds import Folds
+from assay.data.split.split import units_of
 from assay.evaluate.calibration.calibrate import fit_temperature, mixed_probabilities
 from assay.evaluate.metrics import Metric
 from assay.evaluate.multilabel.calibration import fit_label_temperature, mixed_labels

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import torch
 
-from assay.data.encode import Encoded
+from assay.data.encoding.encode import Encoded
 from assay.models.network import Network
 from assay.train.device import using_threads
 from assay.train.loop import predict

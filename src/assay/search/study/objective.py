@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 import torch
 
-from assay.data.batches import Batch, Resident, Source
 from assay.data.config import SplitConfig
-from assay.data.encode import Encoder
-from assay.data.folds import Folds, deal_folds
+from assay.data.encoding.batches import Batch, Resident, Source
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
+from assay.data.split.folds import Folds, deal_folds
 from assay.errors import AssayError, BudgetError, ConfigError, DivergenceError, MissingExtraError
 from assay.evaluate.metrics import Metric, metrics_of
 from assay.models.config import PICTURES, ModelConfig

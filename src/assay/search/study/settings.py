@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.schema import Schema
 from assay.errors import ConfigError
 from assay.models.config import PICTURES, ModelConfig

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from assay.data.batches import Batch
+from assay.data.encoding.batches import Batch
 from assay.errors import BundleError
 from assay.models.network import Network
 from assay.records import Record

@@ -5,7 +5,7 @@ import pytest
 
 from assay.data.inputs import Input, Matrices
 from assay.data.outline import Outline, number_scores
-from assay.data.pictures import PictureFormat
+from assay.data.pictures.picture import PictureFormat
 from assay.data.schema import Kind
 from assay.evaluate.carried.outline import _knots, _rarity, outline_of, with_limit
 from assay.evaluate.carried.unusual import note_unusual, unusual_share

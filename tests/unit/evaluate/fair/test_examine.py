@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints, Task
-from assay.data.split import Split, SplitRecord
+from assay.data.split.split import Split, SplitRecord
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair.examine import (
     BY_LABEL,

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
-from assay.data.split import Split, SplitRecord
+from assay.data.split.split import Split, SplitRecord
 from assay.evaluate.config import EvaluateConfig
 from assay.evaluate.fair.examine import Unlearned, examine_groups
 from assay.evaluate.fair.groups import Grouping

@@ -6,7 +6,7 @@ import pytest
 
 from assay.data.decision import Rule
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.errors import DataError

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.rows import Rows
 from assay.data.schema import Hints
 from assay.errors import ConfigError

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from assay.data.encode import Encoded
+from assay.data.encoding.encode import Encoded
 from assay.data.rows import Rows
 from assay.search.ensemble.munge import as_points, munge, neighbours
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data.batches import Batch
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch
+from assay.data.encoding.encode import Encoded, Layout
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.models.answer import Head
 from assay.models.build import build

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints, Kind
-from assay.data.split import seal
-from assay.data.words import ids_of
+from assay.data.split.split import seal
+from assay.data.texts.words import ids_of
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig
 from assay.search.fit.text_policy import text_substitutes

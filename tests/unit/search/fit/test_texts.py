@@ -6,9 +6,9 @@ import pytest
 
 from assay.data.config import EncodeConfig, SplitConfig
 from assay.data.infer import infer
-from assay.data.read import read
+from assay.data.reading.read import read
 from assay.data.schema import Hints, Kind
-from assay.data.split import seal
+from assay.data.split.split import seal
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from assay.data.batches import Batch, Resident
-from assay.data.encode import Encoded, Layout
+from assay.data.encoding.batches import Batch, Resident
+from assay.data.encoding.encode import Encoded, Layout
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig
 from assay.models.picture_network import PictureNetwork

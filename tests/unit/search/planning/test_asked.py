@@ -2,9 +2,9 @@
 
 import pytest
 
-from assay.data.clock import Clock
 from assay.data.schema import Column, Kind, Schema, Task
-from assay.data.windowing import Channel, Windowing
+from assay.data.series.clock import Clock
+from assay.data.series.windowing import Channel, Windowing
 from assay.errors import ConfigError
 from assay.models.config import ModelConfig
 from assay.search.config import EnsembleConfig

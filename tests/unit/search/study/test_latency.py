@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from assay.data.encode import Encoded
+from assay.data.encoding.encode import Encoded
 from assay.search.study.latency import BATCH, microseconds_a_row
 
 

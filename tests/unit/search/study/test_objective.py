@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from assay.data.config import EncodeConfig, SplitConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import BundleError, ConfigError

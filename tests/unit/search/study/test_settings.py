@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from assay.data.config import EncodeConfig
-from assay.data.encode import Encoder
+from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError

@@ -1,0 +1,1 @@
+"""The audit of the data before training: columns, rows, files, texts, series and pictures."""

@@ -1,0 +1,1 @@
+"""Sources of every kind, files and what is in memory, to one table."""

@@ -1,0 +1,1 @@
+"""Training, validation and sealed test rows, and folds."""

@@ -40,9 +40,9 @@ from assay.data.schema import Kind
 from assay.models.backbone import Enlarged, features_of, load_backbone
 from assay.models.families import DEFAULTS
 from assay.models.image import build_cnn
+from assay.train.augment.image_policy import ImagePolicy
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.image_policy import ImagePolicy
 from assay.train.loop import fit
 from assay.train.members import alike
 from assay.train.watch import Unwatched

@@ -15,7 +15,7 @@ import torch
 from _measure import add_data, heading, one_thread, parser, table, verdict
 
 from assay.models.rocket import Rocket
-from assay.train.ridge import fit_ridge, fit_scale, one_against_rest
+from assay.train.families.ridge import fit_ridge, fit_scale, one_against_rest
 
 #: ResNet, FCN, InceptionTime, HIVE-COTE 2.
 PUBLISHED = {

@@ -21,7 +21,7 @@ from assay.models.foreign import feature_names
 from assay.models.opening import is_factory
 from assay.request import Request, resolve, with_table
 from assay.sources import decoded, read_tables
-from assay.train.foreign import Own, check_options, open_own
+from assay.train.families.foreign import Own, check_options, open_own
 from assay.workspace import scratch
 
 

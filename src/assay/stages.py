@@ -49,7 +49,7 @@ from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import free_cores, using_threads
-from assay.train.foreign import Own
+from assay.train.families.foreign import Own
 from assay.train.model import Model, TrainedNetwork
 from assay.train.state import Checkpoints, note_resumable
 from assay.train.watch import Named, Recorder, Watch

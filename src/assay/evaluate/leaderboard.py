@@ -20,10 +20,10 @@ from assay.evaluate.multilabel.calibration import mixed_labels
 from assay.evaluate.record import Estimate, Leaderboard, LeaderboardRow, ModelScores, Selection
 from assay.models.network import Network
 from assay.train.choice import Choice
+from assay.train.families.trees import TREES
 from assay.train.loop import predict
 from assay.train.model import Model
 from assay.train.part import Part
-from assay.train.trees import TREES
 
 #: Answers to the test rows of the network at a place of the model, and what they are worth in the primary metric.
 Judge = Callable[[Floats, int], Estimate]

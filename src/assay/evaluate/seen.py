@@ -24,8 +24,8 @@ from assay.data.schema import Kind, Schema
 from assay.data.split.split import Split
 from assay.evaluate.record import Seen, SeenSeries, Thumbnail
 from assay.models.config import PICTURES, SERIES
+from assay.train.augment.mixing import mixed
 from assay.train.changes import changed, policy_of
-from assay.train.mixing import mixed
 from assay.train.model import Model
 from assay.train.part import Part
 

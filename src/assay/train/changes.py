@@ -8,12 +8,12 @@ import torch
 
 from assay.data.encoding.batches import Batch, epoch_seed
 from assay.models.config import PICTURES, SERIES, TEXTS, ModelConfig
-from assay.train.augment_images import augment
-from assay.train.augment_series import augment_series
-from assay.train.augment_texts import NO_WORDS, Substitutes, TextChanges, change, named_text_policy
+from assay.train.augment.image_policy import ImagePolicy, image_policy
+from assay.train.augment.images import augment
+from assay.train.augment.series import augment_series
+from assay.train.augment.series_policy import SeriesPolicy, series_policy
+from assay.train.augment.texts import NO_WORDS, Substitutes, TextChanges, change, named_text_policy
 from assay.train.config import TrainConfig
-from assay.train.image_policy import ImagePolicy, image_policy
-from assay.train.series_policy import SeriesPolicy, series_policy
 
 Policy = ImagePolicy | SeriesPolicy | TextChanges
 

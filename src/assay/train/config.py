@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assay.records import Record, Searched
-from assay.train.image_policy import ImagePolicy
-from assay.train.series_policy import SeriesPolicy
+from assay.train.augment.image_policy import ImagePolicy
+from assay.train.augment.series_policy import SeriesPolicy
 
 OptimiserName = Literal["adamw", "adam", "sgd", "rmsprop", "muon"]
 ScheduleName = Literal[

@@ -23,7 +23,7 @@ from assay.data.steps import steps_of
 from assay.data.stored import Spill
 from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
-from assay.train.augment_texts import NO_WORDS, Substitutes
+from assay.train.augment.texts import NO_WORDS, Substitutes
 from assay.train.losses import are_labels
 from assay.train.members import bootstrap_weights, weighted
 

@@ -16,10 +16,10 @@ from assay.data.encoding.batches import Batch
 from assay.errors import AssayError, ConfigError
 from assay.models.foreign import ForeignNetwork, raised
 from assay.models.quoting import form
-from assay.train.flat import Flat
 from assay.train.losses import are_labels
+from assay.train.optimise.flat import Flat
+from assay.train.optimise.torch_optimiser import TorchOptimiser, configured
 from assay.train.pace import Pace
-from assay.train.torch_optimiser import TorchOptimiser, configured
 from assay.train.watch import Epoch
 
 #: Methods with which a module changes how it is trained; these are not called, so a module must not count on them.

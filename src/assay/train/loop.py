@@ -18,13 +18,13 @@ from assay.data.encoding.encode import Encoded
 from assay.errors import BudgetError, TerminatedError
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
+from assay.train.augment.mixing import mixed
 from assay.train.budget import Budget
 from assay.train.changes import Policy
 from assay.train.config import TrainConfig
 from assay.train.lightning import OwnSteps
 from assay.train.members import Member
-from assay.train.mixing import mixed
-from assay.train.optim import Each
+from assay.train.optimise.optimisers import Each
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, isolated_randomness
 from assay.train.training import Training

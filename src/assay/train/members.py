@@ -13,7 +13,7 @@ from torch import Tensor
 
 from assay.models.network import Network
 from assay.train.config import TrainConfig
-from assay.train.flat import Flat
+from assay.train.optimise.flat import Flat
 
 
 @dataclass(frozen=True)

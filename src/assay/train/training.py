@@ -13,23 +13,23 @@ from assay._memory import keep_freed_memory
 from assay.data.encoding.batches import Batch, Source, epoch_seed
 from assay.errors import DivergenceError
 from assay.models.network import Network
-from assay.train.average import Averaged
 from assay.train.balance import ClassLoss, resampled
 from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.changes import Policy, changed
-from assay.train.clip import GradientGuard
 from assay.train.config import TrainConfig
 from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
 from assay.train.fair_loss import group_loss_of
-from assay.train.flat import Flat
 from assay.train.judging import Judge, outputs_of
 from assay.train.lightning import OwnSteps
 from assay.train.losses import average_score, member_losses
 from assay.train.members import Kept, Member
-from assay.train.optim import Each, OnMatrix, build_optimiser, each_of
+from assay.train.optimise.average import Averaged
+from assay.train.optimise.clip import GradientGuard
+from assay.train.optimise.flat import Flat
+from assay.train.optimise.optimisers import Each, OnMatrix, build_optimiser, each_of
+from assay.train.optimise.schedule import Plateau, factor, flat_cosine
 from assay.train.pace import Pace, TurnPace, Turns
-from assay.train.schedule import Plateau, factor, flat_cosine
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
 from assay.train.watch import Epoch, Watch
 

@@ -8,7 +8,7 @@ from assay.bundle.trees import attributes, translations
 from assay.data.encoding.encode import Encoded, Layout
 from assay.models.ensemble import Ensemble
 from assay.models.trees import Forest, Trees
-from assay.train.booster import Booster, Columns, Learned
+from assay.train.families.booster import Booster, Columns, Learned
 
 #: The second column has as many codes as a booster takes as categories, the third one more.
 LAYOUT = Layout(numbers=2, extras=1, vocabularies=(6, 255, 256))

@@ -6,7 +6,7 @@ import torch
 
 from assay.data.encoding.encode import Encoded, Layout
 from assay.models.trees import Forest, Trees
-from assay.train.booster import Booster, Columns, Learned
+from assay.train.families.booster import Booster, Columns, Learned
 
 LAYOUT = Layout(numbers=3, extras=2, vocabularies=(6, 300, 40))
 

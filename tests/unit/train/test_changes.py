@@ -14,13 +14,13 @@ from assay.data.schema import Kind
 from assay.errors import TerminatedError
 from assay.models.build import build
 from assay.models.config import ModelConfig
+from assay.train.augment.image_policy import ImagePolicy
+from assay.train.augment.series_policy import SeriesPolicy
 from assay.train.budget import Budget
 from assay.train.changes import changed, policy_of
 from assay.train.config import TrainConfig
-from assay.train.image_policy import ImagePolicy
 from assay.train.loop import fit
 from assay.train.members import alike
-from assay.train.series_policy import SeriesPolicy
 from assay.train.state import Checkpoints
 from assay.train.watch import Unwatched
 

@@ -19,8 +19,8 @@ from assay.train.config import TrainConfig
 from assay.train.lightning import OwnSteps
 from assay.train.loop import fit
 from assay.train.members import alike
+from assay.train.optimise.torch_optimiser import configured
 from assay.train.state import Checkpoints
-from assay.train.torch_optimiser import configured
 from assay.train.watch import Unwatched
 
 LAYOUT = Layout(numbers=4, extras=0, vocabularies=())

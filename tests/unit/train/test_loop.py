@@ -11,7 +11,7 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.loop import predict
 from assay.train.losses import member_losses
-from assay.train.schedule import factor
+from assay.train.optimise.schedule import factor
 from assay.train.watch import Named, Unwatched
 
 

@@ -17,7 +17,7 @@ from assay.evaluate.baselines import FittedBaseline, note_baselines
 from assay.evaluate.config import EvaluateConfig
 from assay.ledger import Ledger
 from assay.models.forecast_ridge import LinearForecast, sees_ahead
-from assay.train.forecast_ridge import taught
+from assay.train.families.forecast_ridge import taught
 
 Floats = NDArray[np.float64]
 

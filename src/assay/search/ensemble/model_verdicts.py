@@ -11,14 +11,14 @@ from assay.models.config import PICTURES, SERIES
 from assay.search.config import EnsembleConfig
 from assay.search.planning.jobs import Plan
 from assay.train.budget import Budget
-from assay.train.forecast_ridge import RIDGE
+from assay.train.families.forecast_ridge import RIDGE
+from assay.train.families.rocket_head import ROCKET
+from assay.train.families.text_linear import TEXT_LINEAR
+from assay.train.families.text_tuned import TUNED_TEXT
+from assay.train.families.trees import TREES
 from assay.train.model import Model, TrainedNetwork
 from assay.train.part import Part
 from assay.train.part_verdicts import write_budget, write_rates, write_verdicts
-from assay.train.rocket_head import ROCKET
-from assay.train.text_linear import TEXT_LINEAR
-from assay.train.text_tuned import TUNED_TEXT
-from assay.train.trees import TREES
 
 
 def write_model(

@@ -22,7 +22,7 @@ from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.ensemble.choose import guarded, stacked
 from assay.train.examples import Examples
-from assay.train.forecast_ridge import RIDGE
+from assay.train.families.forecast_ridge import RIDGE
 from assay.train.loop import predict
 from assay.train.model import Model, TrainedNetwork, Validation
 

@@ -16,12 +16,12 @@ from assay.search.ensemble.model_verdicts import (
 )
 from assay.search.fit.fitting import Fitting
 from assay.search.fit.texts import SHARE_OF_TUNED
-from assay.train.forecast_ridge import RIDGE, train_forecast_ridge
+from assay.train.families.forecast_ridge import RIDGE, train_forecast_ridge
+from assay.train.families.rocket_head import ROCKET, train_rocket
+from assay.train.families.text_linear import TEXT_LINEAR, train_text_linear
+from assay.train.families.text_tuned import TUNED_TEXT, tune_text
+from assay.train.families.trees import TREES, train_trees
 from assay.train.model import Model, TrainedNetwork
-from assay.train.rocket_head import ROCKET, train_rocket
-from assay.train.text_linear import TEXT_LINEAR, train_text_linear
-from assay.train.text_tuned import TUNED_TEXT, tune_text
-from assay.train.trees import TREES, train_trees
 from assay.train.watch import Named
 
 #: Share of the time left that trees, a linear model of texts and random convolutions of series get at most.

@@ -15,7 +15,7 @@ from assay.search.fit.assembly import combine
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, examples
-from assay.train.foreign import Own, train_own
+from assay.train.families.foreign import Own, train_own
 from assay.train.lightning import OwnSteps
 from assay.train.model import Model, TrainedNetwork
 from assay.train.part_verdicts import write_budget, write_verdicts

@@ -10,10 +10,10 @@ from assay.ledger import Ledger, Outcome
 from assay.models.config import PICTURES, Augment
 from assay.search.fit.views import judged
 from assay.search.planning.jobs import Job, Plan
+from assay.train.augment.image_policy import ImagePolicy, mirrors
 from assay.train.budget import Budget
 from assay.train.examples import Examples
-from assay.train.image_policy import ImagePolicy, mirrors
-from assay.train.mirror import mirror_test
+from assay.train.families.mirror import mirror_test
 from assay.train.model import TrainedNetwork
 from assay.train.speed import seconds_a_pass
 from assay.train.state import Checkpoints

@@ -13,12 +13,12 @@ from assay.models.backbone import HUB, PACKAGE, PACKAGED, open_backbone
 from assay.models.backbone_tuned import depths
 from assay.search.config import EnsembleConfig
 from assay.search.ensemble.model_verdicts import passes, trained_layers
-from assay.train.backbone_head import BACKBONE, BackboneHead, sides_for, start_at, train_backbone_head
-from assay.train.backbone_tuned import TUNED_BACKBONE, Cost, affordable, cost_of, tune_backbone
+from assay.train.augment.image_policy import named_policy
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples
-from assay.train.image_policy import named_policy
+from assay.train.families.backbone_head import BACKBONE, BackboneHead, sides_for, start_at, train_backbone_head
+from assay.train.families.backbone_tuned import TUNED_BACKBONE, Cost, affordable, cost_of, tune_backbone
 from assay.train.model import TrainedNetwork
 from assay.train.state import Checkpoints
 from assay.train.watch import Named, Watch

@@ -15,7 +15,7 @@ from assay.errors import ConfigError
 from assay.ledger import Ledger, Outcome
 from assay.models.config import TEXTS, ModelConfig
 from assay.search.planning.jobs import Plan
-from assay.train.augment_texts import NO_WORDS, Substitutes, TextChanges, named_text_policy
+from assay.train.augment.texts import NO_WORDS, Substitutes, TextChanges, named_text_policy
 
 _PRACTICE = "train.text-augmentation"
 

@@ -37,8 +37,8 @@ from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.device import choose_device, free_memory, using_threads
 from assay.train.examples import Examples, examples, folded
+from assay.train.families.mirror import mirror_test
 from assay.train.members import Member
-from assay.train.mirror import mirror_test
 from assay.train.model import TrainedNetwork, changes_of, moved, network_of
 from assay.train.together import Course, Lot, fit_together
 from assay.train.watch import Watch

@@ -16,10 +16,10 @@ from assay.ledger import Ledger, Outcome
 from assay.models.families import DEFAULTS
 from assay.search.fit.picture_policies import choose_mirroring, seconds_to_save, with_policies
 from assay.search.planning.jobs import Job, Plan
+from assay.train.augment.image_policy import ImagePolicy
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import Examples, Units
-from assay.train.image_policy import ImagePolicy
 from assay.train.speed import seconds_a_pass
 from assay.train.state import Checkpoints
 

@@ -14,7 +14,7 @@ from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig
 from assay.search.fit.text_policy import text_substitutes
 from assay.search.planning.jobs import Job, Plan
-from assay.train.augment_texts import NO_WORDS
+from assay.train.augment.texts import NO_WORDS
 from assay.train.config import TrainConfig
 
 

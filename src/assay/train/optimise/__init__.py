@@ -1,0 +1,1 @@
+"""From gradients to new weights: clipping, optimisers, schedules of the rate, and averages of weights."""

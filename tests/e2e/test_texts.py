@@ -140,3 +140,19 @@ def test_networks_of_words_read_the_texts_and_stand_in_the_bundle(reviews, tmp_p
     alone = pl.concat([run.predict(odd.slice(place, 1)) for place in range(4)])
     names = [name for name in together.columns if name.startswith("probability_")]
     np.testing.assert_allclose(together.select(names).to_numpy(), alone.select(names).to_numpy(), atol=1e-5)
+
+
+def test_a_study_of_texts_beside_other_columns_tries_networks_with_and_without_the_texts(
+    reviews, small_encoder, tmp_path
+):
+    pytest.importorskip("optuna")
+    options = ["model.name=mlp", "model.width=16", "train.epochs=3", f"data.encode.text_encoder={small_encoder}",
+               "data.encode.text_window=32"]  # fmt: skip
+    study = assay.tune(
+        reviews, "verdict", out=tmp_path / "study", budget="none", trials=3, folds=2, fit_best=False, overrides=options
+    )
+    first, second, third = (each.trial for each in study.tried)
+    assert first.options == second.options | {"model.reads_texts": True}
+    assert (second.options["model.reads_texts"], third.options["model.reads_texts"]) == (False, False)
+    parameters = study.trials["parameters"].to_list()
+    assert parameters[1] < parameters[0]

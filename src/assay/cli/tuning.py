@@ -330,11 +330,13 @@ def _table(found: Tuned) -> Table:
     from rich.table import Table
 
     keys = found.file.space.keys
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     names = [key.rpartition(".")[2] for key in keys]
     headings = [name if names.count(name) == 1 else key for key, name in zip(keys, names, strict=True)]
     for heading in ("trial", found.file.label, "seconds", *headings, ""):
-        table.add_column(heading, justify="left" if heading == "" else "right", overflow="fold")
+        last = heading == ""
+        words = heading.replace("_", " ")  # which may stand on two lines
+        table.add_column(words, justify="left" if last else "right", overflow="fold", no_wrap=last)
     ordered = sorted((each for each in found.tried if each.outcome is not None), key=lambda each: _rank(found, each))
     for each in ordered[:_MOST]:
         table.add_row(*_cells(each, keys))

@@ -57,7 +57,7 @@ class Derived:
 
 def derive_space(
     asked: Sequence[Asked], constraints: Sequence[tuple[str, str]], families: Sequence[Family], config: RunConfig,
-    task: Task,
+    task: Task, also: Sequence[str] = (),
 ) -> Derived:  # fmt: skip
     """The space of the options that were asked for; of the main ones of `families` where none were.
 
@@ -67,13 +67,14 @@ def derive_space(
         families: that suit the data, the likeliest first.
         config: what is fixed.
         task: of the data.
+        also: options of the network that are searched beside the main ones, for what the rows hold.
 
     Raises:
         ConfigError: an option is unknown, fixed, or means nothing here; a range or a constraint cannot be.
     """
     notes: list[str] = []
     chosen = _families(asked, families, config)
-    wanted = list(asked) or _main(chosen, config)
+    wanted = list(asked) or _main(chosen, config, also)
     if len(chosen) > 1 and FAMILY not in {each.key for each in wanted}:
         wanted.insert(0, Asked(FAMILY, FAMILY, choices=tuple(chosen)))
     if not asked and len(chosen) == 1 and config.model.name == "auto":
@@ -150,15 +151,16 @@ def _families(asked: Sequence[Asked], families: Sequence[Family], config: RunCon
     return tuple(families[:1]) if asked else tuple(families)
 
 
-def _main(families: Sequence[Family], config: RunConfig) -> list[Asked]:
-    """The options that are searched where none are named, but for those that the user has set."""
+def _main(families: Sequence[Family], config: RunConfig, also: Sequence[str]) -> list[Asked]:
+    """The options that are searched where none are named, but for those that the user has set; `also`: see above."""
     keys = []
     for section, record in _SECTIONS.items():
         said = getattr(config, section).model_fields_set
         for name, info in record.model_fields.items():
             note = _note(info)
             used = section == "train" or any(name not in unused_options(family) for family in families)
-            if note is not None and note.main and name not in said and used:
+            is_main = (note is not None and note.main) or f"{section}.{name}" in also
+            if is_main and name not in said and used:
                 keys.append(f"{section}.{name}")
     return [Asked(key, key) for key in keys]
 

@@ -26,7 +26,7 @@ from assay.models.config import Family
 from assay.request import Request, RequestFile, summed
 from assay.search.config import EnsembleConfig
 from assay.search.planning.plan import plan
-from assay.search.planning.tables import cost
+from assay.search.planning.tables import cost, reads_twice
 from assay.search.study.objective import TableObjective, folds_for
 from assay.search.study.pareto import goals_named
 from assay.search.study.pruners import axis_of, pruning_named
@@ -141,7 +141,8 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
                           f"--folds is {search.folds}", "Leave it out.")  # fmt: skip
     words = words_of(search)
     listed = words.listed
-    derived = derive_space(words.asked, words.rules, found.families, config, schema.task)
+    also = ("model.reads_texts",) if reads_twice(schema, config.model) else ()
+    derived = derive_space(words.asked, words.rules, found.families, config, schema.task, also)
     space = derived.space
     folds = search.folds or folds_for(found.rows, schema)
     if folds > found.rows:

@@ -12,9 +12,9 @@ from assay.errors import ConfigError
 FAMILIES = ("realmlp", "mlp", "tabm")
 
 
-def derived(over=(), *, config=None, families=FAMILIES, constraints=(), task=Task.BINARY):
+def derived(over=(), *, config=None, families=FAMILIES, constraints=(), task=Task.BINARY, also=()):
     asked = asked_over(over)
-    return derive_space(asked, constraints, families, RunConfig.model_validate(config or {}), task)
+    return derive_space(asked, constraints, families, RunConfig.model_validate(config or {}), task, also)
 
 
 def parameter(found, name):
@@ -204,3 +204,14 @@ def test_asking_reads_numbers_words_and_truths():
         Asked("model.width", "model.width=64|128", choices=(64, 128)),
         Asked("train.lr", "train.lr=.5..2", low=0.5, high=2.0),
     ]
+
+
+def test_what_rows_hold_may_add_an_option_where_none_is_named_or_set():
+    also = ("model.reads_texts",)
+    reads = parameter(derived(also=also), "model.reads_texts")
+    assert set(reads.choices) == {True, False}
+    assert reads.usual == dict.fromkeys(FAMILIES, True)
+    assert "model.reads_texts" not in derived(["train.lr"], also=also).space.keys
+    assert "model.reads_texts" not in derived(config={"model": {"reads_texts": False}}, also=also).space.keys
+    words = derived(families=("mlp", "text_cnn"), also=also)
+    assert [each.name for each in words.space.parameters if "reads_texts" in each.key] == ["model.reads_texts[mlp]"]

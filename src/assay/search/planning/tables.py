@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from assay.data.schema import Schema, Task
+from assay.models.config import ModelConfig
 from assay.search.planning.jobs import PASSES, Job, Plan, Wanted, has_texts, is_text, useless_options
 from assay.search.planning.media import network_of_words, suits_words
 
@@ -50,7 +51,7 @@ def plan_table(wanted: Wanted, *, has_encoder: bool, tunes: bool, words: float) 
     """Networks of tables, each with and without the texts where there are any, and one that reads the words."""
     schema, is_open = wanted.schema, wanted.named is None
     names, reason = _names(wanted, hears_little=not has_encoder and is_text(schema))
-    twice = is_open and _reads_twice(wanted)
+    twice = is_open and reads_twice(wanted.schema, wanted.model)
     times = _times(names, schema, wanted.seconds / (1 + twice))
     folds = Folds(1, None, _TUNED) if tunes else _folds(wanted, times)
     if folds.count == 1 and is_open and not has_texts(schema):
@@ -95,10 +96,10 @@ def _names(wanted: Wanted, *, hears_little: bool) -> tuple[Sequence[str], str]:
     return suited, f"{counted} of network for {seconds:.0f} s of training"
 
 
-def _reads_twice(wanted: Wanted) -> bool:
-    """Whether each network is trained with and without the texts of rows that have other columns too."""
-    has_both = has_texts(wanted.schema) and not is_text(wanted.schema)
-    return has_both and "reads_texts" not in wanted.model.model_fields_set
+def reads_twice(schema: Schema, model: ModelConfig) -> bool:
+    """Whether networks are tried with and without the texts of rows that have other columns too."""
+    has_both = has_texts(schema) and not is_text(schema)
+    return has_both and "reads_texts" not in model.model_fields_set
 
 
 def _without_texts(job: Job) -> Job:

@@ -19,6 +19,9 @@ from assay.search.study.trial import Value
 
 #: Settings of the portfolio that a study begins with, beside the families' own.
 MOST = 3
+#: Where this is searched, each family begins with and without the texts of rows; what the portfolio says was found on
+#: tables that have none, and begins without them.
+_TEXTS = "model.reads_texts"
 #: Options by the columns of the file: those that are values, and those that are factors of the family's own.
 _VALUES = {"width": "model.width", "layers": "model.layers", "batch": "train.batch", "dropout": "model.dropout"}
 _FACTORS = {"rate": "train.lr", "decay": "train.weight_decay"}
@@ -38,7 +41,10 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
     """
     own = {family: space.setting({FAMILY: family} if FAMILY in space.keys else {}) for family in space.families}
     asked = [(setting, f"default of {family}") for family, setting in own.items()]
-    ranked = [[space.setting(changed) for changed in _changed(family, setting)] for family, setting in own.items()]
+    tables = {family: _without_texts(setting) for family, setting in own.items()}
+    asked += [(setting, f"default of {family} without texts") for family, setting in tables.items()]
+    defaults = len({same(setting) for setting, _ in asked})
+    ranked = [[space.setting(changed) for changed in _changed(family, setting)] for family, setting in tables.items()]
     in_turn = chain.from_iterable(zip_longest(*ranked))  # the best of each family, then the next of each
     asked += [(setting, "portfolio") for setting in in_turn if setting is not None]
     seen: set[object] = set()
@@ -47,7 +53,11 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
         if same(setting) not in seen and not space.refusal(setting):
             seen.add(same(setting))
             found.append((setting, origin))
-    return found[: len(own) + MOST]
+    return found[: defaults + MOST]
+
+
+def _without_texts(setting: Setting) -> Setting:
+    return {**setting, _TEXTS: False} if _TEXTS in setting else setting
 
 
 def _changed(family: str, own: Setting) -> list[Setting]:

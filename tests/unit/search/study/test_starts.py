@@ -129,6 +129,20 @@ def best_after(folder, loss, kind, seed, count):
     return np.minimum.accumulate(values)
 
 
+def test_with_texts_to_search_each_family_begins_with_and_without_them_and_the_portfolio_without():
+    plain = whole_space(("realmlp", "mlp"))
+    reads = Parameter(name="model.reads_texts", key="model.reads_texts", choices=(False, True),
+                      usual={"realmlp": True, "mlp": True})  # fmt: skip
+    found = first_settings(plain.model_copy(update={"parameters": (*plain.parameters, reads)}))
+    begun = [(setting["model.name"], setting["model.reads_texts"], origin) for setting, origin in found]
+    assert begun[:4] == [
+        ("realmlp", True, "default of realmlp"), ("mlp", True, "default of mlp"),
+        ("realmlp", False, "default of realmlp without texts"), ("mlp", False, "default of mlp without texts"),
+    ]  # fmt: skip
+    without = [{**setting, "model.reads_texts": False} for setting, _ in first_settings(plain)]
+    assert [setting for setting, _ in found[4:]] == without[2:]
+
+
 def test_tpe_finds_more_than_chance_on_surfaces_of_settings_that_were_judged(judged, tmp_path):
     lost = {"tpe": [], "random": []}
     for number, (points, losses) in enumerate(judged.values()):

@@ -41,7 +41,7 @@ from assay.search.ablation.effects import Asked, computed_effect, measured_by, t
 from assay.search.ablation.trials import Fit, Fold, Trials
 from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
-from assay.train.device import using_threads
+from assay.train.threads import using_threads
 from assay.train.watch import Unwatched, Watch
 from assay.version import __version__
 from assay.workspace import Workspace, refuse_unfinished, scratch

@@ -52,9 +52,9 @@ from assay.models.config import Activation, ModelConfig
 from assay.records import Record
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import using_threads
 from assay.train.loop import predict
 from assay.train.model import Model, train_model
+from assay.train.threads import using_threads
 from assay.train.watch import Unwatched
 
 Floats = NDArray[np.float64]

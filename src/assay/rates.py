@@ -23,8 +23,8 @@ from assay.search.fit.rates import find_rates
 from assay.search.planning.asked import reads_words
 from assay.sources import decoded, read_tables, seal_tables
 from assay.train.budget import Budget
-from assay.train.device import using_threads
 from assay.train.rate_curve import STEPS, RateCurve
+from assay.train.threads import using_threads
 from assay.train.watch import Unwatched, Watch
 from assay.workspace import scratch
 

@@ -48,10 +48,10 @@ from assay.sources import Tables, audit_tables, decoded, read_tables
 from assay.track.tracked import Tracked
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores, using_threads
 from assay.train.families.foreign import Own
 from assay.train.model import Model, TrainedNetwork
 from assay.train.state import Checkpoints, note_resumable
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Named, Recorder, Watch
 from assay.workspace import Workspace, scratch
 

@@ -23,7 +23,7 @@ from assay.sources import read_tables
 from assay.synth.config import checked
 from assay.synth.make import make
 from assay.synth.record import Quality
-from assay.train.device import free_cores, using_threads
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Unwatched, Watch
 from assay.workspace import next_run, scratch, staged
 

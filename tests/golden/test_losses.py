@@ -21,8 +21,8 @@ from assay.ledger import Ledger
 from assay.models.config import ModelConfig
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import using_threads
 from assay.train.model import train_model
+from assay.train.threads import using_threads
 from assay.train.watch import Unwatched
 
 GOLDEN = Path(__file__).parent / "adult_losses.json"

@@ -168,7 +168,9 @@ class TrainConfig(Record):
     device: DeviceName = Field(
         "auto", description="Where training computes; auto takes an accelerator where there is one."
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 times one against all and keeps the faster.")
+    threads: int = Field(
+        0, ge=0, description="CPU threads; 0 times one against all, and looks again where steps become slow."
+    )
     checkpoint_every: float = Field(
         30.0, ge=0.0, description="Seconds between checkpoints; 0 writes one after each step."
     )

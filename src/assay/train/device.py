@@ -1,14 +1,11 @@
-"""Where training computes: the device, the threads it may use, and the arithmetic of its products."""
+"""Where training computes: the device, its memory, and the arithmetic of its products."""
 
 from __future__ import annotations
 
-import math
 import os
 import resource
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -17,82 +14,8 @@ from torch import Tensor
 from assay.errors import ConfigError
 from assay.train.config import DeviceName, PrecisionName
 
-#: Steps timed with each number of threads; the first is not counted.
-_TIMED = 4
-#: Seconds of them that are enough.
-_ENOUGH = 1.0
-#: How much faster more threads must be to be kept.
-_WORTH = 0.95
 #: Loss scaling of float16: where it starts, and the good steps after which it doubles (torch's GradScaler).
 _FIRST_SCALE, _GOOD_STEPS = 2.0**16, 2000
-
-
-@contextmanager
-def using_threads(asked: int) -> Iterator[int]:
-    """Let torch use `asked` threads, never more than the process may use; 0 begins with one.
-
-    Yields:
-        How many it uses. Afterwards torch has the number it had before.
-    """
-    before = torch.get_num_threads()
-    threads = min(asked or 1, allowed_cores())
-    torch.set_num_threads(threads)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(before)
-
-
-def allowed_cores() -> int:
-    """Cores this process may use: its affinity, its control group's quota, and OMP_NUM_THREADS where that is set."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota()
-    cores = cores if quota is None else min(cores, max(1, int(quota)))
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores
-
-
-def _quota() -> float | None:
-    """Cores that the control group grants (version 2), or None where it sets no limit."""
-    try:
-        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-    except (OSError, ValueError):
-        return None
-    return None if allowed == "max" else int(allowed) / int(period)
-
-
-def free_cores() -> int:
-    """Cores that this process may use and that others leave free just now; at least one."""
-    return max(1, allowed_cores() - round(max(os.getloadavg()[0] - 1.0, 0.0)))
-
-
-def faster_threads(step: Callable[[], object], most: int) -> int:
-    """One or `most` threads, whichever runs `step` sooner; torch is left with that number.
-
-    Where cores are shared with other work, threads that wait for each other lose, and one is kept.
-    """
-    if most <= 1:
-        torch.set_num_threads(1)
-        return 1
-    alone = _seconds_a_step(step, 1)
-    chosen = most if _seconds_a_step(step, most, _WORTH * alone) < _WORTH * alone else 1
-    torch.set_num_threads(chosen)
-    return chosen
-
-
-def _seconds_a_step(step: Callable[[], object], threads: int, most: float = math.inf) -> float:
-    """Seconds of a step; threads that take more than `most` in the mean are not waited for, nor slow steps repeated."""
-    torch.set_num_threads(threads)
-    begun, done = time.perf_counter(), 0
-    step()  # makes what later ones find made
-    if time.perf_counter() - begun > _TIMED * most:
-        return math.inf
-    begun = time.perf_counter()
-    while True:
-        step()
-        done, taken = done + 1, time.perf_counter() - begun
-        if done == _TIMED or taken > min(_ENOUGH, _TIMED * most):
-            return taken / done
 
 
 def choose_device(name: DeviceName) -> torch.device:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from assay.train.members import Member
 from assay.train.optimise.optimisers import Each
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, isolated_randomness
+from assay.train.threads import threads_for
 from assay.train.training import Training
 from assay.train.watch import Epoch, Watch
 
@@ -105,7 +107,8 @@ def fit(
     check_time(budget, checkpoints)
     interrupted = False
     with isolated_randomness(), termination_noted() as termination:
-        run = Training(network, train, valid, config, members, seed, budget, checkpoints, own, policy)
+        threads = None if own is not None else threads_for(config, network)
+        run = Training(network, train, valid, config, members, seed, budget, checkpoints, own, policy, threads=threads)
         run.begin(lambda: trial_step(run))
         try:
             for record in run.history:
@@ -125,7 +128,10 @@ def epoch(run: Training, watch: Watch, termination: Termination) -> Epoch:
     """Train one pass (or until the horizon), validate, and remember the best."""
     run.open_epoch()
     for rows in run.batches():
+        began = perf_counter()
         step(run, rows)
+        if run.threads is not None:
+            run.threads.after_step(perf_counter() - began)
         run.pace.after_step(run.step)
         run.look_after_checkpoints(termination.asked)
         run.tell_steps(watch)

@@ -22,7 +22,6 @@ from assay.errors import BundleError
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import using_threads
 from assay.train.loop import trial_step, update
 from assay.train.members import Member
 from assay.train.rate_curve import (
@@ -41,6 +40,7 @@ from assay.train.rate_curve import (
     sweep_for,
 )
 from assay.train.state import Checkpoints, isolated_randomness, unheard
+from assay.train.threads import using_threads
 from assay.train.training import Training
 
 #: Share of a network's time that a test before its training may take.

@@ -9,11 +9,11 @@ from assay.models.config import ModelConfig
 from assay.train.budget import Budget
 from assay.train.changes import changed
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores, using_threads
 from assay.train.examples import Examples
 from assay.train.loop import update
 from assay.train.model import changes_of, start_of
 from assay.train.state import isolated_randomness
+from assay.train.threads import free_cores, using_threads
 from assay.train.training import Training
 
 #: Steps that are timed; the quickest counts, for the first ones warm up.

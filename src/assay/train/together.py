@@ -23,6 +23,7 @@ from assay.train.members import Member
 from assay.train.pace import Turns
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import isolated_randomness
+from assay.train.threads import Threads, threads_for
 from assay.train.training import Training
 from assay.train.watch import Epoch, Named, Watch
 
@@ -93,6 +94,7 @@ def fit_together(
     policy: Policy | None = None,
     ends: Ends | None = None,
     keeps: bool = False,
+    threads: Threads | None = None,
 ) -> None:
     """Train the members of each lot until they have ended: by patience, by what is not finite, or as `ends` says.
 
@@ -105,6 +107,7 @@ def fit_together(
 
     Args:
         keeps: whether what a member has learned is wanted of its course.
+        threads: those of trainings like this one, where there were any.
 
     See `fit` for the rest.
 
@@ -116,9 +119,9 @@ def fit_together(
     with isolated_randomness(), termination_noted() as termination:
         running = []
         turns = Turns(len(lots)) if len(lots) > 1 else None
+        threads = threads or threads_for(config, lots[0].network)
         for lot in lots:
-            running.append(_Running(lot, config, seed, budget, policy, turns))
-            config = config.model_copy(update={"threads": torch.get_num_threads()})  # those that the first one chose
+            running.append(_Running(lot, config, seed, budget, policy, turns, threads))
         number = 0
         for each in running:
             each.decide(number)  # where it starts as a model that was fitted
@@ -140,13 +143,14 @@ class _Running:
     """A lot in training; `there` are the courses of the members that are still in its network."""
 
     def __init__(
-        self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None, turns: Turns | None
-    ) -> None:
+        self, lot: Lot, config: TrainConfig, seed: int, budget: Budget, policy: Policy | None, turns: Turns | None,
+        threads: Threads | None,
+    ) -> None:  # fmt: skip
         self.name, self.there, self._heard = lot.name, list(lot.courses), False
         self._halves = None if lot.half is None else [(~lot.half).nonzero().flatten(), lot.half.nonzero().flatten()]
         self.run = Training(
             lot.network, lot.train, lot.valid, config, lot.members, seed, budget, None, policy=policy, hear=self._hear,
-            turns=turns,
+            turns=turns, threads=threads,
         )  # fmt: skip
         self.run.begin(lambda: trial_step(self.run))
 

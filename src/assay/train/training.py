@@ -18,7 +18,7 @@ from assay.train.batch_size import rows_a_step
 from assay.train.budget import Budget
 from assay.train.changes import Policy, changed
 from assay.train.config import TrainConfig
-from assay.train.device import allowed_cores, choose_precision, faster_threads, peak_memory_mb
+from assay.train.device import choose_precision, peak_memory_mb
 from assay.train.fair_loss import group_loss_of
 from assay.train.judging import Judge, outputs_of
 from assay.train.lightning import OwnSteps
@@ -31,6 +31,7 @@ from assay.train.optimise.optimisers import Each, OnMatrix, build_optimiser, eac
 from assay.train.optimise.schedule import Plateau, factor, flat_cosine
 from assay.train.pace import Pace, TurnPace, Turns
 from assay.train.state import Checkpoints, Progress, copy_into, random_state, restore_random_state, seed_all
+from assay.train.threads import Threads, allowed_cores
 from assay.train.watch import Epoch, Watch
 
 #: Takes the outputs of a validation, (M * heads, n, outputs), its rows, their losses and what they are judged by, (M,)
@@ -59,12 +60,13 @@ class Training:
         policy: Policy | None = None,
         hear: Hear | None = None,
         turns: Turns | None = None,
+        threads: Threads | None = None,
     ) -> None:
         keep_freed_memory()
         self.network, self.config = network, config
         self.train = train = resampled(train, config.balance) if own is None else train
         self.members, self.seed, self.budget, self.checkpoints = tuple(members), seed, budget, checkpoints
-        self.device = next(network.parameters()).device
+        self.device, self.threads = next(network.parameters()).device, threads
         self.precision = choose_precision(config.precision, self.device)
         self.flat = Flat(network, len(members))
         factors = network.factors()
@@ -103,8 +105,7 @@ class Training:
         saved = None if self.checkpoints is None else self.checkpoints.latest()
         if saved is not None:
             self._restore(saved.progress, dict(saved.tensors))
-        elif not self.config.threads and self.device.type == "cpu" and self.own is None:
-            faster_threads(trial, allowed_cores())
+        elif self.threads is not None and self.threads.begin(trial):
             self._seed_epoch()  # the trial drew dropout masks
             if self.groups is not None:
                 self.groups.begin()  # the trial was counted
@@ -471,7 +472,10 @@ class Training:
         self._end_is_saved = bool(progress.stopped)
         self._before = progress.seconds
         self.pace.resume(progress.step, progress.horizon)
-        torch.set_num_threads(min(progress.threads, allowed_cores()))
+        if self.threads is None:
+            torch.set_num_threads(min(progress.threads, allowed_cores()))
+        else:
+            self.threads.go_on(progress.threads)
 
     def _places(self) -> dict[str, Tensor]:
         """The tensors a checkpoint is copied into."""

@@ -33,7 +33,7 @@ from assay.search.study.study import TOLD, Limits, Study, best_first
 from assay.search.study.trial_networks import any_network, keep_best
 from assay.stages import Prepared
 from assay.train.budget import Budget
-from assay.train.device import free_cores, using_threads
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Unwatched, Watch
 from assay.tuning.asked import Search, refuse_words
 from assay.tuning.changes import refuse_changes

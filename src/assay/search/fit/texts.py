@@ -31,7 +31,7 @@ from assay.search.planning.asked import reads_only_words, reads_words
 from assay.search.planning.jobs import is_text
 from assay.search.planning.media import suits_words
 from assay.train.budget import Budget
-from assay.train.device import free_cores
+from assay.train.threads import free_cores
 
 #: Share of the time left that a text encoder may take where nobody asked for one, and where rows are texts alone.
 _SHARE, _SHARE_ALONE = 0.4, 0.7

@@ -9,8 +9,8 @@ import torch
 
 from assay.data.encoding.encode import Encoded
 from assay.models.network import Network
-from assay.train.device import using_threads
 from assay.train.loop import predict
+from assay.train.threads import using_threads
 
 #: Rows of the batch that is timed; passes that warm up; passes that are timed, and seconds after which no more are.
 BATCH, _WARM, _PASSES, _MOST_SECONDS = 256, 2, 21, 0.5

@@ -35,11 +35,12 @@ from assay.search.study.trial_networks import assembled, keep_network
 from assay.train.batch_size import fitting, rows_a_step, scaled_rate, suited
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import choose_device, free_memory, using_threads
+from assay.train.device import choose_device, free_memory
 from assay.train.examples import Examples, examples, folded
 from assay.train.families.mirror import mirror_test
 from assay.train.members import Member
 from assay.train.model import TrainedNetwork, changes_of, moved, network_of
+from assay.train.threads import Threads, threads_for, using_threads
 from assay.train.together import Course, Lot, fit_together
 from assay.train.watch import Watch
 
@@ -114,7 +115,7 @@ class TableObjective:
         self._deal, self._device = folds, choose_device(train.device)
         self._judge = Judge(rows, folds, schema, metric, found.units)
         self._learned = len(found.train) if folds is None else int(folds.learns.sum(1).min())
-        self._threads: dict[tuple[str, int], int] = {}
+        self._threads: dict[tuple[str, int, int], Threads | None] = {}  # by what makes steps take as long
         self._mirrored: bool | None = None
         keep_rows(answers, self._judge.judged)
         if keeps_last:
@@ -304,15 +305,16 @@ class TableObjective:
         """Train the entries as one network on the rows of each view."""
         job = entries[0].job
         lots = [self._lot(entries, view) for view in views]
-        config, key = job.train, (job.name, round(math.log2(lots[0].network.parameter_count)))
-        known = config.threads or self._threads.get(key, 0)
-        with using_threads(known):
+        config, first = job.train, lots[0]
+        key = job.name, round(math.log2(first.network.parameter_count)), rows_a_step(config, first.train, first.network)
+        if key not in self._threads:
+            self._threads[key] = threads_for(config, first.network)
+        with using_threads(config.threads):
             fit_together(
-                lots, config.model_copy(update={"threads": known}), seed=self._seed, budget=budget, watch=watch,
-                policy=changes_of(job.model, config, lots[0].train, self._found), ends=self._ends(entries, prune),
-                keeps=self.keeps,
+                lots, config, seed=self._seed, budget=budget, watch=watch,
+                policy=changes_of(job.model, config, first.train, self._found), ends=self._ends(entries, prune),
+                keeps=self.keeps, threads=self._threads[key],
             )  # fmt: skip
-            self._threads[key] = torch.get_num_threads()
 
     def _lot(self, entries: list[Entry], view: _View) -> Lot:
         """The members of all entries that learn from the rows of a view, with courses of their own."""

@@ -20,11 +20,11 @@ from assay.errors import BudgetError
 from assay.models.backbone import Backbone, Enlarged, Provenance, features_of, open_backbone
 from assay.models.linear_head import LinearHead
 from assay.train.budget import Budget
-from assay.train.device import free_cores, using_threads
 from assay.train.examples import Examples
 from assay.train.families.closed_head import fit_heads, part_of
 from assay.train.model import TrainedNetwork
 from assay.train.state import Checkpoints
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Watch
 
 #: The part's name.

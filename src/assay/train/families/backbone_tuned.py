@@ -20,12 +20,12 @@ from assay.models.backbone_tuned import TunedBackbone
 from assay.train.augment.image_policy import ImagePolicy
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores, using_threads
 from assay.train.examples import Examples
 from assay.train.families.backbone_head import LinearStart
 from assay.train.families.tuned import check_tunable, train_further
 from assay.train.model import TrainedNetwork
 from assay.train.state import Checkpoints
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Watch
 
 #: The part's name.

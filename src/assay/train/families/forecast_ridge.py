@@ -16,13 +16,13 @@ from assay.models.forecast import WindowLayout
 from assay.models.forecast_ridge import ForecastRidge, LinearForecast, known_ahead, sees_ahead
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores
 from assay.train.examples import Examples
 from assay.train.families.closed_head import first_loss, fitted_at_once
 from assay.train.loop import predict
 from assay.train.losses import member_losses, score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part
+from assay.train.threads import free_cores
 from assay.train.watch import Watch
 
 #: The part's name.

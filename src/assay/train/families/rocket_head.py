@@ -17,11 +17,11 @@ from assay.data.rows import sample_of
 from assay.errors import BudgetError
 from assay.models.rocket import Rocket
 from assay.train.budget import Budget
-from assay.train.device import free_cores, using_threads
 from assay.train.examples import Examples
 from assay.train.families.closed_head import aims_of, fit_heads, part_of
 from assay.train.families.ridge import fit_ridge
 from assay.train.model import TrainedNetwork
+from assay.train.threads import free_cores, using_threads
 from assay.train.watch import Watch
 
 #: The part's name.

@@ -25,7 +25,7 @@ from assay.models.config import ModelConfig
 from assay.models.network import Network
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores, peak_memory_mb
+from assay.train.device import peak_memory_mb
 from assay.train.examples import Examples
 from assay.train.families.closed_head import counted, loss_of
 from assay.train.loop import Trained
@@ -33,6 +33,7 @@ from assay.train.losses import score_name
 from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
 from assay.train.state import Checkpoints, Progress
+from assay.train.threads import free_cores
 from assay.train.watch import Epoch, Watch
 
 #: The part's name.

@@ -26,7 +26,7 @@ from assay.models.network import Network
 from assay.models.trees import Forest, Trees
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
-from assay.train.device import free_cores, peak_memory_mb
+from assay.train.device import peak_memory_mb
 from assay.train.examples import Examples
 from assay.train.families.booster import DEEPEST, MOST_LEAVES, PATIENCE, Booster, Columns, Learned, NothingToLearnError
 from assay.train.families.label_booster import LabelBooster
@@ -36,6 +36,7 @@ from assay.train.model import TrainedNetwork
 from assay.train.part import Part, Setting
 from assay.train.preempt import Termination, termination_noted
 from assay.train.state import Checkpoints, Progress
+from assay.train.threads import free_cores
 from assay.train.watch import Epoch, Watch
 
 #: The part's name.

@@ -24,7 +24,8 @@ Scale = Literal["linear", "log"]
 class Asked:
     """An option to search: from `low` to `high`, or over `choices`, or over what its field says where neither is.
 
-    `listed` choices are those of a list of settings, where one is enough.
+    `listed` choices are those of a list of settings, where one is enough; a value `beside` is tried beside that which a
+    family has by itself.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Asked:
     choices: tuple[Value, ...] = ()
     conditions: tuple[str, ...] = ()
     listed: bool = False
+    beside: Value | None = None
 
 
 def asked_over(texts: Sequence[str]) -> list[Asked]:

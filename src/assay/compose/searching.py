@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -57,7 +58,7 @@ class Derived:
 
 def derive_space(
     asked: Sequence[Asked], constraints: Sequence[tuple[str, str]], families: Sequence[Family], config: RunConfig,
-    task: Task, also: Sequence[str] = (),
+    task: Task, also: Mapping[str, Value] = MappingProxyType({}),
 ) -> Derived:  # fmt: skip
     """The space of the options that were asked for; of the main ones of `families` where none were.
 
@@ -67,7 +68,8 @@ def derive_space(
         families: that suit the data, the likeliest first.
         config: what is fixed.
         task: of the data.
-        also: options of the network that are searched beside the main ones, for what the rows hold.
+        also: options of the network that are searched beside the main ones for what the rows hold, each with a value
+            to try beside that which a family has by itself.
 
     Raises:
         ConfigError: an option is unknown, fixed, or means nothing here; a range or a constraint cannot be.
@@ -151,7 +153,7 @@ def _families(asked: Sequence[Asked], families: Sequence[Family], config: RunCon
     return tuple(families[:1]) if asked else tuple(families)
 
 
-def _main(families: Sequence[Family], config: RunConfig, also: Sequence[str]) -> list[Asked]:
+def _main(families: Sequence[Family], config: RunConfig, also: Mapping[str, Value]) -> list[Asked]:
     """The options that are searched where none are named, but for those that the user has set; `also`: see above."""
     keys = []
     for section, record in _SECTIONS.items():
@@ -162,7 +164,7 @@ def _main(families: Sequence[Family], config: RunConfig, also: Sequence[str]) ->
             is_main = (note is not None and note.main) or f"{section}.{name}" in also
             if is_main and name not in said and used:
                 keys.append(f"{section}.{name}")
-    return [Asked(key, key) for key in keys]
+    return [Asked(key, key, beside=also.get(key)) for key in keys]
 
 
 class _Builder:
@@ -302,6 +304,9 @@ def _domain(asked: Asked, info: FieldInfo, own: Operand) -> _Domain:
     whole = kind == "a whole number"
     if asked.choices:
         return _chosen(asked, info)
+    if asked.beside is not None:
+        assert isinstance(own, str | bool)
+        return _Domain(choices=tuple(dict.fromkeys((own, asked.beside))))
     if asked.low is not None and asked.high is not None:
         return _ranged(asked, info, whole=whole)
     if kind in ("one of", "true or false"):

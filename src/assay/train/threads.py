@@ -83,20 +83,21 @@ class Threads:
         self._fastest, self._measured = math.inf, 0.0
         self._before: tuple[int, float] | None = None  # threads and seconds a step, while another number is tried
         self._since, self._wait = 0.0, 0.0  # seconds of steps since a number was tried, and until one may be again
+        self._in_vain = False  # whether the last one that was tried was no sooner
         self._steps, self._taken = 0, 0.0
 
     def begin(self, step: Callable[[], object]) -> bool:
-        """Have torch use the number that is known, or that which runs `step` sooner; whether it ran to find out.
-
-        A number is known from a training like this one, whose steps took about as long.
-        """
-        self._fastest, self._before = _ALIKE * self._fastest, None
-        self._begin_look()
+        """Have torch use the number that is known, or that which runs `step` sooner; whether it ran to find out."""
         if self.known > 1 or (self.known and time.monotonic() < self._measured + _FRESH):
             torch.set_num_threads(self.known)
             return False
         self.known, self._measured = faster_threads(step, self.most), time.monotonic()
         return True
+
+    def renew(self) -> None:
+        """Another training comes, whose steps take about as long as those of the last one."""
+        self._fastest, self._before = _ALIKE * self._fastest, None
+        self._begin_look()
 
     def go_on(self, threads: int) -> None:
         """Have torch use so many, which a training that goes on had."""
@@ -124,11 +125,10 @@ class Threads:
 
     def _consider(self, pace: float) -> None:
         """Try half as many threads where steps are slow, and twice as many where there have been fewer for a while."""
-        if self._since < self._wait:
-            return
-        if self.known > 1 and pace > _SLOWER * self._fastest:
+        has_waited = self._since >= self._wait
+        if self.known > 1 and pace > _SLOWER * self._fastest and (has_waited or not self._in_vain):
             self._try(self.known // 2, pace)
-        elif self._wait and self.known < self.most:
+        elif self._wait and has_waited and self.known < self.most:
             self._try(min(2 * self.known, self.most), pace)
 
     def _try(self, threads: int, pace: float) -> None:
@@ -140,7 +140,8 @@ class Threads:
         """Keep the number that was tried if it is sooner; else go back, and wait longer than the last time."""
         assert self._before is not None
         (threads, before), self._before, self._since = self._before, None, 0.0
-        if pace < _WORTH * before:
+        self._in_vain = pace >= _WORTH * before
+        if not self._in_vain:
             self._wait = _AGAIN
             return
         self.known, self._wait = threads, min(max(2.0 * self._wait, _AGAIN), _LONGEST)

@@ -119,7 +119,10 @@ def fit_together(
     with isolated_randomness(), termination_noted() as termination:
         running = []
         turns = Turns(len(lots)) if len(lots) > 1 else None
-        threads = threads or threads_for(config, lots[0].network)
+        if threads is None:
+            threads = threads_for(config, lots[0].network)
+        else:
+            threads.renew()
         for lot in lots:
             running.append(_Running(lot, config, seed, budget, policy, turns, threads))
         number = 0

@@ -12,9 +12,9 @@ from assay.errors import ConfigError
 FAMILIES = ("realmlp", "mlp", "tabm")
 
 
-def derived(over=(), *, config=None, families=FAMILIES, constraints=(), task=Task.BINARY, also=()):
+def derived(over=(), *, config=None, families=FAMILIES, constraints=(), task=Task.BINARY, also=None):
     asked = asked_over(over)
-    return derive_space(asked, constraints, families, RunConfig.model_validate(config or {}), task, also)
+    return derive_space(asked, constraints, families, RunConfig.model_validate(config or {}), task, also or {})
 
 
 def parameter(found, name):
@@ -207,11 +207,22 @@ def test_asking_reads_numbers_words_and_truths():
 
 
 def test_what_rows_hold_may_add_an_option_where_none_is_named_or_set():
-    also = ("model.reads_texts",)
+    also = {"model.reads_texts": False}
     reads = parameter(derived(also=also), "model.reads_texts")
-    assert set(reads.choices) == {True, False}
+    assert reads.choices == (True, False)
     assert reads.usual == dict.fromkeys(FAMILIES, True)
     assert "model.reads_texts" not in derived(["train.lr"], also=also).space.keys
     assert "model.reads_texts" not in derived(config={"model": {"reads_texts": False}}, also=also).space.keys
     words = derived(families=("mlp", "text_cnn"), also=also)
     assert [each.name for each in words.space.parameters if "reads_texts" in each.key] == ["model.reads_texts[mlp]"]
+
+
+def test_a_value_beside_that_of_each_family_is_tried():
+    found = derived(families=("realmlp", "mlp", "tabm"), also={"model.numbers": "plain"})
+    choices = {each.name: each.choices for each in found.space.parameters if each.key == "model.numbers"}
+    assert choices == {
+        "model.numbers[realmlp]": ("pbld", "plain"), "model.numbers[mlp]": ("piecewise", "plain"),
+        "model.numbers[tabm]": ("piecewise_residual", "plain"),
+    }  # fmt: skip
+    named = derived(["model.numbers"], families=("mlp",), also={"model.numbers": "plain"})
+    assert len(named.space.parameters[0].choices) == 6  # all, where it is named

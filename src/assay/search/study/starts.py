@@ -22,6 +22,8 @@ MOST = 3
 #: Where this is searched, each family begins with and without the texts of rows; what the portfolio says was found on
 #: tables that have none, and begins without them.
 _TEXTS = "model.reads_texts"
+#: Where this is searched, these families, which take seconds, begin with plain numbers too.
+_NUMBERS, _PLAIN_TOO = "model.numbers", ("mlp", "tabm")
 #: Options by the columns of the file: those that are values, and those that are factors of the family's own.
 _VALUES = {"width": "model.width", "layers": "model.layers", "batch": "train.batch", "dropout": "model.dropout"}
 _FACTORS = {"rate": "train.lr", "decay": "train.weight_decay"}
@@ -43,6 +45,10 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
     asked = [(setting, f"default of {family}") for family, setting in own.items()]
     tables = {family: _without_texts(setting) for family, setting in own.items()}
     asked += [(setting, f"default of {family} without texts") for family, setting in tables.items()]
+    asked += [
+        ({**setting, _NUMBERS: "plain"}, f"default of {family} on plain numbers")
+        for family, setting in tables.items() if family in _PLAIN_TOO and _NUMBERS in setting
+    ]  # fmt: skip
     defaults = len({same(setting) for setting, _ in asked})
     ranked = [[space.setting(changed) for changed in _changed(family, setting)] for family, setting in tables.items()]
     in_turn = chain.from_iterable(zip_longest(*ranked))  # the best of each family, then the next of each

@@ -143,6 +143,17 @@ def test_with_texts_to_search_each_family_begins_with_and_without_them_and_the_p
     assert [setting for setting, _ in found[4:]] == without[2:]
 
 
+def test_families_that_take_seconds_begin_with_plain_numbers_too():
+    plain = whole_space(("realmlp", "mlp"))
+    numbers = Parameter(name="model.numbers", key="model.numbers", choices=("piecewise", "plain"),
+                        usual={"realmlp": "piecewise", "mlp": "piecewise"})  # fmt: skip
+    found = first_settings(plain.model_copy(update={"parameters": (*plain.parameters, numbers)}))
+    assert [origin for _, origin in found] == [
+        "default of realmlp", "default of mlp", "default of mlp on plain numbers", *["portfolio"] * MOST,
+    ]  # fmt: skip
+    assert found[2][0] == {**found[1][0], "model.numbers": "plain"}
+
+
 def test_tpe_finds_more_than_chance_on_surfaces_of_settings_that_were_judged(judged, tmp_path):
     lost = {"tpe": [], "random": []}
     for number, (points, losses) in enumerate(judged.values()):

@@ -175,9 +175,9 @@ def test_the_rows_asked_at_once_go_by_one_member_or_shrink_with_more(family):
 
 def test_a_layer_of_a_network_that_is_asked_has_a_bounded_work_space():
     network = made("tabm", [1], width=512, heads=32)
-    assert network.rows_at_once * 32 * 512 == 1 << 18
+    assert network.rows_at_once * 32 * 512 == 1 << 17
     wide = made("resnet", [1], width=512, expansion=4.0)
-    assert wide.rows_at_once * 512 * 4 == 1 << 18
+    assert wide.rows_at_once * 512 * 4 == 1 << 17
 
 
 def test_answers_do_not_depend_on_how_many_rows_are_asked_at_once():

@@ -19,7 +19,7 @@ from assay.errors import AuditError
 from assay.ledger import Ledger, Outcome
 from assay.practices import PRACTICES
 
-REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "tabular"
+REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[5] / "shared" / "data")) / "tabular"
 #: Those of tables; pictures are examined where they are decoded.
 AUDIT = {
     practice.id

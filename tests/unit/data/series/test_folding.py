@@ -18,7 +18,7 @@ from assay.ledger import Ledger, Outcome
 from assay.runs import audit
 from assay.sources import read_tables
 
-REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "sequence"
+REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[5] / "shared" / "data")) / "sequence"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the shared data sets are not here")
 
 LONG = pl.DataFrame(

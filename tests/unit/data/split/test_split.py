@@ -15,7 +15,7 @@ from assay.data.split.deal import connected, cut_at_random, cut_in_time, largest
 from assay.data.split.split import Split, seal
 from assay.ledger import Ledger, Outcome
 
-REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "tabular"
+REAL = Path(os.environ.get("ASSAY_DATA", Path(__file__).parents[5] / "shared" / "data")) / "tabular"
 SHARES = np.array([0.7, 0.2, 0.1])
 
 

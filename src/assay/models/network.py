@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 _LOWEST = -(1 << 63)
 #: Rows that a network is asked at once at most, and numbers of one member's widest layer that are then worked on:
-#: 2^17 are 512 kB, which a cache holds. It goes by one member, so that those beside it change nothing, not even rounding.
+#: 2^17 are 512 kB, which a cache holds. It goes by one member, so that those beside it change not even rounding.
 _MOST_ROWS, _NUMBERS_AT_ONCE = 8192, 1 << 17
 
 

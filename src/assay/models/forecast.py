@@ -25,7 +25,7 @@ from assay.models.blocks import Inputs, MemberEmbedding, MemberLinear
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
 from assay.models.linear_start import linear_start
-from assay.models.network import Dropout, Network
+from assay.models.network import Dropout, Network, rows_within
 from assay.models.series import Places, Recurrent, SeriesLayout, Standardised
 
 #: The least size of a window, in deviations of all windows: a constant one has none.
@@ -96,7 +96,7 @@ class ForecastNetwork(Network):
         self.hidden = MemberLinear(members, len(self.known), _UNITS) if self.known else None
         self.effect = MemberLinear(members, _UNITS, 1) if self.known else None
         numbers = members * max(self.length, self.horizon) * (_UNITS if self.known else 1)
-        self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // numbers))
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, numbers)
 
     def initialise(self, generators: Sequence[torch.Generator], prior: Tensor) -> None:
         """Draw the weights; the linear map begins at its start, and last layers beside it at zero."""
@@ -234,7 +234,7 @@ class PatchTst(ForecastNetwork):
         self.blocks = nn.ModuleList(Block(config, self.noise, is_first=place == 0) for place in range(depth))
         self.dropout = Dropout(dropout, self.noise)
         self.head = MemberLinear(members, self.tokens * width, self.horizon)
-        self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // (4 * members * self.tokens * width)))
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, 4 * members * self.tokens * width)
 
     def last_layers(self) -> tuple[MemberLinear, ...]:
         """See the base."""
@@ -272,7 +272,7 @@ class GruForecast(ForecastNetwork):
         self.units = Recurrent(members, self.segment, width, depth, "gru")
         self.dropout = Dropout(dropout, self.noise)
         self.head = MemberLinear(members, width, self.horizon)
-        self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // (4 * members * self.count * width)))
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, 4 * members * self.count * width)
 
     def factors(self) -> dict[str, tuple[float, float]]:
         """As ever: matrices decay, vectors do not."""

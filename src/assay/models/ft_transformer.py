@@ -25,7 +25,7 @@ from assay.models.blocks import (
     first_columns,
 )
 from assay.models.config import ModelConfig
-from assay.models.network import Dropout, MemberModule, Network, Noise
+from assay.models.network import Dropout, MemberModule, Network, Noise, rows_within
 from assay.models.numbers import LinearVectors, build_vectors
 
 #: Extra inputs that get a token each; more of them (a text's buckets) share one.
@@ -185,7 +185,7 @@ class FtTransformer(Network):
         self.blocks = nn.ModuleList(Block(config, self.noise, is_first=not i) for i in range(config.layers))
         self.norm = MemberLayerNorm(members, config.width)
         self.head = MemberLinear(members, config.width, outputs)
-        self.rows_at_once = max(min(8192, _NUMBERS_AT_ONCE // (members * self.tokens.count * config.width)), 64)
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, members * self.tokens.count * config.width, least=64)
 
     def initialise(self, generators: Generators, prior: Tensor) -> None:
         """Draw the weights; the head starts at the prior."""

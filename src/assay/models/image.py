@@ -16,7 +16,7 @@ from assay.data.encoding.encode import Encoded, Layout
 from assay.models.blocks import Generators
 from assay.models.config import ModelConfig
 from assay.models.image_config import ImageConfig
-from assay.models.network import MemberModule
+from assay.models.network import MemberModule, rows_within
 from assay.models.picture_network import PictureNetwork
 
 #: Patches that the first layer's whitening is fitted to, about; pictures whose pixels are summed at a time.
@@ -210,7 +210,7 @@ class ImageNetwork(PictureNetwork):
         patch = min(config.patch, height, width)
         self.whitening = Whitening(pixels, patch, config.stride)
         side = [(size - patch) // config.stride + 1 for size in (height, width)]
-        self.rows_at_once = max(16, min(1024, _WORK // (4 * self.whitening.outputs * side[0] * side[1])))
+        self.rows_at_once = rows_within(_WORK, 4 * self.whitening.outputs * side[0] * side[1], least=16, most=1024)
         blocks, channels = [], self.whitening.outputs
         for place, factor in enumerate(config.growth):
             units = max(1, round(config.width * factor))

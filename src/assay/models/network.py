@@ -124,7 +124,12 @@ class Dropout(nn.Module):
 
 def rows_in_cache(numbers: int) -> int:
     """`Network.rows_at_once` where the widest layer of one member has so many numbers for a row, all heads together."""
-    return max(min(_MOST_ROWS, _NUMBERS_AT_ONCE // max(numbers, 1)), 1)
+    return rows_within(_NUMBERS_AT_ONCE, numbers)
+
+
+def rows_within(bound: int, numbers: int, *, least: int = 1, most: int = _MOST_ROWS) -> int:
+    """`Network.rows_at_once` with which a layer of `numbers` a row has at most `bound`, all rows together."""
+    return max(least, min(most, bound // max(numbers, 1)))
 
 
 class MemberModule(nn.Module):

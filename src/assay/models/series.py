@@ -24,7 +24,7 @@ from assay.models.blocks import Generators, MemberLinear, draw_uniform
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
 from assay.models.late_fusion import LateFusion
-from assay.models.network import MemberModule
+from assay.models.network import MemberModule, rows_within
 from assay.models.rocket import moments
 
 #: Numbers of one layer's maps, all members together, that are looked at at once without gradients; 2^24 are 64 MB.
@@ -174,7 +174,7 @@ class SeriesNetwork(LateFusion):
         """`width`: length of the vector that `read` returns."""
         super().__init__(members, layout, outputs, width, dropout)
         self.standardised = Standardised(series)
-        self.rows_at_once = max(1, min(8192, _NUMBERS_AT_ONCE // (members * width * max(series.length, 1))))
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, members * width * max(series.length, 1))
 
     def read(self, series: Tensor, there: Tensor | None) -> Tensor:
         """The vector of each series, (M, n, width), of series (n, C, T) and of where they are, (n, 1, T)."""

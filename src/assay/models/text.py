@@ -23,7 +23,7 @@ from assay.models.blocks import Generators, MemberLayerNorm
 from assay.models.config import ModelConfig
 from assay.models.ft_transformer import Block
 from assay.models.late_fusion import LateFusion
-from assay.models.network import MemberModule
+from assay.models.network import MemberModule, rows_within
 from assay.models.series import Convolution, Recurrent
 
 #: Training rows that must have a word for it to be known.
@@ -93,7 +93,7 @@ class TextNetwork(LateFusion):
         """`slots`: see `known_words`; `width`: length of the vector that `read` returns; `most`: words of a row."""
         super().__init__(members, layout, outputs, width, config.dropout, extras=layout.extras - layout.texts)
         self.words = WordVectors(members, slots, config.embedding)
-        self.rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // (members * max(width, config.embedding) * most)))
+        self.rows_at_once = rows_within(_NUMBERS_AT_ONCE, members * max(width, config.embedding) * most, most=1024)
 
     def read(self, vectors: Tensor, there: Tensor) -> Tensor:
         """The vector of each row, (M, n, width), of its words' vectors (M, n, L, E) and of where they are, (n, L)."""

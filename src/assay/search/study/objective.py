@@ -307,13 +307,12 @@ class TableObjective:
         lots = [self._lot(entries, view) for view in views]
         config, first = job.train, lots[0]
         key = job.name, round(math.log2(first.network.parameter_count)), rows_a_step(config, first.train, first.network)
-        if key not in self._threads:
-            self._threads[key] = threads_for(config, first.network)
+        threads = self._threads.setdefault(key, threads_for(config, first.network))
         with using_threads(config.threads):
             fit_together(
                 lots, config, seed=self._seed, budget=budget, watch=watch,
                 policy=changes_of(job.model, config, first.train, self._found), ends=self._ends(entries, prune),
-                keeps=self.keeps, threads=self._threads[key],
+                keeps=self.keeps, threads=threads,
             )  # fmt: skip
 
     def _lot(self, entries: list[Entry], view: _View) -> Lot:

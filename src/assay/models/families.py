@@ -9,6 +9,8 @@ from assay.models.config import PICTURES, SERIES, TEXTS, Family, ModelConfig, Nu
 
 _WAVES = frozenset({"frequencies", "frequency_scale", "frequency_spread"})
 _NUMBERS = _WAVES | {"number_bins", "number_embedding"}
+#: Options that say how numbers are widened.
+OF_NUMBERS = _NUMBERS | {"numbers"}
 _ONLY_SOME = frozenset({"expansion", "heads", "attention_heads"})
 _TEXTS = frozenset({"augment_text", "wordnet"})
 _OWN_WORDS = frozenset({"reads_texts"})

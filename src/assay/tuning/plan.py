@@ -23,9 +23,9 @@ from assay.errors import ConfigError
 from assay.evaluate.metrics import metrics_of, searched_by
 from assay.ledger import Ledger
 from assay.models.config import Family, ModelConfig
-from assay.models.families import unused_options
 from assay.request import Request, RequestFile, summed
 from assay.search.config import EnsembleConfig
+from assay.search.planning.jobs import may_be_plain
 from assay.search.planning.plan import plan
 from assay.search.planning.tables import cost, reads_twice
 from assay.search.study.objective import TableObjective, folds_for
@@ -53,9 +53,6 @@ _SHARE_OF_VARIANTS, _WORTH_VARIANTS = 0.2, 20.0
 _CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
-
-#: Options that say how numbers are widened; one that is set is not to lose its meaning.
-_OF_NUMBERS = {"numbers", *(unused_options("mlp", "plain") - unused_options("mlp"))}
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ def _also(found: Found, model: ModelConfig) -> dict[str, Value]:
     to 3 % in every family, on concrete worse by a fifth (docs/decisions/search.md).
     """
     also: dict[str, Value] = {}
-    if found.encoder.layout.numbers and not _OF_NUMBERS & model.model_fields_set:
+    if may_be_plain(found.schema, model):
         also["model.numbers"] = "plain"
     if reads_twice(found.schema, model):
         also["model.reads_texts"] = False

@@ -1,4 +1,4 @@
-"""Networks for the time that a plan leaves: settings that do well on other tables, one after another while they help.
+"""Networks for the time that a plan leaves: on plain numbers, then settings that do well on other tables.
 
 Small tables are learned by heart long before a budget ends. What the ensemble gains then is other networks on the same
 rows and folds (Salinas & Erickson, TabRepo, AutoML 2024, section 5: ensembles over a portfolio of settings).
@@ -14,14 +14,13 @@ from itertools import chain, zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.rows import Rows
 from assay.data.schema import Kind
 from assay.errors import BudgetError, DivergenceError
 from assay.search.ensemble.combine import greedy_shares, mixture_loss
 from assay.search.fit.assembly import candidate_answers, judged_weight
 from assay.search.fit.fitting import Fitting, is_interrupted
 from assay.search.planning.asked import asked
-from assay.search.planning.jobs import Job, Plan, batch_for
+from assay.search.planning.jobs import Job, Plan, batch_for, may_be_plain
 from assay.search.planning.tables import cost
 from assay.search.study.space import Setting
 from assay.search.study.starts import of_portfolio
@@ -36,83 +35,135 @@ _CELLS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATETIME)
 _PASSES, _LEAST_GAIN, _IN_VAIN = 25, 1e-3, 3
 
 
-def further_jobs(planned: Plan, fitting: Fitting) -> tuple[Job, ...]:
-    """The best settings of each of the plan's families in turn.
+def with_further(
+    planned: Plan, fitting: Fitting, networks: Sequence[TrainedNetwork]
+) -> tuple[Plan, list[TrainedNetwork]]:
+    """The plan with those jobs that there was the time for, and their networks.
+
+    First the plan's own on the other numbers, plain or widened, then the best settings of each of its families in turn,
+    on those that suited the family better, until several in turn brought the mixture nothing. Each has all of the time
+    that is left: most end by themselves.
 
     There are none where the user said which or how long, of other rows, without folds, where few rows would judge, and
     without an end.
+
+    networks: that were trained.
     """
+    if not _is_open(planned, fitting) or is_interrupted(networks):
+        return planned, []
+    further = _Further(fitting, networks)
+    if may_be_plain(fitting.schema, fitting.model):
+        for job in planned.jobs:
+            further.train(_of_one_variant(job.on_other_numbers()))
+    best = further.best_of_each_family((*planned.jobs, *further.jobs))
+    further.train_while_they_help(of_portfolio_in_turn(best, len(fitting.judge)))
+    return planned.with_further(further.jobs), further.networks[len(networks) :]
+
+
+def _is_open(planned: Plan, fitting: Fitting) -> bool:
+    """Whether there may be further networks."""
     model, train, ensemble, schema = fitting.model, fitting.train, fitting.ensemble, fitting.schema
     said = model.model_fields_set & {*_OF_MODEL, "members"} | train.model_fields_set & {*_OF_TRAIN, "epochs"}
     is_open = asked(model, ensemble) is None and not ensemble.settings and not said
     is_table = schema.windowing is None and all(column.kind in _CELLS for column in schema.features)
-    if not is_open or not is_table or planned.folds < 2 or math.isinf(fitting.budget.left):
-        return ()
-    each = [list(_changed(job, len(fitting.judge))) for job in planned.jobs]
-    return tuple(job for job in chain.from_iterable(zip_longest(*each)) if job is not None)
+    return is_open and is_table and planned.folds > 1 and not math.isinf(fitting.budget.left)
+
+
+def _of_one_variant(job: Job) -> Job:
+    return replace(job, model=job.model.model_copy(update={"members": 1}))
+
+
+def of_portfolio_in_turn(jobs: Sequence[Job], rows: int) -> list[Job]:
+    """The best settings of each family of the jobs, one variant of each, the families in turn."""
+    each = [list(_changed(job, rows)) for job in jobs]
+    return [job for job in chain.from_iterable(zip_longest(*each)) if job is not None]
 
 
 def _changed(job: Job, rows: int) -> Iterator[Job]:
-    """The job with each of its family's settings in the portfolio, one variant of it."""
+    """The job with each of its family's settings in the portfolio."""
     own: Setting = {f"model.{name}": getattr(job.model, name) for name in _OF_MODEL}
     own |= {f"train.{name}": getattr(job.train, name) for name in _OF_TRAIN}
     for place, setting in enumerate(of_portfolio(job.model.name, own), 2):
-        model = {name: setting[f"model.{name}"] for name in _OF_MODEL} | {"members": 1}
+        model = {name: setting[f"model.{name}"] for name in _OF_MODEL}
         train = {name: setting[f"train.{name}"] for name in _OF_TRAIN}
         train["batch"] = batch_for(train["batch"], rows)
-        yield replace(
+        changed = replace(
             job, name=f"{job.name} {place}", model=job.model.model_copy(update=model),
             train=job.train.model_copy(update=train),
         )  # fmt: skip
+        yield _of_one_variant(changed)
 
 
-def train_further(fitting: Fitting, networks: Sequence[TrainedNetwork], jobs: Sequence[Job]) -> list[TrainedNetwork]:
-    """Those jobs for which there is the time, until several in turn brought the mixture of all networks nothing.
+class _Further:
+    """The networks of a fit as further ones join them, and what all of them answered to the rows of validation.
 
-    Each has all of the time that is left: most end by themselves.
-
-    networks: that were trained.
+    jobs: of the further ones.
     """
-    found, judge, schema = fitting.found, fitting.judge, fitting.schema
 
-    def has_time(job: Job) -> bool:
-        return fitting.is_begun(job) or fitting.budget.left >= _PASSES * _a_pass(job, networks, max(found.folds, 1))
+    def __init__(self, fitting: Fitting, networks: Sequence[TrainedNetwork]) -> None:
+        self.fitting = fitting
+        self.networks = list(networks)
+        self.jobs: list[Job] = []
+        self._weight = judged_weight(fitting.found, fitting.judge)
+        self._answers: dict[str, list[NDArray[np.float64]]] = {}
 
-    if is_interrupted(networks) or not any(map(has_time, jobs)):
-        return []  # nobody needs what the networks answer
-    weight = judged_weight(found, judge)
-    answers = [one for each in networks for one in candidate_answers(each, found, judge, weight, schema)]
-    loss, more, in_vain = _mixture(answers, judge, weight), [], 0
-    for job in jobs:
-        if not has_time(job):
-            continue
+    def train(self, job: Job) -> bool:
+        """Train the job where there is the time and it was not trained yet; whether it was now."""
+        if job.name in {each.part.name for each in self.networks}:
+            return False
+        if is_interrupted(self.networks) or not self._has_time(job):
+            return False
         try:
-            network = fitting.trained(job)
+            self.networks.append(self.fitting.trained(job))
         except (BudgetError, DivergenceError):
-            continue
-        more.append(network)
-        if network.part.trained.interrupted:
-            break
-        answers += candidate_answers(network, found, judge, weight, schema)
-        before, loss = loss, _mixture(answers, judge, weight)
-        in_vain = in_vain + 1 if loss > before * (1.0 - _LEAST_GAIN) else 0
-        if in_vain == _IN_VAIN:
-            break
-    return more
+            return False
+        self.jobs.append(job)
+        return True
 
+    def train_while_they_help(self, jobs: Sequence[Job]) -> None:
+        """Train those jobs for which there is the time, until several in turn brought the mixture nothing."""
+        if not any(map(self._has_time, jobs)):
+            return  # nobody needs what the networks answer
+        loss, in_vain = self._mixture(), 0
+        for job in jobs:
+            if in_vain == _IN_VAIN:
+                break
+            if self.train(job) and not is_interrupted(self.networks):
+                before, loss = loss, self._mixture()
+                in_vain = in_vain + 1 if loss > before * (1.0 - _LEAST_GAIN) else 0
 
-def _mixture(answers: Sequence[NDArray[np.float64]], judge: Rows, weight: NDArray[np.float64] | None) -> float:
-    """The validation loss of the greedy mixture."""
-    shares = greedy_shares(answers, judge.target, weight)
-    return mixture_loss(np.tensordot(shares, np.stack(answers), 1), judge.target, weight)
+    def best_of_each_family(self, jobs: Sequence[Job]) -> list[Job]:
+        """Of the jobs of each family that whose network loses least, families in the order in which they come."""
+        loss = {each.part.name: self.fitting.loss(each) for each in self.networks}
+        best: dict[str, Job] = {}
+        for job in jobs:
+            kept = best.setdefault(job.model.name, job)
+            if loss.get(job.name, math.inf) < loss.get(kept.name, math.inf):
+                best[job.model.name] = job
+        return list(best.values())
 
+    def _mixture(self) -> float:
+        """The validation loss of the greedy mixture of all."""
+        answers, target = [one for each in self.networks for one in self._of(each)], self.fitting.judge.target
+        shares = greedy_shares(answers, target, self._weight)
+        return mixture_loss(np.tensordot(shares, np.stack(answers), 1), target, self._weight)
 
-def _a_pass(job: Job, networks: Sequence[TrainedNetwork], folds: int) -> float:
-    """Seconds of a pass, by the networks of its family that were trained; infinite where none was."""
-    name, members = job.model.name, job.model.members * folds
-    seconds = [
-        each.part.trained.seconds / max(len(each.part.trained.epochs), 1)
-        * cost(1, name, members, 1) / cost(1, name, each.part.members, 1)
-        for each in networks if each.part.is_network and each.part.model.name == name
-    ]  # fmt: skip
-    return min(seconds, default=math.inf)
+    def _of(self, network: TrainedNetwork) -> list[NDArray[np.float64]]:
+        fitting, name = self.fitting, network.part.name
+        if name not in self._answers:
+            self._answers[name] = candidate_answers(network, fitting.found, fitting.judge, self._weight, fitting.schema)
+        return self._answers[name]
+
+    def _has_time(self, job: Job) -> bool:
+        """Whether the job was begun by a run that goes on, or there is the time for enough passes."""
+        return self.fitting.is_begun(job) or self.fitting.budget.left >= _PASSES * self._a_pass(job)
+
+    def _a_pass(self, job: Job) -> float:
+        """Seconds of a pass, by the networks of its family that were trained; infinite where none was."""
+        name, members = job.model.name, job.model.members * max(self.fitting.found.folds, 1)
+        seconds = [
+            each.part.trained.seconds / max(len(each.part.trained.epochs), 1)
+            * cost(1, name, members, 1) / cost(1, name, each.part.members, 1)
+            for each in self.networks if each.part.is_network and each.part.model.name == name
+        ]  # fmt: skip
+        return min(seconds, default=math.inf)

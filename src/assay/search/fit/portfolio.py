@@ -27,7 +27,7 @@ from assay.search.fit.class_balance import with_balance
 from assay.search.fit.fair import with_groups
 from assay.search.fit.fitting import Fitting, is_interrupted, train_planned
 from assay.search.fit.for_pictures import begin_pictures
-from assay.search.fit.further import further_jobs, train_further
+from assay.search.fit.further import with_further
 from assay.search.fit.several import plan_settings
 from assay.search.fit.text_policy import text_substitutes
 from assay.search.fit.texts import SHARE_OF_TUNED, words_read
@@ -90,11 +90,10 @@ def search(
         planned = replace(planned, jobs=planned.spare)
     planned = with_balance(planned, fitting, encoder, split, dealing, is_settled=bool(known))
     if planned.jobs and not is_interrupted(networks):
-        networks += train_planned(fitting, planned, has_others=bool(networks))
-        jobs = further_jobs(planned, fitting)
-        more = train_further(fitting, networks, jobs)
+        planned, trained = train_planned(fitting, planned, has_others=bool(networks))
+        networks += trained
+        planned, more = with_further(planned, fitting, networks)
         networks += more
-        planned = planned.with_further([job for job in jobs if job.name in {each.part.name for each in more}])
     losses: Mapping[str, float] = {}
     if pictures is not None:
         networks, losses = pictures.with_views(networks, fitting)

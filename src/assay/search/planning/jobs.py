@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from assay.data.schema import Kind, Schema
 from assay.errors import ConfigError
 from assay.models.config import AUGMENT_SERIES, PICTURES, SERIES, ModelConfig
-from assay.models.families import unused_options
+from assay.models.families import OF_NUMBERS, unused_options
 from assay.search.config import EnsembleConfig
 from assay.search.planning.asked import asked
 from assay.train.config import TrainConfig
@@ -20,17 +20,39 @@ PASSES = 20
 _SETTLED = frozenset({"lr"})
 #: How far the frequencies of a realmlp's numbers are spread.
 _SPREAD = 50.0
+#: What the name of a job that has plain numbers in the place of widened ones ends with.
+_PLAIN = " on plain numbers"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train: its options, and its share of the time beside those of the other jobs."""
+    """A network to train: its options, and its share of the time beside those of the other jobs.
+
+    follows: a job that is trained before, with widened numbers and with plain ones; this one has what suited that.
+    """
 
     name: str
     model: ModelConfig
     train: TrainConfig
     share: float = 1.0
     vary: bool = True
+    follows: str = ""
+
+    def on_plain_numbers(self) -> Job:
+        """The job on numbers as they are: widened ones follow closely what is there, also where it is mostly noise."""
+        return replace(self, name=plainly(self.name), model=self.model.model_copy(update={"numbers": "plain"}))
+
+    def on_other_numbers(self) -> Job:
+        """The job on plain numbers, or on those of its family where it has plain ones."""
+        if self.model.numbers != "plain":
+            return self.on_plain_numbers()
+        widened = self.model.model_copy(update={"numbers": RECIPES[self.model.name].model.numbers})
+        return replace(self, name=self.name.removesuffix(_PLAIN), model=widened)
+
+
+def plainly(name: str) -> str:
+    """The name of a job where it has plain numbers."""
+    return f"{name}{_PLAIN}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,7 @@ class Plan:
         """The plan with jobs that there was the time for."""
         if not jobs:
             return self
-        reason = f"{self.reason}, and for the time left settings that do well on other tables"
+        reason = f"{self.reason}, and for the time left further networks on the same folds"
         return replace(self, jobs=(*self.jobs, *jobs), reason=reason)
 
 
@@ -123,6 +145,12 @@ def is_text(schema: Schema) -> bool:
 def has_texts(schema: Schema) -> bool:
     """Whether rows have texts beside other columns or alone."""
     return any(column.kind is Kind.TEXT for column in schema.features)
+
+
+def may_be_plain(schema: Schema, model: ModelConfig) -> bool:
+    """Whether networks are tried on plain numbers too: rows have some, and nobody said how they are widened."""
+    has_numbers = any(column.kind in (Kind.NUMBER, Kind.DATETIME) for column in schema.features)
+    return has_numbers and not OF_NUMBERS & model.model_fields_set
 
 
 def useless_options(name: str, model: ModelConfig) -> frozenset[str]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from assay.data.schema import Schema, Task
 from assay.models.config import ModelConfig
-from assay.search.planning.jobs import PASSES, Job, Plan, Wanted, has_texts, is_text, useless_options
+from assay.search.planning.jobs import PASSES, Job, Plan, Wanted, has_texts, is_text, may_be_plain, useless_options
 from assay.search.planning.media import network_of_words, suits_words
 
 #: What a member costs beside the first, and what a row costs in one pass of one member, in seconds as measured on two
@@ -26,6 +26,8 @@ _FOLDS, _MEMBERS, _NO_FOLDS_FROM = ((8, 4), (8, 2), (5, 2)), (8, 4, 3, 2, 1), 10
 #: Shares of the time beside each other; for numbers and many classes the plain network is rarely the better one.
 _SHARES: Mapping[str, float] = MappingProxyType({"tabm": 1.2, "tabm_mini": 1.1})
 _SHARE_OF_MLP = 0.3
+#: The time of the plain network on plain numbers beside its own; it is taken from all alike, and is mostly not needed.
+_SHARE_OF_PLAIN = 0.5
 #: Seconds of training from which a third network is worth its time.
 _LONG = 150.0
 #: Folds, the most first, that leave a network that reads words the time it needs.
@@ -48,7 +50,11 @@ class Folds:
 
 
 def plan_table(wanted: Wanted, *, has_encoder: bool, tunes: bool, words: float) -> Plan:
-    """Networks of tables, each with and without the texts where there are any, and one that reads the words."""
+    """Networks of tables, each with and without the texts where there are any, and one that reads the words.
+
+    Where rows have numbers and no texts, the plain network comes first, on widened and on plain numbers, and says which
+    of them the others have.
+    """
     schema, is_open = wanted.schema, wanted.named is None
     names, reason = _names(wanted, hears_little=not has_encoder and is_text(schema))
     twice = is_open and reads_twice(wanted.schema, wanted.model)
@@ -67,6 +73,9 @@ def plan_table(wanted: Wanted, *, has_encoder: bool, tunes: bool, words: float) 
         if twice:
             jobs.append(_without_texts(jobs[-1]))
     reason += ", each with and without the texts" * twice
+    if _tries_plain(names, wanted):
+        jobs = _led_by_mlp(jobs)
+        reason += ", after the mlp has tried plain numbers"
     if adds_words and suits_words(wanted.rows * words * folds.count, schema, wanted.seconds):
         jobs.append(network_of_words(wanted))
         reason += ", and one that reads the texts word by word"
@@ -108,6 +117,20 @@ def _without_texts(job: Job) -> Job:
     The weights of the ensemble join it with what reads the texts.
     """
     return replace(job, name=f"{job.name} without texts", model=job.model.model_copy(update={"reads_texts": False}))
+
+
+def _tries_plain(names: Sequence[str], wanted: Wanted) -> bool:
+    """Whether the plain network is tried on plain numbers, for itself and for the others."""
+    is_open = wanted.named is None and not has_texts(wanted.schema)
+    return is_open and "mlp" in names and may_be_plain(wanted.schema, wanted.model)
+
+
+def _led_by_mlp(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with the plain network, which is soon trained, on either numbers before the others."""
+    (mlp,) = (job for job in jobs if job.name == "mlp")
+    plain = replace(mlp.on_plain_numbers(), share=_SHARE_OF_PLAIN * mlp.share)
+    others = [replace(job, follows="mlp") for job in jobs if job is not mlp]
+    return [mlp, plain, *others]
 
 
 def _times(names: Sequence[str], schema: Schema, seconds: float) -> dict[str, float]:

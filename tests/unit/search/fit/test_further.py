@@ -7,14 +7,17 @@ import pytest
 
 import assay.search.fit.further as further
 from assay.data.schema import Column, Kind, Schema, Task
+from assay.errors import DivergenceError
 from assay.models.config import ModelConfig
 from assay.search.config import EnsembleConfig
-from assay.search.fit.further import further_jobs, train_further
+from assay.search.fit.further import of_portfolio_in_turn, with_further
 from assay.search.planning.jobs import Job, Plan
 from assay.search.study.starts import of_portfolio
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.recipes import RECIPES
+
+TRUTH = np.linspace(-1.0, 1.0, 50)
 
 
 def schema(*kinds, task=Task.REGRESSION):
@@ -27,19 +30,15 @@ def job(name):
     return Job(name, RECIPES[name].model, RECIPES[name].train(Task.REGRESSION))
 
 
+BEFORE = {"realmlp": TRUTH + 1.0, "mlp": TRUTH + 1.1}
 PLAN = Plan((job("realmlp"), job("mlp"), job("tabm")), 8, "three kinds")
 
 
-def jobs(plan=PLAN, rows=None, model=None, train=None, count=1000, seconds=1e6, **ensemble):
-    fitted = SimpleNamespace(
-        schema=rows or schema(Kind.NUMBER), model=ModelConfig(**(model or {})), train=TrainConfig(**(train or {})),
-        ensemble=EnsembleConfig(**ensemble), judge=range(count), budget=Budget(seconds),
-    )  # fmt: skip
-    return further_jobs(plan, fitted)
+# Which there are ------------------------------------------------------------------------------------------------------
 
 
 def test_settings_of_the_portfolio_come_in_turn_of_the_families_that_have_some():
-    found = jobs()
+    found = of_portfolio_in_turn(PLAN.jobs, 1000)
     assert [each.name for each in found[:5]] == ["realmlp 2", "mlp 2", "realmlp 3", "mlp 3", "realmlp 4"]
     assert {each.model.name for each in found} == {"realmlp", "mlp"}
     assert len({each.name for each in found}) == len(found) == 10
@@ -52,36 +51,13 @@ def test_settings_of_the_portfolio_come_in_turn_of_the_families_that_have_some()
     assert found[0].train.epochs == own.epochs
 
 
-def test_without_folds_or_an_end_there_are_none():
-    assert jobs(Plan(PLAN.jobs, 1, "")) == ()
-    assert jobs(seconds=None) == ()
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"model": {"name": "mlp"}}, {"model": {"width": 8}}, {"model": {"members": 2}}, {"train": {"lr": 0.1}},
-        {"train": {"epochs": 3}}, {"recipes": ("mlp", "realmlp")}, {"settings": ("model.name=mlp",)},
-        {"rows": schema(Kind.NUMBER, Kind.TEXT)}, {"rows": schema(Kind.IMAGE)},
-    ],
-)  # fmt: skip
-def test_there_are_none_where_the_user_said_which_or_how_long_or_for_other_rows(said):
-    assert jobs(**said) == ()
-
-
 def test_batches_of_the_portfolio_are_not_for_the_smallest_tables():
-    batches = {each.name: each.train.batch for each in jobs(count=127)}
+    batches = {each.name: each.train.batch for each in of_portfolio_in_turn(PLAN.jobs, 127)}
     assert set(batches.values()) == {"auto"}
-    assert {each.name: each.train.batch for each in jobs(count=128)}["realmlp 2"] == 64
-
-
-def test_options_that_the_settings_leave_alone_may_be_set():
-    assert len(jobs(train={"threads": 1, "clip_norm": 2.0}, distill=True)) == 10
+    assert {each.name: each.train.batch for each in of_portfolio_in_turn(PLAN.jobs, 128)}["realmlp 2"] == 64
 
 
 # Training them --------------------------------------------------------------------------------------------------------
-
-TRUTH = np.linspace(-1.0, 1.0, 50)
 
 
 def network(name, answer, seconds=1.0, *, interrupted=False):
@@ -93,52 +69,127 @@ def network(name, answer, seconds=1.0, *, interrupted=False):
     return SimpleNamespace(part=part, answer=answer)
 
 
-def run(monkeypatch, answers, *, seconds=1e6, begun=(), interrupted=False):
-    """Names of the jobs that were trained, where the job at a place answers so."""
+@pytest.fixture
+def run(monkeypatch):
+    """Asks for further networks: the jobs that were trained, the names of their networks, and the plan.
+
+    before: what was trained by then, and answers.
+    answers: by the name of a job, what its network says, or the network, or the error; of others it is far off.
+    """
     monkeypatch.setattr(further, "candidate_answers", lambda trained, *_: [trained.answer])
     monkeypatch.setattr(further, "judged_weight", lambda *_: None)
-    made = {each.name: answer for each, answer in zip(jobs(), answers, strict=False)}
-    asked = []
 
-    def train(own):
-        asked.append(own.name)
-        if isinstance(made[own.name], Exception):
-            raise made[own.name]
-        return made[own.name] if isinstance(made[own.name], SimpleNamespace) else network(own.name, made[own.name])
+    def asked(
+        answers=None, *, before=BEFORE, plan=PLAN, rows=None, model=None, train=None, seconds=1e6, begun=(),
+        interrupted=False, **ensemble,
+    ):  # fmt: skip
+        trained = []
 
-    fitted = SimpleNamespace(
-        found=SimpleNamespace(folds=8), judge=SimpleNamespace(target=TRUTH), schema=schema(Kind.NUMBER),
-        budget=Budget(seconds), trained=train, is_begun=lambda own: own.name in begun,
-    )  # fmt: skip
-    before = [network("realmlp", TRUTH + 1.0, interrupted=interrupted), network("mlp", TRUTH + 1.1)]
-    found = train_further(fitted, before, jobs()[: len(answers)])
-    return asked, [each.part.name for each in found]
+        def make(own):
+            trained.append(own)
+            answer = (answers or {}).get(own.name, TRUTH + 5.0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer if isinstance(answer, SimpleNamespace) else network(own.name, answer)
 
+        fitted = SimpleNamespace(
+            found=SimpleNamespace(folds=8), judge=Judge(), schema=rows or schema(Kind.NUMBER),
+            model=ModelConfig(**(model or {})), train=TrainConfig(**(train or {})), trained=make,
+            ensemble=EnsembleConfig(**ensemble), budget=Budget(seconds), is_begun=lambda own: own.name in begun,
+            loss=lambda trained: float(np.square(trained.answer - TRUTH).mean()),
+        )  # fmt: skip
+        networks = [network(name, answer, interrupted=interrupted) for name, answer in before.items()]
+        planned, found = with_further(plan, fitted, networks)
+        return SimpleNamespace(asked=trained, found=[each.part.name for each in found], plan=planned)
 
-def test_they_are_trained_while_they_help(monkeypatch):
-    helps = [TRUTH + 0.5 / (at + 1) for at in range(10)]
-    asked, found = run(monkeypatch, helps)
-    assert asked == found == [each.name for each in jobs()]
-
-
-def test_three_in_vain_are_the_end(monkeypatch):
-    answers = [TRUTH + 5.0, TRUTH + 0.5, *[TRUTH + 5.0] * 8]
-    asked, found = run(monkeypatch, answers)
-    assert asked == found == ["realmlp 2", "mlp 2", "realmlp 3", "mlp 3", "realmlp 4"]
+    return asked
 
 
-def test_those_that_there_is_no_time_for_are_passed_over_but_not_those_that_were_begun(monkeypatch):
+class Judge:
+    """A thousand rows of validation, of which fifty are enough to tell how far off answers are."""
+
+    target = TRUTH
+
+    def __len__(self):
+        return 1000
+
+
+PLAIN = ["realmlp on plain numbers", "mlp on plain numbers"]
+SETTINGS = [each.name for each in of_portfolio_in_turn(PLAN.jobs, 1000)]
+HELPS = {name: TRUTH + 0.5 / (at + 1) for at, name in enumerate(SETTINGS)}
+
+
+def names(jobs):
+    return [each.name for each in jobs]
+
+
+def test_plain_numbers_come_first_and_settings_are_trained_while_they_help(run):
+    done = run(HELPS)
+    assert (
+        names(done.asked) == done.found == PLAIN + SETTINGS
+    )  # TabM was not trained, so nobody knows how long it takes
+    assert names(done.plan.jobs) == [*names(PLAN.jobs), *PLAIN, *SETTINGS]
+    assert done.plan.reason == "three kinds, and for the time left further networks on the same folds"
+
+
+def test_three_in_vain_are_the_end_and_plain_numbers_are_none_of_them(run):
+    assert run({"mlp 2": TRUTH + 0.5}).found == [*PLAIN, "realmlp 2", "mlp 2", "realmlp 3", "mlp 3", "realmlp 4"]
+    assert run().found == [*PLAIN, "realmlp 2", "mlp 2", "realmlp 3"]
+
+
+def test_settings_of_a_family_are_on_plain_numbers_where_these_suited_it_better(run):
+    done = run({"mlp on plain numbers": TRUTH + 1.05})  # its own was off by 1.1
+    assert done.found == [*PLAIN, "realmlp 2", "mlp on plain numbers 2", "realmlp 3"]
+    assert [each.model.numbers for each in done.asked] == ["plain", "plain", "pbld", "plain", "pbld"]
+
+
+def test_what_the_plan_had_on_plain_numbers_is_tried_on_widened_ones(run):
+    plain = Plan((job("mlp"), job("mlp").on_plain_numbers(), job("realmlp").on_plain_numbers()), 8, "")
+    before = dict(zip(names(plain.jobs), (TRUTH + 1.1, TRUTH + 1.0, TRUTH + 0.9), strict=True))
+    done = run(before=before, plan=plain)
+    assert done.found == ["realmlp", "mlp on plain numbers 2", "realmlp on plain numbers 2", "mlp on plain numbers 3"]
+    assert run({"realmlp": TRUTH + 0.5}, before=before, plan=plain).found[2] == "realmlp 2"
+
+
+def test_numbers_stay_as_they_were_asked_for_and_where_there_are_none(run):
+    assert not {"plain"} & {each.model.numbers for each in run(model={"number_bins": 20}).asked}
+    assert run(rows=schema(Kind.CATEGORY)).found == SETTINGS[:3]
+
+
+def test_without_folds_or_an_end_there_are_none(run):
+    assert run(plan=Plan(PLAN.jobs, 1, "")).asked == []
+    assert run(seconds=None).asked == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"model": {"name": "mlp"}}, {"model": {"width": 8}}, {"model": {"members": 2}}, {"train": {"lr": 0.1}},
+        {"train": {"epochs": 3}}, {"recipes": ("mlp", "realmlp")}, {"settings": ("model.name=mlp",)},
+        {"rows": schema(Kind.NUMBER, Kind.TEXT)}, {"rows": schema(Kind.IMAGE)},
+    ],
+)  # fmt: skip
+def test_there_are_none_where_the_user_said_which_or_how_long_or_for_other_rows(run, said):
+    done = run(HELPS, **said)
+    assert (done.asked, done.found) == ([], [])
+    assert done.plan is PLAN
+
+
+def test_options_that_the_settings_leave_alone_may_be_set(run):
+    assert len(run(HELPS, train={"threads": 1, "clip_norm": 2.0}, distill=True).found) == 12
+
+
+def test_those_that_there_is_no_time_for_are_passed_over_but_not_those_that_were_begun(run):
     # 0.1 s a pass of eight members, so that 25 passes need 2.5 s
-    helps = [TRUTH + 0.5 / (at + 1) for at in range(4)]
-    assert run(monkeypatch, helps, seconds=2.0) == ([], [])
-    assert run(monkeypatch, helps, seconds=2.0, begun={"mlp 2"}) == (["mlp 2"], ["mlp 2"])
-    assert run(monkeypatch, helps, seconds=3.0)[1] == ["realmlp 2", "mlp 2", "realmlp 3", "mlp 3"]
+    assert run(HELPS, seconds=2.0).asked == []
+    assert run(HELPS, seconds=2.0, begun={"mlp 2"}).found == ["mlp 2"]
+    assert run(HELPS, seconds=3.0).found == PLAIN + SETTINGS
 
 
-def test_one_that_diverges_is_passed_over_and_ctrl_c_is_the_end(monkeypatch):
-    from assay.errors import DivergenceError
-
+def test_one_that_diverges_is_passed_over_and_ctrl_c_is_the_end(run):
     lost = DivergenceError("numbers must be finite", "they were not", "Lower the rate.")
     ended = network("mlp 2", TRUTH, interrupted=True)
-    assert run(monkeypatch, [lost, ended, TRUTH]) == (["realmlp 2", "mlp 2"], ["mlp 2"])
-    assert run(monkeypatch, [TRUTH], interrupted=True) == ([], [])
+    done = run({"realmlp 2": lost, "mlp 2": ended})
+    assert names(done.asked) == [*PLAIN, "realmlp 2", "mlp 2"]
+    assert done.found == [*PLAIN, "mlp 2"]
+    assert run(interrupted=True).asked == []

@@ -12,6 +12,8 @@ from assay.search.planning.plan import plan
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 
+PLAIN = "mlp on plain numbers"
+
 
 def column(name, kind):
     return Column(name=name, kind=kind, dtype="", reason="")
@@ -46,30 +48,31 @@ def test_a_short_time_for_many_rows_is_all_for_one_network():
 
 def test_two_classes_always_have_two_networks():
     found = planned(16_000, 25.0, Task.BINARY)
-    assert names(found) == ["realmlp", "mlp"]
-    assert [job.share for job in found.jobs] == [0.5, 0.5]
+    assert names(found) == ["mlp", PLAIN, "realmlp"]
+    assert [job.share for job in found.jobs] == [0.5, 0.25, 0.5]
 
 
 def test_a_long_time_has_three():
-    assert names(planned(16_000, 250.0, Task.REGRESSION)) == ["realmlp", "mlp", "tabm"]
-    assert names(planned(40_000, math.inf)) == ["realmlp", "mlp", "tabm"]
+    assert names(planned(16_000, 250.0, Task.REGRESSION)) == ["mlp", PLAIN, "realmlp", "tabm"]
+    assert names(planned(40_000, math.inf)) == ["mlp", PLAIN, "realmlp", "tabm"]
 
 
 def test_folds_come_before_a_third_network_that_leaves_no_time_for_them():
     # 5,600 rows x 240 us x 25 passes of 5 folds of TabM are 128 s, of the 105 s that would be its own
     found = planned(5_600, 280.0, Task.BINARY)
-    assert (names(found), found.folds) == (["realmlp", "mlp"], 5)
-    assert [job.share for job in found.jobs] == [0.5, 0.5]
-    assert found.reason == "2 kinds of network for 280 s of training, in folds"
+    assert (names(found), found.folds) == (["mlp", PLAIN, "realmlp"], 5)
+    assert [job.share for job in found.jobs] == [0.5, 0.25, 0.5]
+    assert found.reason == "2 kinds of network for 280 s of training, in folds, after the mlp has tried plain numbers"
     # Twice as many passes must be there for it: 8,000 rows x 62 us x 50 passes x 7.3 are 181 s of 140 s
     assert (names(planned(8_000, 280.0, Task.BINARY)), planned(8_000, 280.0, Task.BINARY).folds) == (
-        ["realmlp", "mlp", "tabm"], 1,
+        ["mlp", PLAIN, "realmlp", "tabm"], 1,
     )  # fmt: skip
-    assert names(planned(5_600, 280.0, Task.BINARY, folds=1)) == ["realmlp", "mlp", "tabm"]
+    assert names(planned(5_600, 280.0, Task.BINARY, folds=1)) == ["mlp", PLAIN, "realmlp", "tabm"]
 
 
 def test_more_time_is_more_members():
-    counts = [planned(200_000, seconds).jobs[0].model.members for seconds in (30.0, 600.0, 1_000.0, 5_000.0)]
+    plans = [planned(200_000, seconds) for seconds in (30.0, 600.0, 1_000.0, 5_000.0)]
+    counts = [next(job.model.members for job in each.jobs if job.name == "realmlp") for each in plans]
     assert counts == sorted(counts)
     assert counts[0] == 1
     assert counts[-1] > 1
@@ -95,8 +98,8 @@ def test_what_the_user_says_holds_for_every_network():
 
 
 def test_frequencies_are_spread_unless_they_are_said():
-    assert planned(500, 30.0).jobs[0].model.frequency_spread == 50.0
-    assert planned(500, 30.0, model={"frequency_scale": 0.3}).jobs[0].model.frequency_spread == 1.0
+    assert planned(500, 30.0).jobs[-1].model.frequency_spread == 50.0
+    assert planned(500, 30.0, model={"frequency_scale": 0.3}).jobs[-1].model.frequency_spread == 1.0
 
 
 def test_a_named_network_is_the_only_one():
@@ -105,20 +108,20 @@ def test_a_named_network_is_the_only_one():
 
 
 def test_networks_without_use_for_an_option_are_not_chosen():
-    assert names(planned(500, 30.0, model={"norm": "batch"})) == ["mlp"]
+    assert names(planned(500, 30.0, model={"norm": "batch"})) == ["mlp", PLAIN]
     with pytest.raises(ConfigError, match=r"every option of the network must mean something to it \(realmlp\)"):
         planned(500, 30.0, model={"name": "realmlp", "norm": "batch"})
 
 
 def test_labels_of_two_classes_are_not_smoothed():
     tasks = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
-    smoothing = [planned(500, 30.0, task).jobs[0].train.label_smoothing for task in tasks]
+    smoothing = [planned(500, 30.0, task).jobs[-1].train.label_smoothing for task in tasks]
     assert smoothing == [0.0, 0.1, 0.0]
 
 
 def test_batches_of_a_recipe_are_not_for_the_smallest_tables():
-    assert [planned(rows, 30.0).jobs[0].train.batch for rows in (20, 511, 512)] == ["auto", "auto", 256]
-    assert planned(20, 30.0, train={"batch": 300}).jobs[0].train.batch == 300  # refused later, with the rows there are
+    assert [planned(rows, 30.0).jobs[-1].train.batch for rows in (20, 511, 512)] == ["auto", "auto", 256]
+    assert planned(20, 30.0, train={"batch": 300}).jobs[-1].train.batch == 300  # refused later, with the rows there are
 
 
 def test_texts_that_no_encoder_reads_are_left_to_one_small_network():
@@ -127,7 +130,7 @@ def test_texts_that_no_encoder_reads_are_left_to_one_small_network():
     options = (5000, texts, ModelConfig(), TrainConfig(), EnsembleConfig(), Budget(300.0))
     assert names(plan(*options)) == ["mlp"]
     assert names(plan(*options, has_encoder=True)) == ["realmlp", "mlp", "tabm"]
-    assert names(plan(5000, found, *options[2:])) == ["realmlp", "mlp"]
+    assert names(plan(5000, found, *options[2:])) == ["mlp", PLAIN, "realmlp"]
 
 
 @pytest.mark.parametrize(
@@ -272,8 +275,50 @@ def test_who_says_whether_texts_are_heard_has_each_network_once():
 
 def test_folds_of_a_network_with_heads_are_one_variant():
     found = planned(600, 280.0)
-    assert [(job.name, job.model.members) for job in found.jobs] == [("realmlp", 4), ("mlp", 4), ("tabm", 1)]
+    assert [(job.name, job.model.members) for job in found.jobs] == [
+        ("mlp", 4), (PLAIN, 4), ("realmlp", 4), ("tabm", 1),
+    ]  # fmt: skip
     assert found.folds == 8
     # 5,000 rows x 240 us x 25 passes x 5 folds are 3.8 times 30 s, of the 134 s that are TabM's; of 8 folds 5.9 times
-    assert [job.model.members for job in planned(5_000, 280.0).jobs] == [2, 2, 1]
+    assert [job.model.members for job in planned(5_000, 280.0).jobs] == [2, 2, 2, 1]
     assert planned(5_000, 280.0).folds == 5
+
+
+# Plain numbers --------------------------------------------------------------------------------------------------------
+
+
+def test_the_mlp_tries_plain_numbers_for_all():
+    found = planned(500, 30.0)
+    assert [job.follows for job in found.jobs] == ["", "", "mlp"]
+    assert [job.model.numbers for job in found.jobs] == ["piecewise", "plain", "pbld"]
+    own, plain = found.jobs[:2]
+    assert plain.share == 0.5 * own.share
+    assert plain.model == own.model.model_copy(update={"numbers": "plain"})
+    assert plain.train == own.train
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"model": {"numbers": "piecewise"}}, ["realmlp", "mlp"]), ({"model": {"number_bins": 9}}, ["realmlp", "mlp"]),
+        ({"recipes": ("mlp", "realmlp")}, ["mlp", "realmlp"]),
+    ],
+)  # fmt: skip
+def test_numbers_that_the_user_spoke_of_stay_so(more, expected):
+    assert names(planned(500, 30.0, **more)) == expected
+    assert not any(job.follows for job in planned(500, 30.0, **more).jobs)
+
+
+def test_rows_without_numbers_have_none_that_are_plain():
+    found = schema(Task.BINARY)
+    words = found.model_copy(update={"columns": (column("x", Kind.CATEGORY), found.columns[-1])})
+    jobs = plan(500, words, ModelConfig(), TrainConfig(), EnsembleConfig(), Budget(30.0)).jobs
+    assert [job.name for job in jobs] == ["realmlp", "mlp"]
+
+
+def test_a_job_on_other_numbers_is_itself_again_on_those_of_its_family():
+    job = planned(500, 30.0).jobs[-1]
+    plain = job.on_other_numbers()
+    assert (plain.name, plain.model.numbers) == ("realmlp on plain numbers", "plain")
+    assert plain == job.on_plain_numbers()
+    assert plain.on_other_numbers() == job

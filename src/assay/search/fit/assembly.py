@@ -21,7 +21,6 @@ from assay.models.answer import Head
 from assay.models.ensemble import Ensemble
 from assay.models.network import Network
 from assay.search.ensemble.choose import guarded, stacked
-from assay.search.ensemble.combine import mixture_loss
 from assay.train.examples import Examples
 from assay.train.families.forecast_ridge import RIDGE
 from assay.train.loop import predict
@@ -77,14 +76,6 @@ def candidate_answers(
     outputs = _outputs(trained.network, found)
     (temperature,) = _temperatures([outputs], found, judge, weight, schema)
     return [_answer(each, temperature, found, schema) for each in _candidates(0, outputs, found)]
-
-
-def network_loss(
-    trained: TrainedNetwork, found: Examples, judge: Rows, weight: NDArray[np.float64] | None, schema: Schema
-) -> float:
-    """The validation loss of the mean of what the candidates of a network answer; see `candidate_answers`."""
-    answers = candidate_answers(trained, found, judge, weight, schema)
-    return mixture_loss(np.mean(answers, axis=0), judge.target, weight)
 
 
 def judged_weight(found: Examples, judge: Rows) -> NDArray[np.float64] | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from assay.data.rows import Rows
 from assay.data.schema import Schema
 from assay.errors import BudgetError, DivergenceError
 from assay.ledger import Ledger, Outcome
 from assay.models.config import ModelConfig
 from assay.search.config import EnsembleConfig
-from assay.search.fit.assembly import judged_weight, network_loss
+from assay.search.ensemble.combine import mixture_loss
+from assay.search.fit.assembly import candidate_answers, judged_weight
 from assay.search.planning.jobs import Job, Plan, plainly
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
@@ -54,18 +57,20 @@ class Fitting:
         own = self.within(job.name)
         return own is not None and own.newest is not None
 
-    def following(self, job: Job, networks: Sequence[TrainedNetwork]) -> Job:
-        """The job on plain numbers where the network that it follows lost clearly less on them."""
+    def gain_of_plain(self, name: str, networks: Sequence[TrainedNetwork]) -> float | None:
+        """The share by which a network lost less on plain numbers than on widened ones; None where it has not both."""
         by_name = {each.part.name: each for each in networks}
-        widened, plain = by_name.get(job.follows), by_name.get(plainly(job.follows))
+        widened, plain = by_name.get(name), by_name.get(plainly(name))
         if widened is None or plain is None:
-            return job
-        own, on_plain = (self.loss(each) for each in (widened, plain))
-        return job.on_plain_numbers() if on_plain < own - _LEAST_GAIN * abs(own) else job
+            return None
+        before = self.loss(widened)
+        return (before - self.loss(plain)) / before if before else 0.0
 
     def loss(self, trained: TrainedNetwork) -> float:
         """The validation loss of the mean of a network's variants."""
-        return network_loss(trained, self.found, self.judge, judged_weight(self.found, self.judge), self.schema)
+        weight = judged_weight(self.found, self.judge)
+        answers = candidate_answers(trained, self.found, self.judge, weight, self.schema)
+        return mixture_loss(np.mean(answers, axis=0), self.judge.target, weight)
 
     def trained(self, job: Job, share: float = 1.0) -> TrainedNetwork:
         """The network of the job, within so much of the time that is left.
@@ -93,11 +98,16 @@ def train_planned(fitting: Fitting, planned: Plan, *, has_others: bool) -> tuple
     networks: list[TrainedNetwork] = []
     followed: list[Job] = []
     lost: list[str] = []
-    allowed = fitting.budget.left
+    allowed, reason = fitting.budget.left, planned.reason
     for place, asked in enumerate(planned.jobs):
-        job = fitting.following(asked, networks)
+        job, still = asked, planned.jobs[place:]
+        gain = fitting.gain_of_plain(asked.follows, networks)
+        if gain is not None:
+            job = asked.on_plain_numbers() if gain >= _LEAST_GAIN else asked
+            reason = (
+                f"{planned.reason} (loss {abs(gain):.1%} {'lower' if gain > 0.0 else 'higher'} than on widened ones)"
+            )
         followed.append(job)
-        still = planned.jobs[place:]
         if networks and not fitting.is_begun(job) and fitting.budget.left < _LEAST_SHARE * allowed:
             lost.append(f"{job.name} (no time was left)")
             continue
@@ -112,4 +122,4 @@ def train_planned(fitting: Fitting, planned: Plan, *, has_others: bool) -> tuple
     if lost:
         told = f"not trained: {', '.join(lost)}"
         fitting.ledger.record("search.recipes", Outcome.WARNED, told, value=len(networks))
-    return replace(planned, jobs=tuple(followed)), networks
+    return replace(planned, jobs=tuple(followed), reason=reason), networks

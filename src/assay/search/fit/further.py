@@ -1,4 +1,4 @@
-"""Networks for the time that a plan leaves: on plain numbers, then settings that do well on other tables.
+"""Networks for the time that a plan leaves: on other numbers, then settings that do well elsewhere.
 
 Small tables are learned by heart long before a budget ends. What the ensemble gains then is other networks on the same
 rows and folds (Salinas & Erickson, TabRepo, AutoML 2024, section 5: ensembles over a portfolio of settings).
@@ -51,12 +51,12 @@ def with_further(
     """
     if not _is_open(planned, fitting) or is_interrupted(networks):
         return planned, []
-    further = _Further(fitting, networks)
-    if may_be_plain(fitting.schema, fitting.model):
-        for job in planned.jobs:
-            further.train(_of_one_variant(job.on_other_numbers()))
-    best = further.best_of_each_family((*planned.jobs, *further.jobs))
-    further.train_while_they_help(of_portfolio_in_turn(best, len(fitting.judge)))
+    further, rows = _Further(fitting, networks), len(fitting.judge)
+    for job in on_other_numbers(planned, fitting):
+        further.train(job)
+    tried = (*planned.jobs, *further.jobs)
+    if any(map(further.has_time, of_portfolio_in_turn(tried, rows))):  # else nobody needs what the networks answer
+        further.train_while_they_help(of_portfolio_in_turn(further.best_of_each_family(tried), rows))
     return planned.with_further(further.jobs), further.networks[len(networks) :]
 
 
@@ -67,6 +67,15 @@ def _is_open(planned: Plan, fitting: Fitting) -> bool:
     is_open = asked(model, ensemble) is None and not ensemble.settings and not said
     is_table = schema.windowing is None and all(column.kind in _CELLS for column in schema.features)
     return is_open and is_table and planned.folds > 1 and not math.isinf(fitting.budget.left)
+
+
+def on_other_numbers(planned: Plan, fitting: Fitting) -> list[Job]:
+    """The jobs on plain numbers, or on widened ones, whichever the plan has not."""
+    if not may_be_plain(fitting.schema, fitting.model):
+        return []
+    names = {job.name for job in planned.jobs}
+    others = [job.on_other_numbers() for job in planned.jobs]
+    return [_of_one_variant(job) for job in others if job.name not in names]
 
 
 def _of_one_variant(job: Job) -> Job:
@@ -108,10 +117,8 @@ class _Further:
         self._answers: dict[str, list[NDArray[np.float64]]] = {}
 
     def train(self, job: Job) -> bool:
-        """Train the job where there is the time and it was not trained yet; whether it was now."""
-        if job.name in {each.part.name for each in self.networks}:
-            return False
-        if is_interrupted(self.networks) or not self._has_time(job):
+        """Train the job where there is the time; whether it was trained."""
+        if is_interrupted(self.networks) or not self.has_time(job):
             return False
         try:
             self.networks.append(self.fitting.trained(job))
@@ -122,8 +129,6 @@ class _Further:
 
     def train_while_they_help(self, jobs: Sequence[Job]) -> None:
         """Train those jobs for which there is the time, until several in turn brought the mixture nothing."""
-        if not any(map(self._has_time, jobs)):
-            return  # nobody needs what the networks answer
         loss, in_vain = self._mixture(), 0
         for job in jobs:
             if in_vain == _IN_VAIN:
@@ -134,7 +139,7 @@ class _Further:
 
     def best_of_each_family(self, jobs: Sequence[Job]) -> list[Job]:
         """Of the jobs of each family that whose network loses least, families in the order in which they come."""
-        loss = {each.part.name: self.fitting.loss(each) for each in self.networks}
+        loss = {each.part.name: self._loss(np.mean(self._of(each), axis=0)) for each in self.networks}
         best: dict[str, Job] = {}
         for job in jobs:
             kept = best.setdefault(job.model.name, job)
@@ -144,9 +149,12 @@ class _Further:
 
     def _mixture(self) -> float:
         """The validation loss of the greedy mixture of all."""
-        answers, target = [one for each in self.networks for one in self._of(each)], self.fitting.judge.target
-        shares = greedy_shares(answers, target, self._weight)
-        return mixture_loss(np.tensordot(shares, np.stack(answers), 1), target, self._weight)
+        answers = [one for each in self.networks for one in self._of(each)]
+        shares = greedy_shares(answers, self.fitting.judge.target, self._weight)
+        return self._loss(np.tensordot(shares, np.stack(answers), 1))
+
+    def _loss(self, answers: NDArray[np.float64]) -> float:
+        return mixture_loss(answers, self.fitting.judge.target, self._weight)
 
     def _of(self, network: TrainedNetwork) -> list[NDArray[np.float64]]:
         fitting, name = self.fitting, network.part.name
@@ -154,7 +162,7 @@ class _Further:
             self._answers[name] = candidate_answers(network, fitting.found, fitting.judge, self._weight, fitting.schema)
         return self._answers[name]
 
-    def _has_time(self, job: Job) -> bool:
+    def has_time(self, job: Job) -> bool:
         """Whether the job was begun by a run that goes on, or there is the time for enough passes."""
         return self.fitting.is_begun(job) or self.fitting.budget.left >= _PASSES * self._a_pass(job)
 

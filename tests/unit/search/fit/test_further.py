@@ -96,7 +96,6 @@ def run(monkeypatch):
             found=SimpleNamespace(folds=8), judge=Judge(), schema=rows or schema(Kind.NUMBER),
             model=ModelConfig(**(model or {})), train=TrainConfig(**(train or {})), trained=make,
             ensemble=EnsembleConfig(**ensemble), budget=Budget(seconds), is_begun=lambda own: own.name in begun,
-            loss=lambda trained: float(np.square(trained.answer - TRUTH).mean()),
         )  # fmt: skip
         networks = [network(name, answer, interrupted=interrupted) for name, answer in before.items()]
         planned, found = with_further(plan, fitted, networks)

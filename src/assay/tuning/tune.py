@@ -441,7 +441,6 @@ def _fit(request: Request, tuned: Tuned, taken: Taken | None, budget: Budget, wa
     if taken is None and has_checkpoints(partial_of(out)):
         frames = {part: source for part, source in request.sources.items() if part in tuned.file.request.objects}
         return fit(frames.get("data"), test=frames.get("test"), valid=frames.get("valid"), resume=out, watch=watch)
-    config = mixture_config(tuned) or best_config(tuned)
     if taken is not None:
         if has_checkpoints(partial_of(out)):
             remove_with_parents(partial_of(out), [])
@@ -449,9 +448,11 @@ def _fit(request: Request, tuned: Tuned, taken: Taken | None, budget: Budget, wa
                 "the model was not finished: it is of the same networks, and variants beside them are trained anew"
             )
         config = variants_config(tuned, taken.variants, max(budget.left, 1.0))
-    elif not math.isinf(budget.seconds):
-        held = held_for_fit(budget)  # all of it where too little is left to train: a model later is better than none
-        config = config.model_copy(update={"budget": budget.left if budget.left >= MOST_OF_FIT * held else held})
+    else:
+        config = mixture_config(tuned) or best_config(tuned)
+        if not math.isinf(budget.seconds):
+            held = held_for_fit(budget)  # all of it where too little is left to train: a model later beats none
+            config = config.model_copy(update={"budget": budget.left if budget.left >= MOST_OF_FIT * held else held})
     asked = Request(request.data, request.test, request.valid, config, (), verdicts=verdicts_of(tuned))
     prepared = None if taken is None else taken.prepared
     run = carried_out(asked, opened(out, asked.name), watch, prepared=prepared)

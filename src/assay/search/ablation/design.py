@@ -152,8 +152,7 @@ def designed(
         unmeasured |= {name: why for name in wanted if name not in computed}
         return Design(None, model, train, encode, rows, 0, 0, 0, (), computed, unmeasured)
     family, part = found
-    said = model.model_dump(exclude_unset=True, exclude={"members"})
-    model = ModelConfig.model_validate({**said, "name": family})
+    model = network_of(part, family, model)
     train = train.model_copy(update=_found_by_the_run(part))
     base = job_of({}, encoder, rows, schema, model, train)
     offs = []
@@ -171,6 +170,13 @@ def designed(
     )  # fmt: skip
     expected = min(part.epochs, base.train.epochs)
     return _within(design, base, encoder, schema, seconds, expected, may_repeat=not seeds) if offs else design
+
+
+def network_of(part: TrainedPart, family: Family, model: ModelConfig) -> ModelConfig:
+    """What was said of the network of the part, and the numbers that the run found to suit it."""
+    said = model.model_dump(exclude_unset=True, exclude={"members"})
+    found = {"numbers": part.options["model.numbers"]} if "model.numbers" in part.options else {}
+    return ModelConfig.model_validate({**said, **found, "name": family})
 
 
 def _found_by_the_run(part: TrainedPart) -> dict[str, object]:

@@ -33,6 +33,8 @@ _CELLS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATETIME)
 #: Passes for which there must be the time, the share by which a network must lower the validation loss of the mixture,
 #: and how many in turn may fail to.
 _PASSES, _LEAST_GAIN, _IN_VAIN = 25, 1e-3, 3
+#: Rows of one split that say whether a network helps.
+_JUDGES = 2_000
 
 
 def with_further(
@@ -44,8 +46,7 @@ def with_further(
     on those that suited the family better, until several in turn brought the mixture nothing. Each has all of the time
     that is left: most end by themselves.
 
-    There are none where the user said which or how long, of other rows, without folds, where few rows would judge, and
-    without an end.
+    There are none where the user said which or how long, of other rows, where few rows would judge, and without an end.
 
     networks: that were trained.
     """
@@ -66,7 +67,8 @@ def _is_open(planned: Plan, fitting: Fitting) -> bool:
     said = model.model_fields_set & {*_OF_MODEL, "members"} | train.model_fields_set & {*_OF_TRAIN, "epochs"}
     is_open = asked(model, ensemble) is None and not ensemble.settings and not said
     is_table = schema.windowing is None and all(column.kind in _CELLS for column in schema.features)
-    return is_open and is_table and planned.folds > 1 and not math.isinf(fitting.budget.left)
+    is_judged = planned.folds > 1 or len(fitting.judge) >= _JUDGES
+    return is_open and is_table and is_judged and not math.isinf(fitting.budget.left)
 
 
 def on_other_numbers(planned: Plan, fitting: Fitting) -> list[Job]:

@@ -5,14 +5,15 @@ import pytest
 from assay.data.config import EncodeConfig
 from assay.errors import ConfigError
 from assay.evaluate.record import TrainedPart
-from assay.search.ablation.design import Off, asked_practices, leading
+from assay.models.config import ModelConfig
+from assay.search.ablation.design import Off, asked_practices, leading, network_of
 from assay.switches import SWITCHES
 
 
-def part(name, share, *, is_network=True):
+def part(name, share, *, is_network=True, **options):
     return TrainedPart(
         name=name, share=share, members=1, parameters=10, epochs=5, best_epoch=3, valid_loss=0.5, seconds=1.0,
-        stopped="all epochs were run", options={}, is_network=is_network,
+        stopped="all epochs were run", options=options, is_network=is_network,
     )  # fmt: skip
 
 
@@ -28,6 +29,13 @@ def test_a_network_of_changed_series_is_of_its_family():
 
 def test_without_a_recipe_there_is_none():
     assert leading([part("MyModule", 0.5), part("trees", 0.5, is_network=False)]) is None
+
+
+def test_the_network_has_what_was_said_and_the_numbers_that_the_run_found():
+    plain = part("realmlp on plain numbers", 1.0, **{"model.numbers": "plain", "model.layers": 3})
+    said = ModelConfig(dropout=0.3, members=4)
+    assert network_of(plain, "realmlp", said) == ModelConfig(name="realmlp", dropout=0.3, numbers="plain")
+    assert network_of(part("mlp", 1.0), "mlp", said).model_fields_set == {"name", "dropout"}
 
 
 def test_practices_are_checked_and_named_once():

@@ -80,7 +80,7 @@ def run(monkeypatch):
     monkeypatch.setattr(further, "judged_weight", lambda *_: None)
 
     def asked(
-        answers=None, *, before=BEFORE, plan=PLAN, rows=None, model=None, train=None, seconds=1e6, begun=(),
+        answers=None, *, before=BEFORE, plan=PLAN, rows=None, model=None, train=None, seconds=1e6, begun=(), count=1000,
         interrupted=False, **ensemble,
     ):  # fmt: skip
         trained = []
@@ -93,7 +93,7 @@ def run(monkeypatch):
             return answer if isinstance(answer, SimpleNamespace) else network(own.name, answer)
 
         fitted = SimpleNamespace(
-            found=SimpleNamespace(folds=8), judge=Judge(), schema=rows or schema(Kind.NUMBER),
+            found=SimpleNamespace(folds=8), judge=Judge(count), schema=rows or schema(Kind.NUMBER),
             model=ModelConfig(**(model or {})), train=TrainConfig(**(train or {})), trained=make,
             ensemble=EnsembleConfig(**ensemble), budget=Budget(seconds), is_begun=lambda own: own.name in begun,
         )  # fmt: skip
@@ -105,12 +105,15 @@ def run(monkeypatch):
 
 
 class Judge:
-    """A thousand rows of validation, of which fifty are enough to tell how far off answers are."""
+    """So many rows of validation, of which fifty are enough to tell how far off answers are."""
 
     target = TRUTH
 
+    def __init__(self, count):
+        self.count = count
+
     def __len__(self):
-        return 1000
+        return self.count
 
 
 PLAIN = ["realmlp on plain numbers", "mlp on plain numbers"]
@@ -155,8 +158,10 @@ def test_numbers_stay_as_they_were_asked_for_and_where_there_are_none(run):
     assert run(rows=schema(Kind.CATEGORY)).found == SETTINGS[:3]
 
 
-def test_without_folds_or_an_end_there_are_none(run):
-    assert run(plan=Plan(PLAN.jobs, 1, "")).asked == []
+def test_where_few_rows_judge_or_there_is_no_end_there_are_none(run):
+    one_split = Plan(PLAN.jobs, 1, "")
+    assert run(plan=one_split, count=1999).asked == []
+    assert run(plan=one_split, count=2000).found == [*PLAIN, *SETTINGS[:3]]
     assert run(seconds=None).asked == []
 
 

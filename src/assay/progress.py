@@ -7,6 +7,7 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from assay.train.watch import Epoch
 
@@ -101,9 +102,9 @@ class TerminalWatch:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}", markup=False),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=False)),  # the first to yield
+            TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
             console=console,
             transient=True,
         )

@@ -106,7 +106,7 @@ def leaderboard_table(report: Report, *, intervals: bool = False) -> Table:
     for row in board(report):
         outside = "baseline" if row.kind == "baseline" else "not saved"
         share = outside if row.share is None else "dropped" if row.share == MISSING else row.share
-        name = short(row.name, 22) + ("" if row.kind == "whole model" else f", {share}")
+        name = short(row.name, 26) + ("" if row.kind == "whole model" else f", {share}")
         if intervals:
             cost = f"fit {row.fit}, {row.predict} us/row, {row.size}"
             cells = [f"{name}\n{cost}", row.validation, f"{row.corrected}\n{row.corrected_interval}"]

@@ -203,7 +203,10 @@ def test_a_frame_is_given_again(table, tmp_path):
         (["--trials", "0"], "--trials must be 1 or more"),
         (["--over", "train.lr", "--space", "space.yaml"], "one space"),
         (["--budget", "none"], "neither --trials nor a --budget"),
-        (["--objective", "score,speed"], "an objective must be one of score, latency, size"),
+        (["--objective", "score,speed"], "an objective must be one of score, latency, size, fairness"),
+        (["--objective", "score,fairness"], "no column is named as sensitive"),
+        (["--over", "train.fairness"], "judges no gap between groups, but train.fairness trades"),
+        (["train.fairness=reweigh", "--sensitive", "x0"], "judges no gap between groups, but train.fairness=reweigh"),
         (["--objective", "score,latency", "--jobs", "2"], "latency is measured while nothing else runs"),
         (["--objective", "score,size", "--prune", "asha"], "a pruner compares trials by one number"),
         (["--objective", "score,size", "--ensemble"], "an ensemble is for the score alone"),
@@ -399,6 +402,49 @@ def test_a_search_for_several_things_has_a_front(several, capsys):
     page = (several / "report.html").read_text()
     assert "bytes of the numbers" in page
     assert "the line is the front" in page
+
+
+@pytest.fixture(scope="module")
+def fair(tmp_path_factory):
+    """A search for score and fairness of rows whose class hangs on their group, with its run."""
+    draw = np.random.default_rng(1)
+    x, group = draw.normal(size=(600, 2)), draw.choice(["a", "b"], 600)
+    chance = 1 / (1 + np.exp(-1.5 * x[:, 0] - 3 * np.where(group == "a", 0.5, -0.5)))
+    drawn = np.where(draw.random(600) < chance, "yes", "no")
+    frame = pl.DataFrame({"x0": x[:, 0], "x1": x[:, 1], "g": group, "y": drawn})
+    folder = tmp_path_factory.mktemp("fair")
+    frame.write_csv(folder / "groups.csv")
+    command = ["tune", str(folder / "groups.csv"), "--target", "y", "--sensitive", "g", "--objective", "score,fairness",
+               "--trials", "12", "--folds", "2", "--budget", "none", "--out", str(folder / "study"), "--quiet",
+               "evaluate.bootstrap=100", "evaluate.least_group=20", "model.name=mlp", "model.numbers=plain",
+               "train.epochs=20", "train.threads=1", "ensemble.folds=1", "evaluate.baselines=majority"]  # fmt: skip
+    assert main(command) == 0
+    return folder / "study"
+
+
+def test_a_search_for_fairness_lessens_the_gap_and_tells_its_price(fair, capsys):
+    study = open_study(fair)
+    assert {"train.fairness", "train.fairness_weight"} <= set(study.file.space.keys)
+    origins = [each.origin for each in study.tried]
+    assert origins[:2] == ["default of mlp", "default of mlp with equalised_odds"]
+    assert all(each.outcome.gap is not None for each in study.tried)
+    gaps = study.file.gaps
+    assert gaps[0].value == pytest.approx(study.default.outcome.gap, rel=1e-5)
+    assert min(gap.value for gap in gaps.values()) < gaps[0].value
+    assert study.best in study.front
+    assert main(["show", str(fair)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"gap between groups: {study.gap}" in shown
+    assert "of those within a standard error" in shown
+    page = (fair / "report.html").read_text()
+    assert "by gap between groups" in page
+    assert "flattered by the choice, as its score is" in page
+    assert "Latency is measured" not in page
+    report = study.run.report()
+    verdict = next(each for each in report.ledger if each.practice == "search.settings")
+    assert "its gap between groups is" in verdict.reason
+    assert [attribute.columns for attribute in report.fairness.attributes] == [("g",)]
+    assert pl.read_parquet(fair / "trials.parquet")["gap"].min() == min(each.outcome.gap for each in study.tried)
 
 
 def test_a_trial_of_the_front_is_picked_and_trained(several, tmp_path):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from assay.cli import arguments as take
+from assay.cli import search_arguments as search
 from assay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,128 +23,38 @@ _MOST = 15
 
 
 def tune(
-    data: Annotated[
-        str | None,
-        typer.Argument(metavar="DATA", help="The table: a file or a glob.", show_default="from --config"),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="Options that all trials have, as for fit: model.name=mlp.", show_default="none"
-        ),
-    ] = None,
+    data: search.Data = None,
+    overrides: search.Overrides = None,
     target: take.Target = None,
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="OPTIONS",
-            help="Options to search: train.lr,model.width or with ranges train.lr=1e-4..1e-1,model.name=mlp|tabm. "
-            "Repeatable.",
-            show_default="the families that suit the data and their main options",
-        ),
-    ] = None,
-    space: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The space in YAML: parameters, constraints.", show_default="none"),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A list of settings in YAML to try.", show_default="none")
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="auto, grid, random, quasi, tpe, gp, cmaes or nsga2.", show_default="auto"),
-    ] = None,
-    prune: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="none, asha, hyperband or median (over epochs), wilcoxon (over folds).",
-            show_default="none",
-        ),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="What settings are to be good in: score, or with it latency or size, as score,latency.",
-            show_default="score",
-        ),
-    ] = None,
-    pick: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="With --resume: the trial that is trained in the end.",
-            show_default="the best; of several objectives the knee of the front",
-        ),
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Most settings to try.", show_default="as many as there is time for"),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Folds that judge; 1 takes the validation rows.", show_default="by the rows"),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="What trials are judged by: auroc, log_loss, rmse.", show_default="by the task"
-        ),
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Worker processes.", show_default="1")] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="local, or ray: trials go to a Ray cluster that runs already.", show_default="local"
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Of the Ray cluster.", show_default="RAY_ADDRESS"),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="An SQLite or PostgreSQL database.", show_default="a journal in the folder"),
-    ] = None,
-    ensemble: Annotated[
-        bool | None,
-        typer.Option(
-            "--ensemble/--no-ensemble",
-            help="Train the best settings as parts of one model, where that is better than the best alone.",
-            show_default="on with one objective",
-        ),
-    ] = None,
-    fit_best: Annotated[
-        bool | None,
-        typer.Option("--fit/--no-fit", help="Train the best setting in the end, or only search.", show_default="fit"),
-    ] = None,
+    over: search.Over = None,
+    space: search.Space = None,
+    settings: search.Settings = None,
+    sampler: search.Sampler = None,
+    prune: search.Prune = None,
+    objective: search.Objective = None,
+    pick: search.Pick = None,
+    trials: search.Trials = None,
+    folds: search.Folds = None,
+    metric: search.MetricName = None,
+    jobs: search.Jobs = None,
+    engine: search.Engine = None,
+    address: search.Address = None,
+    storage: search.Storage = None,
+    ensemble: search.Ensemble = None,
+    fit_best: search.FitBest = None,
     test: take.Test = None,
     valid: take.Valid = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Of all, the final fit included: 60s, 10m, none.", show_default="5m"),
-    ] = None,
+    budget: search.Budget = None,
     preset: take.Preset = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="A new folder for the study.", show_default="under studies/"),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Go on with a study that was killed or ended; --trials, --budget, --fit, --pick and --address may be "
-            "given anew, and nothing else.",
-            show_default="a new study",
-        ),
-    ] = None,
+    out: search.Out = None,
+    resume: search.Resume = None,
     config: take.ConfigFile = None,
     kinds: take.As = None,
     drop: take.Drop = None,
     group: take.Group = None,
     time: take.Time = None,
     weight: take.Weight = None,
+    sensitive: take.Sensitive = None,
     positive: take.Positive = None,
     task: take.TaskName = None,
     horizon: take.Horizon = None,
@@ -162,7 +71,7 @@ def tune(
     data, extra = take.data_or_override(data)
     given: dict[str, object] = {
         "data": data, "test": test, "valid": valid, "target": target, "kinds": take.kinds_from(kinds), "drop": drop,
-        "group": group, "time": time, "weight": weight, "positive": positive, "task": task,
+        "group": group, "time": time, "weight": weight, "sensitive": sensitive, "positive": positive, "task": task,
     }  # fmt: skip
     if resume is not None:
         from assay.tuning.changes import refuse_changes
@@ -268,6 +177,7 @@ def study_content(found: Tuned) -> dict[str, object]:
         "objectives": list(found.file.goals),
         "front": [each.number for each in found.front] if len(found.file.goals) > 1 else None,
         "taken": None if found.taken is None else found.taken.why,
+        "gaps": {number: gap.model_dump(mode="json") for number, gap in found.file.gaps.items()},
         "mixture": None if found.file.mixture is None else found.file.mixture.model_dump(mode="json"),
         "table": found.trials.to_dicts(),
     }
@@ -291,6 +201,8 @@ def print_study(found: Tuned) -> None:
     if len(file.goals) > 1:
         console.print(_front(found))
         console.print(f"taken: trial {best.number}: {found.taken.why if found.taken else ''}", soft_wrap=True)
+    if found.gap:
+        console.print(f"gap between groups: {found.gap}", soft_wrap=True)
     console.print(
         f"best: trial {best.number}, {file.label} {best.value:.4f} with {told(found.options)}", soft_wrap=True
     )
@@ -350,21 +262,17 @@ def _front(found: Tuned) -> Table:
     from rich import box
     from rich.table import Table
 
-    from assay.search.study.pareto import microseconds, size
+    from assay.search.study.pareto import HEADINGS, costs_of
     from assay.search.study.space import told
 
     goals, label = found.file.goals, found.file.label
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, title_justify="left")
     table.title = f"front of {len(found.front)} trials; --resume {found.directory} --pick N trains one of them"
-    for heading in ("trial", label, *goals[1:], "setting", ""):
+    for heading in ("trial", label, *(HEADINGS[goal] for goal in goals[1:]), "setting", ""):
         table.add_column(heading, justify="left" if heading in ("", "setting") else "right", overflow="fold")
-    told_by = {"latency": microseconds, "size": size}
     for each in found.front[:_MOST]:
-        assert each.outcome is not None
-        values = dict(zip(goals, each.outcome.values(goals), strict=True))
-        costs = [told_by[goal](values[goal]) for goal in goals[1:]]
         is_taken = found.best is not None and each.number == found.best.number
-        row = [str(each.number), f"{values['score']:.4f}", *costs, told(each.trial.options)]
+        row = [str(each.number), f"{each.value:.4f}", *costs_of(each, goals).values(), told(each.trial.options)]
         table.add_row(*row, "taken" if is_taken else "")
     if len(found.front) > _MOST:
         table.caption = f"{len(found.front) - _MOST} more in trials.parquet"

@@ -22,7 +22,7 @@ from assay.records import Record, Searched
 from assay.search.study.expression import Operand, parsed
 from assay.search.study.space import FAMILY, Parameter, Space, shown
 from assay.search.study.trial import Value
-from assay.train.config import OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
+from assay.train.config import FAIRNESS_OF, OPTIMISERS_OF, SCHEDULES_OF, TrainConfig
 from assay.train.recipes import RECIPES, network_options, training_options
 
 _SECTIONS: Mapping[str, type[Record]] = {"model": ModelConfig, "train": TrainConfig}
@@ -32,7 +32,11 @@ _FIXED = {
     "model.parameters", "model.wordnet", "train.skip_limit",
 }  # fmt: skip
 #: Options that decide which others have a meaning come first.
-_FIRST = (FAMILY, "model.numbers", "train.optimiser", "train.schedule")
+_FIRST = (FAMILY, "model.numbers", "train.optimiser", "train.schedule", "train.fairness")
+#: Options of training that decide which others have a meaning, and for which of their values those have one.
+_OWNERS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"train.optimiser": OPTIMISERS_OF, "train.schedule": SCHEDULES_OF, "train.fairness": FAIRNESS_OF}
+)
 _HEADS = ("model.attention_heads", "model.width")
 
 
@@ -58,7 +62,7 @@ class Derived:
 
 def derive_space(
     asked: Sequence[Asked], constraints: Sequence[tuple[str, str]], families: Sequence[Family], config: RunConfig,
-    task: Task, also: Mapping[str, Value] = MappingProxyType({}),
+    task: Task, also: Mapping[str, Value | None] = MappingProxyType({}),
 ) -> Derived:  # fmt: skip
     """The space of the options that were asked for; of the main ones of `families` where none were.
 
@@ -68,8 +72,8 @@ def derive_space(
         families: that suit the data, the likeliest first.
         config: what is fixed.
         task: of the data.
-        also: options of the network that are searched beside the main ones for what the rows hold, each with a value
-            to try beside that which a family has by itself.
+        also: options that are searched beside the main ones for what the rows hold and the study is for, each with a
+            value to try beside that which a family has by itself, or None for its whole range.
 
     Raises:
         ConfigError: an option is unknown, fixed, or means nothing here; a range or a constraint cannot be.
@@ -153,7 +157,7 @@ def _families(asked: Sequence[Asked], families: Sequence[Family], config: RunCon
     return tuple(families[:1]) if asked else tuple(families)
 
 
-def _main(families: Sequence[Family], config: RunConfig, also: Mapping[str, Value]) -> list[Asked]:
+def _main(families: Sequence[Family], config: RunConfig, also: Mapping[str, Value | None]) -> list[Asked]:
     """The options that are searched where none are named, but for those that the user has set; `also`: see above."""
     keys = []
     for section, record in _SECTIONS.items():
@@ -228,7 +232,7 @@ class _Builder:
                 return name not in unused_options(family, numbers), ()
             used = [kind for kind in kinds if name not in unused_options(family, kind)]
             return bool(used), () if len(used) == len(kinds) else (f"model.numbers in {used}",)
-        for part, owners in (("train.optimiser", OPTIMISERS_OF), ("train.schedule", SCHEDULES_OF)):
+        for part, owners in _OWNERS.items():
             if name in owners:
                 if part in self.searched:
                     return True, (f"{part} in {list(owners[name])}",)
@@ -252,13 +256,13 @@ class _Builder:
 
     def _meaningless(self, asked: Asked, uses: Mapping[Family, object]) -> ConfigError:
         section, _, name = asked.key.partition(".")
-        owners = OPTIMISERS_OF.get(name) or SCHEDULES_OF.get(name)
-        if section == "train" and owners is not None:
-            part = "optimiser" if name in OPTIMISERS_OF else "schedule"
-            has = ", ".join(dict.fromkeys(str(self.own[family][f"train.{part}"]) for family in uses))
+        part = next((part for part, owners in _OWNERS.items() if name in owners), None)
+        if section == "train" and part is not None:
+            has = ", ".join(dict.fromkeys(str(self.own[family][part]) for family in uses))
+            what, owners = part.partition(".")[2], _OWNERS[part][name]
             return ConfigError(f"{asked.key} must mean something to what is trained", f"{asked.place} is an option of "
-                               f"the {part} {', '.join(owners)}, and the {part} here is {has}",
-                               f"Set train.{part}, search it too, or leave {asked.key} out.")  # fmt: skip
+                               f"the {what} {', '.join(owners)}, and the {what} here is {has}",
+                               f"Set {part}, search it too, or leave {asked.key} out.")  # fmt: skip
         numbers = ", ".join(dict.fromkeys(str(self.own[family]["model.numbers"]) for family in uses))
         having = f" with model.numbers={numbers}" if all(name not in unused_options(f) for f in uses) else ""
         return ConfigError(f"{asked.key} must mean something to what is trained",

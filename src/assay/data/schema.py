@@ -40,6 +40,10 @@ FEATURE_KINDS = (
 )  # fmt: skip
 
 
+#: Those of which each cell is a sequence or a picture that networks of their own read.
+MEDIA_KINDS = (Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE)
+
+
 class Column(Record):
     """One column of the source.
 

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from assay.report.charts import Series, scatter_chart
 from assay.report.pictures import Picture
 from assay.report.ticks import Axis
-from assay.search.study.pareto import microseconds, size
+from assay.search.study.pareto import costs_of
 from assay.search.study.store import Tried
 from assay.search.study.trial import Goal
 
-_NAMES: dict[Goal, str] = {"score": "score", "latency": "microseconds a row", "size": "bytes of the numbers"}
+_NAMES: dict[Goal, str] = {
+    "score": "score", "latency": "microseconds a row", "size": "bytes of the numbers", "fairness": "gap between groups",
+}  # fmt: skip
 #: How many times the least cost the largest is from which their axis is one of powers of ten.
 _FAR = 30.0
 
@@ -26,7 +28,7 @@ def front_pictures(
 
 def _picture(done: Sequence[Tried], front: Sequence[Tried], taken: Tried | None, goal: Goal, label: str) -> Picture:
     costs = [_values(each, goal)[1] for each in done]
-    powers = max(costs) > _FAR * max(min(costs), 1e-9)
+    powers = goal != "fairness" and max(costs) > _FAR * max(min(costs), 1e-9)
 
     def place(tried: Tried) -> tuple[float, float]:
         score, cost = _values(tried, goal)
@@ -43,9 +45,8 @@ def _picture(done: Sequence[Tried], front: Sequence[Tried], taken: Tried | None,
     )  # fmt: skip
     caption = f"{label} of each trial by {_NAMES[goal]}; the line is the front, which nothing tried beats in all."
     if taken is not None:
-        cost = _values(taken, goal)[1]
-        told = microseconds(cost) if goal == "latency" else size(cost)
-        caption += f" The large dot, trial {taken.number} at {told}, is the one that is trained."
+        cost = costs_of(taken, [goal])[goal]
+        caption += f" The large dot, trial {taken.number} at {cost}, is the one that is trained."
     return Picture(svg, caption)
 
 

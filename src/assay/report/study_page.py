@@ -20,7 +20,7 @@ from assay.report.words import fixed, percent
 from assay.search.study.findings import EVALUATOR, Importance
 from assay.search.study.interactions import Interactions, place_of
 from assay.search.study.mixture import Mixture, in_words
-from assay.search.study.pareto import Taken, microseconds, size
+from assay.search.study.pareto import HEADINGS, Taken, costs_of
 from assay.search.study.space import Parameter, Space, shown, told
 from assay.search.study.store import Tried
 from assay.search.study.trial import Goal
@@ -34,7 +34,10 @@ _BEST = 0.1
 
 @dataclass(frozen=True)
 class StudyPage:
-    """What the page is drawn from. `ended` is why the search is over, in words; empty while it is not."""
+    """What the page is drawn from. `ended` is why the search is over, in words; empty while it is not.
+
+    gap: what is to be said of the gap between groups, where that is a goal.
+    """
 
     data: str
     target: str
@@ -55,6 +58,7 @@ class StudyPage:
     taken: Taken | None = None
     mixture: Mixture | None = None
     interactions: Interactions | None = None
+    gap: str = ""
 
     @property
     def over(self) -> list[Tried]:
@@ -98,7 +102,7 @@ def draw_study(page: StudyPage) -> str:
         setting="" if best is None else told(dict(best.trial.options)), figures=list(_figures(page)),
         crossing=_parallel(page) if len(page.done) > 1 else None,
         keys=page.space.keys, rows=page.ranked[:_MOST_ROWS], more=max(len(page.done) - _MOST_ROWS, 0), shown=shown,
-        evaluator=EVALUATOR, costs=page.goals[1:], contours=list(_contours(page)), costing=_costing,
+        evaluator=EVALUATOR, costs=page.goals[1:], contours=list(_contours(page)), costs_of=costs_of, headings=HEADINGS,
         mixture="" if page.mixture is None else in_words(page.mixture),
     )  # fmt: skip
 
@@ -119,13 +123,6 @@ def _figures(page: StudyPage) -> Iterator[Picture]:
         yield Picture(bar_chart("Importance of parameters", parts), caption)
     for parameter in page.space.parameters:
         yield from _slice(page, parameter)
-
-
-def _costing(tried: Tried, goal: Goal) -> str:
-    """What a trial costs, in words."""
-    assert tried.outcome is not None
-    (value,) = tried.outcome.values((goal,))
-    return microseconds(value) if goal == "latency" else size(value)
 
 
 def _contours(page: StudyPage) -> Iterator[Picture]:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from assay.data.columns import as_datetime, as_number
-from assay.data.schema import Column, Kind, Schema
+from assay.data.schema import MEDIA_KINDS, Column, Kind, Schema
 from assay.errors import DataError
 from assay.synth.block import Block, Layout
 from assay.synth.forms import CodeForm, DateForm, NumberForm
@@ -20,7 +20,6 @@ from assay.synth.ids import IdForm, id_form
 from assay.synth.labels import LabelForm
 
 #: Kinds whose cells are made of more than a value: they are refused, not sampled.
-REFUSED = (Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE)
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _form_of_values(cells: pl.Series, column: Column) -> NumberForm | DateForm |
 
 
 def _refuse(columns: Mapping[str, Column]) -> None:
-    refused = [column for column in columns.values() if column.kind in REFUSED]
+    refused = [column for column in columns.values() if column.kind in MEDIA_KINDS]
     if refused:
         named = ", ".join(f"{column.name!r} ({column.kind})" for column in refused[:6])
         more = f" and {len(refused) - 6} more" if len(refused) > 6 else ""

@@ -25,7 +25,8 @@ PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
 #: Ways of training that look at the groups of rows step by step.
 ON_GROUPS = ("group_dro", "equalised_odds")
-#: Options that belong to some optimisers or schedules only, and to which.
+#: Options that belong to some of them, to some optimisers or to some schedules only, and to which.
+FAIRNESS_OF = {"fairness_weight": ON_GROUPS}
 OPTIMISERS_OF = {
     "momentum": ("sgd", "rmsprop", "muon"),
     "nesterov": ("sgd", "muon"),
@@ -150,12 +151,12 @@ class TrainConfig(Record):
         "loss at the temperature that suits them (refinement).",
     )
     # Groups of sensitive columns.
-    fairness: FairnessName = Field(
+    fairness: Annotated[FairnessName, Searched(choices=("none", "reweigh", *ON_GROUPS))] = Field(
         "none",
         description="What training does about sensitive groups: reweigh rows, the worst group's loss (group_dro), a "
         "penalty on gaps of TPR and FPR (equalised_odds).",
     )
-    fairness_weight: float = Field(
+    fairness_weight: Annotated[float, Searched(0.1, 10.0, "log")] = Field(
         1.0, gt=0.0, le=1000.0, description="Weight of the penalty of equalised_odds; pace of group_dro."
     )
     fairness_compare: bool = Field(

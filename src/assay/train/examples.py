@@ -96,6 +96,17 @@ class Examples:
         train, valid = self.train.weighing(weight), Resident(self.judged(variants))
         return train.reading(reads).to(device), valid.reading(reads).to(device)
 
+    def grouped(self, learned: NDArray[np.int64], judged: NDArray[np.int64]) -> Examples:
+        """The same rows, told which sensitive group each is in; those that are learned from must lie in memory.
+
+        Args:
+            learned, judged: positions of the groups of the training rows and of those that judge.
+        """
+        assert isinstance(self.train, Resident)
+        rows = replace(self.train.rows, groups=torch.from_numpy(learned))
+        valid = replace(self.valid, groups=torch.from_numpy(judged))
+        return replace(self, train=replace(self.train, rows=rows), valid=valid)
+
     def judged(self, variants: int) -> Batch:
         """The validation rows, with folds weighted for the folds of each variant in turn."""
         return replace(self.valid, weight=self._for(self.valid.weight, variants))

@@ -7,6 +7,7 @@ Shape legend: M members, k heads of a member, n rows, C classes, G groups of row
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -45,13 +46,16 @@ class GroupLoss(Protocol):
         """The tensors to save, which are copied into to go on."""
 
 
-def group_loss_of(config: TrainConfig, train: Source, members: int, heads: int) -> GroupLoss | None:
+def group_loss_of(
+    config: TrainConfig, weights: Sequence[float], train: Source, valid: Source, heads: int
+) -> GroupLoss | None:
     """The loss that the options ask for, or None where they ask for none that knows groups.
 
     Args:
         config: names it.
-        train: the training rows.
-        members, heads: M and k.
+        weights: `train.fairness_weight` of each member, M of them.
+        train, valid: the training rows and those that judge epochs, which may have groups or classes of their own.
+        heads: k.
 
     Raises:
         ConfigError: the rows do not come with their groups.
@@ -65,16 +69,17 @@ def group_loss_of(config: TrainConfig, train: Source, members: int, heads: int) 
             "the rows of this training come without",
             "Name sensitive columns with --sensitive and train with `assay fit`, or leave train.fairness out.",
         )
-    groups = 1 + max(int(rows.groups.max()) for rows in train.blocks() if rows.groups is not None)
-    device = first.target.device
+    every = [rows for source in (train, valid) for rows in source.blocks()]
+    groups = 1 + max(int(rows.groups.max()) for rows in every if rows.groups is not None and len(rows))
+    classes = 1 + max(int(rows.target.max()) for rows in every if len(rows)) if _has_classes(first) else 1
+    own = torch.tensor(weights, device=first.target.device)
     if config.fairness == "group_dro":
-        classes = _classes(train) if first.target.dtype == torch.int64 else 1
-        return GroupDRO(groups, classes, members, heads, _STEP * config.fairness_weight, device)
-    return OddsPenalty(groups, _classes(train), members, heads, config.fairness_weight, device)
+        return GroupDRO(groups, classes, heads, _STEP * own)
+    return OddsPenalty(groups, classes, heads, own)
 
 
-def _classes(train: Source) -> int:
-    return 1 + max(int(rows.target.max()) for rows in train.blocks())
+def _has_classes(rows: Batch) -> bool:
+    return rows.target.dtype == torch.int64
 
 
 def _weights(rows: Batch, members: int) -> Tensor:
@@ -98,9 +103,10 @@ class GroupDRO:
     the worst sub-group of the validation rows.
     """
 
-    def __init__(self, groups: int, classes: int, members: int, heads: int, step: float, device: torch.device) -> None:
-        self.classes, self.members, self.heads, self.step = classes, members, heads, step
-        self.shares = torch.empty(members, groups * classes, device=device)
+    def __init__(self, groups: int, classes: int, heads: int, steps: Tensor) -> None:
+        """`steps`: of the weights of groups, by member, (M,)."""
+        self.classes, self.members, self.heads, self.steps = classes, len(steps), heads, steps
+        self.shares = torch.empty(len(steps), groups * classes, device=steps.device)
         self.begin()
 
     def begin(self) -> None:
@@ -111,7 +117,7 @@ class GroupDRO:
         """See `GroupLoss`."""
         means, filled = self._means(outputs, rows, smoothing)
         with torch.no_grad():
-            grown = torch.where(filled > 0, self.step * means, 0.0).exp()
+            grown = torch.where(filled > 0, self.steps[:, None] * means, 0.0).exp()
             self.shares.mul_(grown).div_(self.shares.sum(1, keepdim=True))
         return (self.shares * means).sum(1)
 
@@ -134,7 +140,7 @@ class GroupDRO:
 
     def narrow(self, index: Tensor) -> None:
         """See `GroupLoss`."""
-        self.shares, self.members = self.shares[index], len(index)
+        self.shares, self.steps, self.members = self.shares[index], self.steps[index], len(index)
 
     def state(self) -> dict[str, Tensor]:
         """See `GroupLoss`."""
@@ -151,13 +157,12 @@ class OddsPenalty:
     would be biased towards groups of few rows (Wang, Fang & Liu, Stochastic Compositional Gradient Descent, 2017).
     """
 
-    def __init__(
-        self, groups: int, classes: int, members: int, heads: int, weight: float, device: torch.device
-    ) -> None:
-        self.groups, self.classes, self.members, self.heads, self.weight = groups, classes, members, heads, weight
-        shape = (members, groups * classes)
-        self.sums, self.rows = (torch.empty(shape, device=device) for _ in range(2))
-        self.seen = torch.empty(1, device=device)
+    def __init__(self, groups: int, classes: int, heads: int, weights: Tensor) -> None:
+        """`weights`: of the penalty beside the loss, by member, (M,)."""
+        self.groups, self.classes, self.members, self.heads = groups, classes, len(weights), heads
+        self.weights, shape = weights, (len(weights), groups * classes)
+        self.sums, self.rows = (torch.empty(shape, device=weights.device) for _ in range(2))
+        self.seen = torch.empty(1, device=weights.device)
         self.begin()
 
     def begin(self) -> None:
@@ -176,12 +181,12 @@ class OddsPenalty:
             usual = self.rows / self.seen  # weight of a group's rows in a batch, on average
         # The value of the running sums with the slope of the batch.
         moved = (slopes * above / usual.clamp_min(1e-12)).sum(1)
-        return member_losses(outputs, rows, smoothing, self.heads) + self.weight * (size + moved - moved.detach())
+        return member_losses(outputs, rows, smoothing, self.heads) + self.weights * (size + moved - moved.detach())
 
     def judged(self, outputs: Tensor, rows: Batch) -> Tensor:
         """See `GroupLoss`."""
         _, size = self._gaps(*self._totals(outputs, rows))
-        return member_losses(outputs, rows, heads=self.heads) + self.weight * size
+        return member_losses(outputs, rows, heads=self.heads) + self.weights * size
 
     def _totals(self, outputs: Tensor, rows: Batch) -> tuple[Tensor, Tensor]:
         """Summed probability of their own class, and weight, of the rows of each group and class, (M, G * C) each."""
@@ -208,7 +213,8 @@ class OddsPenalty:
 
     def narrow(self, index: Tensor) -> None:
         """See `GroupLoss`."""
-        self.sums, self.rows, self.members = self.sums[index], self.rows[index], len(index)
+        self.sums, self.rows, self.weights = self.sums[index], self.rows[index], self.weights[index]
+        self.members = len(index)
 
     def state(self) -> dict[str, Tensor]:
         """See `GroupLoss`."""

@@ -85,7 +85,7 @@ class Training:
         smoothing = [m.label_smoothing for m in members]
         self._smoothing = torch.tensor(smoothing, device=self.device) if any(smoothing) else None
         self._class_loss = ClassLoss.of(own_options, train, self.device) if own is None else None
-        self.groups = group_loss_of(config, train, len(members), network.heads)
+        self.groups = group_loss_of(config, [o.fairness_weight for o in own_options], train, valid, network.heads)
         self.judge = Judge(network, valid, config, self.precision, self.groups)
         self.mixing = torch.Generator()
         self.history: list[Epoch] = []

@@ -119,6 +119,7 @@ def refuse_words(search: Search, config: RunConfig) -> None:
     _check_metric(search.metric)
     _check_together(search)
     words = words_of(search)
+    _check_fairness(search, words, config)
     check_words(words.asked, words.rules, config)
 
 
@@ -139,6 +140,23 @@ def _check_together(search: Search) -> None:
     if len(goals) > 1 and search.ensemble:
         raise ConfigError("an ensemble is for the score alone", f"--objective is {','.join(goals)}",
                           "Leave out --ensemble: it costs the time and the size of all its parts.")  # fmt: skip
+
+
+def _check_fairness(search: Search, words: Words, config: RunConfig) -> None:
+    """Refuse trials that lessen gaps between groups in a study that looks at the score alone.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    if "fairness" in goals_named(search.goals):
+        return
+    said = [f"train.fairness={config.train.fairness}"] if config.train.fairness != "none" else []
+    said += [each.place for each in words.asked if each.key.startswith("train.fairness")]
+    if said:
+        raise ConfigError(
+            "a study for the score alone judges no gap between groups", f"{said[0]} trades the score for one",
+            "Ask for --objective score,fairness, or leave it out.",
+        )  # fmt: skip
 
 
 def _check_metric(name: str | None) -> None:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import polars as pl
 
 from assay.errors import BundleError, ConfigError
+from assay.evaluate.fair.record import Gap
+from assay.evaluate.intervals import quantile
 from assay.evaluate.record import Selection
 from assay.locking import is_locked, locked
 from assay.records import Record
@@ -24,6 +26,7 @@ from assay.runs import Run, open_run
 from assay.search.study.answered import whole_file
 from assay.search.study.executors import Engine
 from assay.search.study.findings import Importance, edges, importances
+from assay.search.study.group_gap import in_words as gap_in_words
 from assay.search.study.interactions import Interactions, interactions
 from assay.search.study.mixture import Mixture
 from assay.search.study.pareto import Taken, front_of, take
@@ -85,6 +88,7 @@ class StudyFile(Record):
     picked: int | None = None
     combines: bool = False
     mixture: Mixture | None = None
+    gaps: dict[int, Gap] = {}
     engine: Engine = "local"
     address: str | None = None
     token: str = ""
@@ -136,7 +140,20 @@ class Tuned:
     def taken(self) -> Taken | None:
         """The trial that is trained at the end, and why it; None without any."""
         file = self.file
-        return take(self.tried, file.goals, file.label, higher=file.higher, default=self.default, pick=file.picked)
+        return take(
+            self.tried, file.goals, file.label, higher=file.higher, default=self.default, pick=file.picked,
+            error=self._error,
+        )  # fmt: skip
+
+    @property
+    def _error(self) -> float:
+        """The standard error of the best score, by the interval of what is left of it without the choice; 0 before."""
+        found = self.file.selection
+        if found is None or found.corrected.low is None or found.corrected.high is None:
+            return 0.0
+        return (found.corrected.high - found.corrected.low) / (
+            2.0 * quantile(self.file.request.config.evaluate.confidence)
+        )
 
     @cached_property
     def front(self) -> tuple[Tried, ...]:
@@ -190,6 +207,14 @@ class Tuned:
         return () if self.best is None else edges(self.file.space, dict(self.best.trial.options))
 
     @property
+    def gap(self) -> str:
+        """The gap between groups of the trial that is taken, in words; empty where that is no goal or not known."""
+        gaps = self.file.gaps
+        if self.best is None or self.best.number not in gaps:
+            return ""
+        return gap_in_words(gaps[self.best.number], None if self.default is None else gaps.get(self.default.number))
+
+    @property
     def page(self) -> StudyPage:
         """What `report.html` is drawn from."""
         file, table = self.file, self.file.request.config.table
@@ -199,7 +224,7 @@ class Tuned:
             why=file.why, pruning=file.pruning, ended=TOLD[file.ended] if file.ended else "", tried=self.tried,
             importances=self.importances, edges=self.edges,
             selection=file.selection, goals=file.goals, front=self.front, taken=self.taken, mixture=file.mixture,
-            interactions=self.interactions,
+            interactions=self.interactions, gap=self.gap,
         )  # fmt: skip
 
     @property
@@ -305,6 +330,7 @@ def trials_table(tried: Sequence[Tried], space: Space, front: Collection[int] | 
     }
     if front is not None:
         columns["latency"] = [each.outcome.latency for each in over if each.outcome]
+        columns["gap"] = [each.outcome.gap for each in over if each.outcome]
         columns["front"] = [each.number in front for each in over]
     columns |= kinds
     for fold in range(folds):

@@ -13,6 +13,7 @@ from assay.data.rows import Rows, joined, times
 from assay.data.schema import Schema
 from assay.data.split.split import units_of
 from assay.errors import BundleError
+from assay.evaluate.fair.record import Gap
 from assay.evaluate.forecast.blocks import Blocks
 from assay.evaluate.metrics import metric as metric_named
 from assay.evaluate.record import Selection
@@ -21,6 +22,7 @@ from assay.search.fit.several import as_text
 from assay.search.study.answered import selection_of_trials
 from assay.search.study.mixture import Mixture, as_judged, candidates, in_words, mixture_of
 from assay.search.study.objective import TableObjective
+from assay.search.study.pareto import front_of
 from assay.search.study.space import FAMILY, Setting, told
 from assay.search.study.store import Tried
 from assay.search.study.study import Study, best_first
@@ -31,6 +33,8 @@ from assay.tuning.plan import Found
 
 #: What the final fit of a setting costs beside its trial, which was one of several members: a guess.
 _ALONE = 3.0
+#: Trials of a front of which the gap between groups is told with its interval at most.
+_MOST_GAPS = 50
 #: Variants of a setting at most, and seconds that one takes at least, of which little is training.
 _MOST_VARIANTS, _LEAST_SECONDS = 8, 0.5
 
@@ -72,6 +76,17 @@ def chosen(
         why = f"{mixture.why}; but to train them would take about {needed:.0f} s, and there are {seconds:.0f} s"
         mixture = mixture.model_copy(update={"is_taken": False, "why": why})
     return selection, mixture
+
+
+def gaps_of(objective: TableObjective, study: Study, file: StudyFile) -> dict[int, Gap]:
+    """The gap between groups of the defaults and of each trial on the front; none where that is no goal."""
+    if "fairness" not in file.goals:
+        return {}
+    tried = [study.tried[number] for number in sorted(study.tried)]
+    told = front_of(tried, file.goals, higher=file.higher)[:_MOST_GAPS]  # the best score first
+    told += [each for each in tried[:1] if each.value is not None]
+    confidence = file.request.config.evaluate.confidence
+    return {each.number: objective.gap_of_trial(each.number, confidence) for each in told}
 
 
 def seconds_to_train(study: Study, numbers: Sequence[int]) -> float:
@@ -195,6 +210,7 @@ def verdicts_of(tuned: Tuned) -> tuple[Verdict, ...]:
     folds = f"{file.folds} folds" if file.folds > 1 else "the validation rows"
     counted = ", ".join(f"{number} {state}" for state, number in states.items() if number)
     why = "" if tuned.taken is None else f"; trial {tuned.taken.tried.number} was taken: {tuned.taken.why}"
+    why += f"; its gap between groups is {tuned.gap}" if tuned.gap else ""
     ledger.record(
         "search.settings", Outcome.APPLIED,
         f"{sum(states.values())} settings of {len(file.space.parameters)} parameters tried ({counted}), proposed by "

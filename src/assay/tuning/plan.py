@@ -17,7 +17,7 @@ from assay.apportion import seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig
 from assay.compose.searching import derive_space
 from assay.data.encoding.encode import Encoder
-from assay.data.schema import Schema, Task
+from assay.data.schema import MEDIA_KINDS, Schema, Task
 from assay.data.split.split import Split
 from assay.errors import ConfigError
 from assay.evaluate.metrics import metrics_of, searched_by
@@ -25,19 +25,22 @@ from assay.ledger import Ledger
 from assay.models.config import Family, ModelConfig
 from assay.request import Request, RequestFile, summed
 from assay.search.config import EnsembleConfig
+from assay.search.fit.fair import check_fairness
 from assay.search.planning.jobs import may_be_plain
 from assay.search.planning.plan import plan
 from assay.search.planning.tables import cost, reads_twice
+from assay.search.study.group_gap import check_goal
 from assay.search.study.objective import TableObjective, folds_for
 from assay.search.study.pareto import goals_named
 from assay.search.study.pruners import axis_of, pruning_named
 from assay.search.study.samplers import Choice, check_grid, choose
-from assay.search.study.space import FAMILY, Space
+from assay.search.study.space import FAMILY, Setting, Space
 from assay.search.study.starts import first_settings
 from assay.search.study.trial import Goal, Value
 from assay.sources import audit_tables, decoded, read_tables, seal_tables
 from assay.stages import Prepared
 from assay.train.budget import Budget
+from assay.train.config import ON_GROUPS, TrainConfig
 from assay.train.recipes import RECIPES
 from assay.train.watch import Unwatched, Watch
 from assay.tuning.asked import Search, words_of
@@ -51,6 +54,7 @@ _SHARE_OF_VARIANTS, _WORTH_VARIANTS = 0.2, 20.0
 #: Seconds that the choice, the page and the baselines take beside what follows any training; the share of all that
 #: which is needed where nothing else runs on the machine; and how many times as long it is taken to last at most.
 _CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
+_FAIRNESS, _WEIGHT = "train.fairness", "train.fairness_weight"
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
 
@@ -142,13 +146,18 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
                           f"--folds is {search.folds}", "Leave it out.")  # fmt: skip
     words = words_of(search)
     listed = words.listed
-    derived = derive_space(words.asked, words.rules, found.families, config, schema.task, _also(found, config.model))
+    goals = goals_named(search.goals)
+    if "fairness" in goals:
+        check_goal(schema)
+    also = _also(found, config.model) | (_lessening(schema, config.train) if "fairness" in goals else {})
+    derived = derive_space(words.asked, words.rules, found.families, config, schema.task, also)
     space = derived.space
+    _check_mitigations(space, words.listed, schema, config)
     folds = search.folds or folds_for(found.rows, schema)
     if folds > found.rows:
         raise ConfigError("--folds must leave each fold a row", f"{folds:,} are asked of {found.rows:,} rows",
                           "Give --folds 5, or leave it out.")  # fmt: skip
-    pruning, goals = pruning_named(search.prune or "none", folds), goals_named(search.goals)
+    pruning = pruning_named(search.prune or "none", folds)
     seconds = _for_trials(found, folds, goals, search, config, budget)
     a_trial = _guess(found, space, folds)
     notes = list(derived.notes)
@@ -182,13 +191,35 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     )  # fmt: skip
 
 
-def _also(found: Found, model: ModelConfig) -> dict[str, Value]:
+def _lessening(schema: Schema, train: TrainConfig) -> dict[str, Value | None]:
+    """Options that lessen gaps between groups: what training may do about them, and how much."""
+    if "fairness" in train.model_fields_set:
+        return {_WEIGHT: None} if train.fairness in ON_GROUPS else {}
+    if any(column.kind in MEDIA_KINDS for column in schema.features):
+        return {_FAIRNESS: "reweigh"} if schema.is_classification else {}
+    return {_FAIRNESS: "equalised_odds" if schema.is_classification else "group_dro", _WEIGHT: None}
+
+
+def _check_mitigations(space: Space, listed: Sequence[Setting], schema: Schema, config: RunConfig) -> None:
+    """Refuse what training does about groups in some trial where the final fit would refuse it.
+
+    Raises:
+        ConfigError: there is such.
+    """
+    searched = [choice for each in space.parameters if each.key == _FAIRNESS for choice in each.choices]
+    named = {config.train.fairness, *searched, *(setting[_FAIRNESS] for setting in listed if _FAIRNESS in setting)}
+    for how in sorted(map(str, named - {"none"})):
+        train = config.train.model_copy(update={"fairness": how})
+        check_fairness(schema, train, config.ensemble, config.evaluate, is_own=False)
+
+
+def _also(found: Found, model: ModelConfig) -> dict[str, Value | None]:
     """Options that are searched for what the rows hold, each with a value to try beside a family's own.
 
     Widened numbers follow what is there closely, also where it is mostly noise: on abalone plain ones are better by 2
     to 3 % in every family, on concrete worse by a fifth (docs/decisions/search.md).
     """
-    also: dict[str, Value] = {}
+    also: dict[str, Value | None] = {}
     if may_be_plain(found.schema, model):
         also["model.numbers"] = "plain"
     if reads_twice(found.schema, model):
@@ -268,7 +299,7 @@ def objective_of(found: Found, file: StudyFile, config: RunConfig, answers: Path
         encoder=found.encoder, rows=(found.split.train, found.split.valid), schema=found.schema,
         model=config.model.model_copy(update=fixed), train=config.train, dealing=config.data.split, folds=file.folds,
         metric=file.metric, seed=file.seed, answers=answers, axis=axis_of(file.pruning), times="latency" in file.goals,
-        keeps=True,
+        keeps=True, least_group=config.evaluate.least_group if "fairness" in file.goals else 0,
     )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ from assay.tuning.directory import (
 from assay.tuning.end import (
     best_config,
     chosen,
+    gaps_of,
     in_the_model,
     known_networks,
     mixture_config,
@@ -112,6 +113,7 @@ def tune(
     group: str | None = None,
     time: str | None = None,
     weight: str | None = None,
+    sensitive: Sequence[str] = (),
     preset: str | None = None,
     budget: float | str | None = None,
     seed: int | None = None,
@@ -128,15 +130,16 @@ def tune(
     test rows are not within their reach. They are looked at once, when the best setting has been trained.
 
     Args:
-        data, target, test, valid, kinds, task, positive, drop, group, time, weight: as for `fit`.
+        data, target, test, valid, kinds, task, positive, drop, group, time, weight, sensitive: as for `fit`.
         over: options to search, `["train.lr=1e-4..1e-1", "model.width", "model.name=mlp|tabm"]`; by default the main
             ones of the families that suit the data.
         space: a YAML file with `parameters` and `constraints` instead.
         settings: a YAML file with a list of settings to try instead.
         sampler: auto (the default), grid, random, quasi, tpe, gp, cmaes, nsga2.
         prune: none (the default), asha, hyperband or median (over epochs), wilcoxon (over folds).
-        objective: what settings are to be good in: the score, and beside it `latency` (microseconds a row) or `size`
-            (bytes), such as `"score,latency"`. Then there is a front to choose from.
+        objective: what settings are to be good in: the score, and beside it `latency` (microseconds a row), `size`
+            (bytes) or `fairness` (the gap between groups of `sensitive` columns), such as `"score,latency"`. Then there
+            is a front to choose from.
         pick: the trial that is trained in the end; by default the best, of several objectives the knee of the front.
         trials: how many at most; by default as many as there is time for.
         folds: of the cross-validation that judges; 0 suits the rows, 1 takes the validation rows.
@@ -174,7 +177,7 @@ def tune(
     given = as_given(data, target, test=test, valid=valid, kinds=kinds)
     said: dict[str, object] = {
         "target": given.target, "kinds": given.kinds, "task": task, "positive": positive, "drop": tuple(drop),
-        "group": group, "time": time, "weight": weight,
+        "group": group, "time": time, "weight": weight, "sensitive": tuple(sensitive),
     }  # fmt: skip
     named = {"data": given.data, "test": given.test, "valid": given.valid}
     if resume is not None:
@@ -189,11 +192,6 @@ def tune(
     said |= {part: os.fspath(source) for part, source in named.items() if isinstance(source, str | os.PathLike)}
     request = Request(**named, config=with_table(composed, said), references=())
     refuse_words(search, composed)
-    if composed.train.fairness != "none":
-        raise ConfigError(
-            "a study judges its trials by one score", f"train.fairness={composed.train.fairness} weighs it with a gap",
-            "Leave it out here, and give it to `assay fit` with the best settings.",
-        )  # fmt: skip
     with begun(None if out is None else Path(out), request.name) as (directory, notes):
         if storage is not None:
             check_free(storage, directory.resolve().name)
@@ -373,8 +371,9 @@ def _run(
     left = max(whole.left - (held if can_take else 0.0), 0.0) if file.fits else math.inf
     to_train = max(left - variants, 0.0)
     selection, mixture = chosen(found, study, file, directory, to_train, can_take=can_take)
+    gaps = gaps_of(objective, study, file)
     takes = can_take and seconds_to_train(study, in_the_model(study, mixture)) > to_train
-    file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture})
+    file = file.model_copy(update={"ended": end, "selection": selection, "mixture": mixture, "gaps": gaps})
     write_whole(directory, STUDY, file.to_json())
     networks = known_networks(objective, study, file, watch) if takes else ()
     if not networks:

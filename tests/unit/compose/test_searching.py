@@ -8,6 +8,7 @@ from assay.compose.run_config import RunConfig
 from assay.compose.searching import derive_space
 from assay.data.schema import Task
 from assay.errors import ConfigError
+from assay.search.study.starts import first_settings
 
 FAMILIES = ("realmlp", "mlp", "tabm")
 
@@ -226,3 +227,22 @@ def test_a_value_beside_that_of_each_family_is_tried():
     }  # fmt: skip
     named = derived(["model.numbers"], families=("mlp",), also={"model.numbers": "plain"})
     assert len(named.space.parameters[0].choices) == 6  # all, where it is named
+
+
+def test_how_much_a_gap_is_lessened_is_searched_where_it_is_lessened():
+    also = {"train.fairness": "equalised_odds", "train.fairness_weight": None}
+    found = derived(families=("mlp", "tabm"), also=also)
+    assert parameter(found, "train.fairness").choices == ("none", "equalised_odds")
+    weight = parameter(found, "train.fairness_weight")
+    assert (weight.low, weight.high, weight.scale) == (0.1, 10.0, "log")
+    assert "train.fairness_weight" not in found.space.setting({"model.name": "mlp"})
+    lessening = found.space.setting({"model.name": "tabm", "train.fairness": "equalised_odds"})
+    assert lessening["train.fairness_weight"] == 1.0
+    starts = [(setting.get("train.fairness_weight"), origin) for setting, origin in first_settings(found.space)[:7]]
+    assert starts == [
+        (None, "default of mlp"), (None, "default of tabm"), (1.0, "default of mlp with equalised_odds"),
+        (0.3, "default of mlp with equalised_odds, weight 0.3"), (3.0, "default of mlp with equalised_odds, weight 3"),
+        (10.0, "default of mlp with equalised_odds, weight 10"), (1.0, "default of tabm with equalised_odds"),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="the fairness here is none"):
+        derived(["train.fairness_weight"], config={"model": {"name": "mlp"}})

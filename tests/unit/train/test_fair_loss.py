@@ -16,7 +16,7 @@ from assay.train.losses import member_losses, row_losses
 from assay.train.state import Checkpoints
 from assay.train.watch import Unwatched
 
-CPU = torch.device("cpu")
+ONE = torch.ones(1)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def odds_gap(outputs, rows, groups=2, classes=2):
 @pytest.mark.parametrize("loss", [GroupDRO, OddsPenalty])
 def test_groups_are_counted_in_single_precision_whatever_the_network_computes_in(grouped, loss):
     rows, outputs = grouped(rows=1001), logits(1001).detach()
-    made = [loss(2, 2, 1, 1, 0.5, CPU) for _ in range(2)]
+    made = [loss(2, 2, 1, 0.5 * ONE) for _ in range(2)]
     plain = made[0].losses(outputs, rows, None), made[0].judged(outputs, rows)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = made[1].losses(outputs, rows, None), made[1].judged(outputs, rows)
@@ -62,7 +62,7 @@ def test_groups_are_counted_in_single_precision_whatever_the_network_computes_in
 
 def test_the_weight_of_a_group_grows_with_its_loss(grouped):
     rows, outputs = grouped(), logits(64)
-    loss = GroupDRO(groups=2, classes=2, members=1, heads=1, step=0.5, device=CPU)
+    loss = GroupDRO(groups=2, classes=2, heads=1, steps=0.5 * ONE)
     each = row_losses(outputs, rows.target)[0]
     means = torch.stack([each[(rows.groups == g) & (rows.target == y)].mean() for g in range(2) for y in range(2)])
     grown = 0.25 * (0.5 * means).exp()
@@ -76,7 +76,7 @@ def test_the_weight_of_a_group_grows_with_its_loss(grouped):
 def test_a_group_without_rows_in_a_batch_keeps_its_place(grouped):
     rows = grouped()
     rows = replace(rows, groups=torch.zeros_like(rows.groups))
-    loss = GroupDRO(groups=2, classes=2, members=1, heads=1, step=0.5, device=CPU)
+    loss = GroupDRO(groups=2, classes=2, heads=1, steps=0.5 * ONE)
     loss.losses(logits(64), rows, None)
     assert loss.shares[0, 2] == loss.shares[0, 3]
     assert float(loss.shares.sum()) == pytest.approx(1.0)
@@ -84,7 +84,7 @@ def test_a_group_without_rows_in_a_batch_keeps_its_place(grouped):
 
 def test_the_penalty_has_the_value_and_the_slope_of_the_gap(grouped):
     rows, outputs = grouped(200), logits(200)
-    loss = OddsPenalty(groups=2, classes=2, members=1, heads=1, weight=3.0, device=CPU)
+    loss = OddsPenalty(groups=2, classes=2, heads=1, weights=3.0 * ONE)
     found = loss.losses(outputs, rows, None)
     expected = member_losses(outputs, rows) + 3.0 * odds_gap(outputs, rows)
     torch.testing.assert_close(found, expected)
@@ -98,7 +98,7 @@ def test_the_penalty_of_classes_and_of_several_heads_is_of_their_mean_answer(gro
     rows = grouped(200)
     rows = replace(rows, target=torch.randint(0, 3, (200,), generator=torch.Generator().manual_seed(2)))
     outputs = logits(200, members=4, classes=3)
-    loss = OddsPenalty(groups=2, classes=3, members=2, heads=2, weight=1.0, device=CPU)
+    loss = OddsPenalty(groups=2, classes=3, heads=2, weights=torch.ones(2))
     found = loss.judged(outputs, rows) - member_losses(outputs, rows, heads=2)
     shares = outputs.softmax(-1).view(2, 2, 200, 3).mean(1)
     expected = torch.stack([odds_gap(one.clamp_min(1e-30).log()[None], rows, classes=3) for one in shares])
@@ -112,16 +112,19 @@ def test_rows_count_by_their_weight(grouped):
     rows = replace(rows, weight=torch.cat([torch.ones(50), torch.zeros(50)]))
     more = torch.cat([outputs, logits(50, seed=9)], 1)
     for make in (
-        lambda: GroupDRO(2, 2, 1, 1, 0.1, CPU),
-        lambda: OddsPenalty(2, 2, 1, 1, 1.0, CPU),
+        lambda: GroupDRO(2, 2, 1, 0.1 * ONE),
+        lambda: OddsPenalty(2, 2, 1, ONE),
     ):
         torch.testing.assert_close(make().losses(more, rows, None), make().losses(outputs, half, None))
 
 
 def test_members_go_on_without_each_other_to_the_same_loss(grouped):
     rows, outputs = grouped(), logits(64, members=2)
-    for make in (lambda m: GroupDRO(2, 2, m, 1, 0.1, CPU), lambda m: OddsPenalty(2, 2, m, 1, 1.0, CPU)):
-        both, alone = make(2), make(1)
+    for make in (
+        lambda *own: GroupDRO(2, 2, 1, torch.tensor(own)),
+        lambda *own: OddsPenalty(2, 2, 1, torch.tensor(own)),
+    ):
+        both, alone = make(0.1, 3.0), make(3.0)
         both.losses(outputs, rows, None)
         alone.losses(outputs[1:], rows, None)
         both.narrow(torch.tensor([1]))
@@ -131,9 +134,18 @@ def test_members_go_on_without_each_other_to_the_same_loss(grouped):
 
 
 def test_rows_without_groups_are_refused(batch):
-    assert group_loss_of(TrainConfig(), Resident(batch(10, 0)), 1, 1) is None
+    rows = Resident(batch(10, 0))
+    assert group_loss_of(TrainConfig(), [1.0], rows, rows, 1) is None
     with pytest.raises(ConfigError, match="rows of this training come without"):
-        group_loss_of(TrainConfig(fairness="group_dro"), Resident(batch(10, 0)), 1, 1)
+        group_loss_of(TrainConfig(fairness="group_dro"), [1.0], rows, rows, 1)
+
+
+def test_a_group_of_rows_that_judge_alone_has_a_place(grouped):
+    train, valid = grouped(40), grouped(60, seed=1, groups=3)
+    for how in ("group_dro", "equalised_odds"):
+        loss = group_loss_of(TrainConfig(fairness=how), [1.0], Resident(train), Resident(valid), 1)
+        assert bool(loss.losses(logits(40), train, None).isfinite().all())
+        assert bool(loss.judged(logits(60), valid).isfinite().all())
 
 
 def test_options_that_do_not_go_together_are_refused():
@@ -175,7 +187,7 @@ def test_group_dro_betters_the_worst_group(batch, network, run):
         with torch.no_grad():
             inputs = valid.inputs
             outputs = made(inputs.numbers, inputs.extras, inputs.codes)
-        worst[how] = float(GroupDRO(2, 2, 1, 1, 0.1, CPU).judged(outputs, valid))
+        worst[how] = float(GroupDRO(2, 2, 1, 0.1 * ONE).judged(outputs, valid))
     assert worst["group_dro"] < worst["none"]
 
 

@@ -1,24 +1,21 @@
 """What training does about sensitive groups: whose rows weigh more, and which group each row is told to be in.
 
-Reweighing: Kamiran & Calders, Data preprocessing techniques for classification without discrimination (KAIS 2012),
-section 5.3. The losses that look at groups are in `train/fair_loss.py`.
+The losses that look at groups are in `train/fair_loss.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
 
 from assay.data.encoding.batches import Resident
 from assay.data.rows import Rows
-from assay.data.schema import Kind, Schema
+from assay.data.schema import MEDIA_KINDS, Schema
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair.groups import Grouping, finest, groupings, learn_cuts
-from assay.evaluate.metrics import Floats, Ints
+from assay.evaluate.fair.learned import learned_groups, reweighing
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -28,21 +25,6 @@ from assay.train.model import Model
 from assay.train.state import Checkpoints
 
 _PRACTICE = "train.fairness"
-#: Training rows below which a group is put together with the other small ones.
-LEAST_LEARNED = 30
-_OTHERS = "groups of few rows"
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The groups of training rows, and how other rows are put into them.
-
-    names: of the groups, the last for those of few rows where there are any. codes: of the training rows, (n,).
-    """
-
-    names: tuple[str, ...]
-    codes: Ints
-    judged: Ints
 
 
 def check_fairness(
@@ -77,7 +59,7 @@ def check_fairness(
         )
     if how not in ON_GROUPS:
         return
-    media = sorted({c.kind.value for c in schema.features if c.kind in (Kind.TEXT, Kind.IMAGE, Kind.SEQUENCE)})
+    media = sorted({c.kind.value for c in schema.features if c.kind in MEDIA_KINDS})
     others = [f"columns of kind {kind}, which parts without such a loss read" for kind in media]
     others += ["boosted trees (ensemble.trees=true)"] if ensemble.trees else []
     if others:
@@ -138,9 +120,7 @@ def with_groups(
         "equalised_odds": f"gaps of TPR and FPR cost {train.fairness_weight:g} times their size, in judging epochs too",
     }[train.fairness]
     ledger.record(_PRACTICE, Outcome.APPLIED, f"{train.fairness}: {told}; {named}", value=train.fairness_weight)
-    rows = replace(found.train.rows, groups=torch.from_numpy(groups.codes))
-    valid = replace(found.valid, groups=torch.from_numpy(groups.judged))
-    return replace(found, train=replace(found.train, rows=rows), valid=valid)
+    return found.grouped(groups.codes, groups.judged)
 
 
 def _note_none(schema: Schema, ledger: Ledger) -> None:
@@ -149,55 +129,6 @@ def _note_none(schema: Schema, ledger: Ledger) -> None:
         ledger.record(_PRACTICE, Outcome.SKIPPED, reason)
     else:
         ledger.record(_PRACTICE, Outcome.NOT_APPLICABLE, "no column was named as sensitive (--sensitive)")
-
-
-def learned_groups(learned: Rows, judged: Rows, schema: Schema) -> Learned:
-    """The groups of all sensitive columns crossed, of which those of few training rows are taken as one.
-
-    Raises:
-        ConfigError: there are fewer than two groups, or too many.
-    """
-    cuts = learn_cuts(learned, schema)
-    found, other = (finest(groupings(rows.column, schema, cuts)) for rows in (learned, judged))
-    if len(found.names) < 2:
-        raise ConfigError(
-            "train.fairness needs sensitive columns with two groups or more",
-            f"of {' and '.join(found.columns)}: {found.problem}", "Name other columns with --sensitive.",
-        )  # fmt: skip
-    rows = np.bincount(found.codes, minlength=len(found.names))
-    kept = [place for place in range(len(rows)) if rows[place] >= LEAST_LEARNED]
-    names = [found.names[place] for place in kept]
-    place_of = {name: place for place, name in enumerate(names)}
-
-    def coded(grouping: Grouping) -> Ints:
-        places = np.array([place_of.get(name, len(names)) for name in grouping.names], np.int64)
-        return places[grouping.codes] if len(places) else np.full(len(judged), len(names), np.int64)
-
-    codes, judges = coded(found), coded(other)
-    if max(codes.max(), judges.max()) == len(names):
-        names.append(_OTHERS)
-    if len(set(codes.tolist())) < 2:
-        raise ConfigError(
-            f"train.fairness needs two groups of at least {LEAST_LEARNED} training rows",
-            f"the groups of {' and '.join(found.columns)} are smaller", "Name coarser columns, or leave it out.",
-        )  # fmt: skip
-    return Learned(tuple(names), codes, judges)
-
-
-def reweighing(groups: Ints, classes: Ints, weight: Floats | None) -> Floats:
-    """Factors of row weights, (n,), that make group and class independent: P(group) P(class) / P(group and class).
-
-    Args:
-        groups, classes: positions, (n,).
-        weight: of the rows, (n,), or None.
-    """
-    count = int(classes.max()) + 1
-    both = groups * count + classes
-    table = np.bincount(both, weights=weight, minlength=(int(groups.max()) + 1) * count).reshape(-1, count)
-    share = table / table.sum()
-    expected = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
-    factors = np.divide(expected, share, out=np.ones_like(share), where=share > 0)
-    return np.asarray(factors.reshape(-1)[both], np.float64)
 
 
 #: What the epochs of the model without the mitigation are called.

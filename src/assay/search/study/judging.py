@@ -90,8 +90,10 @@ class Judge:
 
     Probabilities are those of a temperature a trial: one half of the rows fits it for the answers to the other.
 
-    places: of the rows of each fold among all rows. weight: relative to their mean, (n,), or None. halves: in which
-    half of each fold its rows are, bool, or None: one half chooses the epoch of the answers for the other.
+    places: of the rows of each fold among all rows. kept: which rows any fold judges, bool (n,).
+    weight: relative to their mean, (n,), or None.
+    halves: in which half of each fold its rows are, bool, or None: one half chooses the epoch of the answers for the
+    other.
     """
 
     def __init__(self, rows: Rows, folds: Folds | None, schema: Schema, metric: Metric, units: Units) -> None:
@@ -103,7 +105,7 @@ class Judge:
         self._is_second = np.zeros(len(rows), np.bool_)
         for places, half in zip(self.places, self.halves, strict=True):
             self._is_second[places] = False if half is None else half
-        kept = fold >= 0
+        self.kept = kept = fold >= 0
         self.judged = Judged(self.truth[kept], fold[kept], None if self.weight is None else self.weight[kept])
 
     def scored(self, entry: Entry, folds: Sequence[int]) -> tuple[float, tuple[float, ...], NDArray[Any]]:

@@ -15,18 +15,22 @@ import numpy as np
 import torch
 
 from assay.data.config import SplitConfig
-from assay.data.encoding.batches import Batch, Resident, Source
+from assay.data.encoding.batches import Resident, Source
 from assay.data.encoding.encode import Encoder
 from assay.data.rows import Rows, joined
 from assay.data.schema import Schema
 from assay.data.split.folds import Folds, deal_folds
+from assay.data.split.split import units_of
 from assay.errors import AssayError, BudgetError, ConfigError, DivergenceError, MissingExtraError
+from assay.evaluate.fair.learned import Learned, learned_groups, reweighing
+from assay.evaluate.fair.record import Gap
 from assay.evaluate.metrics import Metric, metrics_of
 from assay.models.config import PICTURES, ModelConfig
 from assay.models.network import Network
 from assay.search.planning.jobs import Job
 from assay.search.planning.tables import cost
-from assay.search.study.answered import keep_answers, keep_rows
+from assay.search.study.answered import keep_answers, keep_rows, read_answer
+from assay.search.study.group_gap import GroupGap
 from assay.search.study.judging import Entry, Judge, note_trouble
 from assay.search.study.latency import microseconds_a_row
 from assay.search.study.settings import is_batched, job_of, members_of, shape_of
@@ -104,8 +108,10 @@ class TableObjective:
         times: bool = False,
         keeps: bool = False,
         keeps_last: bool = False,
+        groups: Learned | None = None,
+        least_group: int = 0,
     ) -> None:
-        """See `open`. `rows`: those that `found.valid` has."""
+        """See `open`. `rows`: those that `found.valid` has; `groups` is what `found` has of them."""
         self.metric, self.folds = metric, 1 if folds is None else len(folds)
         self.width = _WIDER if len(found.train) < _FEW_ROWS else _WIDTH
         self.axis, self.answers, self.times, self._keeps_last = axis, answers, times, keeps_last
@@ -117,6 +123,7 @@ class TableObjective:
         self._learned = len(found.train) if folds is None else int(folds.learns.sum(1).min())
         self._threads: dict[tuple[str, int, int], Threads | None] = {}  # by what makes steps take as long
         self._mirrored: bool | None = None
+        self._gap = None if groups is None else self._gap_between(groups, rows, least_group)
         keep_rows(answers, self._judge.judged)
         if keeps_last:
             (answers / LAST).mkdir(exist_ok=True)
@@ -139,6 +146,7 @@ class TableObjective:
         times: bool = False,
         keeps: bool = False,
         keeps_last: bool = False,
+        least_group: int = 0,
     ) -> TableObjective:
         """The objective of a study.
 
@@ -155,9 +163,11 @@ class TableObjective:
             answers: folder of what trials answer.
             axis, times, keeps: see the class; networks of pictures, series and texts are not kept.
             keeps_last: keep what trials answer at their last epoch as well, in the folder `LAST` of `answers`.
+            least_group: rows that a sensitive group must have where the gap between groups is measured of each trial,
+                and training may lessen it; 0 where groups are nobody's affair.
 
         Raises:
-            ConfigError: there is no such metric of the task.
+            ConfigError: there is no such metric of the task, or there are no two groups.
             DataError: fewer rows or groups than folds.
             BundleError: the folder has answers of other rows.
         """
@@ -176,10 +186,19 @@ class TableObjective:
             judge = joined(*rows)
             deal = deal_folds(judge, schema, dealing, folds, seed)
             found = folded(encoder, judge, schema, deal)
+        groups = learned_groups(rows[0] if deal is None else judge, judge, schema) if least_group else None
+        if groups is not None:
+            found = found.grouped(groups.codes, groups.judged)
         return cls(
             found, judge, deal, schema, model, train, metric=chosen, seed=seed, answers=answers, axis=axis, times=times,
-            keeps=keeps, keeps_last=keeps_last and deal is None,
+            keeps=keeps, keeps_last=keeps_last and deal is None, groups=groups, least_group=least_group,
         )  # fmt: skip
+
+    def _gap_between(self, groups: Learned, rows: Rows, least: int) -> GroupGap:
+        """What measures the gap of a trial on the rows that any fold judges."""
+        kept, schema = self._judge.kept, self._schema
+        clusters = None if schema.group is None else units_of(rows, schema, keep_duplicates=False)[kept]
+        return GroupGap(groups.names, groups.judged[kept], self._judge.judged, schema, least, clusters)
 
     # Which trials are trained at once ---------------------------------------------------------------------------------
 
@@ -293,7 +312,7 @@ class TableObjective:
             return [_View(0, self._found.train, Resident(self._found.valid))]
         weight = self._judge.weight
         weighs = None if weight is None else torch.from_numpy(weight).float()
-        rows = Batch(self._found.valid.inputs, self._found.valid.target, weighs)
+        rows = replace(self._found.valid, weight=weighs)
         learns = [torch.from_numpy(np.flatnonzero(each)) for each in self._deal.learns]
         judges = [torch.from_numpy(places) for places in self._judge.places]
         return [
@@ -329,6 +348,7 @@ class TableObjective:
         if len(entries) > 1 and not self._has_room(network, job, len(view.train)):
             raise MemoryError(f"{len(each)} members of {job.name}")  # they are tried in halves
         network.rows_at_once = min(network.rows_at_once, _BLOCK)
+        view = _reweighed(view) if job.train.fairness == "reweigh" else view
         train, valid = (rows.reading(network.reads).to(self._device) for rows in (view.train, view.valid))
         scale = scaled_rate(job.train, rows_a_step(job.train, train, network))
         members: list[Member] = []
@@ -384,7 +404,17 @@ class TableObjective:
             if self.keeps:
                 keep_network(self.answers, number, entry.learned)
         latency = self._latency(entry) if self.times and state == "complete" else None
-        return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned, latency)
+        gap = self._gap.value(answer) if self._gap is not None and state == "complete" else None
+        return Outcome(number, state, value, by_fold, epochs, 0.0, parameters, entry.pruned, latency, gap)
+
+    def gap_of_trial(self, number: int, confidence: float) -> Gap:
+        """The gap between groups of a completed trial, with its interval and what chance gives.
+
+        Raises:
+            BundleError: what it answered is missing or damaged.
+        """
+        assert self._gap is not None
+        return self._gap.told(read_answer(self.answers, number), confidence=confidence, seed=self._seed)
 
     def network_of_trial(self, trial: Trial, seconds: float) -> TrainedNetwork:
         """The network of a completed trial as it was judged, with a member for each variant and fold.
@@ -413,6 +443,23 @@ class TableObjective:
             network = moved(network_of(self._found, entry.job.model, list(seeds)), self._device)
             self._latencies[shape] = microseconds_a_row(network, self._found.valid.inputs)
         return self._latencies[shape]
+
+
+def _reweighed(view: _View) -> _View:
+    """The view with training rows weighed so that group and class are independent; those that judge stay as they are.
+
+    Raises:
+        ConfigError: the rows come without their groups.
+    """
+    assert isinstance(view.train, Resident)
+    rows = view.train.rows
+    if rows.groups is None:
+        raise ConfigError("train.fairness=reweigh needs the sensitive group of every row",
+                          "the rows of this training come without", "Ask for --objective score,fairness.")  # fmt: skip
+    weight = None if rows.weight is None else rows.weight.double().numpy()
+    factors = reweighing(rows.groups.numpy(), rows.target.numpy(), weight)
+    weights = torch.from_numpy(factors if weight is None else weight * factors).float()
+    return replace(view, train=view.train.weighing(weights))
 
 
 def _shape(trial: Trial) -> object:

@@ -33,8 +33,8 @@ _BALANCE = frozenset({"train.balance", "train.focal_gamma"})
 #: Adam alone, the balance of classes if it leaves an epoch its rows; a difference in any other makes it another
 #: network, or other batches.
 OWN = _SCHEDULE | _BETAS | _BALANCE | {
-    "model.dropout", "model.members", "train.clip_norm", "train.label_smoothing", "train.lr", "train.patience",
-    "train.weight_decay",
+    "model.dropout", "model.members", "train.clip_norm", "train.fairness_weight", "train.label_smoothing", "train.lr",
+    "train.patience", "train.weight_decay",
 }  # fmt: skip
 
 

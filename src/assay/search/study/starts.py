@@ -24,6 +24,9 @@ MOST = 3
 _TEXTS = "model.reads_texts"
 #: Where this is searched, these families, which take seconds, begin with plain numbers too.
 _NUMBERS, _PLAIN_TOO = "model.numbers", ("mlp", "tabm")
+#: Where this is searched, each family begins with every other way of training too, and the first of those above with
+#: these weights: they are members of one network, and show what a smaller gap costs.
+_FAIRNESS, _WEIGHT, _WEIGHTS = "train.fairness", "train.fairness_weight", (0.3, 3.0, 10.0)
 #: Options by the columns of the file: those that are values, and those that are factors of the family's own.
 _VALUES = {"width": "model.width", "layers": "model.layers", "batch": "train.batch", "dropout": "model.dropout"}
 _FACTORS = {"rate": "train.lr", "decay": "train.weight_decay"}
@@ -49,6 +52,7 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
         ({**setting, _NUMBERS: "plain"}, f"default of {family} on plain numbers")
         for family, setting in tables.items() if family in _PLAIN_TOO and _NUMBERS in setting
     ]  # fmt: skip
+    asked += _lessening(space, tables)
     defaults = len({same(setting) for setting, _ in asked})
     ranked = [[space.setting(changed) for changed in _changed(family, setting)] for family, setting in tables.items()]
     in_turn = chain.from_iterable(zip_longest(*ranked))  # the best of each family, then the next of each
@@ -60,6 +64,23 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
             seen.add(same(setting))
             found.append((setting, origin))
     return found[: defaults + MOST]
+
+
+def _lessening(space: Space, own: Mapping[str, Setting]) -> list[tuple[Setting, str]]:
+    """The families' own settings with what lessens gaps between groups, where that is searched."""
+    ways = next((each.choices for each in space.parameters if each.key == _FAIRNESS), ())
+    first = next((family for family in _PLAIN_TOO if family in own), next(iter(own)))
+    found = []
+    for family, setting in own.items():
+        for how in (way for way in ways if way != setting.get(_FAIRNESS)):
+            lessened = space.setting({**setting, _FAIRNESS: how})
+            found.append((lessened, f"default of {family} with {how}"))
+            if _WEIGHT in lessened and family == first:
+                found += [
+                    (space.setting({**lessened, _WEIGHT: weight}), f"default of {family} with {how}, weight {weight:g}")
+                    for weight in _WEIGHTS
+                ]
+    return found
 
 
 def _without_texts(setting: Setting) -> Setting:

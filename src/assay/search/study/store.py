@@ -60,6 +60,7 @@ class _Answer(Record):
     rungs: dict[str, float]
     clock: float
     latency: float | None = None
+    gap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,7 @@ def _tried(asked: _Asked, answer: _Answer | None) -> Tried:
     folds = tuple(math.nan if fold is None else fold for fold in answer.folds)
     outcome = Outcome(
         answer.number, _state(answer.state), answer.value, folds, answer.epochs, answer.seconds,
-        answer.parameters, answer.reason, answer.latency,
+        answer.parameters, answer.reason, answer.latency, answer.gap,
     )  # fmt: skip
     return replace(tried, outcome=outcome, curve=answer.curve, rungs=answer.rungs, clock=answer.clock)
 
@@ -358,5 +359,5 @@ def _answer(tried: Tried) -> _Answer:
     return _Answer(
         number=outcome.number, state=outcome.state, value=value, folds=folds, epochs=outcome.epochs,
         seconds=outcome.seconds, parameters=outcome.parameters, reason=outcome.reason, curve=dict(tried.curve),
-        rungs=dict(tried.rungs), clock=tried.clock, latency=outcome.latency,
+        rungs=dict(tried.rungs), clock=tried.clock, latency=outcome.latency, gap=outcome.gap,
     )  # fmt: skip

@@ -12,8 +12,9 @@ from assay.train.budget import Budget
 from assay.train.watch import Watch
 
 Value = str | int | float | bool
-#: What a study may go for: the metric of its trials, microseconds a row, bytes of the numbers of the networks.
-Goal = Literal["score", "latency", "size"]
+#: What a study may go for: the metric of its trials, microseconds a row, bytes of the numbers of the networks, and the
+#: gap between sensitive groups.
+Goal = Literal["score", "latency", "size", "fairness"]
 #: What one number of a network takes in its file.
 _BYTES = 4
 #: A number of the trial, a step (an epoch, or a fold) and the value there: whether the trial shall end.
@@ -36,7 +37,8 @@ class Outcome:
     value: of the study's metric, in the metric's own direction; None where there is none.
     folds: the value in each fold. epochs: passes over the rows, those of its longest member.
     seconds: the trial's share of the time of its group.
-    latency: microseconds that its network takes for a row, where the study asks for it.
+    latency: microseconds that its network takes for a row, where the study asks for it. gap: between sensitive groups,
+    where it asks for that (`group_gap.py`).
     reason: why it was pruned or failed, in words.
     """
 
@@ -49,10 +51,12 @@ class Outcome:
     parameters: int = 0
     reason: str = ""
     latency: float | None = None
+    gap: float | None = None
 
     def values(self, goals: Sequence[Goal]) -> list[float]:
         """What it came to, by goal; NaN where a number is missing."""
-        known = {"score": self.value, "latency": self.latency, "size": float(_BYTES * self.parameters)}
+        size = float(_BYTES * self.parameters)
+        known = {"score": self.value, "latency": self.latency, "size": size, "fairness": self.gap}
         found = (known[goal] for goal in goals)
         return [math.nan if value is None else value for value in found]
 

@@ -14,9 +14,10 @@ from assay.data.schema import Column, Kind, Schema, Task
 from assay.data.stored import Spill
 from assay.errors import BudgetError, ConfigError
 from assay.evaluate.config import EvaluateConfig
+from assay.evaluate.fair.learned import reweighing
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig
-from assay.search.fit.fair import check_fairness, learned_groups, reweighing, with_and_without, with_groups
+from assay.search.fit.fair import check_fairness, with_and_without, with_groups
 from assay.train.budget import Budget
 from assay.train.config import TrainConfig
 from assay.train.examples import examples
@@ -49,28 +50,6 @@ def parts():
     return train, valid, Encoder.fit(train, SCHEMA, EncodeConfig(), Ledger())
 
 
-def test_the_weights_are_those_of_kamiran_and_calders():
-    # Their example: 10 people, 5 of each sex; of 6 positives 4 are men.
-    groups = np.array([0] * 5 + [1] * 5)
-    classes = np.array([1, 1, 1, 1, 0, 1, 1, 0, 0, 0])
-    found = reweighing(groups, classes, None)
-    assert found[0] == pytest.approx(0.75)
-    assert found[4] == pytest.approx(2.0)
-    assert found[5] == pytest.approx(1.5)
-    assert found[9] == pytest.approx(0.5 * 0.4 / 0.3)
-
-
-def test_weighed_anew_group_and_class_are_independent():
-    rng = np.random.default_rng(0)
-    groups, classes, own = rng.integers(0, 3, 500), rng.integers(0, 4, 500), rng.uniform(0.1, 2, 500)
-    weight = own * reweighing(groups, classes, own)
-    table = np.zeros((3, 4))
-    np.add.at(table, (groups, classes), weight)
-    share = table / table.sum()
-    np.testing.assert_allclose(share, np.outer(share.sum(1), share.sum(0)))
-    assert weight.sum() == pytest.approx(own.sum())
-
-
 def test_rows_to_learn_from_are_weighed_and_those_that_judge_are_not(parts):
     train, valid, encoder = parts
     found, ledger = examples(encoder, train, valid, SCHEMA), Ledger()
@@ -92,17 +71,6 @@ def test_losses_of_groups_come_with_the_groups_of_all_rows(parts, how):
     assert made.valid.groups.tolist() == (valid.frame["sex"] == "b").cast(int).to_list()
     assert made.judged(3).groups is made.valid.groups
     assert torch.equal(made.train.rows[:5].groups, made.train.rows.groups[:5])
-
-
-def test_groups_of_few_rows_are_taken_as_one_and_strangers_belong_to_them():
-    schema = SCHEMA.model_copy(update={"sensitive": ("sex", "race")})
-    train = rows_of()
-    valid = rows_of("valid", 50, 5)
-    frame = valid.frame.with_columns(race=pl.lit("new"))
-    found = learned_groups(train, Rows("valid", frame, valid.target, None, valid.positions), schema)
-    assert found.names == ("a, u", "a, v", "b, u", "b, v", "groups of few rows")
-    assert set(found.judged) == {4}
-    assert (found.codes == 4).sum() == train.frame.filter(race="rare").height
 
 
 def test_without_a_mitigation_the_ledger_says_that_nothing_was_done(parts):
@@ -147,13 +115,6 @@ def test_thresholds_of_groups_need_two_classes_and_groups():
         with pytest.raises(ConfigError, match="part two classes, in groups"):
             check_fairness(SCHEMA.model_copy(update=change), TrainConfig(), EnsembleConfig(), config, is_own=False)
     check_fairness(SCHEMA, TrainConfig(), EnsembleConfig(), config, is_own=True)
-
-
-def test_one_group_is_refused(parts):
-    train, valid, _ = parts
-    alike = Rows("train", train.frame.with_columns(sex=pl.lit("a")), train.target, None, train.positions)
-    with pytest.raises(ConfigError, match="two groups or more"):
-        learned_groups(alike, valid, SCHEMA)
 
 
 def trained(calls, fails=False):

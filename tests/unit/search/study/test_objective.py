@@ -54,14 +54,14 @@ def rows_of(part, count, seed, classes, *, weight=None):
 
 
 def opened(tmp_path, *, classes=2, folds=3, metric=None, axis="epochs", train=TRAIN, model=MODEL, seed=0, weight=None,
-           schema=None, keeps=False):  # fmt: skip
+           schema=None, keeps=False, least_group=0):  # fmt: skip
     rows = rows_of("train", 120, 0, classes, weight=weight), rows_of("valid", 60, 1, classes, weight=weight and None)
     schema = schema or schema_of(classes)
     encoder = Encoder.fit(rows[0], schema, EncodeConfig(), Ledger())
     metric = metric or ("log_loss" if classes else "rmse")
     return TableObjective.open(
         encoder, rows, schema, model, train, SplitConfig(), folds, metric, seed, tmp_path / "answers", axis=axis,
-        keeps=keeps,
+        keeps=keeps, least_group=least_group,
     )  # fmt: skip
 
 
@@ -344,3 +344,56 @@ def test_networks_of_the_best_are_kept_alone(tmp_path):
     assert [path.name for path in answers.glob("*.safetensors")] == ["2.safetensors"]
     assert (has_network(answers, 2), has_network(answers, 0)) == (True, False)
     assert (answers / "0.npy").is_file()
+
+
+# Gaps between groups --------------------------------------------------------------------------------------------------
+
+FAIR = {"schema": schema_of(2, sensitive=("c",)), "least_group": 20}
+
+
+def penalised(number, weight):
+    return trial(number, train__lr=0.02, train__fairness="equalised_odds", train__fairness_weight=weight)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_gap_between_groups_is_that_of_what_was_answered(tmp_path, folds):
+    objective = opened(tmp_path, folds=folds, **FAIR)
+    trials = [trial(0, train__lr=0.02), penalised(1, 3.0), trial(2, train__fairness="reweigh")]
+    found = judged(objective, trials)
+    answered = answers_of(tmp_path / "answers", [0, 1, 2])
+    is_b = np.concatenate([rows_of("train", 120, 0, 2).frame["c"], rows_of("valid", 60, 1, 2).frame["c"]]) == "b"
+    is_b = is_b[120:] if folds == 1 else is_b
+    for each in found:
+        own = answered.predictions[each.number][np.arange(len(is_b)), answered.rows.truth]
+        differences = [
+            abs(own[is_b & (answered.rows.truth == place)].mean() - own[~is_b & (answered.rows.truth == place)].mean())
+            for place in range(2)
+        ]
+        assert each.gap == pytest.approx(max(differences), rel=1e-5)
+        assert objective.gap_of_trial(each.number, 0.95).value == pytest.approx(each.gap, rel=1e-5)
+    assert len({each.gap for each in found}) == 3
+    assert all(each.gap is None for each in judged(opened(tmp_path / "b", folds=folds), [trial(0)]))
+
+
+def test_members_with_other_penalties_answer_as_they_would_alone(tmp_path):
+    trials = [penalised(0, 0.1), penalised(1, 1.0), penalised(2, 10.0)]
+    together = opened(tmp_path / "a", **FAIR)
+    assert [len(group) for group in together.groups(trials)] == [3]
+    found = judged(together, trials)
+    for place, each in enumerate(trials):
+        (alone,) = judged(opened(tmp_path / f"alone{place}", **FAIR), [each])
+        assert (found[place].value, found[place].gap) == (alone.value, alone.gap)
+    gaps = [each.gap for each in found]
+    assert gaps[2] < gaps[0]
+
+
+def test_a_penalty_needs_groups_and_says_so(tmp_path):
+    for how in ("equalised_odds", "reweigh"):
+        (found,) = judged(opened(tmp_path / how), [trial(0, train__fairness=how)])
+        assert found.state == "failed"
+        assert "come without" in found.reason
+
+
+def test_groups_that_are_too_small_are_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ConfigError, match=r"two groups of 150 rows or more \(evaluate.least_group\)"):
+        opened(tmp_path, schema=schema_of(2, sensitive=("c",)), least_group=150)

@@ -71,7 +71,7 @@ def test_what_members_may_differ_in_is_no_difference_of_shape(job):
         "train.beta1": 0.5, "train.beta2": 0.6, "train.balance": "focal",
     }  # fmt: skip
     of_a_schedule = {"train.gamma", "train.step_share", "train.milestones", "train.cycles"}
-    assert set(values) == OWN - of_a_schedule - {"train.focal_gamma"}
+    assert set(values) == OWN - of_a_schedule - {"train.focal_gamma", "train.fairness_weight"}
     for name, value in values.items():
         assert shape_of(job(model__name="mlp", **{name.replace(".", "__"): value})) == shape_of(first)
     assert shape_of(job(model__name="mlp", train__schedule="step", train__gamma=0.5)) == shape_of(first)

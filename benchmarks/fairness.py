@@ -196,21 +196,24 @@ def print_frontier(data: Path, seconds: int, weights: tuple[float, ...]) -> None
 
 
 def print_searched(data: Path, seconds: int) -> None:
-    judged, tested = [], []
+    judged, fronts, tested = [], [], []
     for name, train, test, target, sensitive in cases_of(data):
         with tempfile.TemporaryDirectory() as folder:
             study = assay.tune(
                 train, target, test=test, out=Path(folder) / "study", sensitive=[sensitive], drop=[sensitive], seed=0,
-                objective="score,fairness", budget=seconds, overrides=["evaluate.baselines=majority"],
+                objective="score,fairness", budget=seconds,
+                overrides=["model.name=mlp", "ensemble.folds=1", "evaluate.baselines=majority"],
             )  # fmt: skip
             taken, default = (study.file.gaps[each.number] for each in (study.best, study.default))
             told = [f"{gap.value:.4f} [{gap.low:.4f}, {gap.high:.4f}]" for gap in (default, taken)]
-            chosen = {key: study.options.get(f"train.{key}", "") for key in ("fairness", "fairness_weight")}
             judged.append(
                 (name, str(len(study.tried)), str(len(study.front)), f"{study.default.value:.4f}",
-                 f"{study.best.value:.4f}", *told, f"{default.by_chance:.4f}", f"{chosen['fairness']} "
-                 f"{chosen['fairness_weight'] and format(chosen['fairness_weight'], '.3g')}")
+                 f"{study.best.value:.4f}", *told, f"{default.by_chance:.4f}", _lessening(study.options))
             )  # fmt: skip
+            fronts += [
+                (name, str(each.number), f"{each.value:.4f}", f"{each.outcome.gap:.4f}", _lessening(each.trial.options))
+                for each in study.front
+            ]
             tested += _tested(name, study.run.report())
     print(f"searched in {seconds} s with `--objective score,fairness`; the gap is that of mean probabilities\n")
     head = [
@@ -225,7 +228,14 @@ def print_searched(data: Path, seconds: int) -> None:
         "train.fairness",
     ]
     table(head, judged)
+    table(["data", "trial on the front", "AUROC", "gap", "train.fairness"], fronts)
     table(["data", "model", "accuracy", "AUROC", "parity difference", "odds difference"], tested)
+
+
+def _lessening(options: dict[str, object]) -> str:
+    """What a trial does about the groups, with its weight."""
+    weight = options.get("train.fairness_weight")
+    return f"{options['train.fairness']}{'' if weight is None else f', weight {weight:.3g}'}"
 
 
 def _tested(name: str, report: object) -> list[tuple[str, ...]]:

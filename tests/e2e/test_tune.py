@@ -426,7 +426,7 @@ def test_a_search_for_fairness_lessens_the_gap_and_tells_its_price(fair, capsys)
     study = open_study(fair)
     assert {"train.fairness", "train.fairness_weight"} <= set(study.file.space.keys)
     origins = [each.origin for each in study.tried]
-    assert origins[:2] == ["default of mlp", "default of mlp with equalised_odds"]
+    assert origins[:2] == ["default of mlp", "default of mlp with equalised_odds, weight 0.3"]
     assert all(each.outcome.gap is not None for each in study.tried)
     gaps = study.file.gaps
     assert gaps[0].value == pytest.approx(study.default.outcome.gap, rel=1e-5)

@@ -238,11 +238,11 @@ def test_how_much_a_gap_is_lessened_is_searched_where_it_is_lessened():
     assert "train.fairness_weight" not in found.space.setting({"model.name": "mlp"})
     lessening = found.space.setting({"model.name": "tabm", "train.fairness": "equalised_odds"})
     assert lessening["train.fairness_weight"] == 1.0
-    starts = [(setting.get("train.fairness_weight"), origin) for setting, origin in first_settings(found.space)[:7]]
-    assert starts == [
-        (None, "default of mlp"), (None, "default of tabm"), (1.0, "default of mlp with equalised_odds"),
-        (0.3, "default of mlp with equalised_odds, weight 0.3"), (3.0, "default of mlp with equalised_odds, weight 3"),
-        (10.0, "default of mlp with equalised_odds, weight 10"), (1.0, "default of tabm with equalised_odds"),
-    ]  # fmt: skip
+    starts = [(setting.get("train.fairness_weight"), origin) for setting, origin in first_settings(found.space)]
+    lessened = [(weight, f"default of mlp with equalised_odds, weight {weight:g}") for weight in (0.3, 1.0, 3.0, 10.0)]
+    assert starts[:6] == [(None, "default of mlp"), (None, "default of tabm"), *lessened]
+    assert starts[6:] == [(None, "portfolio")] * 3
+    alone = derived(families=("tabm",), also={"train.fairness": "reweigh"})
+    assert "default of tabm with reweigh" in [origin for _, origin in first_settings(alone.space)]
     with pytest.raises(ConfigError, match="the fairness here is none"):
         derived(["train.fairness_weight"], config={"model": {"name": "mlp"}})

@@ -24,9 +24,9 @@ MOST = 3
 _TEXTS = "model.reads_texts"
 #: Where this is searched, these families, which take seconds, begin with plain numbers too.
 _NUMBERS, _PLAIN_TOO = "model.numbers", ("mlp", "tabm")
-#: Where this is searched, each family begins with every other way of training too, and the first of those above with
-#: these weights: they are members of one network, and show what a smaller gap costs.
-_FAIRNESS, _WEIGHT, _WEIGHTS = "train.fairness", "train.fairness_weight", (0.3, 3.0, 10.0)
+#: Where this is searched, the first of those families begins with every other way of training too, and with these
+#: weights: they are members of one network, and show what a smaller gap costs.
+_FAIRNESS, _WEIGHT, _WEIGHTS = "train.fairness", "train.fairness_weight", (0.3, 1.0, 3.0, 10.0)
 #: Options by the columns of the file: those that are values, and those that are factors of the family's own.
 _VALUES = {"width": "model.width", "layers": "model.layers", "batch": "train.batch", "dropout": "model.dropout"}
 _FACTORS = {"rate": "train.lr", "decay": "train.weight_decay"}
@@ -67,19 +67,18 @@ def first_settings(space: Space) -> list[tuple[Setting, str]]:
 
 
 def _lessening(space: Space, own: Mapping[str, Setting]) -> list[tuple[Setting, str]]:
-    """The families' own settings with what lessens gaps between groups, where that is searched."""
+    """The own setting of a family that takes seconds with what lessens gaps between groups, where that is searched."""
     ways = next((each.choices for each in space.parameters if each.key == _FAIRNESS), ())
-    first = next((family for family in _PLAIN_TOO if family in own), next(iter(own)))
+    family = next((family for family in _PLAIN_TOO if family in own), next(iter(own)))
     found = []
-    for family, setting in own.items():
-        for how in (way for way in ways if way != setting.get(_FAIRNESS)):
-            lessened = space.setting({**setting, _FAIRNESS: how})
-            found.append((lessened, f"default of {family} with {how}"))
-            if _WEIGHT in lessened and family == first:
-                found += [
-                    (space.setting({**lessened, _WEIGHT: weight}), f"default of {family} with {how}, weight {weight:g}")
-                    for weight in _WEIGHTS
-                ]
+    for how in (way for way in ways if way != own[family].get(_FAIRNESS)):
+        lessened = space.setting({**own[family], _FAIRNESS: how})
+        weights = _WEIGHTS if _WEIGHT in lessened else ()
+        found += [
+            (space.setting({**lessened, _WEIGHT: weight}), f"default of {family} with {how}, weight {weight:g}")
+            for weight in weights
+        ]
+        found += [] if weights else [(lessened, f"default of {family} with {how}")]
     return found
 
 

@@ -15,8 +15,7 @@ def column(name, kind):
 
 
 SCHEMA = Schema(
-    columns=(column("x", Kind.NUMBER), column("sex", Kind.CATEGORY), column("race", Kind.CATEGORY),
-             column("y", Kind.CATEGORY)),
+    columns=tuple(column(name, Kind.CATEGORY) for name in ("sex", "race", "y")),
     target="y", task=Task.BINARY, task_reason="", classes=("no", "yes"), sensitive=("sex",),
 )  # fmt: skip
 
@@ -24,7 +23,7 @@ SCHEMA = Schema(
 def rows_of(part="train", rows=400, seed=0):
     rng = np.random.default_rng(seed)
     frame = pl.DataFrame({
-        "x": rng.normal(size=rows), "sex": rng.choice(["a", "b"], rows, p=[0.7, 0.3]),
+        "sex": rng.choice(["a", "b"], rows, p=[0.7, 0.3]),
         "race": rng.choice(["u", "v", "rare"], rows, p=[0.6, 0.38, 0.02]),
     })  # fmt: skip
     target = (rng.random(rows) < np.where(frame["sex"].to_numpy() == "a", 0.5, 0.2)).astype(np.int64)

@@ -28,18 +28,14 @@ def column(name, kind):
 
 
 SCHEMA = Schema(
-    columns=(column("x", Kind.NUMBER), column("sex", Kind.CATEGORY), column("race", Kind.CATEGORY),
-             column("y", Kind.CATEGORY)),
+    columns=(column("x", Kind.NUMBER), column("sex", Kind.CATEGORY), column("y", Kind.CATEGORY)),
     target="y", task=Task.BINARY, task_reason="", classes=("no", "yes"), sensitive=("sex",),
 )  # fmt: skip
 
 
 def rows_of(part="train", rows=400, seed=0, weight=None):
     rng = np.random.default_rng(seed)
-    frame = pl.DataFrame({
-        "x": rng.normal(size=rows), "sex": rng.choice(["a", "b"], rows, p=[0.7, 0.3]),
-        "race": rng.choice(["u", "v", "rare"], rows, p=[0.6, 0.38, 0.02]),
-    })  # fmt: skip
+    frame = pl.DataFrame({"x": rng.normal(size=rows), "sex": rng.choice(["a", "b"], rows, p=[0.7, 0.3])})
     target = (rng.random(rows) < np.where(frame["sex"].to_numpy() == "a", 0.5, 0.2)).astype(np.int64)
     return Rows(part, frame, target, weight, np.arange(rows))
 

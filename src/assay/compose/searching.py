@@ -84,7 +84,7 @@ def derive_space(
     if len(chosen) > 1 and FAMILY not in {each.key for each in wanted}:
         wanted.insert(0, Asked(FAMILY, FAMILY, choices=tuple(chosen)))
     if not asked and len(chosen) == 1 and config.model.name == "auto":
-        notes.append(f"the networks are of the family {chosen[0]}, the one that suits this data")
+        notes.append(f"the networks are of the family {chosen[0]}, which suits this data")
     elif asked and config.model.name == "auto" and FAMILY not in {each.key for each in asked}:
         notes.append(f"model.name is {chosen[0]} in all trials; search it too with --over model.name")
     builder = _Builder(wanted, chosen, config, task, notes)

@@ -15,7 +15,7 @@ from time import process_time
 
 from assay.apportion import seconds_after_training, text_plan
 from assay.compose.run_config import RunConfig
-from assay.compose.searching import derive_space
+from assay.compose.searching import Derived, derive_space
 from assay.data.encoding.encode import Encoder
 from assay.data.schema import MEDIA_KINDS, Schema, Task
 from assay.data.split.split import Split
@@ -43,7 +43,7 @@ from assay.train.budget import Budget
 from assay.train.config import ON_GROUPS, TrainConfig
 from assay.train.recipes import RECIPES
 from assay.train.watch import Unwatched, Watch
-from assay.tuning.asked import Search, words_of
+from assay.tuning.asked import Search, Words, words_of
 from assay.tuning.directory import Start, StudyFile
 from assay.workspace import scratch
 
@@ -57,6 +57,8 @@ _CHOOSING, _OF_AFTER, _SLOWEST = 2.0, 0.6, 2.0
 _FAIRNESS, _WEIGHT = "train.fairness", "train.fairness_weight"
 #: Passes of a trial, and what a member costs beside a network of its own: guesses for estimates before the first trial.
 _PASSES, _A_MEMBER = 30, 0.4
+#: Trials of a family that a front between score and fairness takes.
+_OF_FRONT = 20
 
 
 @dataclass(frozen=True)
@@ -149,18 +151,15 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     goals = goals_named(search.goals)
     if "fairness" in goals:
         check_goal(schema)
-    also = _also(found, config.model) | (_lessening(schema, config.train) if "fairness" in goals else {})
-    derived = derive_space(words.asked, words.rules, found.families, config, schema.task, also)
-    space = derived.space
-    _check_mitigations(space, words.listed, schema, config)
     folds = search.folds or folds_for(found.rows, schema)
     if folds > found.rows:
         raise ConfigError("--folds must leave each fold a row", f"{folds:,} are asked of {found.rows:,} rows",
                           "Give --folds 5, or leave it out.")  # fmt: skip
     pruning = pruning_named(search.prune or "none", folds)
     seconds = _for_trials(found, folds, goals, search, config, budget)
-    a_trial = _guess(found, space, folds)
-    notes = list(derived.notes)
+    derived = _derived(found, words, goals, config, folds, seconds)
+    space, notes = derived.space, list(derived.notes)
+    a_trial = _guess(found, space.families, folds)
     if listed:
         choice = Choice("list", f"{search.settings} names them")
     else:
@@ -189,6 +188,22 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
         epochs=_epochs(space, config, schema.task), notes=tuple(notes), fits=search.fits is not False,
         token=secrets.token_hex(8),
     )  # fmt: skip
+
+
+def _derived(
+    found: Found, words: Words, goals: Sequence[Goal], config: RunConfig, folds: int, seconds: float
+) -> Derived:
+    """The space of what was asked for, else of what suits the rows and the goals."""
+    families, also = found.families, _also(found, config.model)
+    if "fairness" in goals:
+        also |= _lessening(found.schema, config.train)
+        families = families if words.asked else _quick(found, folds, seconds)
+    derived = derive_space(words.asked, words.rules, families, config, found.schema.task, also)
+    _check_mitigations(derived.space, words.listed, found.schema, config)
+    if left_out := [family for family in found.families if family not in families]:
+        told = f"left out: {', '.join(left_out)}, whose trials take too long for a front in this time"
+        derived.notes.append(f"{told}; --over model.name searches them too")
+    return derived
 
 
 def _lessening(schema: Schema, train: TrainConfig) -> dict[str, Value | None]:
@@ -227,9 +242,16 @@ def _also(found: Found, model: ModelConfig) -> dict[str, Value | None]:
     return also
 
 
-def _guess(found: Found, space: Space, folds: int) -> float:
-    """Seconds that a trial will take, as a guess."""
-    each = [cost(found.rows, family, 1, _PASSES) for family in space.families]
+def _quick(found: Found, folds: int, seconds: float) -> tuple[Family, ...]:
+    """The families of which there is the time for a front; where there is none, the one that takes the least."""
+    guesses = {family: _guess(found, (family,), folds) for family in found.families}
+    quick = tuple(family for family, guess in guesses.items() if _OF_FRONT * guess <= seconds)
+    return quick or (min(guesses, key=lambda family: guesses[family]),)
+
+
+def _guess(found: Found, families: Sequence[str], folds: int) -> float:
+    """Seconds that a trial of these families will take, as a guess."""
+    each = [cost(found.rows, family, 1, _PASSES) for family in families]
     return folds * _A_MEMBER * sum(each) / len(each)
 
 

@@ -19,8 +19,6 @@ from assay.synth.forms import CodeForm, DateForm, NumberForm
 from assay.synth.ids import IdForm, id_form
 from assay.synth.labels import LabelForm
 
-#: Kinds whose cells are made of more than a value: they are refused, not sampled.
-
 
 @dataclass(frozen=True)
 class Codec:

@@ -151,7 +151,7 @@ class TrainConfig(Record):
         "loss at the temperature that suits them (refinement).",
     )
     # Groups of sensitive columns.
-    fairness: Annotated[FairnessName, Searched(choices=("none", "reweigh", *ON_GROUPS))] = Field(
+    fairness: FairnessName = Field(
         "none",
         description="What training does about sensitive groups: reweigh rows, the worst group's loss (group_dro), a "
         "penalty on gaps of TPR and FPR (equalised_odds).",

@@ -20,6 +20,7 @@ from assay.data.encoding.encode import Encoder
 from assay.data.schema import MEDIA_KINDS, Schema, Task
 from assay.data.split.split import Split
 from assay.errors import ConfigError
+from assay.evaluate.fair.learned import check_groups
 from assay.evaluate.metrics import metrics_of, searched_by
 from assay.ledger import Ledger
 from assay.models.config import Family, ModelConfig
@@ -29,7 +30,6 @@ from assay.search.fit.fair import check_fairness
 from assay.search.planning.jobs import may_be_plain
 from assay.search.planning.plan import plan
 from assay.search.planning.tables import cost, reads_twice
-from assay.search.study.group_gap import check_goal
 from assay.search.study.objective import TableObjective, folds_for
 from assay.search.study.pareto import goals_named
 from assay.search.study.pruners import axis_of, pruning_named
@@ -150,7 +150,7 @@ def planned(found: Found, directory: Path, request: Request, search: Search, bud
     listed = words.listed
     goals = goals_named(search.goals)
     if "fairness" in goals:
-        check_goal(schema)
+        check_groups(schema, "--objective fairness")
     folds = search.folds or folds_for(found.rows, schema)
     if folds > found.rows:
         raise ConfigError("--folds must leave each fold a row", f"{folds:,} are asked of {found.rows:,} rows",

@@ -34,6 +34,27 @@ class Learned:
     judged: Ints
 
 
+def check_groups(schema: Schema, asks: str) -> None:
+    """Refuse what is to lessen a gap where there are no groups, or where rows have more than one class or number.
+
+    Args:
+        schema: of the table.
+        asks: what it is, in words.
+
+    Raises:
+        ConfigError: it is so.
+    """
+    if not schema.sensitive:
+        raise ConfigError(
+            f"{asks} needs to know whose groups it is about", "no column is named as sensitive",
+            "Name them with --sensitive COL, and --drop COL what the model shall not read.",
+        )  # fmt: skip
+    if schema.is_multilabel or schema.windowing is not None:
+        raise ConfigError(
+            f"{asks} is about one class or number a row", f"the task is {schema.task.value}", "Leave it out."
+        )
+
+
 def learned_groups(learned: Rows, judged: Rows, schema: Schema) -> Learned:
     """The groups of all sensitive columns crossed, of which those of few rows are taken as one.
 

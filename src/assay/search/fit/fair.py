@@ -15,7 +15,7 @@ from assay.data.rows import Rows
 from assay.data.schema import MEDIA_KINDS, Schema
 from assay.errors import BudgetError, ConfigError, DivergenceError
 from assay.evaluate.config import EvaluateConfig
-from assay.evaluate.fair.learned import learned_groups, reweighing
+from assay.evaluate.fair.learned import check_groups, learned_groups, reweighing
 from assay.ledger import Ledger, Outcome
 from assay.search.config import EnsembleConfig
 from assay.train.budget import Budget
@@ -39,20 +39,12 @@ def check_fairness(
     how = train.fairness
     if how == "none":
         return
-    if not schema.sensitive:
-        raise ConfigError(
-            f"train.fairness={how} needs to know whose groups it is about", "no column is named as sensitive",
-            "Name them with --sensitive COL, and --drop COL what the model shall not read.",
-        )  # fmt: skip
+    check_groups(schema, f"train.fairness={how}")
     if how != "group_dro" and not schema.is_classification:
         raise ConfigError(
             f"train.fairness={how} is about classes", f"the task is {schema.task.value}",
             "Leave it out, or take group_dro for the worst group's error.",
         )  # fmt: skip
-    if schema.is_multilabel or schema.windowing is not None:
-        raise ConfigError(
-            "train.fairness is about one class or number a row", f"the task is {schema.task.value}", "Leave it out."
-        )
     if is_own:
         raise ConfigError(
             "a model of your own brings its own loss", f"train.fairness={how} was given", "Leave one of the two out."

@@ -30,22 +30,6 @@ _ID, _LABEL = "fairness", "Gap between groups"
 _SAMPLES = 1_000
 
 
-def check_goal(schema: Schema) -> None:
-    """Refuse the gap as a goal where there are no groups, or where rows have more than one class or number.
-
-    Raises:
-        ConfigError: it is so.
-    """
-    if not schema.sensitive:
-        raise ConfigError(
-            "a study for fairness needs to know whose groups it is about", "no column is named as sensitive",
-            "Name them with --sensitive COL, and --drop COL what the model shall not read.",
-        )  # fmt: skip
-    if schema.is_multilabel or schema.windowing is not None:
-        raise ConfigError("a gap between groups is searched for one class or number a row",
-                          f"the task is {schema.task.value}", "Leave fairness out of --objective.")  # fmt: skip
-
-
 class GroupGap:
     """The gap of answers to the rows that judge, and what chance alone would give.
 
@@ -73,7 +57,8 @@ class GroupGap:
         self._unit = schema.target
         self._cells = codes * len(self._classes) + rows.truth if self._classes else codes
         self._shape = len(names), max(len(self._classes), 1)
-        in_class = self._summed(None)
+        in_class, weight = self._summed(None), rows.weight
+        self._below = in_class if weight is None else self._summed(weight)
         in_group = np.bincount(codes, minlength=len(names))
         self.counted = (in_class * PART_OF_LEAST >= least) & (in_group >= least)[:, None]
         if not (self.counted.sum(0) > 1).any():
@@ -88,8 +73,7 @@ class GroupGap:
         weight = self._weighing.weight
         said = answer[np.arange(len(answer)), self._truth] if self._classes else answer - self._truth
         sums = self._summed(said if weight is None else said * weight)
-        below = self._summed(weight)
-        means = np.divide(sums, below, out=np.zeros_like(sums), where=below > 0)
+        means = np.divide(sums, self._below, out=np.zeros_like(sums), where=self._below > 0)
         spans = np.where(self.counted, means, -np.inf).max(0) - np.where(self.counted, means, np.inf).min(0)
         return float(spans[self.counted.sum(0) > 1].max())
 

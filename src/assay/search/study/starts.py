@@ -72,13 +72,13 @@ def _lessening(space: Space, own: Mapping[str, Setting]) -> list[tuple[Setting, 
     family = next((family for family in _PLAIN_TOO if family in own), next(iter(own)))
     found = []
     for how in (way for way in ways if way != own[family].get(_FAIRNESS)):
-        lessened = space.setting({**own[family], _FAIRNESS: how})
-        weights = _WEIGHTS if _WEIGHT in lessened else ()
-        found += [
-            (space.setting({**lessened, _WEIGHT: weight}), f"default of {family} with {how}, weight {weight:g}")
-            for weight in weights
-        ]
-        found += [] if weights else [(lessened, f"default of {family} with {how}")]
+        lessened, origin = space.setting({**own[family], _FAIRNESS: how}), f"default of {family} with {how}"
+        if _WEIGHT in lessened:
+            found += [
+                (space.setting({**lessened, _WEIGHT: weight}), f"{origin}, weight {weight:g}") for weight in _WEIGHTS
+            ]
+        else:
+            found.append((lessened, origin))
     return found
 
 

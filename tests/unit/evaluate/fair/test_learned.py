@@ -7,7 +7,7 @@ import pytest
 from assay.data.rows import Rows
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError
-from assay.evaluate.fair.learned import learned_groups, reweighing
+from assay.evaluate.fair.learned import check_groups, learned_groups, reweighing
 
 
 def column(name, kind):
@@ -76,3 +76,13 @@ def test_groups_that_are_all_small_are_refused():
                few.positions)  # fmt: skip
     with pytest.raises(ConfigError, match="groups of sex are smaller"):
         learned_groups(few, few, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"sensitive": ()}, "no column is named as sensitive"), ({"task": Task.MULTILABEL}, "the task is multilabel")],
+)
+def test_what_lessens_a_gap_needs_groups_and_one_answer_a_row(change, told):
+    with pytest.raises(ConfigError, match=told):
+        check_groups(SCHEMA.model_copy(update=change), "a study")
+    check_groups(SCHEMA, "a study")

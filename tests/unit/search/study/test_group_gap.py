@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from assay.data.schema import Column, Kind, Schema, Task
 from assay.errors import ConfigError
 from assay.search.study.answered import Judged
-from assay.search.study.group_gap import GroupGap, check_goal, in_words
+from assay.search.study.group_gap import GroupGap, in_words
 
 NAMES = ("a", "b", "c")
 
@@ -112,13 +112,3 @@ def test_what_is_said_of_a_gap_names_the_defaults_and_chance():
     level = gap.model_copy(update={"by_chance": 2 * gap.value})
     assert in_words(gap, level).endswith("settings may differ in it by luck alone")
     assert "the defaults" not in in_words(gap, None)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [({"sensitive": ()}, "no column is named as sensitive"), ({"task": Task.MULTILABEL}, "the task is multilabel")],
-)
-def test_a_goal_that_cannot_be_is_refused(change, told):
-    with pytest.raises(ConfigError, match=told):
-        check_goal(schema_of(2).model_copy(update=change))
-    check_goal(schema_of(2))
